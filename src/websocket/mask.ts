@@ -1,0 +1,57 @@
+/** Masking (RFC 6455 §5.3): byte i of a payload is combined with byte i mod 4 of the key, on both ways the same. */
+
+/** Below this a view on words costs more than it saves. */
+const MIN_WORD_BYTES = 48;
+const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** Masks or unmasks `bytes[from, to)` in place. `key`: the four bytes of the wire as a big endian u32. */
+export function applyMask(bytes: Uint8Array, from: number, to: number, key: number): void {
+  let at = from;
+  if (to - from >= MIN_WORD_BYTES) at = maskWords(bytes, from, to, key);
+  for (; at < to; at++) bytes[at] ^= keyByte(key, at - from);
+}
+
+function keyByte(key: number, index: number): number {
+  return key >>> (24 - ((index & 3) << 3));
+}
+
+/** Does all but the last few bytes, a word at a time, and returns where it stopped. */
+function maskWords(bytes: Uint8Array, from: number, to: number, key: number): number {
+  let at = from;
+  for (; ((bytes.byteOffset + at) & 3) !== 0; at++) bytes[at] ^= keyByte(key, at - from);
+  // The words begin at an aligned address, so the key is turned to begin with the byte that is due there.
+  const turn = ((at - from) & 3) << 3;
+  const turned = turn === 0 ? key | 0 : (key << turn) | (key >>> (32 - turn));
+  const word = littleEndian ? swapBytes(turned) : turned;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (to - at) >>> 2);
+  const count = words.length;
+  const unrolled = count & ~3;
+  let i = 0;
+  for (; i < unrolled; i += 4) {
+    words[i] ^= word;
+    words[i + 1] ^= word;
+    words[i + 2] ^= word;
+    words[i + 3] ^= word;
+  }
+  for (; i < count; i++) words[i] ^= word;
+  return at + (count << 2);
+}
+
+function swapBytes(word: number): number {
+  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+}
+
+const keys = new Uint32Array(1024);
+let unusedKeys = 0;
+
+/**
+ * A masking key as a u32, never used before. Keys come from the system's source of randomness, as RFC 6455 §10.3
+ * demands (what a client sends must not be predictable to whoever chose the payload), a thousand at a time.
+ */
+export function nextMaskKey(): number {
+  if (unusedKeys === 0) {
+    crypto.getRandomValues(keys);
+    unusedKeys = keys.length;
+  }
+  return keys[--unusedKeys];
+}
