@@ -1,0 +1,67 @@
+/**
+ * The pooled HTTP/1.1 client of one upstream: exact bytes both ways, answers as they come, nothing decoded, followed
+ * or normalised. A request goes through `planRequest`, waits for a connection in the pool, and is then a
+ * `ClientExchange` until its answer is over.
+ */
+import { UpstreamError } from "./client_error.ts";
+import { ClientExchange } from "./client_exchange.ts";
+import { type ClientOptions, type ClientSettings, verifyClientOptions } from "./client_options.ts";
+import { ConnectionPool } from "./client_pool.ts";
+import { planRequest, type RequestPlan } from "./client_request.ts";
+import { discardBody } from "./client_upload.ts";
+import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+
+export class HttpClient {
+  readonly #settings: ClientSettings;
+  readonly #pool: ConnectionPool;
+
+  /** @throws {ClientOptionError} for an option out of its range; {HttpLimitsError} for `limits`. */
+  constructor(options: ClientOptions) {
+    this.#settings = verifyClientOptions(options);
+    this.#pool = new ConnectionPool(this.#settings);
+  }
+
+  /**
+   * Asks the upstream. Bound, so that it can be passed on as a `Handler`. Resolves as soon as the answer's head is
+   * there; the body is whole where it came with the head, else a stream, which must be read to its end or canceled.
+   *
+   * A safe request without a body whose reused connection closes before the first byte of an answer is sent once
+   * more, on a new connection. The upstream sees a reset as soon as `signal` aborts, a reader of the answer cancels,
+   * or the request's body fails.
+   *
+   * Rejects with `UpstreamError`; the stream of a body that breaks off fails with one, too.
+   */
+  readonly request: Handler = (head: RequestHead, body: Body, signal: AbortSignal): Promise<Answer> => {
+    let plan: RequestPlan;
+    try {
+      if (signal.aborted) throw UpstreamError.ofCancel(signal.reason);
+      plan = planRequest(head, body, this.#settings);
+    } catch (error) {
+      discardBody(body, error);
+      return Promise.reject(error);
+    }
+    const exchange = new ClientExchange(this.#pool, this.#settings, head, body, signal, plan);
+    this.#pool.acquire(exchange);
+    return exchange.answer;
+  };
+
+  /** Connections kept for later requests. */
+  get idle(): number {
+    return this.#pool.idle;
+  }
+
+  /** Connections that carry a request, are being dialed, or are on their way out. */
+  get active(): number {
+    return this.#pool.active;
+  }
+
+  /** Requests that wait for a connection. */
+  get waiting(): number {
+    return this.#pool.waiting;
+  }
+
+  /** Breaks off what runs, refuses what waits, closes every connection. Later requests fail with `canceled`. */
+  close(): void {
+    this.#pool.close();
+  }
+}

@@ -1,0 +1,94 @@
+/** What can be set about the pooled client, each with its default, in one place. */
+import { type Clock, systemClock } from "../clock.ts";
+import { RunnelError } from "../errors.ts";
+import { dial, type DialOptions, type DialTarget, type Socket } from "../net/mod.ts";
+import { isFieldValue } from "./fields.ts";
+import { type HttpLimits, verifyLimits } from "./limits.ts";
+
+/** Makes one connection to a target; a TLS dial has the same shape. */
+export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>;
+
+export interface ClientOptions {
+  /** The one upstream that this client asks. */
+  target: DialTarget;
+  /** Default `dial` of `src/net/`. */
+  dial?: Dial;
+  /** Milliseconds until a dial fails with `upstream_timeout`. Default 5,000. */
+  connectTimeoutMs?: number;
+  /** Connections at a time, those being dialed or closed included. Default 256. */
+  maxSockets?: number;
+  /** Idle connections kept for later requests; the oldest goes first. Default `maxSockets`. */
+  maxIdle?: number;
+  /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
+  maxWaiting?: number;
+  /** Milliseconds an idle connection is kept. Default 4,000: under the 5 s after which a Node server closes it. */
+  idleMs?: number;
+  /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
+  firstByteMs?: number | null;
+  /** Of the answers' heads and framing. */
+  limits?: Partial<HttpLimits>;
+  /** The Host field: as the public client sent it (`preserve`, the default), the target's (`rewrite`), or this one. */
+  hostHeader?: string;
+  clock?: Clock;
+}
+
+/** An option of the client is out of its range. Code `invalid_option`. */
+export class ClientOptionError extends RunnelError {
+  constructor(reason: string) {
+    super({ code: "invalid_option", reason, initiator: "user" });
+  }
+}
+
+/** The options completed with their defaults. */
+export interface ClientSettings {
+  readonly target: DialTarget;
+  readonly dial: Dial;
+  readonly connectTimeoutMs: number;
+  readonly maxSockets: number;
+  readonly maxIdle: number;
+  readonly maxWaiting: number;
+  readonly idleMs: number;
+  readonly firstByteMs: number | null;
+  readonly limits: HttpLimits;
+  /** What every request's Host is, or `null` where each keeps its own. */
+  readonly host: string | null;
+  /** Host for a request that names none. */
+  readonly targetHost: string;
+  readonly clock: Clock;
+}
+
+/** @throws {ClientOptionError} naming the option and its value; {HttpLimitsError} for `limits`. */
+export function verifyClientOptions(options: ClientOptions): ClientSettings {
+  const { target, maxSockets = 256, hostHeader = "preserve", firstByteMs = null } = options;
+  const targetHost = hostOf(target);
+  if (!isFieldValue(hostHeader) || hostHeader === "") {
+    throw new ClientOptionError(`hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
+  }
+  const rewritten = hostHeader === "rewrite" ? targetHost : hostHeader;
+  return {
+    target,
+    dial: options.dial ?? dial,
+    connectTimeoutMs: atLeast("connectTimeoutMs", 1, options.connectTimeoutMs ?? 5_000),
+    maxSockets: atLeast("maxSockets", 1, maxSockets),
+    maxIdle: atLeast("maxIdle", 0, options.maxIdle ?? maxSockets),
+    maxWaiting: atLeast("maxWaiting", 0, options.maxWaiting ?? 1_024),
+    idleMs: atLeast("idleMs", 1, options.idleMs ?? 4_000),
+    firstByteMs: firstByteMs === null ? null : atLeast("firstByteMs", 1, firstByteMs),
+    limits: verifyLimits(options.limits),
+    host: hostHeader === "preserve" ? null : rewritten,
+    targetHost,
+    clock: options.clock ?? systemClock,
+  };
+}
+
+function atLeast(name: string, least: number, value: number): number {
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new ClientOptionError(`${name} is ${value}, not an integer from ${least}`);
+}
+
+/** The target as a Host field names it (RFC 9110 §7.2): without the default port, IPv6 in brackets. */
+function hostOf(target: DialTarget): string {
+  if (target.kind === "unix") return "localhost";
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  return target.port === 80 ? host : `${host}:${target.port}`;
+}
