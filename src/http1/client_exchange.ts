@@ -91,11 +91,10 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
     if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
-    if (this.#body instanceof Uint8Array) {
-      connection.socket.write(this.#body);
-      return this.onUploaded();
-    }
-    this.#beginUpload(this.#body, connection, framing);
+    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
+    if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
+    connection.socket.write(this.#body);
+    this.onUploaded();
   }
 
   refuse(error: UpstreamError): void {
@@ -340,4 +339,13 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     if (this.#answerBody === null) this.#reject(error);
     else this.#answerBody.fail(error);
   }
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }

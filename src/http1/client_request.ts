@@ -17,7 +17,7 @@ export interface RequestPlan {
 }
 
 /**
- * A body with a Content-Length keeps it, other streams become chunks (RFC 9112 §6.1); without a body there is no
+ * A body with a Content-Length keeps it, other streams, and what has trailers, become chunks (RFC 9112 §6.1); without a body there is no
  * framing, but a Content-Length of 0 stays where the client sent one. `TE: trailers` in the fields is made anew.
  *
  * @throws {UpstreamError} `bad_request` for a head that cannot be written, a Content-Length that is not the body's.
@@ -47,7 +47,10 @@ export function planRequest(head: RequestHead, body: Body, settings: ClientSetti
 }
 
 function framingOf(head: RequestHead, body: Uint8Array | ReadableStream): Framing {
-  if (body instanceof Uint8Array) return { kind: "length", length: body.length };
+  if (body instanceof Uint8Array) {
+    // Trailers need chunks to stand behind.
+    return (head.trailers?.() ?? []).length > 0 ? chunkedBody : { kind: "length", length: body.length };
+  }
   if (body.locked) throw new UpstreamError("bad_request", "the body's stream is being read already");
   const value = fieldValue(head.fields, "content-length");
   if (value === undefined) return chunkedBody;
