@@ -1,0 +1,86 @@
+/**
+ * Addresses as text: what a person types for a listener, and what a log shows of a socket.
+ */
+import { RunnelError } from "../errors.ts";
+import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
+
+/** A listen address that nobody can listen on. `code` is `invalid_address`; the message names the value. */
+export class AddressError extends RunnelError {
+  constructor(text: string, expected: string) {
+    super({ code: "invalid_address", reason: `invalid address "${text}": ${expected}`, initiator: "user" });
+  }
+}
+
+/** The longest `sun_path` (unix(7)) that every system takes, without its closing NUL. */
+const MAX_UNIX_PATH_BYTES = 103;
+const FORMS = "expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd:N";
+
+/**
+ * Reads `0.0.0.0:8080`, `example.org:80`, `[::1]:80`, `:8080` (every address of the machine), `unix:PATH` or `fd:N`.
+ * Ports are 0 (any free one) to 65535.
+ * @throws {AddressError} for anything else.
+ */
+export function parseListenTarget(text: string): ListenTarget {
+  if (text.startsWith("unix:")) return parseUnix(text);
+  if (text.startsWith("fd:")) return { kind: "fd", fd: parseDecimal(text, text.slice(3), 0x7fffffff, FORMS) };
+  const colon = text.lastIndexOf(":");
+  if (colon < 0) throw new AddressError(text, FORMS);
+  const port = parseDecimal(text, text.slice(colon + 1), 65535, "the port must be 0 to 65535");
+  return { kind: "tcp", host: parseHost(text, text.slice(0, colon)), port };
+}
+
+function parseUnix(text: string): ListenTarget {
+  const path = text.slice("unix:".length);
+  if (path === "") throw new AddressError(text, "the path is missing");
+  if (path.includes("\0")) throw new AddressError(text.replaceAll("\0", "\\0"), "the path holds a NUL");
+  if (new TextEncoder().encode(path).length > MAX_UNIX_PATH_BYTES) {
+    throw new AddressError(text, `the path is longer than ${MAX_UNIX_PATH_BYTES} bytes`);
+  }
+  return { kind: "unix", path };
+}
+
+function parseHost(text: string, host: string): string {
+  // "::" takes IPv4 too, where the system has IPv6; `listen` falls back to 0.0.0.0 where it has not.
+  if (host === "") return "::";
+  if (host.startsWith("[")) {
+    const inner = host.slice(1, -1);
+    if (!host.endsWith("]") || !inner.includes(":") || /[^0-9a-zA-Z:.%]/.test(inner)) {
+      throw new AddressError(text, FORMS);
+    }
+    return inner;
+  }
+  if (host.includes(":")) throw new AddressError(text, "an IPv6 address stands in brackets");
+  if (host.length > 253 || !/^[0-9a-zA-Z._-]+$/.test(host)) throw new AddressError(text, FORMS);
+  return host;
+}
+
+function parseDecimal(text: string, digits: string, max: number, expected: string): number {
+  if (!/^[0-9]{1,10}$/.test(digits)) throw new AddressError(text, expected);
+  const value = Number(digits);
+  if (value > max) throw new AddressError(text, expected);
+  return value;
+}
+
+/** `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. */
+export function formatAddress(address: SocketAddress): string {
+  if (address.kind === "unix") return `unix:${address.host}`;
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** The same text for what is dialed or listened on; `fd:3` for an inherited descriptor. */
+export function formatTarget(target: DialTarget | ListenTarget): string {
+  if (target.kind === "fd") return `fd:${target.fd}`;
+  return formatAddress(
+    target.kind === "unix" ? unixAddress(target.path) : { kind: "tcp", host: target.host, port: target.port },
+  );
+}
+
+export function unixAddress(path: string): SocketAddress {
+  return { kind: "unix", host: path, port: 0 };
+}
+
+/** An IPv4 client of a listener on `::` is shown, trusted and logged as the IPv4 address that it has. */
+export function tcpAddress(host: string | undefined, port: number | undefined): SocketAddress {
+  const plain = host?.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
+  return { kind: "tcp", host: plain ?? "", port: port ?? 0 };
+}

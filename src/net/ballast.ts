@@ -1,0 +1,47 @@
+/**
+ * Keeps a bulk transfer's memory small on Deno. V8 collects its young generation when that is full of objects, and a
+ * chunk of 64 KiB is a few hundred bytes there: the rest lies outside the heap and does not count. A download of
+ * 512 MB held 320 MB of dead chunks so. Small arrays, made in proportion to the bytes that moved, let the collector
+ * come once in about 8 MB: forwarding 512 MB or 12 GB then costs 40 to 55 MB, at the same speed.
+ *
+ * Measured beside it with Deno 2.9.6: a buffer of our own for each read 75 MB, a small young generation by flag 176,
+ * one malloc arena 320; `gc()` 40, but it is a whole collection and took a quarter of the speed. Arrays of 8 KiB
+ * survive in such an amount that the young generation grows to 60 MB itself. Bun counts what lies outside the heap,
+ * and needs nothing.
+ */
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { runtimeName } from "./platform.ts";
+
+const BYTES_PER_COLLECTION = 8 * 1024 * 1024;
+/** How much may move until the young generation is measured again: it grows under load, from 1 MB to 32. */
+const BYTES_PER_MEASURE = 8 * 1024 * 1024;
+const SMALLEST_GENERATION = 1024 * 1024;
+const WEIGHT_SLOTS = 128;
+const WEIGHT_BYTES = 8 * WEIGHT_SLOTS;
+
+let bytesPerWeight = 0;
+let unweighedBytes = 0;
+let unmeasuredBytes = BYTES_PER_MEASURE;
+/** The last array. Exported, so that no compiler finds it unused. */
+export let weight: unknown[] = [];
+
+/** To be told of every chunk that a socket took or gave; counts, and seldom does more. */
+export const weigh: (bytes: number) => void = runtimeName === "deno" ? addWeight : () => {};
+
+// Freed by a thread of its own, which waits for a processor like all others, dead chunks pile up under load.
+if (runtimeName === "deno") setFlagsFromString("--no-concurrent-array-buffer-sweeping");
+
+function addWeight(bytes: number): void {
+  unweighedBytes += bytes;
+  if (unweighedBytes < bytesPerWeight) return;
+  unmeasuredBytes += unweighedBytes;
+  if (unmeasuredBytes >= BYTES_PER_MEASURE) measure();
+  for (; unweighedBytes >= bytesPerWeight; unweighedBytes -= bytesPerWeight) weight = new Array(WEIGHT_SLOTS);
+}
+
+function measure(): void {
+  unmeasuredBytes = 0;
+  const young = getHeapSpaceStatistics().find((space) => space.space_name === "new_space");
+  const capacity = young === undefined ? 0 : young.space_used_size + young.space_available_size;
+  bytesPerWeight = Math.ceil(BYTES_PER_COLLECTION * WEIGHT_BYTES / Math.max(capacity, SMALLEST_GENERATION));
+}

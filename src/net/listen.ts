@@ -1,0 +1,151 @@
+/**
+ * Listening on TCP, on a unix socket or on a descriptor that the parent process opened (socket activation).
+ */
+import { lookup } from "node:dns/promises";
+import { lstat, rm } from "node:fs/promises";
+import * as net from "node:net";
+import { formatTarget, tcpAddress, unixAddress } from "./address.ts";
+import { hasDescriptor } from "./descriptors.ts";
+import { dial } from "./dial.ts";
+import { socketError } from "./failure.ts";
+import { NodeSocket } from "./node_socket.ts";
+import { type Listener, type ListenTarget, type Socket, type SocketAddress, SocketError } from "./socket.ts";
+
+const DEFAULT_BACKLOG = 511;
+/** An address of another machine, or a family that this one has not; Deno tells EINVAL for both. */
+const NO_ADDRESS = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
+
+export interface ListenOptions {
+  /** Connections that the kernel holds until they are accepted. Default 511; the system may allow fewer. */
+  backlog?: number;
+  /** Sockets that may be open at once; one more is reset as soon as it comes. Default: as many as the process has
+   * descriptors for, less a reserve. */
+  maxSockets?: number;
+}
+
+/**
+ * Listens on `target` and gives each accepted socket to `onSocket`, paused and without delay (TCP_NODELAY); the
+ * callee sets its handlers at once. `::` takes IPv4 too, and is `0.0.0.0` where the machine has no IPv6; of a name the
+ * first address counts; the file of a unix socket is removed at close.
+ * @throws {SocketError} `address_in_use`, `address_not_available`, `permission_denied`, …
+ */
+export async function listen(
+  target: ListenTarget,
+  onSocket: (socket: Socket) => void,
+  options: ListenOptions = {},
+): Promise<Listener> {
+  const bound = await resolved(target);
+  try {
+    return await bind(bound, onSocket, options);
+  } catch (cause) {
+    if (bound.kind === "unix" && await removeLeftover(bound.path, cause)) return await bind(bound, onSocket, options);
+    if (bound.kind === "tcp" && bound.host === "::" && isCode(cause, NO_ADDRESS)) {
+      return await bind({ ...bound, host: "0.0.0.0" }, onSocket, options);
+    }
+    throw listenError(target, cause);
+  }
+}
+
+/** Names become addresses here, because Bun says no more of one that has none than that it failed. */
+async function resolved(target: ListenTarget): Promise<ListenTarget> {
+  if (target.kind !== "tcp" || net.isIP(target.host) !== 0) return target;
+  try {
+    const { address } = await lookup(target.host);
+    return { ...target, host: address };
+  } catch (cause) {
+    throw listenError(target, cause);
+  }
+}
+
+function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options: ListenOptions): Promise<Listener> {
+  const { backlog = DEFAULT_BACKLOG, maxSockets = Infinity } = options;
+  const path = target.kind === "unix" ? target.path : null;
+  let open = 0;
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (raw) => {
+    if (open >= maxSockets || !hasDescriptor()) return shed(raw);
+    open++;
+    raw.once("close", () => open--);
+    onSocket(new NodeSocket(raw, path));
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(listenOptions(target, backlog), () => {
+      server.off("error", reject);
+      // A failed accept (out of descriptors, a client that left the queue) costs that client alone.
+      server.on("error", () => {});
+      resolve(new NodeListener(server, boundAddress(server, target)));
+    });
+  });
+}
+
+/** A process that was killed leaves its unix socket's file: it is removed where nobody answers on it any more. */
+async function removeLeftover(path: string, cause: unknown): Promise<boolean> {
+  if (!isCode(cause, ["EADDRINUSE"])) return false;
+  const file = await lstat(path).catch(() => null);
+  if (file === null || !file.isSocket()) return false;
+  try {
+    const answering = await dial({ kind: "unix", path });
+    answering.reset();
+    return false;
+  } catch (error) {
+    if (!(error instanceof SocketError) || error.code !== "connection_refused") return false;
+    await rm(path, { force: true });
+    return true;
+  }
+}
+
+function listenError(target: ListenTarget, cause: unknown): SocketError {
+  const action = `cannot listen on ${formatTarget(target)}`;
+  if (target.kind === "tcp" && isCode(cause, NO_ADDRESS)) {
+    const reason = `${action}: no such address on this machine`;
+    return new SocketError({ code: "address_not_available", reason, initiator: "user", cause });
+  }
+  if (target.kind === "unix" && isCode(cause, ["ENOENT", "ENOTDIR"])) {
+    const reason = `${action}: no such folder`;
+    return new SocketError({ code: "address_not_available", reason, initiator: "user", cause });
+  }
+  return socketError(action, cause);
+}
+
+function isCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(error.code as string);
+}
+
+function listenOptions(target: ListenTarget, backlog: number): net.ListenOptions & { fd?: number } {
+  if (target.kind === "fd") return { fd: target.fd };
+  if (target.kind === "unix") return { path: target.path, backlog };
+  return { host: target.host, port: target.port, backlog };
+}
+
+function boundAddress(server: net.Server, target: ListenTarget): SocketAddress {
+  const bound = server.address();
+  if (typeof bound === "string") return unixAddress(bound);
+  if (bound !== null) return tcpAddress(bound.address, bound.port);
+  return target.kind === "unix" ? unixAddress(target.path) : tcpAddress("", 0);
+}
+
+function shed(raw: net.Socket): void {
+  raw.on("error", () => {});
+  if (raw.remoteAddress === undefined) raw.destroy();
+  else raw.resetAndDestroy();
+}
+
+class NodeListener implements Listener {
+  readonly address: SocketAddress;
+  readonly #server: net.Server;
+  #closed: Promise<void> | null = null;
+
+  constructor(server: net.Server, address: SocketAddress) {
+    this.#server = server;
+    this.address = address;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      // 'close' would wait for the accepted sockets, which live on; the descriptor is gone within this turn.
+      this.#server.close();
+      setImmediate(resolve);
+    });
+    return this.#closed;
+  }
+}

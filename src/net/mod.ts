@@ -1,0 +1,7 @@
+/** Sockets and the few other things in which Bun and Deno differ. Nothing outside this folder looks at the runtime. */
+export * from "./socket.ts";
+export { AddressError, formatAddress, formatTarget, parseListenTarget } from "./address.ts";
+export { dial } from "./dial.ts";
+export { listen, type ListenOptions } from "./listen.ts";
+export { HIGH_WATER_BYTES } from "./node_socket.ts";
+export * from "./platform.ts";

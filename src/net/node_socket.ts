@@ -1,0 +1,176 @@
+/**
+ * `Socket` on `node:net`, which both runtimes have: the only implementation that can send RST on Deno.
+ */
+import type * as net from "node:net";
+import { weigh } from "./ballast.ts";
+import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
+import { closeDescriptor, openDescriptor } from "./descriptors.ts";
+import { socketError } from "./failure.ts";
+import type { Socket, SocketAddress, SocketError, SocketHandlers } from "./socket.ts";
+import { type Flushable, flushSoon } from "./turn.ts";
+
+/** `write()` returns false from here on: enough to fill a fast link's turn, little enough to hold 1,000 times. */
+export const HIGH_WATER_BYTES = 256 * 1024;
+/** Up to here a turn's writes are copied into one buffer: the copy is cheaper than a second system call. */
+const GATHER_BYTES = 16 * 1024;
+
+/** For the moment between making a socket and its owner's handlers: a paused socket has only its end to tell. */
+const NOBODY: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
+export class NodeSocket implements Socket, Flushable {
+  handlers: SocketHandlers = NOBODY;
+  readonly local: SocketAddress;
+  readonly remote: SocketAddress;
+
+  readonly #raw: net.Socket;
+  /** Written in this turn and not yet given to the runtime. */
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  #flushWaits = false;
+  #drainWanted = false;
+  #ended = false;
+  #peerEnded = false;
+  #reset = false;
+  #closed = false;
+  #error: Error | null = null;
+  readonly #onWritten = () => this.#drain();
+
+  /** @param raw connected, paused, `allowHalfOpen`; @param path where it is a unix socket's. */
+  constructor(raw: net.Socket, path: string | null) {
+    openDescriptor();
+    this.#raw = raw;
+    this.local = path === null ? tcpAddress(raw.localAddress, raw.localPort) : unixAddress(path);
+    this.remote = path === null ? tcpAddress(raw.remoteAddress, raw.remotePort) : unixAddress(path);
+    raw.pause();
+    if (path === null) raw.setNoDelay(true);
+    raw.on("data", (chunk: Uint8Array) => this.#takeData(chunk));
+    raw.on("end", () => this.#takeEnd());
+    raw.on("error", (error: Error) => this.#error ??= error);
+    raw.on("close", () => this.#takeClose());
+  }
+
+  get bufferedBytes(): number {
+    return this.#gatheredBytes + this.#raw.writableLength;
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#reset;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#ended || this.#reset || this.#closed) return true;
+    if (bytes.length > 0) {
+      this.#gathered.push(bytes);
+      this.#gatheredBytes += bytes.length;
+      this.#flushSoon();
+    }
+    if (this.bufferedBytes < HIGH_WATER_BYTES) return true;
+    this.#drainWanted = true;
+    return false;
+  }
+
+  end(): void {
+    if (this.#ended || this.closed) return;
+    this.#ended = true;
+    this.#flushSoon();
+  }
+
+  reset(): void {
+    if (this.closed) return;
+    this.#reset = true;
+    this.#dropGathered();
+    // Unix sockets know no RST: closing them is all there is, and the runtimes refuse the call.
+    if (this.remote.kind === "unix") this.#raw.destroy();
+    else this.#raw.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#raw.pause();
+  }
+
+  resume(): void {
+    if (!this.closed) this.#raw.resume();
+  }
+
+  flush(): void {
+    this.#flushWaits = false;
+    if (this.closed) return this.#dropGathered();
+    if (this.#gatheredBytes > 0) this.#writeGathered();
+    if (this.#ended) this.#raw.end();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushWaits) return;
+    this.#flushWaits = true;
+    flushSoon(this);
+  }
+
+  #writeGathered(): void {
+    const chunks = this.#gathered;
+    const total = this.#gatheredBytes;
+    weigh(total);
+    this.#dropGathered();
+    const written = this.#drainWanted ? this.#onWritten : undefined;
+    if (chunks.length === 1) {
+      this.#raw.write(chunks[0], written);
+    } else if (total <= GATHER_BYTES) {
+      this.#raw.write(joined(chunks, total), written);
+    } else {
+      this.#raw.cork();
+      const last = chunks.length - 1;
+      for (let i = 0; i < last; i++) this.#raw.write(chunks[i]);
+      this.#raw.write(chunks[last], written);
+      this.#raw.uncork();
+    }
+  }
+
+  #dropGathered(): void {
+    if (this.#gatheredBytes === 0) return;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+  }
+
+  #drain(): void {
+    if (!this.#drainWanted || this.closed || this.bufferedBytes >= HIGH_WATER_BYTES) return;
+    this.#drainWanted = false;
+    this.handlers.onDrain();
+  }
+
+  #takeData(chunk: Uint8Array): void {
+    if (this.closed) return;
+    weigh(chunk.length);
+    this.handlers.onData(chunk);
+  }
+
+  #takeEnd(): void {
+    // Bun can emit 'end' for a socket that was destroyed while data came in; that is no FIN of the peer's.
+    if (this.closed || this.#raw.destroyed || this.#peerEnded) return;
+    this.#peerEnded = true;
+    this.handlers.onEnd();
+  }
+
+  #takeClose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeDescriptor();
+    this.#dropGathered();
+    this.handlers.onClose(this.#reset ? null : this.#failure());
+  }
+
+  #failure(): SocketError | null {
+    if (this.#error === null && this.#ended && this.#peerEnded) return null;
+    // A close with neither an error nor both FINs is a connection that broke: never to be taken for a clean end.
+    const cause = this.#error ?? Object.assign(new Error("closed before its end"), { code: "ECONNRESET" });
+    return socketError(`connection with ${formatAddress(this.remote)} failed`, cause);
+  }
+}
+
+function joined(chunks: readonly Uint8Array[], total: number): Uint8Array {
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+}

@@ -1,0 +1,92 @@
+/**
+ * The process as both runtimes show it: `node:process` serves everything, so that only the name differs.
+ */
+import process from "node:process";
+
+export type RuntimeName = "bun" | "deno";
+
+/** Which runtime this is. Branch on it inside `src/net/` alone. */
+export const runtimeName: RuntimeName = process.versions.bun === undefined ? "deno" : "bun";
+
+/** The runtime's own version, such as `1.4.5`. */
+export const runtimeVersion: string = process.versions[runtimeName] ?? "unknown";
+
+/** The command line's words after the program's name. */
+export function programArguments(): readonly string[] {
+  return process.argv.slice(2);
+}
+
+/** The environment. Values are read at the call, so that a test may set one. */
+export function environmentVariable(name: string): string | undefined {
+  return process.env[name];
+}
+
+/** Ends the process at once; pending output of a pipe may be lost, so write and wait first. */
+export function exit(code: number): never {
+  process.exit(code);
+}
+
+/** SIGTERM and SIGINT ask to finish, SIGHUP to read the files again. */
+export type SignalName = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+/**
+ * Calls `handler` at each `name` instead of what the system would do; the result of the call ends that. A signal that
+ * nobody hears any more ends the process.
+ */
+export function onSignal(name: SignalName, handler: () => void): () => void {
+  // An own closure for each call, so that a handler given twice is called and ended twice.
+  const listener = () => handler();
+  process.on(name, listener);
+  return () => void process.off(name, listener);
+}
+
+export interface Terminal {
+  /** True where a person looks at it: colours and a changing line are welcome. */
+  readonly isTerminal: boolean;
+  /** Columns; 80 where it is no terminal or does not tell. */
+  readonly columns: number;
+  /** Rows; 24 where it is no terminal or does not tell. */
+  readonly rows: number;
+}
+
+/** What is behind standard output or standard error now (the size changes with the window). */
+export function terminalOf(stream: "stdout" | "stderr"): Terminal {
+  const { isTTY, columns, rows } = process[stream];
+  return { isTerminal: isTTY === true, columns: columns > 0 ? columns : 80, rows: rows > 0 ? rows : 24 };
+}
+
+/** Calls `handler` whenever the terminal behind standard output has another size; the result of the call ends that. */
+export function onResize(handler: () => void): () => void {
+  const listener = () => handler();
+  process.stdout.on("resize", listener);
+  return () => void process.stdout.off("resize", listener);
+}
+
+/** The account that runs the program may do anything (root). Never on Windows, which has no such account. */
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Writes text to standard output or standard error; false where a slow reader makes it wait in memory. */
+export function writeText(stream: "stdout" | "stderr", text: string): boolean {
+  return process[stream].write(text);
+}
+
+/** Resolves when what was written to standard output has left the process. */
+export function flushOutput(): Promise<void> {
+  return new Promise((resolve) => process.stdout.write("", () => resolve()));
+}
+
+/** Standard input as it comes, in pieces of text. */
+export function inputText(): AsyncIterable<string> {
+  return process.stdin.setEncoding("utf8");
+}
+
+/** `linux-x64`, `darwin-arm64`, `win32-x64`. */
+export const system = `${process.platform}-${process.arch}`;
+
+/** Keeps the process alive until the returned call, whatever else runs. */
+export function holdProcess(): () => void {
+  const handle = setInterval(() => {}, 2 ** 30);
+  return () => clearInterval(handle);
+}
