@@ -1,0 +1,81 @@
+/**
+ * The JSON protocol has no credit, so the only brake is the whole link. One slow client may hold it for as long as it
+ * takes bytes, at most 2 s without one; then its answer alone is given up, and the link's other answers go on.
+ */
+import { type Clock, IdleTimer } from "../clock.ts";
+import type { AnswerStream, Held } from "./answer_stream.ts";
+
+export interface SlowReaderLimits {
+  /** Bytes of one answer that wait for its client before the link stops. Default 4 MiB. */
+  bufferBytes: number;
+  /** Bytes of all answers of a session that wait; past it, each answer that still gets bytes counts as slow. Default 64 MiB. */
+  totalBytes: number;
+  /** Milliseconds without a byte taken until the answer is given up. Default 2,000. */
+  stallMs: number;
+}
+
+export const defaultSlowReaderLimits: SlowReaderLimits = {
+  bufferBytes: 4 * 1024 * 1024,
+  totalBytes: 64 * 1024 * 1024,
+  stallMs: 2_000,
+};
+
+export interface Brake {
+  pause(): void;
+  resume(): void;
+}
+
+export class SlowReaders {
+  /** The account that the session's answers share. */
+  readonly held: Held = { bytes: 0 };
+  readonly #link: Brake;
+  readonly #clock: Clock;
+  readonly #limits: SlowReaderLimits;
+  readonly #blocking = new Map<AnswerStream, IdleTimer>();
+
+  constructor(link: Brake, clock: Clock, limits: SlowReaderLimits) {
+    this.#link = link;
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  /** True while some answer holds the link: silence is then our own doing. */
+  get paused(): boolean {
+    return this.#blocking.size > 0;
+  }
+
+  /** After bytes were pushed. `giveUp` is called where the client takes nothing for too long. */
+  pushed(stream: AnswerStream, giveUp: () => void): void {
+    if (this.#blocking.has(stream) || !this.#isSlow(stream)) return;
+    if (!this.paused) this.#link.pause();
+    this.#blocking.set(
+      stream,
+      new IdleTimer(this.#clock, this.#limits.stallMs, () => {
+        // What all answers hold together may have shrunk by the others' doing.
+        const isSlow = this.#isSlow(stream);
+        this.forget(stream);
+        if (isSlow) giveUp();
+      }),
+    );
+  }
+
+  /** After its client took bytes. */
+  taken(stream: AnswerStream): void {
+    if (this.#isSlow(stream)) this.#blocking.get(stream)?.touch();
+    else this.forget(stream);
+  }
+
+  /** The answer is over, or no longer slow. */
+  forget(stream: AnswerStream): void {
+    const timer = this.#blocking.get(stream);
+    if (timer === undefined) return;
+    timer.stop();
+    this.#blocking.delete(stream);
+    if (!this.paused) this.#link.resume();
+  }
+
+  #isSlow(stream: AnswerStream): boolean {
+    if (stream.bufferedBytes > this.#limits.bufferBytes) return true;
+    return this.held.bytes > this.#limits.totalBytes && stream.bufferedBytes > 0;
+  }
+}

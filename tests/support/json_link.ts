@@ -1,0 +1,88 @@
+/** The link under a JSON session, played by the test: it keeps what is sent, and hands over what the test says. */
+import type { WebSocketClose } from "../../src/websocket/mod.ts";
+import type { JsonLink } from "../../src/wsproto/link.ts";
+
+type Frame = Record<string, unknown>;
+
+export class FakeJsonLink implements JsonLink {
+  handlers: JsonLink["handlers"] = { onMessage() {}, onDrain() {}, onClose() {} };
+  bufferedBytes = 0;
+  /** What `sendText` answers: false stands for a link that is full. */
+  isWritable = true;
+  paused = false;
+  aborted = false;
+  pings = 0;
+  closedWith: { code: number | undefined; reason: string | undefined } | null = null;
+  readonly #sent: Frame[] = [];
+  readonly #waiters: (() => void)[] = [];
+
+  /** Every frame that the session sent and `next()` has not given. */
+  get sent(): readonly Frame[] {
+    return this.#sent;
+  }
+
+  /** The types of `sent`, in order. */
+  get sentTypes(): unknown[] {
+    return this.#sent.map((frame) => frame.type);
+  }
+
+  /** The next frame that the session sends. */
+  async next(): Promise<Frame> {
+    while (this.#sent.length === 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    return this.#sent.shift() as Frame;
+  }
+
+  /** A frame of the other end's. */
+  receive(frame: Frame): void {
+    this.receiveText(JSON.stringify(frame));
+  }
+
+  receiveText(text: string): void {
+    this.handlers.onBytes?.();
+    this.handlers.onMessage(text);
+  }
+
+  /** The other end answers a ping. */
+  pong(): void {
+    this.handlers.onBytes?.();
+    this.handlers.onPong?.(new Uint8Array(0));
+  }
+
+  /** What waited has left. */
+  drain(): void {
+    this.isWritable = true;
+    this.handlers.onDrain();
+  }
+
+  /** The link is gone. */
+  lose(close: Partial<WebSocketClose> = {}): void {
+    this.handlers.onClose({ code: 1006, reason: "", clean: false, error: null, ...close });
+  }
+
+  sendText(text: string): boolean {
+    this.#sent.push(JSON.parse(text));
+    for (const wake of this.#waiters.splice(0)) wake();
+    return this.isWritable;
+  }
+
+  ping(): boolean {
+    this.pings++;
+    return this.isWritable;
+  }
+
+  close(code?: number, reason?: string): void {
+    this.closedWith ??= { code, reason };
+  }
+
+  abort(): void {
+    this.aborted = true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+}
