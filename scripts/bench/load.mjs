@@ -1,0 +1,153 @@
+// @ts-check
+/**
+ * The load generator: keep-alive HTTP/1.1 on raw sockets, one request at a time on each connection, in a process of its
+ * own. It reads one task a line from standard input and writes its result, or `{"error": …}`, as one line:
+ *
+ *     {"port":8080,"host":"a.localhost","path":"/small","connections":32,"bodyBytes":1024,"milliseconds":1000}
+ *     {"requests":21000,"seconds":1.0,"p50Ms":1.4,"p99Ms":2.9}
+ *
+ * With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
+ */
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
+
+/**
+ * @typedef {{ port: number, host: string, path: string, connections: number, bodyBytes: number,
+ *   milliseconds?: number, requests?: number }} Task
+ * @typedef {{ requests: number, seconds: number, p50Ms: number, p99Ms: number }} Result
+ */
+
+const maxSamples = 1_000_000;
+const statusLine = Buffer.from("HTTP/1.1 200 ");
+const headEnd = Buffer.from("\r\n\r\n");
+
+/** One connection: asks, reads the whole answer, and asks again for as long as it is told to. */
+class Asker {
+  #socket;
+  #request;
+  #run;
+  #askedAt = 0;
+  #head = Buffer.alloc(0);
+  /** Bytes of the body that are still to come; -1 while the head is. */
+  #left = -1;
+
+  /** @param {Run} run @param {Task} task */
+  constructor(run, { port, host, path }) {
+    this.#run = run;
+    this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n`);
+    this.#socket = connect({ host: "127.0.0.1", port, noDelay: true });
+    this.#socket.on("connect", () => run.connected());
+    this.#socket.on("data", (chunk) => this.#take(chunk));
+    this.#socket.on("error", (error) => run.fail(`port ${port}: ${error.message}`));
+    this.#socket.on("end", () => run.fail(`port ${port}: the connection was closed`));
+  }
+
+  ask() {
+    this.#askedAt = performance.now();
+    this.#socket.write(this.#request);
+  }
+
+  end() {
+    this.#socket.destroy();
+  }
+
+  /** @param {Buffer} chunk */
+  #take(chunk) {
+    if (this.#left < 0) {
+      const read = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
+      const end = read.indexOf(headEnd);
+      if (end < 0) {
+        this.#head = read;
+        return;
+      }
+      if (read.compare(statusLine, 0, statusLine.length, 0, statusLine.length) !== 0) {
+        return this.#run.fail(`answer: ${read.toString("latin1", 0, end)}`);
+      }
+      this.#head = this.#head.subarray(0, 0);
+      this.#left = this.#run.bodyBytes - (read.length - end - headEnd.length);
+    } else this.#left -= chunk.length;
+    if (this.#left > 0) return;
+    if (this.#left < 0) return this.#run.fail(`the answer has ${-this.#left} bytes more than ${this.#run.bodyBytes}`);
+    this.#left = -1;
+    if (this.#run.answered(this.#askedAt)) this.ask();
+  }
+}
+
+/** All connections of one task, from the first connect to the result. */
+class Run {
+  /** @type {Asker[]} */
+  #askers = [];
+  #task;
+  #connecting;
+  #startedAt = 0;
+  #endsAt = Infinity;
+  #answers = 0;
+  #samples = new Float32Array(maxSamples);
+  #resolve;
+  #reject;
+
+  /** @param {Task} task @param {(result: Result) => void} resolve @param {(error: Error) => void} reject */
+  constructor(task, resolve, reject) {
+    this.#task = task;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#connecting = task.connections;
+    for (let i = 0; i < task.connections; i++) this.#askers.push(new Asker(this, task));
+  }
+
+  get bodyBytes() {
+    return this.#task.bodyBytes;
+  }
+
+  /** The clock starts, and every connection asks, once all are there. */
+  connected() {
+    if (--this.#connecting > 0) return;
+    this.#startedAt = performance.now();
+    if (this.#task.milliseconds !== undefined) this.#endsAt = this.#startedAt + this.#task.milliseconds;
+    for (const asker of this.#askers) asker.ask();
+  }
+
+  /** Counts an answer; false where no further request is wanted. @param {number} askedAt */
+  answered(askedAt) {
+    const now = performance.now();
+    if (this.#answers < maxSamples) this.#samples[this.#answers] = now - askedAt;
+    this.#answers++;
+    const goesOn = now < this.#endsAt && this.#answers < (this.#task.requests ?? Infinity);
+    if (!goesOn) this.#finish(now);
+    return goesOn;
+  }
+
+  /** @param {string} reason */
+  fail(reason) {
+    this.#end();
+    this.#reject(new Error(reason));
+  }
+
+  /** @param {number} now */
+  #finish(now) {
+    this.#end();
+    const sorted = this.#samples.subarray(0, Math.min(this.#answers, maxSamples)).sort();
+    /** @param {number} share */
+    const quantile = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    this.#resolve({
+      requests: this.#answers,
+      seconds: (now - this.#startedAt) / 1000,
+      p50Ms: quantile(0.5),
+      p99Ms: quantile(0.99),
+    });
+  }
+
+  #end() {
+    for (const asker of this.#askers) asker.end();
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  try {
+    const task = /** @type {Task} */ (JSON.parse(line));
+    const result = await new Promise((resolve, reject) => new Run(task, resolve, reject));
+    console.log(JSON.stringify(result));
+  } catch (error) {
+    console.log(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }));
+  }
+}

@@ -1,0 +1,116 @@
+// @ts-check
+/** nginx as the origin that everything is measured in front of, and as the proxies to compare with. */
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { freePort, untilAnswering } from "./ports.mjs";
+import { Child } from "./child.mjs";
+
+export const smallBytes = 1024;
+export const bulkBytes = 256 * 1024 * 1024;
+
+/** Where nginx is, or null. Debian keeps it in /usr/sbin, which is not on everyone's PATH. */
+export function findNginx() {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+  const files = folders.map((folder) => join(folder, "nginx"));
+  return files.find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  }) ?? null;
+}
+
+/** One folder for configurations and the bulk file, and every nginx that was started from it. */
+export class NginxFarm {
+  #program;
+  #folder = mkdtempSync(join(tmpdir(), "runnel-bench-"));
+  /** @type {Child[]} */
+  #children = [];
+
+  /** @param {string} program */
+  constructor(program) {
+    this.#program = program;
+    process.on("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
+  }
+
+  /** `/small` answers 1 KiB from memory, `/bulk` a file of 256 MiB by sendfile. Resolves to child and port. */
+  startOrigin() {
+    const root = join(this.#folder, "root");
+    mkdirSync(root);
+    const bulk = join(root, "bulk");
+    writeFileSync(bulk, "");
+    // A file of holes: it comes out of the page cache and takes no space on the disk.
+    truncateSync(bulk, bulkBytes);
+    return this.#start("origin", (port) => `
+      sendfile on;
+      server {
+        listen 127.0.0.1:${port} backlog=1024;
+        root ${root};
+        default_type application/octet-stream;
+        location = /small { return 200 "${"x".repeat(smallBytes)}"; }
+      }`);
+  }
+
+  /** A streaming proxy in front of 127.0.0.1:`originPort`. @param {string} name @param {number} originPort */
+  startProxy(name, originPort) {
+    return this.#start(name, (port) => `
+      upstream origin {
+        server 127.0.0.1:${originPort};
+        keepalive 512;
+        keepalive_requests 1000000000;
+      }
+      server {
+        listen 127.0.0.1:${port} backlog=1024;
+        location / {
+          proxy_pass http://origin;
+          proxy_http_version 1.1;
+          proxy_set_header Connection "";
+          proxy_set_header Host $host;
+          proxy_buffering off;
+          # The buffer through which a body streams; the default of 4 KiB makes bulk several times slower.
+          proxy_buffer_size 64k;
+          proxy_buffers 2 64k;
+          proxy_busy_buffers_size 64k;
+        }
+      }`);
+  }
+
+  /** @param {string} name @param {(port: number) => string} http the http block, but for what all of them share */
+  async #start(name, http) {
+    const port = await freePort();
+    const folder = join(this.#folder, name);
+    mkdirSync(folder);
+    const file = join(folder, "nginx.conf");
+    writeFileSync(
+      file,
+      `
+      daemon off;
+      master_process off;
+      pid ${folder}/pid;
+      error_log stderr warn;
+      worker_rlimit_nofile 8192;
+      events { worker_connections 4096; }
+      http {
+        access_log off;
+        keepalive_requests 1000000000;
+        client_body_temp_path ${folder}/body;
+        proxy_temp_path ${folder}/proxy;
+        fastcgi_temp_path ${folder}/fastcgi;
+        uwsgi_temp_path ${folder}/uwsgi;
+        scgi_temp_path ${folder}/scgi;
+        ${http(port)}
+      }`,
+    );
+    const child = new Child(`nginx (${name})`, this.#program, ["-p", folder, "-c", file, "-e", "stderr"]);
+    this.#children.push(child);
+    await Promise.race([untilAnswering(port, "127.0.0.1"), child.lost]);
+    return { child, port };
+  }
+
+  async stop() {
+    await Promise.all(this.#children.map((child) => child.stop()));
+  }
+}

@@ -1,0 +1,43 @@
+// @ts-check
+/** Free ports, and the moment from which something answers on one. */
+import { once } from "node:events";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const startLimitMs = 15_000;
+
+/** A port of 127.0.0.1 on which nobody listens. */
+export async function freePort() {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Resolves once `GET /small` is answered with 200. @param {number} port @param {string} host of the Host field */
+export async function untilAnswering(port, host) {
+  const deadline = Date.now() + startLimitMs;
+  for (;;) {
+    const status = await statusOf(port, host);
+    if (status === 200) return;
+    if (Date.now() > deadline) throw new Error(`port ${port} (${host}) does not answer: ${status}`);
+    await sleep(20);
+  }
+}
+
+/** @param {number} port @param {string} host @returns {Promise<number | string>} the status, or why there is none */
+function statusOf(port, host) {
+  return new Promise((resolve) => {
+    const asked = request({ host: "127.0.0.1", port, path: "/small", headers: { Host: host }, agent: false });
+    asked.on("response", (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 0);
+    });
+    asked.on("error", (error) => resolve(error.message));
+    asked.end();
+  });
+}

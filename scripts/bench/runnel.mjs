@@ -1,0 +1,44 @@
+// @ts-check
+/** Runnel as it is deployed: an edge and an agent, each a process of its own, started from bin/. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { programOf, root, runArguments } from "../lib/toolchain.mjs";
+import { Child } from "./child.mjs";
+import { freePort, untilAnswering } from "./ports.mjs";
+
+/** @typedef {import("../lib/toolchain.mjs").Runtime} Runtime */
+
+/** @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args */
+function start(name, runtime, file, args) {
+  const program = programOf(runtime);
+  if (program === null) throw new Error(`there is no ${runtime} on this machine`);
+  return new Child(`${name} (${runtime})`, program, runArguments(runtime, join(root, file), args));
+}
+
+/**
+ * Starts both in front of `originPort`; resolves once requests for `host` are answered.
+ * @param {{ edge: Runtime, agent: Runtime, protocol: string, originPort: number, name?: string }} options
+ */
+export async function startRunnel(options) {
+  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench" } = options;
+  const token = randomBytes(16).toString("hex");
+  const port = await freePort();
+  const edge = start("edge", edgeRuntime, "bin/edge.ts", ["serve", "--listen", `127.0.0.1:${port}`, "--token", token]);
+  // Its line for each request goes to /dev/null, and is made all the same; nginx runs with its access log off.
+  const agent = start("agent", agentRuntime, "bin/agent.ts", [
+    ...["http", String(originPort), "--edge", `http://127.0.0.1:${port}`, "--token", token],
+    ...["--name", name, "--protocol", protocol],
+  ]);
+  const host = `${name}.localhost`;
+  await Promise.race([untilAnswering(port, host), edge.lost, agent.lost]);
+  return {
+    edge,
+    agent,
+    port,
+    host,
+    async stop() {
+      await agent.stop();
+      await edge.stop();
+    },
+  };
+}

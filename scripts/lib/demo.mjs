@@ -1,0 +1,213 @@
+// @ts-check
+/** The main job in one command: a private service, an edge, an agent, and a public URL that streams. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { parseArgs } from "node:util";
+import { runChecks } from "./demo_checks.mjs";
+import { openStream } from "./demo_client.mjs";
+import { Program } from "./program.mjs";
+import { setUp } from "./toolchain.mjs";
+
+/** @typedef {import("./toolchain.mjs").Runtime} Runtime */
+/** @typedef {{ upstream: Program, edge: Program, agent: Program, port: number, url: URL }} Demo */
+
+const help = `Usage: scripts/demo.sh [--once] [--port N] [--edge-runtime bun|deno] [--agent-runtime bun|deno]
+
+Starts a private service (scripts/examples/upstream.ts), an edge and an agent on this machine, prints the public URL
+and what to try, then a line for each request. Ctrl-C ends everything.
+
+  --once                   tries it all by itself instead: prints each check, exits 0 if all passed, else 1
+  --port N                 the edge's public port (default 8080, or a free one if that is busy)
+  --edge-runtime RUNTIME   what the edge runs on (default bun)
+  --agent-runtime RUNTIME  what the agent and the private service run on (default bun)
+  --help                   print this`;
+
+/** @param {string} message @returns {never} */
+function usageError(message) {
+  console.error(`demo: ${message} (see --help)`);
+  process.exit(2);
+}
+
+function readArguments() {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        once: { type: "boolean", default: false },
+        port: { type: "string", default: "8080" },
+        "edge-runtime": { type: "string", default: "bun" },
+        "agent-runtime": { type: "string", default: "bun" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }));
+  } catch (error) {
+    usageError(error instanceof Error ? error.message : String(error));
+  }
+  if (values.help) {
+    console.log(help);
+    process.exit(0);
+  }
+  for (const runtime of [values["edge-runtime"], values["agent-runtime"]]) {
+    if (runtime !== "bun" && runtime !== "deno") usageError(`no such runtime: ${runtime}`);
+  }
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) usageError(`no port: ${values.port}`);
+  return {
+    once: values.once,
+    port,
+    edgeRuntime: /** @type {Runtime} */ (values["edge-runtime"]),
+    agentRuntime: /** @type {Runtime} */ (values["agent-runtime"]),
+  };
+}
+
+/** `port` where it can be listened on, else a free one. @param {number} port @returns {Promise<number>} */
+async function freePort(port) {
+  const server = createServer();
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+  } catch {
+    return freePort(0);
+  }
+  const { port: bound } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  server.close();
+  await once(server, "close");
+  return bound;
+}
+
+/** @param {{ port: number, edgeRuntime: Runtime, agentRuntime: Runtime }} options @returns {Promise<Demo>} */
+async function start({ port: wantedPort, edgeRuntime, agentRuntime }) {
+  const token = randomBytes(16).toString("hex");
+  const port = await freePort(wantedPort);
+  const upstream = new Program("upstream", agentRuntime, "scripts/examples/upstream.ts", []);
+  const edgeArguments = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json"];
+  const edge = new Program("edge", edgeRuntime, "bin/edge.ts", edgeArguments);
+  /** @param {Record<string, unknown>} line */
+  const isReady = (line) => line.event === "ready";
+  const [{ port: upstreamPort }] = await Promise.all([upstream.next((line) => "port" in line), edge.next(isReady)]);
+  const agent = new Program("agent", agentRuntime, "bin/agent.ts", [
+    ...["http", String(upstreamPort), "--edge", `http://127.0.0.1:${port}`],
+    ...["--token", token, "--name", "demo", "--json"],
+  ]);
+  const ready = await agent.next(isReady);
+  return { upstream, edge, agent, port, url: new URL(String(ready.url)) };
+}
+
+/** Ends what runs, the outside first. Tells whether asking was enough for all of it. */
+async function stopAll() {
+  const order = ["agent", "edge", "upstream"];
+  const programs = [...Program.running].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  let asked = true;
+  for (const program of programs) asked = await program.stop() && asked;
+  return asked;
+}
+
+/** @param {number} bytes */
+function formatBytes(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const power = Math.min(3, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** power).toFixed(1)} ${["B", "KiB", "MiB", "GiB"][power]}`;
+}
+
+/** @param {Demo} demo */
+function printWhatToTry({ edge, agent, port, url }) {
+  /** @param {string} path */
+  const at = (path) => new URL(path, url).href;
+  console.log(`${url.href}
+
+That is the public address of a private service, through an edge on ${edge.runtime} and an agent on ${agent.runtime}.
+Try it in a browser, or from another terminal:
+
+  a tick a second, at once     curl -N ${at("/events")}
+  the same as lines of JSON    curl -N ${at("/ndjson")}
+  what you type, echoed        curl -N -T - -X POST ${at("/echo")}
+  a gigabyte                   curl -o /dev/null ${at("/bytes?size=1000000000")}
+  without a name to resolve    curl -N -H 'Host: ${url.host}' http://127.0.0.1:${port}/events
+`);
+}
+
+/** Shows the first ticks as they come through the public URL. @param {Demo} demo */
+async function showTicks({ port, url }) {
+  const stream = await openStream({ port, host: url.host, path: "/events" });
+  let shown = 0;
+  for await (const text of stream.texts()) {
+    for (const [, data] of text.matchAll(/^data: (.*)$/gm)) {
+      const { n, at } = JSON.parse(data);
+      console.log(
+        `tick ${n}, made at ${at.slice(11, 23)}, came through ${Math.max(0, Date.now() - Date.parse(at))} ms later`,
+      );
+      shown++;
+    }
+    if (shown >= 5) return;
+  }
+}
+
+/** @param {Record<string, unknown>} line */
+function printRequest({ event, method, path, status, bytesOut, durationMs, code }) {
+  if (event !== "request") return;
+  const size = formatBytes(Number(bytesOut));
+  const suffix = code === undefined ? "" : `  ${code}`;
+  console.log(
+    `${new Date().toTimeString().slice(0, 8)}  ${method} ${path}  ${status}  ${size}  ${
+      Math.round(Number(durationMs))
+    } ms${suffix}`,
+  );
+}
+
+const realServer = `
+Nothing is left running. With a server of your own, where example.com and *.example.com lead:
+
+  on the server     bun bin/edge.ts serve --domain example.com --token SECRET
+  at the service    bun bin/agent.ts http 3000 --edge http://example.com:8080 --token SECRET --name shop --edge-insecure
+  anywhere          curl http://shop.example.com:8080/
+
+(--edge-insecure, since agents do not speak TLS to the edge yet. Bun and Deno stand in node_modules/.runnel/bin.)`;
+
+/** @param {Demo} demo */
+async function serveUntilEnded(demo) {
+  demo.agent.on("line", printRequest);
+  printWhatToTry(demo);
+  const ended = Promise.race([demo.upstream, demo.edge, demo.agent].map(async (program) => {
+    await once(program, "exit");
+    return program;
+  }));
+  await showTicks(demo);
+  console.log("\nRequests, as they end (Ctrl-C ends the demo):");
+  const program = await ended;
+  throw new Error(
+    `the ${program.name} (${program.runtime}) ended with exit code ${program.exitCode}\n${program.stderr}`,
+  );
+}
+
+async function main() {
+  const { once: tryOnly, ...options } = readArguments();
+  setUp();
+  let stopping = false;
+  /** @param {number} exitCode @param {string} lastWords */
+  const stop = async (exitCode, lastWords) => {
+    if (stopping) return;
+    stopping = true;
+    await stopAll();
+    if (lastWords !== "") console.log(lastWords);
+    process.exit(exitCode);
+  };
+  // A terminal that is closed sends SIGHUP; one that dies makes every write to it fail.
+  process.stdout.on("error", () => stop(1, ""));
+  process.on("SIGHUP", () => stop(129, ""));
+  process.on("SIGTERM", () => stop(143, ""));
+  process.on("SIGINT", () => stop(tryOnly ? 130 : 0, tryOnly ? "" : realServer));
+
+  try {
+    const demo = await start(options);
+    if (!tryOnly) await serveUntilEnded(demo);
+    const passed = await runChecks(demo, stopAll);
+    process.exit(passed ? 0 : 1);
+  } catch (error) {
+    if (stopping) return;
+    console.error(`demo: ${error instanceof Error ? error.message : error}`);
+    await stop(1, "");
+  }
+}
+
+await main();

@@ -1,0 +1,132 @@
+// @ts-check
+/** A child process that prints JSON objects, one a line, as the demo's three programs do. */
+import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { programOf, root, runArguments } from "./toolchain.mjs";
+
+/** @typedef {import("./toolchain.mjs").Runtime} Runtime */
+/** @typedef {Record<string, unknown>} Line */
+
+const stderrLimit = 8 * 1024;
+
+/** Emits `line` for each object, and `exit` once. */
+export class Program extends EventEmitter {
+  /** Every program that has not ended yet; they end with this process, whatever ends it. @type {Set<Program>} */
+  static running = new Set();
+
+  #child;
+  #stderr = "";
+
+  /** @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args */
+  constructor(name, runtime, file, args) {
+    super();
+    this.name = name;
+    this.runtime = runtime;
+    const path = programOf(runtime);
+    if (path === null) throw new Error(`there is no ${runtime} on this machine`);
+    this.#child = spawn(path, runArguments(runtime, file, args), { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    Program.running.add(this);
+    this.#child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.#stderr = (this.#stderr + text).slice(-stderrLimit);
+    });
+    createInterface({ input: this.#child.stdout }).on("line", (text) => this.#readLine(text));
+    this.#child.on("close", () => {
+      Program.running.delete(this);
+      this.emit("exit");
+    });
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  get exited() {
+    return !Program.running.has(this);
+  }
+
+  get exitCode() {
+    return this.#child.exitCode;
+  }
+
+  /** The end of what it wrote to stderr. */
+  get stderr() {
+    return this.#stderr.trim();
+  }
+
+  /** Resident memory in bytes, now and at its highest, or null where the system does not tell (it stands in /proc). */
+  get memory() {
+    try {
+      const status = readFileSync(`/proc/${this.pid}/status`, "utf8");
+      const [resident, peak] = ["VmRSS", "VmHWM"].map((name) =>
+        Number(status.match(`${name}:\\s+(\\d+) kB`)?.[1]) * 1024
+      );
+      return { resident, peak };
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * The next line for which `wanted` holds; rejects where the program ends first or `limitMs` pass.
+   * @param {(line: Line) => boolean} wanted @param {number} limitMs
+   * @returns {Promise<Line>}
+   */
+  next(wanted, limitMs = 30_000) {
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        clearTimeout(timer);
+        this.off("line", onLine).off("exit", onExit);
+      };
+      /** @param {string} what */
+      const fail = (what) => {
+        stop();
+        reject(new Error(`the ${this.name} (${this.runtime}) ${what}${this.stderr && `:\n${this.stderr}`}`));
+      };
+      /** @param {Line} line */
+      const onLine = (line) => {
+        if (line.event === "error") return fail(`says: ${line.message}`);
+        if (!wanted(line)) return;
+        stop();
+        resolve(line);
+      };
+      const onExit = () => fail(`ended with exit code ${this.exitCode}`);
+      const timer = setTimeout(() => fail(`was not ready within ${limitMs / 1000} s`), limitMs);
+      this.on("line", onLine).on("exit", onExit);
+    });
+  }
+
+  /**
+   * Asks it to end, and ends it by force after `limitMs`. Tells whether asking was enough.
+   * @param {number} limitMs
+   */
+  async stop(limitMs = 10_000) {
+    if (this.exited) return true;
+    let asked = true;
+    const timer = setTimeout(() => {
+      asked = false;
+      this.kill();
+    }, limitMs);
+    const exit = once(this, "exit");
+    this.#child.kill("SIGTERM");
+    await exit;
+    clearTimeout(timer);
+    return asked;
+  }
+
+  kill() {
+    this.#child.kill("SIGKILL");
+  }
+
+  /** @param {string} text */
+  #readLine(text) {
+    try {
+      this.emit("line", JSON.parse(text));
+    } catch {
+      this.#stderr += `${text}\n`;
+    }
+  }
+}
+
+process.on("exit", () => Program.running.forEach((program) => program.kill()));

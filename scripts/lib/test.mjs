@@ -1,0 +1,180 @@
+// @ts-check
+/** The one gate of this repository: format, lint, types, and every test on both runtimes. */
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { installPeers } from "./peers.mjs";
+import { fileItself, killAll, runCheck, runFile } from "./test_run.mjs";
+import { programOf, root, setUp } from "./toolchain.mjs";
+
+/** @typedef {import("./toolchain.mjs").Runtime} Runtime */
+/** @typedef {import("./test_run.mjs").Result} Result */
+/** @typedef {import("./test_run.mjs").FileRun} FileRun */
+
+const help = `Usage: scripts/test.sh [--runtime bun|deno|all] [--install-peers] [--soak] [FILTER]
+
+Checks format, lint and types, then runs every test of tests/ on both runtimes, and those of tests/system with
+edge and agent on different runtimes too. Its last line is "N passed, N failed" (", N skipped" may follow).
+
+  FILTER             only test files whose path contains it; format, lint and types are then left out
+  --runtime RUNTIME  bun, deno or all (default all); the mixed runs of tests/system need all
+  --install-peers    installs the foreign programs that tests talk to (by apt-get, as root); a test that
+                     lacks one then fails instead of being skipped
+  --soak             the long versions of the tests that have one
+  --help             print this
+
+Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of test files
+that run at once (default the number of CPUs, at most 4); those of tests/system run one by one.`;
+
+/** @param {string} message @returns {never} */
+function usageError(message) {
+  console.error(`test: ${message} (see --help)`);
+  process.exit(2);
+}
+
+function readArguments() {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        runtime: { type: "string", default: "all" },
+        "install-peers": { type: "boolean", default: false },
+        soak: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    usageError(error instanceof Error ? error.message : String(error));
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    console.log(help);
+    process.exit(0);
+  }
+  if (!["bun", "deno", "all"].includes(values.runtime)) usageError(`no such runtime: ${values.runtime}`);
+  if (positionals.length > 1) usageError(`surplus argument: ${positionals[1]}`);
+  const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(4, availableParallelism()));
+  if (!Number.isInteger(jobs) || jobs < 1) usageError(`RUNNEL_TEST_JOBS is no number of files: ${jobs}`);
+  return { ...values, filter: positionals[0] ?? "", jobs };
+}
+
+/** The test files, relative to the root, sorted. @param {string} filter */
+function testFiles(filter) {
+  return readdirSync(join(root, "tests"), { recursive: true, encoding: "utf8" })
+    .map((file) => `tests/${file.replaceAll("\\", "/")}`)
+    .filter((file) => file.endsWith(".test.ts") && file.includes(filter))
+    .sort();
+}
+
+/** @param {string} file */
+const isSystemTest = (file) => file.startsWith("tests/system/");
+
+/**
+ * What to run: each file on each runtime, and each system test also with edge and agent on different ones (which
+ * runtime drives those does not matter).
+ * @param {string[]} files @param {Runtime[]} runtimes
+ * @returns {FileRun[]}
+ */
+function plan(files, runtimes) {
+  /** @type {FileRun[]} */
+  const runs = files.flatMap((file) => runtimes.map((runtime) => ({ file, runtime, label: runtime, env: {} })));
+  if (runtimes.length < 2) return runs;
+  for (const file of files.filter(isSystemTest)) {
+    for (const [edge, agent] of [["bun", "deno"], ["deno", "bun"]]) {
+      const env = { RUNNEL_EDGE_RUNTIME: edge, RUNNEL_AGENT_RUNTIME: agent };
+      runs.push({ file, runtime: "bun", label: `${edge}+${agent}`, env });
+    }
+  }
+  return runs;
+}
+
+/** @param {Result} result */
+function report(result) {
+  const { name, label, passed, failures, skipped, seconds, output } = result;
+  const counts = [`${passed} passed`];
+  if (failures.length > 0) counts.push(`${failures.length} failed`);
+  if (skipped > 0) counts.push(`${skipped} skipped`);
+  const mark = failures.length > 0 ? "FAIL" : "ok  ";
+  const failedAs = failures.filter((test) => test.name === fileItself).map((test) => `${test.detail}\n`).join("");
+  console.log(`${mark} ${label.padEnd(8)} ${name}: ${counts.join(", ")} (${seconds.toFixed(1)} s)`);
+  // The runner's own output shows each failed test in full; what it cannot show is how the file itself failed.
+  if (failures.length > 0) console.log(`\n${failedAs}${output}`.replace(/\n/g, "\n    ") + "\n");
+}
+
+/**
+ * Runs `runs`, at most `jobs` at once, in order of their start.
+ * @param {FileRun[]} runs @param {number} jobs @param {boolean} soak @returns {Promise<Result[]>}
+ */
+async function runAll(runs, jobs, soak) {
+  /** @type {Result[]} */
+  const results = [];
+  const waiting = runs.values();
+  const worker = async () => {
+    for (const run of waiting) {
+      const result = await runFile(run, { soak });
+      report(result);
+      results.push(result);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, worker));
+  return results;
+}
+
+/** @returns {Promise<Result[]>} */
+async function runChecks() {
+  const deno = programOf("deno");
+  if (deno === null) {
+    console.log("     format, lint and types are not checked: there is no deno on this machine");
+    return [];
+  }
+  const results = [];
+  for (const [name, ...args] of [["format", "fmt", "--check"], ["lint", "lint"], ["types", "check"]]) {
+    const result = await runCheck(name, deno, args);
+    report(result);
+    results.push(result);
+  }
+  return results;
+}
+
+async function main() {
+  const startedAt = performance.now();
+  const options = readArguments();
+  setUp();
+  if (options["install-peers"]) {
+    installPeers();
+    process.env.RUNNEL_REQUIRE_PEERS = "1";
+  }
+  if (options.soak) process.env.RUNNEL_SOAK = "1";
+
+  /** @type {Runtime[]} */
+  const wanted = options.runtime === "all" ? ["bun", "deno"] : [/** @type {Runtime} */ (options.runtime)];
+  const runtimes = wanted.filter((runtime) => programOf(runtime) !== null);
+  if (runtimes.length < wanted.length) console.log("     deno cannot be had on this machine: testing on bun only");
+  const runs = plan(testFiles(options.filter), runtimes);
+  const results = [
+    ...(options.filter === "" ? await runChecks() : []),
+    ...await runAll(runs.filter(({ file }) => !isSystemTest(file)), options.jobs, options.soak),
+    ...await runAll(runs.filter(({ file }) => isSystemTest(file)), 1, options.soak),
+  ];
+
+  const failures = results.flatMap(({ name, label, failures }) =>
+    failures.map((test) => `${label} ${name}: ${test.name}`)
+  );
+  if (failures.length > 0) console.log(`\nFailed:\n${failures.map((line) => `  ${line}`).join("\n")}`);
+  if (runs.length === 0) console.log(`\nNo test ran: no file of tests/ contains "${options.filter}"`);
+  const passed = results.reduce((sum, result) => sum + result.passed, 0);
+  const skipped = results.reduce((sum, result) => sum + result.skipped, 0);
+  console.log(`\n${Math.round((performance.now() - startedAt) / 1000)} s in all`);
+  console.log(`${passed} passed, ${failures.length} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  process.exitCode = failures.length > 0 || runs.length === 0 ? 1 : 0;
+}
+
+for (const [signal, number] of /** @type {const} */ ([["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]])) {
+  process.on(signal, () => {
+    killAll();
+    process.exit(128 + number);
+  });
+}
+await main();

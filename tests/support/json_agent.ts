@@ -1,0 +1,87 @@
+/** An agent of the JSON protocol, played by the test frame by frame, on a real link to a real edge. */
+import type { Edge } from "../../src/edge/edge.ts";
+import { dialWebSocket, type WebSocketClose, WebSocketConnection } from "../../src/websocket/mod.ts";
+import { token } from "./tunnel.ts";
+
+type Frame = Record<string, unknown>;
+
+export class JsonAgent {
+  readonly link: WebSocketConnection;
+  readonly closed: Promise<WebSocketClose>;
+  /** Every frame that came and `next()` has not given. */
+  readonly received: Frame[] = [];
+  #wake: () => void = () => {};
+
+  private constructor(link: WebSocketConnection) {
+    this.link = link;
+    this.closed = new Promise((resolve) => {
+      link.handlers = {
+        onMessage: (data) => {
+          this.received.push(JSON.parse(data as string));
+          this.#wake();
+        },
+        onDrain: () => {},
+        onClose: resolve,
+      };
+    });
+  }
+
+  /** A stranger: it has not registered. */
+  static async dial(edge: Edge): Promise<JsonAgent> {
+    const { port } = edge.address;
+    const target = { kind: "tcp", host: "127.0.0.1", port } as const;
+    const { socket, rest } = await dialWebSocket({ target, authority: `127.0.0.1:${port}`, path: "/agent" });
+    const handlers = { onMessage() {}, onDrain() {}, onClose() {} };
+    return new JsonAgent(new WebSocketConnection(socket, { role: "client", accept: "text", rest, handlers }));
+  }
+
+  /** One that serves `name`; without features it is an agent of the old kind. */
+  static async register(edge: Edge, name = "old", more: Frame = {}): Promise<JsonAgent> {
+    const agent = await JsonAgent.dial(edge);
+    const answer = await agent.ask({ type: "register", tunnel_id: name, agent_token: token, ...more });
+    if (answer.type !== "registered") throw new Error(`not registered: ${JSON.stringify(answer)}`);
+    return agent;
+  }
+
+  send(frame: Frame): boolean {
+    return this.link.sendText(JSON.stringify(frame));
+  }
+
+  /** Sends, and waits for the next frame. */
+  ask(frame: Frame): Promise<Frame> {
+    this.send(frame);
+    return this.next();
+  }
+
+  /** The next frame; rejects where the link closes before. */
+  async next(): Promise<Frame> {
+    let close: WebSocketClose | null = null;
+    void this.closed.then((info) => {
+      close = info;
+      this.#wake();
+    });
+    while (this.received.length === 0) {
+      if (close !== null) throw new Error(`the edge closed the link: ${JSON.stringify(close)}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    return this.received.shift() as Frame;
+  }
+
+  /** Gives every request the whole answer that `answer` makes of it, for as long as the link lives. */
+  async serve(answer: (request: Frame) => Frame): Promise<void> {
+    try {
+      for (;;) {
+        const request = await this.next();
+        if (request.type === "http_request") {
+          this.send({ type: "http_response", request_id: request.request_id, ...answer(request) });
+        }
+      }
+    } catch {
+      // The link is closed, which is how a service ends.
+    }
+  }
+
+  close(): void {
+    this.link.abort();
+  }
+}

@@ -1,0 +1,66 @@
+/** A wire between two ends that a test can cut: it passes the bytes of each connection on, until it does not. */
+import { dial, type DialTarget, type Socket } from "../../src/net/mod.ts";
+import { startTcpServer, type TcpServer } from "./net.ts";
+
+export class Relay {
+  readonly #server: TcpServer;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: TcpServer) {
+    this.#server = server;
+  }
+
+  /** Listens on a free port of 127.0.0.1; each connection goes on to `target`. */
+  static async start(target: DialTarget): Promise<Relay> {
+    const server = await startTcpServer((socket) => void relay.#join(socket, target));
+    const relay = new Relay(server);
+    return relay;
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  /** Connections that are whole. */
+  get open(): number {
+    return this.#sockets.size / 2;
+  }
+
+  /** Resets every connection at both ends, as the death of a machine between them would. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.reset();
+    this.#sockets.clear();
+  }
+
+  /** Stops passing bytes on, in both directions and without a word: a black hole. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await this.#server.close();
+  }
+
+  async #join(near: Socket, target: DialTarget): Promise<void> {
+    const far = await dial(target);
+    this.#pass(near, far);
+    this.#pass(far, near);
+  }
+
+  #pass(from: Socket, to: Socket): void {
+    this.#sockets.add(from);
+    from.handlers = {
+      onData: (chunk) => {
+        if (!to.write(chunk)) from.pause();
+      },
+      onEnd: () => to.end(),
+      onDrain: () => to.resume(),
+      onClose: (error) => {
+        this.#sockets.delete(from);
+        if (error !== null) to.reset();
+      },
+    };
+    from.resume();
+  }
+}

@@ -1,0 +1,105 @@
+/** A whole tunnel in one process: an edge, an agent and what is behind it, on real sockets of 127.0.0.1. */
+import { Agent } from "../../src/agent/agent.ts";
+import { Backoff } from "../../src/agent/backoff.ts";
+import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
+import { openBinaryTunnel } from "../../src/agent/binary_dial.ts";
+import { openJsonTunnel } from "../../src/agent/json_dial.ts";
+import type { OpenTunnel } from "../../src/agent/session.ts";
+import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
+import { HttpClient } from "../../src/http1/client.ts";
+import type { ClientOptions } from "../../src/http1/client_options.ts";
+import type { Handler } from "../../src/http1/message.ts";
+import { dial, type DialTarget } from "../../src/net/mod.ts";
+import { SocketReader } from "./net.ts";
+import { Relay } from "./relay.ts";
+
+export const token = "test-token";
+
+export type Protocol = "json" | "v2";
+/** What each test of a whole tunnel runs on. */
+export const protocols: readonly Protocol[] = ["json", "v2"];
+
+export interface TunnelOptions {
+  edge?: Partial<EdgeOptions>;
+  name?: string;
+  /** Default `json`. */
+  protocol?: Protocol;
+  /** Of the agent's client, where the upstream is one to dial. */
+  client?: Partial<ClientOptions>;
+}
+
+export interface Tunnel {
+  readonly edge: Edge;
+  readonly agent: Agent;
+  readonly port: number;
+  /** The Host of the tunnel. */
+  readonly host: string;
+  /** The wire between agent and edge. */
+  readonly wire: Relay;
+  /** A public client's connection, to write raw requests on. */
+  connect(): Promise<SocketReader>;
+  close(): Promise<void>;
+}
+
+export function startTestEdge(options: Partial<EdgeOptions> = {}): Promise<Edge> {
+  return startEdge({ listen: { kind: "tcp", host: "127.0.0.1", port: 0 }, token, ...options });
+}
+
+/** Connects an agent whose upstream is `upstream`; resolves once the tunnel is open. */
+export async function startTestAgent(
+  edge: Edge,
+  upstream: Handler,
+  name = "shop",
+  protocol: Protocol = "json",
+  port = edge.address.port,
+): Promise<Agent> {
+  const url = parseEdgeUrl(`http://127.0.0.1:${port}`);
+  let onReady!: (tunnel: OpenTunnel) => void;
+  const ready = new Promise<OpenTunnel>((resolve) => onReady = resolve);
+  const agent = new Agent({
+    open: (signal) => {
+      return protocol === "json"
+        ? openJsonTunnel({ edge: url, token, name, upstream }, signal)
+        : openBinaryTunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
+    },
+    backoff: new Backoff(1, 20),
+    events: { onReady },
+  });
+  const run = agent.run();
+  await Promise.race([ready, run]);
+  return agent;
+}
+
+/** @param upstream where the agent dials, or the handler that it asks */
+export async function startTunnel(upstream: DialTarget | Handler, options: TunnelOptions = {}): Promise<Tunnel> {
+  const name = options.name ?? "shop";
+  const client = typeof upstream === "function" ? null : new HttpClient({ target: upstream, ...options.client });
+  const edge = await startTestEdge(options.edge);
+  const { port } = edge.address;
+  const wire = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
+  const handler = client?.request ?? (upstream as Handler);
+  const agent = await startTestAgent(edge, handler, name, options.protocol, wire.port);
+  return {
+    edge,
+    agent,
+    port,
+    host: `${name}.localhost`,
+    wire,
+    connect: async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port })),
+    async close() {
+      agent.close();
+      client?.close();
+      await wire.close();
+      await edge.close();
+    },
+  };
+}
+
+/** Writes a request's text (Latin-1) on a fresh connection and reads the answer to the connection's end. */
+export async function exchange(tunnel: Tunnel, request: string): Promise<string> {
+  const reader = await tunnel.connect();
+  reader.socket.write(Uint8Array.from(request, (char) => char.charCodeAt(0)));
+  const answer = await reader.readAll();
+  reader.socket.end();
+  return Array.from(answer, (byte) => String.fromCharCode(byte)).join("");
+}
