@@ -67,8 +67,16 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** Writes text to standard output or standard error; false where a slow reader makes it wait in memory. */
+/** Outputs whose failures are heard: without a listener, a reader that has gone would end the process. */
+const guarded = new Set<"stdout" | "stderr">();
+
+/**
+ * Writes text to standard output or standard error; false where a slow reader makes it wait in memory. Where the reader
+ * has gone the text is lost, and the program goes on: a tunnel does not end because its log does.
+ */
 export function writeText(stream: "stdout" | "stderr", text: string): boolean {
+  if (!guarded.has(stream)) process[stream].on("error", () => {});
+  guarded.add(stream);
   return process[stream].write(text);
 }
 

@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { dial, type DialTarget, type Socket } from "../../src/net/mod.ts";
 import {
-  connectPair,
   eventually,
   fillUntilStalled,
   programCommand,
@@ -12,55 +11,58 @@ import {
   startTcpServer,
   type TcpServer,
 } from "../support/net.ts";
+import { transports } from "../support/tls.ts";
 
 const MB = 1 << 20;
 const soak = process.env.RUNNEL_SOAK === "1";
 
-describe("Socket.pause", () => {
-  for (const side of ["dialed", "accepted"]) {
-    it(`closes the kernel's window, so that a sender of 512 MB stops under 16 MB (${side} end reads)`, async () => {
-      const pair = await connectPair();
-      const [reading, writing] = side === "dialed" ? pair : pair.toReversed();
-      const reader = new SocketReader(reading, { paused: true });
-      const takenAtOnce = await fillUntilStalled(writing, 512 * MB);
-      assert.ok(takenAtOnce < 16 * MB, `the kernel took ${takenAtOnce} bytes of a peer that never read`);
-      assert.equal(reader.receivedBytes, 0);
+for (const transport of transports) {
+  describe(`Socket.pause (${transport.name})`, () => {
+    for (const side of ["dialed", "accepted"]) {
+      it(`closes the kernel's window, so that a sender of 512 MB stops under 16 MB (${side} end reads)`, async () => {
+        const pair = await transport.pair();
+        const [reading, writing] = side === "dialed" ? pair : pair.toReversed();
+        const reader = new SocketReader(reading, { paused: true });
+        const takenAtOnce = await fillUntilStalled(writing, 512 * MB);
+        assert.ok(takenAtOnce < 16 * MB, `the kernel took ${takenAtOnce} bytes of a peer that never read`);
+        assert.equal(reader.receivedBytes, 0);
 
-      reading.resume();
-      await eventually(() => reader.receivedBytes > MB);
-      reading.pause();
-      const before = reader.receivedBytes;
-      const takenLater = await fillUntilStalled(writing, 512 * MB);
-      assert.ok(reader.receivedBytes - before < MB, "data came after pause()");
-      assert.ok(takenLater < 16 * MB, `the kernel took ${takenLater} bytes after pause()`);
-      reading.reset();
+        reading.resume();
+        await eventually(() => reader.receivedBytes > MB);
+        reading.pause();
+        const before = reader.receivedBytes;
+        const takenLater = await fillUntilStalled(writing, 512 * MB);
+        assert.ok(reader.receivedBytes - before < MB, "data came after pause()");
+        assert.ok(takenLater < 16 * MB, `the kernel took ${takenLater} bytes after pause()`);
+        reading.reset();
+        writing.reset();
+      });
+    }
+
+    it("loses and doubles nothing over many pauses", async () => {
+      const [writing, reading] = await transport.pair();
+      const size = 8 * MB;
+      const reader = new PausingReader(reading);
+      let written = 0;
+      const chunk = new Uint8Array(50_000);
+      const fill = () => {
+        while (written < size) {
+          for (let i = 0; i < chunk.length; i += 4) new DataView(chunk.buffer).setUint32(i, written + i);
+          written += chunk.length;
+          if (!writing.write(chunk.slice())) return;
+        }
+        writing.end();
+      };
+      writing.handlers = { onData() {}, onEnd() {}, onDrain: fill, onClose() {} };
+      fill();
+      await eventually(() => reader.ended, { deadlineMs: 30_000 });
+      assert.equal(reader.bytes, written);
+      assert.equal(reader.pauses, 8);
       writing.reset();
+      reading.reset();
     });
-  }
-
-  it("loses and doubles nothing over many pauses", async () => {
-    const [writing, reading] = await connectPair();
-    const size = 8 * MB;
-    const reader = new PausingReader(reading);
-    let written = 0;
-    const chunk = new Uint8Array(50_000);
-    const fill = () => {
-      while (written < size) {
-        for (let i = 0; i < chunk.length; i += 4) new DataView(chunk.buffer).setUint32(i, written + i);
-        written += chunk.length;
-        if (!writing.write(chunk.slice())) return;
-      }
-      writing.end();
-    };
-    writing.handlers = { onData() {}, onEnd() {}, onDrain: fill, onClose() {} };
-    fill();
-    await eventually(() => reader.ended, { deadlineMs: 30_000 });
-    assert.equal(reader.bytes, written);
-    assert.equal(reader.pauses, 8);
-    writing.reset();
-    reading.reset();
   });
-});
+}
 
 /** Pauses for a moment after each megabyte, and checks the count that stands in every fourth byte. */
 class PausingReader {

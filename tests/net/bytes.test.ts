@@ -1,160 +1,154 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { HIGH_WATER_BYTES, type Socket } from "../../src/net/mod.ts";
-import { bytesOf, connectPair, eventually, latin1, patternBytes, SocketReader } from "../support/net.ts";
+import { bytesOf, eventually, latin1, patternBytes, SocketReader } from "../support/net.ts";
+import { transports } from "../support/tls.ts";
 
-async function withPair(use: (dialed: Socket, accepted: Socket) => Promise<void>): Promise<void> {
-  const [dialed, accepted] = await connectPair();
-  try {
-    await use(dialed, accepted);
-  } finally {
-    dialed.reset();
-    accepted.reset();
+/** Runs `use` as a test on each transport, with the two ends of one connection. */
+function onPairs(name: string, use: (dialed: Socket, accepted: Socket) => Promise<void>): void {
+  for (const transport of transports) {
+    it(`${name} (${transport.name})`, async () => {
+      const [dialed, accepted] = await transport.pair();
+      try {
+        await use(dialed, accepted);
+      } finally {
+        dialed.reset();
+        accepted.reset();
+      }
+    });
   }
 }
 
 describe("Socket.write", () => {
-  it("sends what is written in one turn as one segment", () =>
-    withPair(async (dialed, accepted) => {
-      const reader = new SocketReader(accepted);
-      dialed.write(bytesOf("HTTP/1.1 200 OK\r\n"));
-      dialed.write(bytesOf("\r\n"));
-      dialed.write(bytesOf("hello"));
-      assert.equal(await reader.readUntil("hello"), "HTTP/1.1 200 OK\r\n\r\nhello");
-      assert.deepEqual(reader.chunkLengths, [24]);
-    }));
+  onPairs("sends what is written in one turn as one segment", async (dialed, accepted) => {
+    const reader = new SocketReader(accepted);
+    dialed.write(bytesOf("HTTP/1.1 200 OK\r\n"));
+    dialed.write(bytesOf("\r\n"));
+    dialed.write(bytesOf("hello"));
+    assert.equal(await reader.readUntil("hello"), "HTTP/1.1 200 OK\r\n\r\nhello");
+    assert.deepEqual(reader.chunkLengths, [24]);
+  });
 
-  it("sends a big turn in order without changing a byte", () =>
-    withPair(async (dialed, accepted) => {
-      const reader = new SocketReader(accepted);
-      const pieces = [1, 70_000, 0, 3, 40_000, 16_384, 1].map((length, i) => patternBytes(length, i));
-      for (const piece of pieces) dialed.write(piece);
-      dialed.end();
-      assert.deepEqual(Buffer.from(await reader.readAll()), Buffer.concat(pieces));
-    }));
+  onPairs("sends a big turn in order without changing a byte", async (dialed, accepted) => {
+    const reader = new SocketReader(accepted);
+    const pieces = [1, 70_000, 0, 3, 40_000, 16_384, 1].map((length, i) => patternBytes(length, i));
+    for (const piece of pieces) dialed.write(piece);
+    dialed.end();
+    assert.deepEqual(Buffer.from(await reader.readAll()), Buffer.concat(pieces));
+  });
 
-  it("keeps the order of turns", () =>
-    withPair(async (dialed, accepted) => {
-      const reader = new SocketReader(accepted);
-      let expected = "";
-      for (let turn = 0; turn < 200; turn++) {
-        const text = `${turn},`;
-        expected += text;
-        dialed.write(bytesOf(text));
-        if (turn % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-      dialed.end();
-      assert.equal(latin1(await reader.readAll()), expected);
-    }));
+  onPairs("keeps the order of turns", async (dialed, accepted) => {
+    const reader = new SocketReader(accepted);
+    let expected = "";
+    for (let turn = 0; turn < 200; turn++) {
+      const text = `${turn},`;
+      expected += text;
+      dialed.write(bytesOf(text));
+      if (turn % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    dialed.end();
+    assert.equal(latin1(await reader.readAll()), expected);
+  });
 
-  it("counts what the kernel has not taken, and forgets it once it has", () =>
-    withPair(async (dialed, accepted) => {
-      dialed.write(new Uint8Array(1000));
-      dialed.write(new Uint8Array(24));
-      assert.equal(dialed.bufferedBytes, 1024);
+  onPairs("counts what the kernel has not taken, and forgets it once it has", async (dialed, accepted) => {
+    dialed.write(new Uint8Array(1000));
+    dialed.write(new Uint8Array(24));
+    assert.equal(dialed.bufferedBytes, 1024);
+    await eventually(() => dialed.bufferedBytes === 0);
+    assert.equal(latin1(await new SocketReader(accepted).read(1024)), "\0".repeat(1024));
+  });
+
+  onPairs("is dropped without a word after end and after reset", async (dialed, accepted) => {
+    const reader = new SocketReader(accepted);
+    dialed.write(bytesOf("first"));
+    dialed.end();
+    assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES * 2)), true);
+    assert.equal(latin1(await reader.readAll()), "first");
+    accepted.reset();
+    assert.equal(accepted.write(new Uint8Array(HIGH_WATER_BYTES * 2)), true);
+    assert.equal(accepted.bufferedBytes, 0);
+  });
+
+  onPairs("is dropped without a word after the peer's reset was seen", async (dialed, accepted) => {
+    const reader = new SocketReader(dialed);
+    accepted.reset();
+    await reader.closed;
+    assert.equal(dialed.closed, true);
+    assert.equal(dialed.write(bytesOf("late")), true);
+    assert.equal(dialed.bufferedBytes, 0);
+    dialed.end();
+    dialed.resume();
+  });
+
+  onPairs("leaves the chunks it gave to the receiver alone", async (dialed, accepted) => {
+    const kept: Uint8Array[] = [];
+    accepted.handlers = { onData: (chunk) => void kept.push(chunk), onEnd() {}, onDrain() {}, onClose() {} };
+    accepted.resume();
+    const sent = patternBytes(3_000_000, 7);
+    for (let at = 0; at < sent.length; at += 100_000) {
+      dialed.write(sent.subarray(at, at + 100_000));
       await eventually(() => dialed.bufferedBytes === 0);
-      assert.equal(latin1(await new SocketReader(accepted).read(1024)), "\0".repeat(1024));
-    }));
-
-  it("is dropped without a word after end and after reset", () =>
-    withPair(async (dialed, accepted) => {
-      const reader = new SocketReader(accepted);
-      dialed.write(bytesOf("first"));
-      dialed.end();
-      assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES * 2)), true);
-      assert.equal(latin1(await reader.readAll()), "first");
-      accepted.reset();
-      assert.equal(accepted.write(new Uint8Array(HIGH_WATER_BYTES * 2)), true);
-      assert.equal(accepted.bufferedBytes, 0);
-    }));
-
-  it("is dropped without a word after the peer's reset was seen", () =>
-    withPair(async (dialed, accepted) => {
-      const reader = new SocketReader(dialed);
-      accepted.reset();
-      await reader.closed;
-      assert.equal(dialed.closed, true);
-      assert.equal(dialed.write(bytesOf("late")), true);
-      assert.equal(dialed.bufferedBytes, 0);
-      dialed.end();
-      dialed.resume();
-    }));
-
-  it("leaves the chunks it gave to the receiver alone", () =>
-    withPair(async (dialed, accepted) => {
-      const kept: Uint8Array[] = [];
-      accepted.handlers = { onData: (chunk) => void kept.push(chunk), onEnd() {}, onDrain() {}, onClose() {} };
-      accepted.resume();
-      const sent = patternBytes(3_000_000, 7);
-      for (let at = 0; at < sent.length; at += 100_000) {
-        dialed.write(sent.subarray(at, at + 100_000));
-        await eventually(() => dialed.bufferedBytes === 0);
-      }
-      await eventually(() => kept.reduce((sum, chunk) => sum + chunk.length, 0) === sent.length);
-      assert.equal(Buffer.compare(Buffer.concat(kept), sent), 0);
-    }));
+    }
+    await eventually(() => kept.reduce((sum, chunk) => sum + chunk.length, 0) === sent.length);
+    assert.equal(Buffer.compare(Buffer.concat(kept), sent), 0);
+  });
 });
 
 describe("Socket.onDrain", () => {
-  it("is not called while no write returned false", () =>
-    withPair(async (dialed, accepted) => {
-      const writer = new SocketReader(dialed);
-      const reader = new SocketReader(accepted);
-      assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES - 1)), true);
-      await reader.read(HIGH_WATER_BYTES - 1);
-      dialed.end();
-      await reader.ended;
-      assert.equal(writer.drains, 0);
-    }));
+  onPairs("is not called while no write returned false", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    const reader = new SocketReader(accepted);
+    assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES - 1)), true);
+    await reader.read(HIGH_WATER_BYTES - 1);
+    dialed.end();
+    await reader.ended;
+    assert.equal(writer.drains, 0);
+  });
 
-  it("follows exactly once, however many writes returned false", () =>
-    withPair(async (dialed, accepted) => {
-      const writer = new SocketReader(dialed);
-      const reader = new SocketReader(accepted);
-      assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES)), false);
-      assert.equal(dialed.write(new Uint8Array(1)), false);
-      assert.equal(dialed.write(new Uint8Array(0)), false);
-      await reader.read(HIGH_WATER_BYTES + 1);
-      await eventually(() => writer.drains > 0);
-      assert.ok(dialed.bufferedBytes < HIGH_WATER_BYTES);
-      dialed.write(bytesOf("x"));
-      dialed.end();
-      await reader.ended;
-      assert.equal(writer.drains, 1);
-    }));
+  onPairs("follows exactly once, however many writes returned false", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    const reader = new SocketReader(accepted);
+    assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES)), false);
+    assert.equal(dialed.write(new Uint8Array(1)), false);
+    assert.equal(dialed.write(new Uint8Array(0)), false);
+    await reader.read(HIGH_WATER_BYTES + 1);
+    await eventually(() => writer.drains > 0);
+    assert.ok(dialed.bufferedBytes < HIGH_WATER_BYTES);
+    dialed.write(bytesOf("x"));
+    dialed.end();
+    await reader.ended;
+    assert.equal(writer.drains, 1);
+  });
 
-  it("follows when small writes added up", () =>
-    withPair(async (dialed, accepted) => {
-      const writer = new SocketReader(dialed);
-      new SocketReader(accepted);
-      let accepting = true;
-      while (accepting) accepting = dialed.write(new Uint8Array(1000));
-      assert.ok(dialed.bufferedBytes >= HIGH_WATER_BYTES && dialed.bufferedBytes < HIGH_WATER_BYTES + 1000);
-      await eventually(() => writer.drains === 1);
-    }));
+  onPairs("follows when small writes added up", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    new SocketReader(accepted);
+    let accepting = true;
+    while (accepting) accepting = dialed.write(new Uint8Array(1000));
+    assert.ok(dialed.bufferedBytes >= HIGH_WATER_BYTES && dialed.bufferedBytes < HIGH_WATER_BYTES + 1000);
+    await eventually(() => writer.drains === 1);
+  });
 
-  it("follows after a stall, once the receiver reads again", () =>
-    withPair(async (dialed, accepted) => {
-      const writer = new SocketReader(dialed);
-      const reader = new SocketReader(accepted, { paused: true });
-      // More than the kernel's two buffers hold.
-      const size = 32 << 20;
-      assert.equal(dialed.write(new Uint8Array(size)), false);
-      await eventually(() => dialed.bufferedBytes > 0);
-      assert.equal(writer.drains, 0);
-      accepted.resume();
-      await eventually(() => writer.drains === 1);
-      await eventually(() => reader.receivedBytes === size);
-    }));
+  onPairs("follows after a stall, once the receiver reads again", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    const reader = new SocketReader(accepted, { paused: true });
+    // More than the kernel's two buffers hold.
+    const size = 32 << 20;
+    assert.equal(dialed.write(new Uint8Array(size)), false);
+    await eventually(() => dialed.bufferedBytes > 0);
+    assert.equal(writer.drains, 0);
+    accepted.resume();
+    await eventually(() => writer.drains === 1);
+    await eventually(() => reader.receivedBytes === size);
+  });
 
-  it("does not follow once the socket was reset", () =>
-    withPair(async (dialed, accepted) => {
-      const writer = new SocketReader(dialed);
-      accepted.pause();
-      assert.equal(dialed.write(new Uint8Array(32 << 20)), false);
-      dialed.reset();
-      assert.equal(await writer.closed, null);
-      assert.equal(writer.drains, 0);
-      assert.equal(dialed.bufferedBytes, 0);
-    }));
+  onPairs("does not follow once the socket was reset", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    accepted.pause();
+    assert.equal(dialed.write(new Uint8Array(32 << 20)), false);
+    dialed.reset();
+    assert.equal(await writer.closed, null);
+    assert.equal(writer.drains, 0);
+    assert.equal(dialed.bufferedBytes, 0);
+  });
 });

@@ -1,21 +1,31 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import type { Socket, SocketHandlers } from "../../src/net/mod.ts";
-import { bytesOf, connectPair, eventually, fillUntilStalled, latin1, SocketReader } from "../support/net.ts";
+import { bytesOf, eventually, fillUntilStalled, latin1, SocketReader } from "../support/net.ts";
+import { plain, transports } from "../support/tls.ts";
+
+type Use = (near: Socket, far: Socket) => Promise<void>;
 
 /** Runs `use` for both directions: what holds for the dialing end holds for the accepting one. */
-function bothWays(name: string, use: (near: Socket, far: Socket) => Promise<void>): void {
-  for (const side of ["dialed", "accepted"]) {
-    it(`${name} (${side} end)`, async () => {
-      const [dialed, accepted] = await connectPair();
-      try {
-        await (side === "dialed" ? use(dialed, accepted) : use(accepted, dialed));
-      } finally {
-        dialed.reset();
-        accepted.reset();
-      }
-    });
+function bothWays(name: string, use: Use, on = transports): void {
+  for (const transport of on) {
+    for (const side of ["dialed", "accepted"]) {
+      it(`${name} (${transport.name}, ${side} end)`, async () => {
+        const [dialed, accepted] = await transport.pair();
+        try {
+          await (side === "dialed" ? use(dialed, accepted) : use(accepted, dialed));
+        } finally {
+          dialed.reset();
+          accepted.reset();
+        }
+      });
+    }
   }
+}
+
+/** What needs the direction that stays open when the peer has ended its own, which TLS has not. */
+function bothWaysPlain(name: string, use: Use): void {
+  bothWays(name, use, [plain]);
 }
 
 describe("Socket.end", () => {
@@ -28,7 +38,7 @@ describe("Socket.end", () => {
     assert.equal(reader.sawClose, false);
   });
 
-  bothWays("closes one direction only", async (near, far) => {
+  bothWaysPlain("closes one direction only", async (near, far) => {
     const nearReader = new SocketReader(near);
     const farReader = new SocketReader(far);
     near.end();
@@ -132,17 +142,20 @@ describe("Socket.reset", () => {
     assert.deepEqual(calls, ["data", "close null"]);
   });
 
-  bothWays("after the end of our direction is told to the peer at its next write at the latest", async (near, far) => {
-    const reader = new SocketReader(far);
-    near.end();
-    await reader.ended;
-    near.reset();
-    await eventually(() => {
-      far.write(bytesOf("x"));
-      return reader.sawClose;
-    });
-    assert.equal((await reader.closed)?.code, "connection_reset");
-  });
+  bothWaysPlain(
+    "after the end of our direction is told to the peer at its next write at the latest",
+    async (near, far) => {
+      const reader = new SocketReader(far);
+      near.end();
+      await reader.ended;
+      near.reset();
+      await eventually(() => {
+        far.write(bytesOf("x"));
+        return reader.sawClose;
+      });
+      assert.equal((await reader.closed)?.code, "connection_reset");
+    },
+  );
 
   bothWays("after an end whose bytes still wait is seen as a reset", async (near, far) => {
     const reader = new SocketReader(far, { paused: true });
@@ -154,7 +167,7 @@ describe("Socket.reset", () => {
     assert.equal(reader.sawEnd, false);
   });
 
-  bothWays("after the peer's end is seen as a reset", async (near, far) => {
+  bothWaysPlain("after the peer's end is seen as a reset", async (near, far) => {
     const nearReader = new SocketReader(near);
     const farReader = new SocketReader(far);
     far.end();

@@ -1,0 +1,13 @@
+/** The commands of `agent`. */
+import { httpCommand } from "./agent_http.ts";
+import { loginCommand } from "./agent_login.ts";
+import { completionCommand } from "./completion.ts";
+import type { Program } from "./program.ts";
+import { versionLine } from "./version.ts";
+
+export const agentProgram: Program = {
+  name: "agent",
+  summary: "The private side of Runnel, a self-hosted, streaming-first tunnel",
+  version: () => versionLine("agent"),
+  commands: [httpCommand, loginCommand, completionCommand("agent")],
+};

@@ -1,0 +1,87 @@
+/** `agent http`: serves a private HTTP service through an edge. */
+import { Agent, type AgentEvents } from "../agent/agent.ts";
+import { type EdgeUrl, parseEdgeUrl } from "../agent/edge_url.ts";
+import { type BinaryDialOptions, openBinaryTunnel } from "../agent/binary_dial.ts";
+import { openJsonTunnel } from "../agent/json_dial.ts";
+import { observed } from "../agent/observe.ts";
+import type { OpenTunnelOnce } from "../agent/session.ts";
+import { parseTarget } from "../agent/target.ts";
+import { agentHttpOptions } from "../config/agent_options.ts";
+import { randomName } from "../config/names.ts";
+import { UsageError } from "../config/usage_error.ts";
+import { version } from "../config/version.ts";
+import { HttpClient } from "../http1/client.ts";
+import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
+import { checkOwner, readAgentSettings, usage } from "./agent_settings.ts";
+import { ExitCode } from "./exit_codes.ts";
+import { canRedraw } from "./host.ts";
+import { liveDisplay } from "./live_display.ts";
+import type { Command, CommandCall } from "./program.ts";
+import { untilStopped } from "./shutdown.ts";
+import { readToken } from "./token.ts";
+
+type HttpCall = CommandCall<typeof agentHttpOptions>;
+
+export const httpCommand: Command<typeof agentHttpOptions> = {
+  name: "http",
+  summary: "Serve a private HTTP service through an edge",
+  options: agentHttpOptions,
+  positionals: { TARGET: "3000, host:3000, http://host:3000 or unix:/run/app.sock" },
+  examples: [
+    "agent http 3000",
+    "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
+    "RUNNEL_TOKEN=secret agent http unix:/run/app.sock --json",
+  ],
+  settings: readAgentSettings,
+  run: serveHttp,
+};
+
+async function serveHttp(call: HttpCall): Promise<number> {
+  const { values, host, output } = call;
+  const target = usage(() => parseTarget(call.positionals[0] as string));
+  const edge = usage(() => parseEdgeUrl(values.edge, values.edgeInsecure));
+  const token = await tokenFor(edge, call);
+  const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
+  const display = !output.json && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
+  const client = new HttpClient({ target: target.dial });
+  try {
+    const upstream = observed(client.request, (request) => display.request(request));
+    const agent = new Agent({
+      open: tunnelOpener(values, { edge, token, upstream, upstreamLabel: target.label, version }),
+      connectTimeoutMs: values.connectTimeout,
+      events: shownOn(display),
+    });
+    const finished = agent.run();
+    await untilStopped(agent, { host, drainMs: values.drainTimeout, finished, onDrain: () => display.stopping() });
+    await finished;
+  } finally {
+    client.close();
+    display.close();
+  }
+  output.event("exit", { code: ExitCode.ok, from: "signal" });
+  return ExitCode.ok;
+}
+
+async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {
+  const isKept = origins.token === "settings" || origins.tokenFile === "settings";
+  if (isKept && settings !== null) checkOwner(edge, settings);
+  const token = await readToken(values, host);
+  if (token !== null) return token;
+  const login = `agent login ${edge.label} --token-file -`;
+  throw new UsageError("The token is missing", `Give it with --token-file FILE, or keep it with '${login}'`);
+}
+
+function tunnelOpener(values: HttpCall["values"], options: Omit<BinaryDialOptions, "name" | "force">): OpenTunnelOnce {
+  // Drawn once, so that the URL stays the same across reconnects.
+  const chosen = { ...options, name: values.name ?? randomName(), force: values.force };
+  const open = values.protocol === "json" ? openJsonTunnel : openBinaryTunnel;
+  return (signal) => open(chosen, signal);
+}
+
+function shownOn(display: AgentDisplay): AgentEvents {
+  return {
+    onReady: (tunnel) => display.ready(tunnel),
+    onDisconnected: ({ reason }) => display.disconnected(reason),
+    onReconnecting: (attempt, inMs, because) => display.reconnecting(attempt, inMs, because?.reason ?? null),
+  };
+}

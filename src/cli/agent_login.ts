@@ -1,0 +1,48 @@
+/** `agent login`: keeps an edge and its token, so that no other command needs to be told. */
+import { parseEdgeUrl } from "../agent/edge_url.ts";
+import { agentLoginOptions } from "../config/agent_options.ts";
+import { agentSettingsPath } from "../config/places.ts";
+import { updateSettings } from "../config/settings_file.ts";
+import { UsageError } from "../config/usage_error.ts";
+import { RunnelError } from "../errors.ts";
+import { usage } from "./agent_settings.ts";
+import { ExitCode } from "./exit_codes.ts";
+import type { Command, CommandCall } from "./program.ts";
+import { readToken } from "./token.ts";
+
+export class LoginError extends RunnelError {
+  constructor(reason: string, cause: unknown) {
+    super({ code: "login_failed", reason, initiator: "user", cause });
+  }
+}
+
+export const loginCommand: Command<typeof agentLoginOptions> = {
+  name: "login",
+  summary: "Keep an edge and its token for the other commands",
+  options: agentLoginOptions,
+  positionals: { URL: "the edge, such as https://example.com" },
+  examples: [
+    "agent login https://example.com --token-file -",
+    "agent login http://127.0.0.1:8080 --token-file /var/lib/runnel/token",
+  ],
+  run: login,
+};
+
+async function login({ values, positionals, output, host }: CommandCall<typeof agentLoginOptions>): Promise<number> {
+  const edge = usage(() => parseEdgeUrl(positionals[0] as string, values.edgeInsecure));
+  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.json) {
+    host.stderr("Paste the token, then press Return and Ctrl-D\n");
+  }
+  const token = await readToken(values, host);
+  if (token === null) throw new UsageError("The token is missing", "Give it with --token-file FILE, or - to paste it");
+  const file = agentSettingsPath(host);
+  const insecure = values.edgeInsecure ? true : undefined;
+  try {
+    await updateSettings(file, { edge: edge.label, token, tokenFile: undefined, edgeInsecure: insecure });
+  } catch (error) {
+    if (error instanceof RunnelError) throw error;
+    throw new LoginError(`The settings ${file} cannot be written: ${(error as Error).message}`, error);
+  }
+  output.result({ edge: edge.label, file }, `Edge and token are kept in ${file}`, "Try        agent http 3000");
+  return ExitCode.ok;
+}

@@ -1,0 +1,35 @@
+/** The agent's settings file as its commands use it. */
+import { type EdgeUrl, parseEdgeUrl } from "../agent/edge_url.ts";
+import { agentHttpOptions } from "../config/agent_options.ts";
+import { agentSettingsPath } from "../config/places.ts";
+import { type GivenSettings, withoutPassword } from "../config/resolve.ts";
+import { readSettings } from "../config/settings_file.ts";
+import { UsageError } from "../config/usage_error.ts";
+import { RunnelError } from "../errors.ts";
+import type { ProgramHost } from "./host.ts";
+
+export function readAgentSettings(host: ProgramHost): Promise<GivenSettings | null> {
+  return readSettings(agentSettingsPath(host), agentHttpOptions);
+}
+
+/** A token was kept for one edge: no other edge gets to see it. */
+export function checkOwner(edge: EdgeUrl, settings: GivenSettings): void {
+  const [kept = agentHttpOptions.edge.default] = settings.values.get("edge") ?? [];
+  const owner = usage(() => parseEdgeUrl(kept as string, true));
+  if (owner.label === edge.label) return;
+  throw new UsageError(
+    `No token for ${edge.label}: the one in ${settings.path} is for ${owner.label}`,
+    `Give one with --token-file, or run 'agent login ${edge.label} --token-file -'`,
+  );
+}
+
+/** A value of the command line that only its own parser understands. */
+export function usage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof RunnelError && !(error instanceof UsageError)
+      ? new UsageError(withoutPassword(error.reason))
+      : error;
+  }
+}

@@ -1,0 +1,82 @@
+/** The reference of the command line as a page (Markdown), from the declarations that the programs themselves use. */
+import { environmentName, type OptionSpec } from "../config/option.ts";
+import { exitCodeMeanings } from "./exit_codes.ts";
+import type { Command, Program } from "./program.ts";
+
+/** `docs/cli.md`, whole. */
+export function cliPage(programs: readonly Program[]): string {
+  const exitCodes = Object.entries(exitCodeMeanings).map(([code, meaning]) => `| ${code} | ${meaning} |`);
+  return `# The command line
+
+This page is generated from the programs' own declarations.
+
+${rules.map((rule) => `- ${rule}`).join("\n")}
+
+| Exit code | Meaning |
+| --- | --- |
+${exitCodes.join("\n")}
+
+${programs.map(describeProgram).join("\n")}`;
+}
+
+const rules = [
+  "A flag counts before its environment variable, that before the settings file of the agent, that before the default.",
+  "Unknown flags, missing values, surplus arguments and repeated flags end the program with exit code 2; only flags " +
+  "that say so may be repeated.",
+  "Durations have a unit: `500ms`, `30s`, `5m`, `1h`. So have sizes: `64KiB`, `4MiB`.",
+  "Switches are `true` or `false` in a variable and in the settings file; a variable separates the items of a list " +
+  "with commas.",
+  "What was asked for goes to standard output, with `--json` as one JSON object a line; logs go to standard error.",
+  "A token on the command line shows in process lists: `--token-file FILE` reads it from a file, `-` from standard " +
+  "input.",
+  "Colour is used on a terminal alone, and not where `NO_COLOR` is set.",
+  "The agent's settings file is `$XDG_CONFIG_HOME/runnel/agent.yaml` (`~/.config` where that is not set; on macOS " +
+  "`~/Library/Application Support/runnel`, on Windows `%APPDATA%\\runnel`). `agent login` writes it.",
+  "The edge's data are in `--data`, else `$STATE_DIRECTORY`, else `/var/lib/runnel` for root, else " +
+  "`$XDG_DATA_HOME/runnel` (`~/.local/share` where that is not set; on macOS `~/Library/Application Support/runnel`, " +
+  "on Windows `%LOCALAPPDATA%\\runnel`).",
+];
+
+/** The part of the page about one program. */
+export function describeProgram(program: Program): string {
+  const commands = program.commands.map((command) => describeCommand(program, command));
+  return `## ${program.name}\n\n${program.summary}. \`${program.name} --version\` prints the version.\n\n${
+    commands.join("\n")
+  }`;
+}
+
+function describeCommand(program: Program, command: Command): string {
+  const positionals = Object.entries(command.positionals);
+  const words = [program.name, command.name, ...positionals.map(([name]) => name), "[OPTIONS]"];
+  const hasFile = command.settings !== undefined;
+  const head = ["Flag", "Variable", ...(hasFile ? ["Key in the settings file"] : []), "Default", "What it does"];
+  const rows = Object.entries(command.options).map(([key, spec]) => optionRow(key, spec, hasFile));
+  return [
+    `### ${program.name} ${command.name}\n`,
+    `${command.summary}.\n`,
+    `    ${words.join(" ")}\n`,
+    ...positionals.map(([name, help]) => `\`${name}\`: ${help}\n`),
+    row(head),
+    row(head.map(() => "---")),
+    ...rows,
+    "\nExamples:\n",
+    ...command.examples.map((example) => `    ${example}`),
+    "",
+  ].join("\n");
+}
+
+function optionRow(key: string, spec: OptionSpec, hasFile: boolean): string {
+  const flag = spec.hint === "" ? `--${spec.name}` : `--${spec.name} ${spec.hint}`;
+  const fallback = spec.default === undefined ? "" : code(spec.default);
+  const repeats = spec.kind === "list" ? "; may be repeated" : "";
+  const cells = [code(flag), code(environmentName(spec.name)), ...(hasFile ? [code(key)] : []), fallback];
+  return row([...cells, `${spec.help}${repeats}`]);
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+}

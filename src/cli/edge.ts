@@ -1,0 +1,98 @@
+/** The commands of `edge`. */
+import { isLoopback } from "../agent/edge_url.ts";
+import { DataFolder } from "../config/data_folder.ts";
+import { edgeServeOptions } from "../config/edge_options.ts";
+import { defaultDataFolder } from "../config/places.ts";
+import { version } from "../config/version.ts";
+import { type Edge, type EdgeEvents, startEdge } from "../edge/edge.ts";
+import { formatAddress } from "../net/mod.ts";
+import { logger } from "../observe/log.ts";
+import { completionCommand } from "./completion.ts";
+import { ExitCode } from "./exit_codes.ts";
+import type { Command, CommandCall, Program } from "./program.ts";
+import { untilStopped } from "./shutdown.ts";
+import { readToken } from "./token.ts";
+import { versionLine } from "./version.ts";
+
+type ServeCall = CommandCall<typeof edgeServeOptions>;
+
+const serve: Command<typeof edgeServeOptions> = {
+  name: "serve",
+  summary: "Run the edge: the public side, to which agents connect",
+  options: edgeServeOptions,
+  positionals: {},
+  examples: [
+    "edge serve",
+    "edge serve --domain example.com --token-file /etc/runnel/token",
+    "RUNNEL_TOKEN=secret edge serve --listen 127.0.0.1:8080 --json",
+  ],
+  run: serveEdge,
+};
+
+async function serveEdge(call: ServeCall): Promise<number> {
+  const { values, host, output } = call;
+  const data = new DataFolder(values.data ?? defaultDataFolder(host));
+  const given = await readToken(values, host);
+  const edge = await startEdge({
+    listen: values.listen,
+    domain: values.domain,
+    token: given ?? await data.ownToken(),
+    version,
+    timeouts: { firstByteMs: values.firstByteTimeout, idleMs: values.idleTimeout },
+    json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
+    events: logEvents(),
+    ...(values.publicUrl === undefined ? {} : { publicUrl: values.publicUrl }),
+    ...(values.defaultTunnel === undefined ? {} : { defaultTunnel: values.defaultTunnel }),
+  });
+  const listen = formatAddress(edge.address);
+  output.event(
+    "ready",
+    // Nothing is listened on for the administration, and scripts may already read the key.
+    { version, listen, admin: null, domain: values.domain, publicUrl: edge.urlOf(), dataDir: data.path },
+    `Listening   ${listen}, and serving tunnels at ${edge.urlOf("NAME")}`,
+    `Data        ${data.path}${given === null ? "" : " (nothing is kept yet: the token was given)"}`,
+    `Connect     ${connectCommand(edge, values, given === null ? data.tokenPath : values.tokenFile)}`,
+  );
+  const stopping = () => logger("edge").info("Finishing what runs; a second signal ends it");
+  await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
+  output.event("exit", { code: ExitCode.ok, from: "signal" });
+  return ExitCode.ok;
+}
+
+/** What to type where the private service runs. */
+function connectCommand(edge: Edge, values: ServeCall["values"], tokenFile: string | undefined): string {
+  const url = dialUrl(edge, values);
+  const insecure = url.protocol === "http:" && !isLoopback(url.hostname.replace(/^\[|\]$/g, ""))
+    ? " --edge-insecure"
+    : "";
+  const file = tokenFile === undefined || tokenFile === "-" ? "FILE" : tokenFile;
+  return `agent http 3000 --edge ${url.origin}${insecure} --token-file ${file}`;
+}
+
+/** Where agents find this edge: its public URL, or what it listens on while it has no domain of its own. */
+function dialUrl(edge: Edge, { publicUrl, domain }: ServeCall["values"]): URL {
+  const { address } = edge;
+  if (publicUrl !== undefined || domain !== "localhost" || address.kind === "unix") return new URL(edge.urlOf());
+  const host = /^(?:0\.0\.0\.0|::)$/.test(address.host) ? "127.0.0.1" : address.host;
+  return new URL(`http://${formatAddress({ ...address, host })}`);
+}
+
+function logEvents(): EdgeEvents {
+  const log = logger("edge");
+  return {
+    onSession: (id, tunnel, protocol) =>
+      log.info("Tunnel {tunnel} is online, session {id} ({protocol})", { tunnel, id, protocol }),
+    onSessionEnd: (id, tunnel, code, reason) => {
+      log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
+    },
+    onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
+    onError: (error) => log.debug("Exchange failed: {error}", { error: String(error) }),
+  };
+}
+
+export const edgeProgram: Program = {
+  name: "edge",
+  summary: "The public side of Runnel, a self-hosted, streaming-first tunnel",
+  version: () => versionLine("edge"),
+  commands: [serve, completionCommand("edge")],
+};

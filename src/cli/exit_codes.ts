@@ -1,0 +1,64 @@
+/** Exit codes: a contract with scripts. */
+import { AgentError } from "../agent/errors.ts";
+import { RunnelError } from "../errors.ts";
+
+export const ExitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  /** The token was refused. */
+  refused: 3,
+  edgeUnreachable: 4,
+  /** The name, hostname or port is somebody else's. */
+  taken: 5,
+} as const;
+
+/** What each says, for the documentation. */
+export const exitCodeMeanings: Readonly<Record<number, string>> = {
+  [ExitCode.ok]: "all went well",
+  [ExitCode.failure]: "something failed",
+  [ExitCode.usage]: "the program was called wrongly",
+  [ExitCode.refused]: "the edge refused the token",
+  [ExitCode.edgeUnreachable]: "the edge could not be reached",
+  [ExitCode.taken]: "the name, the hostname or the port is taken",
+};
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof AgentError) return agentCodes[error.code] ?? ExitCode.failure;
+  if (!(error instanceof RunnelError)) return ExitCode.failure;
+  return localCodes[error.code] ?? ExitCode.failure;
+}
+
+const agentCodes: Readonly<Record<string, number>> = {
+  unauthorized: ExitCode.refused,
+  too_many_attempts: ExitCode.refused,
+  edge_unreachable: ExitCode.edgeUnreachable,
+  name_taken: ExitCode.taken,
+  bad_name: ExitCode.usage,
+};
+
+const localCodes: Readonly<Record<string, number>> = {
+  usage: ExitCode.usage,
+  address_in_use: ExitCode.taken,
+};
+
+/** What a person can do about an error of this code; null where only `--help` can say it. */
+export function remedyOf(code: string): string | null {
+  return code === "usage" ? null : remedies[code] ?? "Run it again with --log-level debug to see more";
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  unauthorized:
+    "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
+  too_many_attempts: "Wait a minute, and check the token",
+  edge_unreachable: "Check that the edge runs, and that --edge names it",
+  name_taken: "Choose another --name, or take it over with --force",
+  bad_name: "Choose another --name",
+  protocol_mismatch: "Bring edge and agent to the same version",
+  refused: "Look into the log of the edge",
+  data_folder: "Name a folder that can be written with --data, or give a token with --token-file",
+  address_in_use: "Stop what listens there, or choose another --listen",
+  permission_denied: "Choose a port over 1023, or let the service manager pass the socket as fd:3",
+  address_not_available: "Choose an address of this machine for --listen",
+  internal: "This is a mistake in Runnel: please report it with the text above",
+};

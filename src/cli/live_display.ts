@@ -1,0 +1,109 @@
+/** The live view of `agent http`: keeps its state, and draws it a few times a second at most. */
+import { type Clock, systemClock, type Timer } from "../clock.ts";
+import { configureLog } from "../observe/log.ts";
+import type { AgentDisplay, AgentView } from "./agent_display.ts";
+import { type ProgramHost, wantsColour } from "./host.ts";
+import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
+import { printable, printablePath } from "./printable.ts";
+import { type CommandCall, logOptions } from "./program.ts";
+import { Screen } from "./screen.ts";
+
+/** Milliseconds from a change to the picture that shows it: many changes make one picture. */
+const drawDelayMs = 100;
+
+/** More than a window has rows. */
+const maxRecent = 200;
+
+/** Takes over standard output, and the log where it goes to the same terminal, until `close()`. */
+export async function liveDisplay(
+  view: AgentView,
+  { host, values }: Pick<CommandCall, "host" | "values">,
+  clock: Clock = systemClock,
+): Promise<AgentDisplay> {
+  const display = new LiveDisplay(view, host, clock);
+  if (host.terminal("stderr").isTerminal) {
+    await configureLog({ ...logOptions(values, host), write: (line) => display.log(line) });
+  }
+  return display;
+}
+
+class LiveDisplay implements AgentDisplay {
+  readonly #host: ProgramHost;
+  readonly #clock: Clock;
+  readonly #screen: Screen;
+  readonly #stopResize: () => void;
+  readonly #recent: LiveRequest[] = [];
+  #state: LiveState;
+  #timer: Timer | null = null;
+  #closed = false;
+
+  constructor(view: AgentView, host: ProgramHost, clock: Clock) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#screen = new Screen({
+      write: (text) => host.stdout(text),
+      columns: () => host.terminal("stdout").columns,
+      colour: wantsColour(host),
+    });
+    const status = { kind: "connecting" } as const;
+    this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
+    this.#stopResize = host.onResize(() => this.#draw());
+    this.#draw();
+  }
+
+  ready({ url }: { readonly url: string }): void {
+    this.#change({ url: printable(url), status: { kind: "online" } });
+  }
+
+  disconnected(reason: string): void {
+    this.#change({ status: { kind: "reconnecting", attempt: 1, reason: printable(reason) } });
+  }
+
+  reconnecting(attempt: number, _inMs: number, because: string | null): void {
+    const { status } = this.#state;
+    const known = status.kind === "reconnecting" ? status.reason : "";
+    this.#change({ status: { kind: "reconnecting", attempt, reason: because === null ? known : printable(because) } });
+  }
+
+  request({ method, path, status, bytesOut, durationMs, code = "" }: Parameters<AgentDisplay["request"]>[0]): void {
+    const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
+    if (this.#recent.push(request) > maxRecent) this.#recent.shift();
+    const { requests, failed, bytesOut: sum } = this.#state;
+    this.#change({ requests: requests + 1, failed: failed + (code === "" ? 0 : 1), bytesOut: sum + bytesOut });
+  }
+
+  stopping(): void {
+    this.#change({ status: { kind: "stopping" } });
+  }
+
+  /** A line of the log goes above the picture, as if there were none. */
+  log(line: string): void {
+    if (this.#closed) return void this.#host.stderr(line);
+    this.#screen.clear();
+    this.#host.stderr(line);
+    this.#draw();
+  }
+
+  /** Leaves the last picture where it is. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#state.url !== null) this.#state = { ...this.#state, status: { kind: "ended" } };
+    this.#draw();
+    this.#closed = true;
+    this.#stopResize();
+  }
+
+  #change(change: Partial<LiveState>): void {
+    this.#state = { ...this.#state, ...change };
+    if (this.#closed) return;
+    this.#timer ??= this.#clock.after(drawDelayMs, () => this.#draw());
+  }
+
+  #draw(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const { columns, rows } = this.#host.terminal("stdout");
+    // The last column and the last row stay free: a terminal that fills them scrolls.
+    this.#screen.draw(renderLive(this.#state, Math.max(1, columns - 1), Math.max(1, rows - 1)));
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The live view of an agent as a pure function: state and size in, lines out. Nothing here knows a terminal.
+ *
+ *     https://shop.example.com -> http://127.0.0.1:3000
+ *     Online through https://example.com (json), Ctrl-C ends it
+ *     3 requests, 1.2 MiB sent, 1 failed
+ *
+ *     14:03:09  GET   /              200    4.1 KiB   12 ms
+ *     14:03:11  GET   /events        200  812.0 KiB  3m20s
+ *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_unreachable
+ */
+import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
+
+export type LiveStatus =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "online" }
+  | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
+  | { readonly kind: "stopping" }
+  | { readonly kind: "ended" };
+
+/** One request that has ended. `path` has one column a character. */
+export interface LiveRequest {
+  readonly endedAt: Date;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly bytesOut: number;
+  readonly durationMs: number;
+  readonly code: string;
+}
+
+export interface LiveState {
+  /** Null until the first connection. */
+  readonly url: string | null;
+  readonly upstream: string;
+  readonly edge: string;
+  readonly protocol: string;
+  readonly status: LiveStatus;
+  readonly requests: number;
+  readonly failed: number;
+  readonly bytesOut: number;
+  /** The last ones, oldest first. */
+  readonly recent: readonly LiveRequest[];
+}
+
+export type Style = "plain" | "strong" | "faint" | "good" | "bad" | "waiting";
+
+export interface Span {
+  readonly text: string;
+  readonly style: Style;
+}
+
+/** Together at most `columns` characters. */
+export type Line = readonly Span[];
+
+/**
+ * At most `rows` lines, none wider than `columns`. A public URL that is wider goes on in the next line, so that it can
+ * be read and copied whole.
+ */
+export function renderLive(state: LiveState, columns: number, rows: number): Line[] {
+  const head = [...addressLines(state, columns), ...sentences(state, columns)].slice(0, Math.max(rows, 1));
+  const room = rows - head.length - 1;
+  if (room < 1 || state.recent.length === 0) return head;
+  return [...head, [], ...requestLines(state.recent.slice(-room), columns)];
+}
+
+function addressLines({ url, upstream, edge }: LiveState, columns: number): Line[] {
+  if (url === null) return [cut([strong(`Connecting to ${edge}`)], columns)];
+  const lines = Array.from(
+    { length: Math.ceil(url.length / columns) },
+    (_, index): Line => [strong(url.slice(index * columns, (index + 1) * columns))],
+  );
+  if (lines.length > 1) return lines;
+  return [cut([strong(url), faint(` -> ${upstream}`)], columns)];
+}
+
+function sentences(state: LiveState, columns: number): Line[] {
+  const { requests, failed, bytesOut, url } = state;
+  const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  if (requests === 0) return lines;
+  const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
+  return [...lines, cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns)];
+}
+
+function statusLine({ status, edge, protocol }: LiveState): Line {
+  switch (status.kind) {
+    case "connecting":
+      return [waiting("Connecting")];
+    case "online":
+      return [good("Online"), faint(` through ${edge} (${protocol}), Ctrl-C ends it`)];
+    case "reconnecting":
+      return [waiting("Reconnecting"), faint(`, attempt ${status.attempt}: ${status.reason}`)];
+    case "stopping":
+      return [waiting("Finishing what runs"), faint(", Ctrl-C again ends it")];
+    case "ended":
+      return [plain("Ended")];
+  }
+}
+
+/** Widths in columns; the path takes what is left. */
+const widths = { time: 8, method: 7, status: 3, bytes: 10, duration: 8 };
+const gap = 2;
+const minPath = 8;
+
+/** What a narrow window does without, in this order. */
+const dispensable = ["code", "time", "bytes", "duration"] as const;
+
+function requestLines(requests: readonly LiveRequest[], columns: number): Line[] {
+  const methodWidth = Math.min(widths.method, Math.max(...requests.map(({ method }) => method.length)));
+  const codeWidth = Math.max(...requests.map(({ code }) => code.length));
+  const shown = new Map<string, number>([
+    ["time", widths.time],
+    ["method", methodWidth],
+    ["status", widths.status],
+    ["bytes", widths.bytes],
+    ["duration", widths.duration],
+    ...(codeWidth === 0 ? [] : [["code", codeWidth] as const]),
+  ]);
+  const roomForPath = () => [...shown.values()].reduce((room, width) => room - width - gap, columns);
+  for (const name of dispensable) {
+    if (roomForPath() >= minPath) break;
+    shown.delete(name);
+  }
+  const longest = Math.max(...requests.map(({ path }) => path.length));
+  shown.set("path", Math.max(1, Math.min(roomForPath(), longest)));
+  return requests.map((request) => cut(requestLine(request, shown), columns));
+}
+
+function requestLine(request: LiveRequest, shown: ReadonlyMap<string, number>): Line {
+  const { status, code } = request;
+  const outcome = status >= 500 || status === 0 ? bad : status >= 400 ? waiting : good;
+  const cells: readonly (readonly [string, Span, "left" | "right"])[] = [
+    ["time", faint(formatTimeOfDay(request.endedAt)), "left"],
+    ["method", plain(request.method), "left"],
+    ["path", plain(request.path), "left"],
+    ["status", outcome(status === 0 ? "-" : String(status)), "right"],
+    ["bytes", plain(formatBytes(request.bytesOut)), "right"],
+    ["duration", plain(formatDuration(request.durationMs)), "right"],
+    ["code", bad(code), "left"],
+  ];
+  const line: Span[] = [];
+  for (const [name, { text, style }, side] of cells) {
+    const width = shown.get(name);
+    if (width === undefined) continue;
+    if (line.length > 0) line.push(plain(" ".repeat(gap)));
+    const fitting = shorten(text, width);
+    const filled = side === "left" ? fitting.padEnd(width) : fitting.padStart(width);
+    // Nothing follows the code: blanks at the end would only break over the edge of a window that becomes narrower.
+    line.push({ text: name === "code" ? fitting : filled, style });
+  }
+  return line;
+}
+
+/** The line's first `columns` characters; an ellipsis says that there was more. */
+function cut(line: Line, columns: number): Line {
+  let room = columns;
+  const spans: Span[] = [];
+  for (const { text, style } of line) {
+    if (room === 0) break;
+    spans.push({ text: shorten(text, room), style });
+    room -= Math.min(text.length, room);
+  }
+  return spans;
+}
+
+function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+const styled = (style: Style) => (text: string): Span => ({ text, style });
+const plain = styled("plain");
+const strong = styled("strong");
+const faint = styled("faint");
+const good = styled("good");
+const bad = styled("bad");
+const waiting = styled("waiting");

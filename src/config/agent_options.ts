@@ -1,0 +1,39 @@
+/** The options of the agent's commands. */
+import { commonOptions } from "./common_options.ts";
+import { nameFault } from "./names.ts";
+import { choiceOption, durationOption, switchOption, textOption } from "./option.ts";
+import { tokenOptions } from "./token_options.ts";
+
+const edgeInsecure = switchOption({
+  name: "edge-insecure",
+  help: "allows an unencrypted edge beyond this machine; the token can then be read on the way",
+});
+
+export const agentHttpOptions = {
+  edge: textOption({ name: "edge", hint: "URL", help: "the edge to dial", default: "http://127.0.0.1:8080" }),
+  ...tokenOptions("shown to the edge"),
+  name: textOption(
+    { name: "name", hint: "LABEL", help: "serves at LABEL.DOMAIN; without it, a random label is drawn" },
+    nameFault,
+  ),
+  protocol: choiceOption({ name: "protocol", help: "how to speak to the edge", default: "v2" }, ["v2", "json"]),
+  force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
+  connectTimeout: durationOption({
+    name: "connect-timeout",
+    help: "for how long the first connection is tried",
+    default: "10s",
+  }),
+  drainTimeout: durationOption({
+    name: "drain-timeout",
+    help: "for requests that still run after SIGTERM or Ctrl-C",
+    default: "30s",
+  }),
+  edgeInsecure,
+  ...commonOptions,
+};
+
+export const agentLoginOptions = {
+  ...tokenOptions("the token to keep"),
+  edgeInsecure,
+  ...commonOptions,
+};

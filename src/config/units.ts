@@ -1,0 +1,20 @@
+/** Durations and sizes as people write them: `500ms 30s 5m 1h`, `64KiB 4MiB`. */
+
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const sizeUnits: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Milliseconds; null where the text is no duration. A unit is required, so that nobody means minutes by `5`. */
+export function parseDuration(text: string): number | null {
+  return withUnit(text, durationUnits);
+}
+
+/** Bytes; null where the text is no size. */
+export function parseSize(text: string): number | null {
+  return withUnit(text, sizeUnits);
+}
+
+function withUnit(text: string, units: Readonly<Record<string, number>>): number | null {
+  const match = /^(\d{1,12}(?:\.\d{1,3})?)([A-Za-z]+)$/.exec(text);
+  const unit = match === null || !Object.hasOwn(units, match[2] as string) ? undefined : units[match[2] as string];
+  return unit === undefined ? null : Math.round(Number(match?.[1]) * unit);
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { RequestReport } from "../../src/agent/observe.ts";
+import { liveDisplay } from "../../src/cli/live_display.ts";
+import type { ProgramHost } from "../../src/cli/host.ts";
+import { logger } from "../../src/observe/log.ts";
+import { FakeClock } from "../support/clock.ts";
+import { withoutEscapes } from "./program_run.ts";
+
+const view = { upstream: "http://127.0.0.1:3000", edge: "http://127.0.0.1:8080", protocol: "v2" };
+const ready = { url: "http://shop.localhost:8080", name: "shop", tunnelId: "t1" };
+const request: RequestReport = {
+  id: "1",
+  method: "GET",
+  path: "/",
+  status: 200,
+  bytesIn: 0,
+  bytesOut: 5,
+  firstByteMs: 1,
+  durationMs: 2,
+};
+
+/** A display on a terminal of 80 columns, and what it has written. */
+async function open() {
+  const clock = new FakeClock();
+  const stage = { written: "", logged: "", subscriptions: 0 };
+  const host: ProgramHost = {
+    args: [],
+    environment: () => undefined,
+    platform: "linux",
+    home: "/nowhere",
+    isRoot: false,
+    stdout: (text) => Boolean(stage.written += text),
+    stderr: (text) => Boolean(stage.logged += text),
+    stdin: async function* () {},
+    flush: () => Promise.resolve(),
+    terminal: () => ({ isTerminal: true, columns: 80, rows: 24 }),
+    onResize: () => {
+      stage.subscriptions++;
+      return () => void stage.subscriptions--;
+    },
+    onSignal: () => () => {},
+  };
+  const values = { json: false, logLevel: "info", logFormat: "text" } as const;
+  const display = await liveDisplay(view, { host, values }, clock);
+  /** The lines of the last picture, and forgets what was drawn until now. */
+  const take = () => {
+    const lines = withoutEscapes(stage.written.split("\x1b[J").at(-1) as string).split("\n").slice(0, -1);
+    stage.written = "";
+    return lines.map((line) => line.trimEnd());
+  };
+  return { stage, display, take, clock };
+}
+
+describe("liveDisplay", () => {
+  it("draws once when many things happen within 100 ms", async () => {
+    const { stage, display, take, clock } = await open();
+    assert.deepEqual(take(), ["Connecting to http://127.0.0.1:8080"]);
+    display.ready(ready);
+    for (let count = 0; count < 50; count++) display.request(request);
+    clock.advance(99);
+    assert.equal(stage.written, "");
+    clock.advance(1);
+    assert.equal(stage.written.split("\x1b[J").length, 2);
+    assert.equal(take()[2], "50 requests, 250 B sent");
+    assert.equal(clock.pending, 0);
+    display.close();
+  });
+
+  it("tells how the connection is when it is lost, tried again and there again", async () => {
+    const { display, take, clock } = await open();
+    const status = () => {
+      clock.advance(100);
+      return take()[1];
+    };
+    display.ready(ready);
+    assert.equal(status(), "Online through http://127.0.0.1:8080 (v2), Ctrl-C ends it");
+    display.disconnected("the link \x1b[31mbroke");
+    assert.equal(status(), "Reconnecting, attempt 1: the link \\x1b[31mbroke");
+    display.reconnecting(2, 500, null);
+    assert.equal(status(), "Reconnecting, attempt 2: the link \\x1b[31mbroke");
+    display.reconnecting(3, 500, "connection refused");
+    assert.equal(status(), "Reconnecting, attempt 3: connection refused");
+    display.ready(ready);
+    assert.equal(status(), "Online through http://127.0.0.1:8080 (v2), Ctrl-C ends it");
+    display.stopping();
+    assert.equal(status(), "Finishing what runs, Ctrl-C again ends it");
+    display.close();
+  });
+
+  it("counts what ended early as failed, and keeps no more than the last requests", async () => {
+    const { display, take, clock } = await open();
+    display.ready(ready);
+    for (let count = 0; count < 1000; count++) display.request({ ...request, path: `/${count}` });
+    display.request({ ...request, status: 502, code: "upstream_closed" });
+    clock.advance(100);
+    const lines = take();
+    assert.equal(lines.length, 23);
+    assert.equal(lines[2], "1001 requests, 4.9 KiB sent, 1 failed");
+    assert.match(lines[21] as string, /GET {2}\/999 /);
+    display.close();
+  });
+
+  it("puts the log above the picture when both go to the terminal, and draws anew", async () => {
+    const { stage, display, take } = await open();
+    take();
+    logger("agent").warn("Something happened");
+    assert.match(stage.logged, /Something happened\n$/);
+    assert.deepEqual(take(), ["Connecting to http://127.0.0.1:8080"]);
+    display.close();
+  });
+
+  it("leaves the last picture, and no timer or subscription, when it is closed", async () => {
+    const { stage, display, take, clock } = await open();
+    display.ready(ready);
+    display.close();
+    assert.deepEqual(take(), ["http://shop.localhost:8080 -> http://127.0.0.1:3000", "Ended"]);
+    assert.deepEqual([clock.pending, stage.subscriptions], [0, 0]);
+    display.request(request);
+    display.close();
+    logger("agent").warn("Later");
+    clock.advance(1000);
+    assert.equal(stage.written, "");
+    assert.match(stage.logged, /Later\n$/);
+  });
+});

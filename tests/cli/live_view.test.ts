@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type Line, type LiveRequest, type LiveState, type LiveStatus, renderLive } from "../../src/cli/live_view.ts";
+
+const connecting: LiveState = {
+  url: null,
+  upstream: "http://127.0.0.1:3000",
+  edge: "https://example.com",
+  protocol: "v2",
+  status: { kind: "connecting" },
+  requests: 0,
+  failed: 0,
+  bytesOut: 0,
+  recent: [],
+};
+
+const online: LiveState = { ...connecting, url: "https://shop.example.com", status: { kind: "online" } };
+
+function request(path: string, more: Partial<LiveRequest> = {}): LiveRequest {
+  const endedAt = new Date(2026, 0, 2, 14, 3, 9);
+  return { endedAt, method: "GET", path, status: 200, bytesOut: 4198, durationMs: 12, code: "", ...more };
+}
+
+const busy: LiveState = {
+  ...online,
+  requests: 3,
+  failed: 1,
+  bytesOut: 1_258_291,
+  recent: [
+    request("/"),
+    request("/events", { bytesOut: 831_488, durationMs: 200_000 }),
+    request("/upload", { method: "POST", status: 502, bytesOut: 214, durationMs: 3, code: "upstream_unreachable" }),
+  ],
+};
+
+const textOf = (line: Line) => line.map(({ text }) => text).join("");
+const picture = (state: LiveState, columns: number, rows: number) =>
+  renderLive(state, columns, rows).map((line) => textOf(line).trimEnd());
+
+describe("renderLive", () => {
+  it("says where it connects to when there is no URL yet", () => {
+    assert.deepEqual(picture(connecting, 80, 24), ["Connecting to https://example.com"]);
+  });
+
+  it("begins with the public URL when it is online", () => {
+    assert.deepEqual(picture(online, 80, 24), [
+      "https://shop.example.com -> http://127.0.0.1:3000",
+      "Online through https://example.com (v2), Ctrl-C ends it",
+    ]);
+  });
+
+  it("shows the last requests below each other when the window is wide", () => {
+    assert.deepEqual(picture(busy, 100, 24), [
+      "https://shop.example.com -> http://127.0.0.1:3000",
+      "Online through https://example.com (v2), Ctrl-C ends it",
+      "3 requests, 1.2 MiB sent, 1 failed",
+      "",
+      "14:03:09  GET   /        200     4.1 KiB     12 ms",
+      "14:03:09  GET   /events  200   812.0 KiB     3m20s",
+      "14:03:09  POST  /upload  502       214 B      3 ms  upstream_unreachable",
+    ]);
+  });
+
+  it("does without code, time, bytes and duration, in this order, when the window is narrow", () => {
+    const lastLine = (columns: number) => picture(busy, columns, 24).at(-1);
+    assert.equal(lastLine(60), "14:03:09  POST  /upload  502       214 B      3 ms");
+    assert.equal(lastLine(48), "POST  /upload  502       214 B      3 ms");
+    assert.equal(lastLine(36), "POST  /upload  502      3 ms");
+    assert.equal(lastLine(24), "POST  /upload  502");
+    assert.equal(lastLine(12), "POST  …  502");
+  });
+
+  it("cuts a path when it is longer than the room", () => {
+    const state = { ...online, requests: 1, recent: [request(`/${"a".repeat(200)}`)] };
+    const line = picture(state, 60, 24).at(-1) as string;
+    assert.equal(line.length, 60);
+    assert.match(line, /^14:03:09 {2}GET {2}\/a+… {2}200 {5}4\.1 KiB {5}12 ms$/);
+  });
+
+  it("breaks the URL, and never cuts it, when it is wider than the window", () => {
+    assert.deepEqual(picture(online, 10, 24).slice(0, 3), ["https://sh", "op.example", ".com"]);
+  });
+
+  it("keeps the newest requests when the window is low", () => {
+    const lines = picture(busy, 80, 5);
+    assert.equal(lines.length, 5);
+    assert.match(lines[4] as string, /\/upload/);
+    assert.equal(picture(busy, 80, 4).length, 3);
+    assert.deepEqual(picture(busy, 80, 1), ["https://shop.example.com -> http://127.0.0.1:3000"]);
+  });
+
+  const statuses: readonly [LiveStatus, string][] = [
+    [{ kind: "connecting" }, "Connecting"],
+    [
+      { kind: "reconnecting", attempt: 2, reason: "the edge closed the link" },
+      "Reconnecting, attempt 2: the edge closed the link",
+    ],
+    [{ kind: "ended" }, "Ended"],
+    [{ kind: "stopping" }, "Finishing what runs, Ctrl-C again ends it"],
+  ];
+  for (const [status, line] of statuses) {
+    it(`says so when it is ${status.kind}`, () => assert.equal(picture({ ...online, status }, 80, 24)[1], line));
+  }
+
+  it("shows a hyphen when a visitor left before the answer", () => {
+    const state = { ...online, requests: 1, recent: [request("/", { status: 0, code: "canceled" })] };
+    assert.match(picture(state, 80, 24).at(-1) as string, /GET {2}\/ {4}- {2}/);
+  });
+
+  it("fits when the window has any size, the path any length", () => {
+    const requests = fc.record({
+      method: fc.string({ minLength: 1, maxLength: 20, unit: "grapheme-ascii" }),
+      path: fc.string({ minLength: 1, maxLength: 300, unit: "grapheme-ascii" }),
+      status: fc.constantFrom(0, 200, 404, 502),
+      bytesOut: fc.nat(),
+      durationMs: fc.nat(),
+      code: fc.constantFrom("", "canceled", "upstream_unreachable"),
+    });
+    fc.assert(fc.property(
+      fc.array(requests, { maxLength: 30 }),
+      fc.integer({ min: 1, max: 300 }),
+      fc.integer({ min: 1, max: 60 }),
+      (some, columns, rows) => {
+        const recent = some.map((item) => request(item.path, item));
+        const lines = renderLive({ ...busy, recent }, columns, rows);
+        assert.ok(lines.length >= 1 && lines.length <= rows);
+        for (const line of lines) assert.ok(textOf(line).length <= columns, textOf(line));
+      },
+    ));
+  });
+});

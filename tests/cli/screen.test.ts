@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Line, Style } from "../../src/cli/live_view.ts";
+import { Screen } from "../../src/cli/screen.ts";
+
+const line = (text: string, style: Style = "plain"): Line => [{ text, style }];
+
+/** A terminal of some width, and what it was given. */
+function stage(colour = false) {
+  const stage = { columns: 20, written: "", screen: null as unknown as Screen };
+  stage.screen = new Screen({
+    write: (text) => stage.written += text,
+    columns: () => stage.columns,
+    colour,
+  });
+  return stage;
+}
+
+/** What was written since the last call. */
+function take(from: { written: string }): string {
+  const { written } = from;
+  from.written = "";
+  return written;
+}
+
+describe("Screen", () => {
+  it("goes back over the last picture when it draws again", () => {
+    const at = stage();
+    at.screen.draw([line("one"), line("two")]);
+    assert.equal(take(at), "\r\x1b[Jone\ntwo\n");
+    at.screen.draw([line("three")]);
+    assert.equal(take(at), "\x1b[2A\r\x1b[Jthree\n");
+  });
+
+  it("goes back over the rows of broken lines when the window has become narrower", () => {
+    const at = stage();
+    at.screen.draw([line("x".repeat(20)), [], line("y")]);
+    take(at);
+    at.columns = 8;
+    at.screen.draw([line("z")]);
+    assert.equal(take(at), "\x1b[5A\r\x1b[Jz\n");
+  });
+
+  it("goes back over nothing when the picture was taken away", () => {
+    const at = stage();
+    at.screen.draw([line("one")]);
+    at.screen.clear();
+    take(at);
+    at.screen.draw([line("two")]);
+    assert.equal(take(at), "\r\x1b[Jtwo\n");
+  });
+
+  it("colours what has a style when colour is wanted, and nothing when it is not", () => {
+    const [coloured, plain] = [stage(true), stage(false)];
+    for (const at of [coloured, plain]) at.screen.draw([[...line("a", "strong"), ...line("b"), ...line("c", "bad")]]);
+    assert.equal(take(coloured), "\r\x1b[J\x1b[1ma\x1b[0mb\x1b[31mc\x1b[0m\n");
+    assert.equal(take(plain), "\r\x1b[Jabc\n");
+  });
+});

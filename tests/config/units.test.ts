@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseDuration, parseSize } from "../../src/config/units.ts";
+
+describe("parseDuration", () => {
+  for (
+    const [text, ms] of [["500ms", 500], ["30s", 30_000], ["5m", 300_000], ["1h", 3_600_000], ["1.5s", 1500], [
+      "0s",
+      0,
+    ]] as const
+  ) {
+    it(`gives ${ms} ms when the text is ${text}`, () => assert.equal(parseDuration(text), ms));
+  }
+
+  for (const text of ["", "5", "s", "-5s", "5 s", "5S", "1h30m", "5d", "1e3s", "5constructor", "9999999999999s"]) {
+    it(`gives null when the text is ${JSON.stringify(text)}`, () => assert.equal(parseDuration(text), null));
+  }
+});
+
+describe("parseSize", () => {
+  for (
+    const [text, bytes] of [["0B", 0], ["64KiB", 65_536], ["4MiB", 4_194_304], ["1GiB", 1_073_741_824], [
+      "0.5KiB",
+      512,
+    ]] as const
+  ) {
+    it(`gives ${bytes} bytes when the text is ${text}`, () => assert.equal(parseSize(text), bytes));
+  }
+
+  for (const text of ["", "64", "64KB", "64kib", "-1B", "1 KiB"]) {
+    it(`gives null when the text is ${JSON.stringify(text)}`, () => assert.equal(parseSize(text), null));
+  }
+});
