@@ -1,0 +1,102 @@
+/** How streams and connections fail. Each error tells who began it and whether the same call may succeed later. */
+import { type Initiator, RunnelError } from "../errors.ts";
+import { ErrorCode, errorCodeName } from "../frame/frame_types.ts";
+
+export type StreamErrorCode =
+  /** A reset, by either side or by the library; `errorCode` says why. */
+  | "stream_reset"
+  /** The peer, or its limit, does not take the stream now; nothing of it was processed. */
+  | "refused"
+  /** The connection ended under the stream. */
+  | "connection_lost"
+  /** Fields that the wire cannot carry. */
+  | "invalid_headers"
+  /** A call that the stream's state does not allow. */
+  | "invalid_state"
+  /** The peer broke the protocol on this stream. */
+  | "protocol_error";
+
+export interface StreamErrorInit {
+  code: StreamErrorCode;
+  reason: string;
+  initiator: Initiator;
+  /** The number that the wire carries; default `CANCEL`. */
+  errorCode?: number;
+  retryable?: boolean;
+  cause?: unknown;
+}
+
+/** One stream failed; its connection goes on. */
+export class StreamError extends RunnelError {
+  declare readonly code: StreamErrorCode;
+  /** The number of RST_STREAM (`ErrorCode`). */
+  readonly errorCode: number;
+
+  constructor(init: StreamErrorInit) {
+    super(init);
+    this.errorCode = init.errorCode ?? ErrorCode.CANCEL;
+  }
+
+  /** For a reset with `errorCode` that `initiator` began. A refused stream was not processed: it may be retried. */
+  static reset(errorCode: number, initiator: Initiator, what = "stream", cause?: unknown): StreamError {
+    const refused = errorCode === ErrorCode.REFUSED_STREAM;
+    const who = initiator === "remote" ? "the peer" : initiator === "user" ? "this side" : "the library";
+    return new StreamError({
+      code: refused ? "refused" : "stream_reset",
+      reason: `${what} was reset by ${who} with ${errorCodeName(errorCode)}`,
+      initiator,
+      errorCode,
+      retryable: refused,
+      cause,
+    });
+  }
+
+  static invalidState(reason: string): StreamError {
+    return new StreamError({ code: "invalid_state", reason, initiator: "user" });
+  }
+}
+
+export type ConnectionErrorCode =
+  /** The peer broke the protocol. */
+  | "protocol_error"
+  /** The peer said that we did, or that it failed. */
+  | "peer_failed"
+  /** Nothing was heard, or nothing was acknowledged, for too long. */
+  | "peer_silent"
+  /** The link ended without an orderly goodbye. */
+  | "link_lost"
+  /** The peer asked for more than a connection may cost. */
+  | "flooded"
+  /** `createStream()` on a connection that one side is leaving. */
+  | "draining"
+  /** A call on a connection that has ended. */
+  | "closed";
+
+export interface ConnectionErrorInit {
+  code: ConnectionErrorCode;
+  reason: string;
+  initiator: Initiator;
+  /** The number that the wire carries; default `NO_ERROR`. */
+  errorCode?: number;
+  retryable?: boolean;
+  cause?: unknown;
+}
+
+/** A whole connection failed, and every stream on it. */
+export class ConnectionError extends RunnelError {
+  declare readonly code: ConnectionErrorCode;
+  /** The number of GOAWAY (`ErrorCode`). */
+  readonly errorCode: number;
+
+  constructor(init: ConnectionErrorInit) {
+    super(init);
+    this.errorCode = init.errorCode ?? ErrorCode.NO_ERROR;
+  }
+}
+
+/** An option has a value that it cannot have. The reason names option and value. */
+export class OptionError extends RunnelError {
+  constructor(reason: string) {
+    super({ code: "invalid_option", reason, initiator: "user" });
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The bytes of one stream that came in and wait for their reader.
+ *
+ * A chunk is a view of the message that brought it, and keeps that whole message alive while it waits. So whatever
+ * still waits when the message has been dealt with is settled: chunks under 16 KiB, and those that use less than half
+ * of their buffer, are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of
+ * one-byte frames can never pin 65,536 messages.
+ */
+
+/** Chunks from this size on may wait in the buffer that brought them. */
+export const COPY_BELOW = 16 * 1_024;
+const FIRST_BLOCK = 1_024;
+
+export class Inbox {
+  /** Chunks in order; those before `#first` are gone. */
+  #chunks: (Uint8Array | null)[] = [];
+  #first = 0;
+  /** Chunks from this index on are not settled. */
+  #unsettled = 0;
+  /** The block of the last settled chunk, where more fits behind it; else null. */
+  #block: Uint8Array | null = null;
+  #blockUsed = 0;
+  #byteLength = 0;
+
+  /** Bytes that wait. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  /** Bytes that waiting costs: those that wait, and what is free in the last block. */
+  get heldBytes(): number {
+    return this.#block === null ? this.#byteLength : this.#byteLength + this.#block.length - this.#blockUsed;
+  }
+
+  /** Takes a chunk in, as it came: never empty. */
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#byteLength += chunk.length;
+  }
+
+  /** The oldest chunk, or null. */
+  shift(): Uint8Array | null {
+    const first = this.#first;
+    const chunk = this.#chunks[first] ?? null;
+    if (chunk === null) return null;
+    this.#chunks[first] = null;
+    this.#first = first + 1;
+    if (this.#first > this.#unsettled) this.#unsettled = this.#first;
+    if (this.#block !== null && this.#first === this.#unsettled) this.#block = null;
+    if (this.#first === this.#chunks.length) this.#reset();
+    else if (this.#first >= 32 && this.#first * 2 >= this.#chunks.length) this.#compact();
+    this.#byteLength -= chunk.length;
+    return chunk;
+  }
+
+  /** All bytes in one piece; the inbox is empty afterwards. */
+  takeAll(): Uint8Array {
+    const first = this.shift();
+    if (first === null) return new Uint8Array(0);
+    if (this.#byteLength === 0) return first;
+    const whole = new Uint8Array(first.length + this.#byteLength);
+    whole.set(first);
+    let offset = first.length;
+    for (let chunk = this.shift(); chunk !== null; chunk = this.shift()) {
+      whole.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return whole;
+  }
+
+  clear(): void {
+    this.#byteLength = 0;
+    this.#reset();
+  }
+
+  /**
+   * Moves small waiting chunks out of the messages that brought them.
+   *
+   * @param moreBytes what may still come: no block is larger than what can fill it.
+   */
+  settle(moreBytes: number): void {
+    const from = this.#unsettled;
+    const count = this.#chunks.length;
+    if (from === count) return;
+    const fresh = this.#chunks.splice(from, count - from) as Uint8Array[];
+    for (const chunk of fresh) {
+      if (chunk.length < COPY_BELOW) this.#append(chunk, moreBytes);
+      else this.#keep(chunk);
+    }
+    this.#unsettled = this.#chunks.length;
+  }
+
+  #keep(chunk: Uint8Array): void {
+    this.#block = null;
+    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
+  }
+
+  #append(chunk: Uint8Array, moreBytes: number): void {
+    let rest = chunk;
+    if (this.#block !== null) {
+      const part = rest.subarray(0, this.#block.length - this.#blockUsed);
+      this.#block.set(part, this.#blockUsed);
+      this.#blockUsed += part.length;
+      this.#chunks[this.#chunks.length - 1] = this.#block.subarray(0, this.#blockUsed);
+      rest = rest.subarray(part.length);
+      if (this.#blockUsed === this.#block.length) this.#block = null;
+    }
+    if (rest.length === 0) return;
+    // Twice what waits, so that a trickle costs a trickle, and never more than may still come.
+    const size = Math.min(Math.max(FIRST_BLOCK, this.#byteLength * 2), COPY_BELOW, rest.length + moreBytes);
+    const block = new Uint8Array(Math.max(size, rest.length));
+    block.set(rest);
+    this.#chunks.push(block.subarray(0, rest.length));
+    this.#block = rest.length === block.length ? null : block;
+    this.#blockUsed = rest.length;
+  }
+
+  #compact(): void {
+    this.#chunks.splice(0, this.#first);
+    this.#unsettled -= this.#first;
+    this.#first = 0;
+  }
+
+  #reset(): void {
+    this.#chunks.length = 0;
+    this.#first = this.#unsettled = 0;
+    this.#block = null;
+  }
+}

@@ -1,0 +1,25 @@
+/** The multiplexer: many streams with their own flow control on one link, after Kubernetes' httpstream. */
+export { Connection, noOpNewStreamHandler } from "./connection.ts";
+export { ConnectionError, type ConnectionErrorCode, OptionError, StreamError, type StreamErrorCode } from "./errors.ts";
+export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
+export { MemoryAccount } from "./memory.ts";
+export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
+export type {
+  ByteStream,
+  CloseInfo,
+  Fields,
+  HeadOptions,
+  NewStreamHandler,
+  Role,
+  Stream,
+  StreamHandlers,
+} from "./types.ts";
+export {
+  type ResponseUpgrader,
+  type UpgradedConnection,
+  type UpgradeOptions,
+  type UpgradeRoundTripper,
+  WebSocketRoundTripper,
+  WebSocketUpgrader,
+} from "./upgrade.ts";
+export { WebSocketLink } from "./web_socket_link.ts";

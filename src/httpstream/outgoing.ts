@@ -1,0 +1,167 @@
+/**
+ * What leaves: once a turn, everything that was queued goes out in as few messages as hold it, the acknowledgement of
+ * what came in riding with it.
+ */
+import type { Clock, Timer } from "../clock.ts";
+import { FRAME_HEADER_LENGTH, MAX_REASON } from "../frame/mod.ts";
+import { Inflight } from "./inflight.ts";
+import type { Link } from "./link.ts";
+import { Outbox } from "./outbox.ts";
+import { ACK_AFTER_MS, Receipts } from "./receipts.ts";
+import { Filled, Scheduler } from "./scheduler.ts";
+
+const LARGEST_GOAWAY = FRAME_HEADER_LENGTH + 8 + MAX_REASON;
+
+export interface OutgoingOptions {
+  link: Link;
+  clock: Clock;
+  /** Runs a callback at the end of the turn. */
+  defer(callback: () => void): void;
+  /** After each flush, at the time it was made. */
+  onFlushed(now: number): void;
+}
+
+export class Outgoing {
+  readonly scheduler = new Scheduler();
+  readonly inflight = new Inflight();
+  readonly receipts = new Receipts();
+  readonly #options: OutgoingOptions;
+  readonly #out = new Outbox(this.inflight);
+  /** Frames of the connection itself: those that go before the streams', and those that go behind them. */
+  #first: ((out: Outbox) => void)[] = [];
+  #last: ((out: Outbox) => void)[] = [];
+  /** Streams that were refused, and with which code: id, code, id, code, and so on. */
+  #refused: number[] = [];
+  #pong: Uint8Array | null = null;
+  #scheduled = false;
+  #stopped = false;
+  /** Whether the peer's SETTINGS are here: only then streams may speak. */
+  #open = false;
+  #linkReady = true;
+  /** Whether more waited when the last flush ended, held back by the limits or the link. */
+  #busy = false;
+  #ackTimer: Timer | null = null;
+
+  constructor(options: OutgoingOptions) {
+    this.#options = options;
+  }
+
+  /** Lets streams speak. */
+  open(): void {
+    this.#open = true;
+    this.wake();
+  }
+
+  /** Something waits: flushes at the end of the turn. */
+  wake(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#options.defer(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** The link takes bulk again. */
+  drained(): void {
+    this.#linkReady = true;
+    if (!this.scheduler.empty) this.wake();
+  }
+
+  settings(pairs: readonly number[]): void {
+    this.#first.push((out) => out.settings(pairs));
+    this.wake();
+  }
+
+  /** Stands behind the resets that caused it. */
+  goAway(lastStreamId: number, errorCode: number, reason: string): void {
+    this.#last.push((out) => out.goAway(lastStreamId, errorCode, reason));
+    this.wake();
+  }
+
+  ping(payload: Uint8Array): void {
+    this.#first.push((out) => out.ping(payload, false));
+    this.wake();
+  }
+
+  /** Answers a PING. Only the latest answer waits, so that a flood of PINGs costs one. */
+  pong(payload: Uint8Array): void {
+    this.#pong = payload;
+    this.wake();
+  }
+
+  /** Resets a stream that never came to be. */
+  refuse(streamId: number, errorCode: number): void {
+    this.#refused.push(streamId, errorCode);
+    this.wake();
+  }
+
+  /** A message was dealt with: acknowledges soon, or now where much is unacknowledged. */
+  received(): void {
+    if (!this.receipts.pending) return;
+    if (this.receipts.due) return this.wake();
+    this.#ackTimer ??= this.#options.clock.after(ACK_AFTER_MS, () => {
+      this.#ackTimer = null;
+      if (this.receipts.pending) this.flush();
+    });
+  }
+
+  /** Sends what waits, now. */
+  flush(): void {
+    if (this.#stopped) return;
+    const now = this.#options.clock.now();
+    let filled: Filled = Filled.FULL;
+    while (filled === Filled.FULL) {
+      this.#out.begin(now, this.#busy);
+      filled = this.#fill();
+      this.#busy = filled !== Filled.DRAINED;
+      this.#send();
+    }
+    this.#options.onFlushed(now);
+  }
+
+  /** Drops what waits, and sends no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#ackTimer?.cancel();
+    this.#ackTimer = null;
+    this.scheduler.clear();
+    this.#first = [];
+    this.#last = [];
+    this.#refused = [];
+    this.#pong = null;
+  }
+
+  #fill(): Filled {
+    const out = this.#out;
+    if (this.#first.length > 0) this.#first = writeAll(this.#first, out);
+    if (this.#pong !== null) {
+      out.ping(this.#pong, true);
+      this.#pong = null;
+    }
+    while (this.#refused.length > 0) {
+      if (!out.fits(0)) return Filled.FULL;
+      const errorCode = this.#refused.pop()!;
+      out.rstStream(this.#refused.pop()!, errorCode, false);
+    }
+    const filled = this.scheduler.fill(out, this.#open && this.#linkReady);
+    if (this.#last.length === 0 || filled === Filled.FULL) return filled;
+    if (!out.fits(this.#last.length * LARGEST_GOAWAY)) return Filled.FULL;
+    this.#last = writeAll(this.#last, out);
+    return filled;
+  }
+
+  #send(): void {
+    const { receipts } = this;
+    if (receipts.pending && (receipts.due || !this.#out.empty || this.#ackTimer === null)) {
+      this.#out.ack(receipts.acknowledge());
+    }
+    if (!this.#out.empty && !this.#options.link.send(this.#out.take())) this.#linkReady = false;
+  }
+}
+
+/** Writes the frames; nothing is left of them. */
+function writeAll(frames: ((out: Outbox) => void)[], out: Outbox): [] {
+  for (const write of frames) write(out);
+  return [];
+}

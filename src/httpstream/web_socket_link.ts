@@ -1,0 +1,43 @@
+/** A WebSocket as a link: binary messages alone, each of at most 256 KiB (docs/protocol.md). */
+import { MAX_MESSAGE } from "../frame/mod.ts";
+import type { Socket } from "../net/mod.ts";
+import { WebSocketConnection, type WebSocketOptions } from "../websocket/mod.ts";
+import type { Link, LinkHandlers } from "./link.ts";
+
+const deaf: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
+
+export class WebSocketLink implements Link {
+  handlers: LinkHandlers = deaf;
+  readonly #webSocket: WebSocketConnection;
+
+  /** Takes over a socket whose handshake is done. Set `handlers` in the same turn. */
+  constructor(socket: Socket, options: Pick<WebSocketOptions, "role" | "rest" | "clock">) {
+    this.#webSocket = new WebSocketConnection(socket, {
+      ...options,
+      accept: "binary",
+      maxMessageBytes: MAX_MESSAGE,
+      handlers: {
+        onMessage: (data) => this.handlers.onMessage(data as Uint8Array),
+        onBytes: () => this.handlers.onBytes?.(),
+        onDrain: () => this.handlers.onDrain(),
+        onClose: ({ code, reason, clean }) => this.handlers.onClose({ code, reason, clean }),
+      },
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#webSocket.bufferedBytes;
+  }
+
+  send(parts: readonly Uint8Array[]): boolean {
+    return this.#webSocket.sendBinary(parts);
+  }
+
+  close(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+  }
+
+  abort(): void {
+    this.#webSocket.abort();
+  }
+}

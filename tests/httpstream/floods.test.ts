@@ -1,0 +1,141 @@
+/** A peer that asks for more than it may: limits, and what happens at each. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ErrorCode, Flag } from "../../src/frame/mod.ts";
+import type { Stream } from "../../src/httpstream/mod.ts";
+import { FakeClock } from "../support/clock.ts";
+import { endsWith, GET, goesOn, hostileStage as stage, OK } from "./hostile_stage.ts";
+
+describe("Connection with a flooding peer", () => {
+  it("Connection refuses streams above its limit, and takes new ones when there is room again", async () => {
+    const set = await stage("edge", { limits: { maxConcurrentStreams: 2 } });
+    set.peer.send((m) => [1, 3, 5].forEach((id) => m.headers(id, GET, Flag.END_STREAM)));
+    await set.peer.expectFrame("RST_STREAM", { streamId: 5, errorCode: ErrorCode.REFUSED_STREAM });
+    set.accepted[0].respond(OK, { endStream: true });
+    await set.peer.expectFrame("HEADERS", { streamId: 1 });
+    set.peer.send((m) => {
+      m.headers(7, GET, Flag.END_STREAM);
+      m.ping(new Uint8Array(8), false);
+    });
+    await set.peer.expectFrame("PING", { ack: true });
+    assert.deepEqual(set.accepted.map(({ id }) => id), [1, 3, 7]);
+    await goesOn(set);
+  });
+
+  it("Connection keeps the slot of a reset stream when its owner holds it", async () => {
+    const held: Stream[] = [];
+    const set = await stage("agent", {
+      limits: { maxConcurrentStreams: 1 },
+      onStream: (stream) => {
+        stream.hold();
+        held.push(stream);
+      },
+    });
+    set.peer.send((m) => m.headers(2, GET, Flag.END_STREAM));
+    set.peer.send((m) => m.rstStream(2, ErrorCode.CANCEL));
+    set.peer.send((m) => m.headers(4, GET, Flag.END_STREAM));
+    await set.peer.expectFrame("RST_STREAM", { streamId: 4, errorCode: ErrorCode.REFUSED_STREAM });
+    assert.equal((await held[0].closed)?.code, "stream_reset");
+    held[0].release();
+    held[0].release();
+    set.peer.send((m) => m.headers(6, GET, Flag.END_STREAM));
+    set.peer.send((m) => m.headers(8, GET, Flag.END_STREAM));
+    await set.peer.expectFrame("RST_STREAM", { streamId: 8, errorCode: ErrorCode.REFUSED_STREAM });
+    assert.equal(held.length, 2);
+    held[1].respond(OK, { endStream: true });
+    await set.peer.expectFrame("HEADERS", { streamId: 6 });
+    assert.equal(set.connection.streams, 1, "its slot is still held");
+    held[1].release();
+    assert.equal(set.connection.streams, 0);
+    await goesOn(set);
+  });
+
+  it("Connection caps, then closes, when an agent floods it with openings", async () => {
+    const clock = new FakeClock();
+    const set = await stage("edge", {
+      clock,
+      limits: { openBurst: 50, opensPerSecond: 1, maxConcurrentStreams: 1_000 },
+    });
+    for (let id = 1; id < 400; id += 2) {
+      set.peer.send((m) => {
+        m.headers(id, GET, Flag.END_STREAM);
+        m.rstStream(id, ErrorCode.CANCEL);
+      });
+    }
+    await set.peer.until(() => set.peer.frames.some((frame) => frame.type === "GOAWAY"), "GOAWAY");
+    const refused = set.peer.frames.filter((frame) => frame.type === "RST_STREAM").length;
+    assert.equal(refused, 50, "capped before it was closed");
+    assert.equal((await set.connection.closed).error?.code, "flooded");
+  });
+
+  it("Connection closes when an agent floods it with resets", async () => {
+    const clock = new FakeClock();
+    const set = await stage("edge", { clock, limits: { resetBurst: 20, resetsPerSecond: 1 } });
+    for (let id = 1; id < 100; id += 2) {
+      set.peer.send((m) => {
+        m.headers(id, GET, Flag.END_STREAM);
+        m.rstStream(id, ErrorCode.CANCEL);
+      });
+    }
+    await endsWith(set, ErrorCode.ENHANCE_YOUR_CALM);
+    assert.equal((await set.connection.closed).error?.code, "flooded");
+  });
+
+  it("Connection goes on when an edge floods it with visitors that abort", async () => {
+    const set = await stage("agent");
+    for (let id = 2; id < 10_000; id += 2) {
+      set.peer.send((m) => {
+        m.headers(id, GET, Flag.END_STREAM);
+        m.rstStream(id, ErrorCode.CLIENT_GONE);
+      });
+    }
+    set.peer.send((m) => m.ping(new Uint8Array(8), false));
+    await set.peer.expectFrame("PING", { ack: true });
+    assert.equal(set.connection.streams, 0);
+    await goesOn(set);
+  });
+
+  it("Connection answers a flood of PINGs with one answer a flush", async () => {
+    const set = await stage("edge");
+    set.peer.send((m) => {
+      for (let count = 0; count < 10_000; count++) m.ping(new Uint8Array(8).fill(count), false);
+    });
+    const { payload } = await set.peer.expectFrame("PING", { ack: true });
+    assert.deepEqual(payload, new Uint8Array(8).fill(9_999));
+    assert.equal(set.peer.frames.filter((frame) => frame.type === "PING").length, 1);
+    await goesOn(set);
+  });
+
+  it("Connection ends when the peer never acknowledges what it makes us say", async () => {
+    const set = await stage("edge", { limits: { openBurst: 1_000_000, opensPerSecond: 1_000_000 } });
+    let id = 1;
+    const flood = () => {
+      set.peer.send((m) => {
+        // Openings beyond the limit: each costs us a refusal.
+        for (let count = 0; count < 5_000; count++, id += 2) m.headers(id, [], Flag.END_STREAM);
+      });
+    };
+    for (let message = 0; message < 20; message++) flood();
+    await set.peer.until(() => set.peer.frames.some((frame) => frame.type === "GOAWAY"), "GOAWAY");
+    const { error } = await set.connection.closed;
+    assert.equal(error?.code, "flooded");
+    assert.match(error!.reason, /unacknowledged/);
+  });
+
+  it("Connection drops informational heads when 4 MiB of header bytes wait", async () => {
+    const set = await stage("edge", { limits: { maxHeldHeaderBytes: 65_536 } });
+    const stream = set.connection.createStream(GET, { endStream: true });
+    await set.peer.expectFrame("HEADERS");
+    let informed = 0;
+    stream.handlers = { onInform: () => void informed++ };
+    const early = [":status", "103", "link", "x".repeat(10_000)];
+    set.peer.send((m) => {
+      for (let count = 0; count < 20; count++) m.headers(2, early, Flag.INFORMATIONAL);
+      m.headers(2, OK, Flag.END_STREAM);
+    });
+    assert.deepEqual(await stream.response, OK);
+    assert.equal(informed, 7, "those that began below the limit");
+    assert.equal(set.connection.bufferedBytes, 0);
+    await goesOn(set);
+  });
+});

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Inflight } from "../../src/httpstream/inflight.ts";
+import { Outbox, QUANTUM } from "../../src/httpstream/outbox.ts";
+import { Filled, Scheduler, SchedulerSlot, type Sender, Want } from "../../src/httpstream/scheduler.ts";
+import { recordFrames } from "../support/frame_recorder.ts";
+
+const KIB = 1_024;
+const BLOCK = new Uint8Array([0, 0]);
+
+/** A stream with heads, then bytes, then perhaps trailers. */
+class FakeSender implements Sender {
+  readonly slot = new SchedulerSlot();
+  control = 0;
+
+  constructor(readonly id: number, public heads: number, public bytes: number, public trailers = 0) {}
+
+  get want(): Want {
+    if (this.heads > 0) return Want.HEAD;
+    if (this.bytes > 0) return Want.DATA;
+    return this.trailers > 0 ? Want.HEAD : Want.NOTHING;
+  }
+
+  get headBytes(): number {
+    return BLOCK.length;
+  }
+
+  get dataBytes(): number {
+    return Math.min(this.bytes, 64 * KIB);
+  }
+
+  get wholeBytes(): number {
+    return this.heads === 1 ? this.bytes : 0;
+  }
+
+  writeControl(out: Outbox): void {
+    for (; this.control > 0; this.control--) out.windowUpdate(this.id, 1);
+  }
+
+  writeHead(out: Outbox): void {
+    if (this.heads > 0) {
+      this.heads--;
+      return out.headers(this.id, BLOCK, 0);
+    }
+    this.trailers--;
+    out.headers(this.id, BLOCK, 5);
+  }
+
+  writeData(out: Outbox, most: number): number {
+    const bytes = Math.min(most, this.bytes);
+    this.bytes -= bytes;
+    out.data(this.id, new Uint8Array(bytes), false);
+    return bytes;
+  }
+}
+
+class Bench {
+  readonly scheduler = new Scheduler();
+  readonly inflight = new Inflight();
+  readonly out = new Outbox(this.inflight);
+
+  add(...senders: FakeSender[]): void {
+    for (const sender of senders) {
+      this.scheduler.update(sender);
+      if (sender.control > 0) this.scheduler.control(sender);
+    }
+  }
+
+  /** One message: why it ended, and its frames as `DATA 2 16384`. */
+  fill(bulk = true): [Filled, string[]] {
+    this.out.begin(0, false);
+    const filled = this.scheduler.fill(this.out, bulk);
+    const message = Uint8Array.from(this.out.take().flatMap((part) => [...part]));
+    const frames = message.length === 0 ? [] : recordFrames(message);
+    return [
+      filled,
+      frames.map((frame) => {
+        const id = "streamId" in frame ? frame.streamId : 0;
+        return frame.type === "DATA" ? `DATA ${id} ${frame.payload.length}` : `${frame.type} ${id}`;
+      }),
+    ];
+  }
+
+  acknowledge(now: number): void {
+    this.inflight.acknowledge(this.inflight.sentCount, now);
+  }
+}
+
+describe("Scheduler", () => {
+  it("Scheduler sends control, then heads, then DATA when all of them wait", () => {
+    const bench = new Bench();
+    const bulk = new FakeSender(2, 0, 1_000);
+    const fresh = new FakeSender(4, 1, 0);
+    bulk.control = 1;
+    bench.add(bulk, fresh);
+    const [filled, frames] = bench.fill();
+    assert.equal(filled, Filled.DRAINED);
+    assert.deepEqual(frames, ["WINDOW_UPDATE 2", "HEADERS 4", "DATA 2 1000"]);
+    assert.equal(bench.scheduler.empty, true);
+  });
+
+  it("Scheduler sends control alone when the link takes no bulk", () => {
+    const bench = new Bench();
+    const sender = new FakeSender(2, 1, 1_000);
+    sender.control = 1;
+    bench.add(sender);
+    assert.deepEqual(bench.fill(false), [Filled.HELD, ["WINDOW_UPDATE 2"]]);
+    assert.deepEqual(bench.fill(false), [Filled.HELD, []]);
+  });
+
+  it("Scheduler opens streams in the order in which they came", () => {
+    const bench = new Bench();
+    const senders = [6, 2, 8, 4].map((id) => new FakeSender(id, 1, 0));
+    bench.add(...senders);
+    assert.deepEqual(bench.fill()[1], ["HEADERS 6", "HEADERS 2", "HEADERS 8", "HEADERS 4"]);
+  });
+
+  it("Scheduler keeps heads, bytes and trailers of a stream in their order", () => {
+    const bench = new Bench();
+    bench.add(new FakeSender(2, 2, 20_000, 1));
+    assert.deepEqual(bench.fill()[1], ["HEADERS 2", "HEADERS 2", "DATA 2 20000", "HEADERS 2"]);
+  });
+
+  it("Scheduler sends a small whole body right behind its head, past the bulk of others", () => {
+    const bench = new Bench();
+    bench.add(new FakeSender(2, 0, 40_000), new FakeSender(4, 1, 1_000), new FakeSender(6, 1, 40_000));
+    assert.deepEqual(bench.fill()[1].slice(0, 3), ["HEADERS 4", "DATA 4 1000", "HEADERS 6"]);
+  });
+
+  it("Scheduler gives streams equal shares when all have more than leaves", () => {
+    const bench = new Bench();
+    const senders = [2, 4, 6].map((id) => new FakeSender(id, 0, 1_000_000));
+    bench.add(...senders);
+    const sent = new Map<string, number>();
+    for (let round = 0; round < 40; round++) {
+      for (let filled: Filled = Filled.FULL; filled === Filled.FULL;) {
+        const [reason, frames] = bench.fill();
+        filled = reason;
+        for (const frame of frames) {
+          const [, id, bytes] = frame.split(" ");
+          sent.set(id, (sent.get(id) ?? 0) + Number(bytes));
+          assert.ok(Number(bytes) <= QUANTUM);
+        }
+      }
+      const shares = [...sent.values()];
+      assert.ok(Math.max(...shares) - Math.min(...shares) <= QUANTUM, shares.join(" "));
+      bench.acknowledge(round + 1);
+    }
+  });
+
+  it("Scheduler serves a stream that just came before one that has been sending", () => {
+    const bench = new Bench();
+    bench.add(new FakeSender(2, 0, 10_000_000));
+    while (bench.fill()[0] === Filled.FULL);
+    bench.add(new FakeSender(4, 0, 1_000));
+    bench.acknowledge(1);
+    assert.equal(bench.fill()[1][0], "DATA 4 1000");
+  });
+
+  it("Scheduler lets a stream that waits have its turn however many just came", () => {
+    const bench = new Bench();
+    const waiting = new FakeSender(2, 0, 10_000_000);
+    bench.add(waiting);
+    while (bench.fill()[0] === Filled.FULL);
+    const before = waiting.bytes;
+    bench.add(...Array.from({ length: 100 }, (_, index) => new FakeSender(4 + index * 2, 0, 10_000)));
+    bench.acknowledge(1);
+    while (bench.fill()[0] === Filled.FULL);
+    assert.ok(before - waiting.bytes >= QUANTUM, `${before - waiting.bytes} bytes`);
+  });
+
+  it("Scheduler holds DATA back when the limit is under way, and no heads", () => {
+    const bench = new Bench();
+    bench.add(new FakeSender(2, 0, 10_000_000), new FakeSender(4, 0, 10_000_000));
+    while (bench.fill()[0] === Filled.FULL);
+    bench.add(new FakeSender(6, 1, 30_000));
+    assert.deepEqual(bench.fill(), [Filled.HELD, ["HEADERS 6"]]);
+  });
+
+  it("Scheduler begins another message when 256 KiB are full", () => {
+    const bench = new Bench();
+    // A fast path, so that only the message's own limit counts.
+    bench.inflight.sent(0, 65_536, 0, true);
+    bench.acknowledge(0.1);
+    bench.add(...[2, 4, 6, 8, 10].map((id) => new FakeSender(id, 0, 65_536)));
+    const [filled, frames] = bench.fill();
+    assert.equal(filled, Filled.FULL);
+    const bytes = frames.reduce((sum, frame) => sum + 9 + Number(frame.split(" ")[2]), 0);
+    assert.ok(bytes <= 262_144 && bytes > 200_000, `${bytes}`);
+    assert.equal(bench.fill()[0], Filled.DRAINED);
+  });
+
+  it("Scheduler sends nothing of a stream when it is forgotten, but its control", () => {
+    const bench = new Bench();
+    const sender = new FakeSender(2, 1, 1_000);
+    sender.control = 1;
+    bench.add(sender);
+    bench.scheduler.forget(sender);
+    assert.deepEqual(bench.fill(), [Filled.DRAINED, ["WINDOW_UPDATE 2"]]);
+  });
+});
