@@ -13,6 +13,7 @@ import { version } from "../config/version.ts";
 import { HttpClient } from "../http1/client.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { checkOwner, readAgentSettings, usage } from "./agent_settings.ts";
+import { logger } from "../observe/log.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
@@ -47,7 +48,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   try {
     const upstream = observed(client.request, (request) => display.request(request));
     const agent = new Agent({
-      open: tunnelOpener(values, { edge, token, upstream, upstreamLabel: target.label, version }),
+      open: tunnelOpener(values, { edge, token, upstream, upstreamLabel: target.label, version, onError: logMistake }),
       connectTimeoutMs: values.connectTimeout,
       events: shownOn(display),
     });
@@ -76,6 +77,10 @@ function tunnelOpener(values: HttpCall["values"], options: Omit<BinaryDialOption
   const chosen = { ...options, name: values.name ?? randomName(), force: values.force };
   const open = values.protocol === "json" ? openJsonTunnel : openBinaryTunnel;
   return (signal) => open(chosen, signal);
+}
+
+function logMistake(error: unknown): void {
+  logger("agent").error("An exchange failed: {error}", { error: String(error) });
 }
 
 function shownOn(display: AgentDisplay): AgentEvents {
