@@ -1,18 +1,18 @@
 /** `agent http`: serves a private HTTP service through an edge. */
 import { Agent, type AgentEvents } from "../agent/agent.ts";
-import { type EdgeUrl, parseEdgeUrl } from "../agent/edge_url.ts";
+import type { EdgeUrl } from "../agent/edge_url.ts";
 import { type BinaryDialOptions, openBinaryTunnel } from "../agent/binary_dial.ts";
 import { openJsonTunnel } from "../agent/json_dial.ts";
 import { observed } from "../agent/observe.ts";
 import type { OpenTunnelOnce } from "../agent/session.ts";
-import { parseTarget } from "../agent/target.ts";
 import { agentHttpOptions } from "../config/agent_options.ts";
 import { randomName } from "../config/names.ts";
 import { UsageError } from "../config/usage_error.ts";
 import { version } from "../config/version.ts";
 import { HttpClient } from "../http1/client.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
-import { checkOwner, readAgentSettings, usage } from "./agent_settings.ts";
+import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
+import { checkOwner, readAgentSettings } from "./agent_settings.ts";
 import { logger } from "../observe/log.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
@@ -27,7 +27,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   name: "http",
   summary: "Serve a private HTTP service through an edge",
   options: agentHttpOptions,
-  positionals: { TARGET: "3000, host:3000, http://host:3000 or unix:/run/app.sock" },
+  positionals: { TARGET: "3000, host:3000, http://host:3000, https://host or unix:/run/app.sock" },
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
@@ -39,8 +39,9 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
-  const target = usage(() => parseTarget(call.positionals[0] as string));
-  const edge = usage(() => parseEdgeUrl(values.edge, values.edgeInsecure));
+  const target = await upstreamEndpoint(call.positionals[0] as string, values);
+  const endpoint = await edgeEndpoint(values, host);
+  const { edge } = endpoint;
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.json && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
@@ -48,7 +49,14 @@ async function serveHttp(call: HttpCall): Promise<number> {
   try {
     const upstream = observed(client.request, (request) => display.request(request));
     const agent = new Agent({
-      open: tunnelOpener(values, { edge, token, upstream, upstreamLabel: target.label, version, onError: logMistake }),
+      open: tunnelOpener(values, {
+        ...endpoint,
+        token,
+        upstream,
+        upstreamLabel: target.label,
+        version,
+        onError: logMistake,
+      }),
       connectTimeoutMs: values.connectTimeout,
       events: shownOn(display),
     });

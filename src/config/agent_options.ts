@@ -6,7 +6,7 @@ import { tokenOptions } from "./token_options.ts";
 
 const edgeInsecure = switchOption({
   name: "edge-insecure",
-  help: "allows an unencrypted edge beyond this machine; the token can then be read on the way",
+  help: "allows an edge that is not encrypted or not to be verified; the token can then be read on the way",
 });
 
 export const agentHttpOptions = {
@@ -29,6 +29,27 @@ export const agentHttpOptions = {
     default: "30s",
   }),
   edgeInsecure,
+  edgeCa: textOption({
+    name: "edge-ca",
+    hint: "FILE",
+    help: "trusts these authorities (PEM) for the edge's certificate, instead of the system's",
+    completion: "file",
+  }),
+  proxy: textOption({
+    name: "proxy",
+    hint: "URL",
+    help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
+  }),
+  upstreamInsecure: switchOption({
+    name: "upstream-insecure",
+    help: "takes any certificate of an https:// upstream",
+  }),
+  upstreamCa: textOption({
+    name: "upstream-ca",
+    hint: "FILE",
+    help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
+    completion: "file",
+  }),
   ...commonOptions,
 };
 

@@ -3,6 +3,7 @@
  * or normalised. A request goes through `planRequest`, waits for a connection in the pool, and is then a
  * `ClientExchange` until its answer is over.
  */
+import type { CancelSignal } from "../cancel.ts";
 import { UpstreamError } from "./client_error.ts";
 import { ClientExchange } from "./client_exchange.ts";
 import { type ClientOptions, type ClientSettings, verifyClientOptions } from "./client_options.ts";
@@ -31,7 +32,7 @@ export class HttpClient {
    *
    * Rejects with `UpstreamError`; the stream of a body that breaks off fails with one, too.
    */
-  readonly request: Handler = (head: RequestHead, body: Body, signal: AbortSignal): Promise<Answer> => {
+  readonly request: Handler = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     let plan: RequestPlan;
     try {
       if (signal.aborted) throw UpstreamError.ofCancel(signal.reason);

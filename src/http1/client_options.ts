@@ -5,11 +5,11 @@ import { dial, type DialOptions, type DialTarget, type Socket } from "../net/mod
 import { isFieldValue } from "./fields.ts";
 import { type HttpLimits, verifyLimits } from "./limits.ts";
 
-/** Makes one connection to a target; a TLS dial has the same shape. */
+/** Makes one connection to a target, with TLS where the target says so. */
 export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>;
 
 export interface ClientOptions {
-  /** The one upstream that this client asks. */
+  /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
   target: DialTarget;
   /** Default `dial` of `src/net/`. */
   dial?: Dial;
@@ -86,9 +86,10 @@ function atLeast(name: string, least: number, value: number): number {
   throw new ClientOptionError(`${name} is ${value}, not an integer from ${least}`);
 }
 
-/** The target as a Host field names it (RFC 9110 §7.2): without the default port, IPv6 in brackets. */
+/** The target as a Host field names it (RFC 9110 §7.2): without its scheme's default port, IPv6 in brackets. */
 function hostOf(target: DialTarget): string {
   if (target.kind === "unix") return "localhost";
   const host = target.host.includes(":") ? `[${target.host}]` : target.host;
-  return target.port === 80 ? host : `${host}:${target.port}`;
+  const defaultPort = target.tls === undefined ? 80 : 443;
+  return target.port === defaultPort ? host : `${host}:${target.port}`;
 }

@@ -5,22 +5,35 @@ import * as net from "node:net";
 import { type Clock, systemClock } from "../clock.ts";
 import { formatTarget } from "./address.ts";
 import { hasDescriptor, socketLimit } from "./descriptors.ts";
-import { socketError } from "./failure.ts";
+import { aborted, socketError, timedOut } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
 import { type DialOptions, type DialTarget, type Socket, SocketError } from "./socket.ts";
+import { startTls } from "./start_tls.ts";
 
-const DEFAULT_TIMEOUT_MS = 5_000;
+/** Milliseconds for a dial, with all that belongs to it. */
+export const DEFAULT_DIAL_TIMEOUT_MS = 5_000;
 /** The pause before the next address of a name is tried beside the one that does not answer (RFC 8305 §8). */
 const NEXT_ADDRESS_MS = 250;
 
 /**
  * Connects to `target`. A name is tried at all its addresses, each a quarter of a second after the one before
- * (RFC 8305); the first to answer wins. The socket comes paused, without delay (TCP_NODELAY).
- * @throws {SocketError} `connection_refused`, `connect_timeout`, `host_not_found`, `host_unreachable`, `aborted`, …
+ * (RFC 8305); the first to answer wins. The socket comes paused, without delay (TCP_NODELAY), and with TLS where the
+ * target asks for it, within the same time.
+ * @throws {SocketError} `connection_refused`, `connect_timeout`, `host_not_found`, `host_unreachable`, `aborted`,
+ *   `tls_failed`, …
  */
 export function dial(target: DialTarget, options: DialOptions = {}, clock: Clock = systemClock): Promise<Socket> {
+  if (target.kind === "unix" || target.tls === undefined) return connect(target, options, clock);
+  const begun = clock.now();
+  return connect(target, options, clock).then((socket) => {
+    const { timeoutMs = DEFAULT_DIAL_TIMEOUT_MS, signal } = options;
+    return startTls(socket, target, { timeoutMs, signal, begun }, clock);
+  });
+}
+
+function connect(target: DialTarget, options: DialOptions, clock: Clock): Promise<Socket> {
   const action = `cannot connect to ${formatTarget(target)}`;
-  const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { signal, timeoutMs = DEFAULT_DIAL_TIMEOUT_MS } = options;
   if (signal?.aborted) return Promise.reject(aborted(action, signal));
   if (!hasDescriptor()) return Promise.reject(exhausted(action));
   return new Promise((resolve, reject) => {
@@ -66,16 +79,7 @@ function connectOptions(target: DialTarget): net.NetConnectOpts {
   };
 }
 
-function timedOut(action: string, timeoutMs: number): SocketError {
-  const reason = `${action}: no answer within ${timeoutMs} ms`;
-  return new SocketError({ code: "connect_timeout", reason, initiator: "remote", retryable: true });
-}
-
 function exhausted(action: string): SocketError {
   const reason = `${action}: ${socketLimit()} sockets are open, the most that this process has descriptors for`;
   return new SocketError({ code: "out_of_descriptors", reason, initiator: "library", retryable: true });
-}
-
-function aborted(action: string, signal: AbortSignal): SocketError {
-  return new SocketError({ code: "aborted", reason: `${action}: aborted`, initiator: "user", cause: signal.reason });
 }

@@ -68,3 +68,14 @@ function systemCode(cause: unknown): string {
   if (typeof code === "string" && code !== "") return code;
   return cause instanceof AggregateError ? systemCode(cause.errors[0]) : "";
 }
+
+/** The error of a dial whose time is over. */
+export function timedOut(action: string, timeoutMs: number): SocketError {
+  const reason = `${action}: no answer within ${timeoutMs} ms`;
+  return new SocketError({ code: "connect_timeout", reason, initiator: "remote", retryable: true });
+}
+
+/** The error of a dial that its caller gave up. */
+export function aborted(action: string, signal: AbortSignal): SocketError {
+  return new SocketError({ code: "aborted", reason: `${action}: aborted`, initiator: "user", cause: signal.reason });
+}

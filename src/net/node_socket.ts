@@ -15,7 +15,7 @@ export const HIGH_WATER_BYTES = 256 * 1024;
 const GATHER_BYTES = 16 * 1024;
 
 /** For the moment between making a socket and its owner's handlers: a paused socket has only its end to tell. */
-const NOBODY: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+export const NOBODY: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
 export class NodeSocket implements Socket, Flushable {
   handlers: SocketHandlers = NOBODY;
@@ -165,7 +165,7 @@ export class NodeSocket implements Socket, Flushable {
   }
 }
 
-function joined(chunks: readonly Uint8Array[], total: number): Uint8Array {
+export function joined(chunks: readonly Uint8Array[], total: number): Uint8Array {
   const whole = new Uint8Array(total);
   let at = 0;
   for (const chunk of chunks) {

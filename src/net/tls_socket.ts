@@ -12,10 +12,8 @@ import type * as tls from "node:tls";
 import { formatAddress } from "./address.ts";
 import { weigh } from "./ballast.ts";
 import { CipherStream } from "./cipher_stream.ts";
-import { socketError } from "./failure.ts";
 import { HIGH_WATER_BYTES, joined, NOBODY } from "./node_socket.ts";
 import { type Socket, type SocketAddress, SocketError, type SocketHandlers } from "./socket.ts";
-import { handshakeFailure } from "./tls_failure.ts";
 import { type Flushable, flushSoon } from "./turn.ts";
 
 /** A turn's writes up to here become one record (RFC 8446 §5.1). */
@@ -45,6 +43,8 @@ export class TlsSocket implements Socket, Flushable {
   #notified = false;
   #peerEnded = false;
   #reset = false;
+  /** The socket below has closed in order, and the owner is still to be told what came before. */
+  #closeWaits = false;
   #closed = false;
   #error: SocketError | null = null;
   readonly #onWritten = () => this.#drain();
@@ -61,7 +61,8 @@ export class TlsSocket implements Socket, Flushable {
     this.#engine = createEngine(this.#cipher);
     this.#engine.on("data", (bytes: Uint8Array) => this.#takeText(bytes));
     this.#engine.on("end", () => this.#takeNotified());
-    this.#engine.on("error", (cause: Error) => this.#fail(this.#engineError(cause)));
+    this.#engine.on("error", (cause: Error) => this.#failTls(cause));
+    this.#cipher.on("error", (cause: Error) => this.#failTls(cause));
     raw.handlers = {
       onData: (bytes) => this.#takeCipher(bytes),
       onEnd: () => this.#checkTruncated(TURNS_TO_NOTICE_END),
@@ -105,6 +106,8 @@ export class TlsSocket implements Socket, Flushable {
   reset(): void {
     if (this.closed) return;
     this.#reset = true;
+    // A socket that has closed already will not tell so again.
+    if (this.#closeWaits) this.#flushSoon();
     this.#abandon();
   }
 
@@ -123,6 +126,7 @@ export class TlsSocket implements Socket, Flushable {
   /** Tells the owner what was held, then gives away what was gathered. */
   flush(): void {
     this.#flushWaits = false;
+    if (this.#reset && this.#closeWaits && !this.#closed) return this.#finish(null);
     if (this.closed) return this.#drop();
     this.#tellHeld();
     if (this.closed) return;
@@ -149,7 +153,8 @@ export class TlsSocket implements Socket, Flushable {
       if (this.#paused || this.closed) return;
     }
     if (this.#notified) this.#tellEnd();
-    this.#raw.resume();
+    if (this.#closeWaits && !this.closed) this.#finish(null);
+    else this.#raw.resume();
   }
 
   #writeGathered(): void {
@@ -165,11 +170,14 @@ export class TlsSocket implements Socket, Flushable {
     this.#engine.write(chunks[last], written);
   }
 
-  /** The close_notify, and FIN behind it. Bun's engine has gone by the time the peer's own close_notify is told. */
+  /**
+   * The close_notify, and FIN behind it: Deno's engine is done a tick before it gives the close_notify away, and
+   * Bun's has gone by the time the peer's own is told.
+   */
   #endEngine(): void {
     if (this.#engine.writableEnded) return;
     if (this.#engine.destroyed) this.#raw.end();
-    else this.#engine.end(() => this.#raw.end());
+    else this.#engine.end(() => setImmediate(() => this.#raw.end()));
   }
 
   #drain(): void {
@@ -181,7 +189,7 @@ export class TlsSocket implements Socket, Flushable {
   #takeCipher(bytes: Uint8Array): void {
     if (!this.#spoken) {
       this.#spoken = true;
-      if (!looksLikeTls(bytes[0])) return this.#fail(handshakeFailure("the other end does not speak TLS"));
+      if (!looksLikeTls(bytes[0])) return this.#failTls(new Error("the other end does not speak TLS"));
     }
     this.#cipher.receive(bytes);
   }
@@ -202,23 +210,21 @@ export class TlsSocket implements Socket, Flushable {
 
   #tellEnd(): void {
     this.#peerEnded = true;
-    this.handlers.onEnd();
     this.end();
+    this.handlers.onEnd();
   }
 
   /** After the peer's FIN: the engine is given the time to decrypt what came before it. */
   #checkTruncated(turns: number): void {
     if (this.closed || this.#notified) return;
-    if (turns > 0 || this.#cipher.readableLength > 0) {
-      return void setImmediate(() => this.#checkTruncated(turns - 1));
-    }
-    const cause = Object.assign(new Error("ended without close_notify"), { code: "ECONNRESET" });
-    this.#fail(socketError(`connection with ${formatAddress(this.remote)} was cut short`, cause));
+    if (turns > 0) return void setImmediate(() => this.#checkTruncated(turns - 1));
+    const reason = `connection with ${formatAddress(this.remote)} was cut short: it ended without close_notify`;
+    this.#fail(new SocketError({ code: "connection_reset", reason, initiator: "remote", retryable: true }));
   }
 
-  #engineError(cause: Error): SocketError {
+  #failTls(cause: Error): void {
     const reason = `TLS with ${formatAddress(this.remote)} failed: ${cause.message}`;
-    return new SocketError({ code: "tls_failed", reason, initiator: "remote", cause });
+    this.#fail(new SocketError({ code: "tls_failed", reason, initiator: "remote", cause }));
   }
 
   #fail(error: SocketError): void {
@@ -241,12 +247,20 @@ export class TlsSocket implements Socket, Flushable {
 
   #takeClose(error: SocketError | null): void {
     if (this.#closed) return;
+    if (this.#reset) return this.#finish(null);
+    if (this.#error !== null) return this.#finish(this.#error);
     // After the peer's close_notify nothing of its was lost; that it did not wait for ours is usual.
-    const failure = this.#reset ? null : this.#error ?? (this.#notified && this.#gatheredBytes === 0 ? null : error);
+    const failure = this.#notified && this.#gatheredBytes === 0 ? null : error;
+    if (failure !== null || !this.#hasNews) return this.#finish(failure);
+    this.#closeWaits = true;
+    if (!this.#paused) this.#flushSoon();
+  }
+
+  #finish(error: SocketError | null): void {
     this.#closed = true;
     this.#drop();
     this.#engine.destroy();
-    this.handlers.onClose(failure);
+    this.handlers.onClose(error);
   }
 }
 

@@ -3,15 +3,8 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { dial, type DialTarget, type Socket } from "../../src/net/mod.ts";
-import {
-  eventually,
-  fillUntilStalled,
-  programCommand,
-  SocketReader,
-  startTcpServer,
-  type TcpServer,
-} from "../support/net.ts";
-import { transports } from "../support/tls.ts";
+import { eventually, fillUntilStalled, programCommand, SocketReader, startTcpServer } from "../support/net.ts";
+import { startTlsServer, transports } from "../support/tls.ts";
 
 const MB = 1 << 20;
 const soak = process.env.RUNNEL_SOAK === "1";
@@ -100,27 +93,29 @@ class PausingReader {
   onClose(): void {}
 }
 
-describe("A process that forwards", () => {
-  const total = (soak ? 4096 : 512) * MB;
+for (const { name, isSecure } of [{ name: "TCP", isSecure: false }, { name: "TLS", isSecure: true }]) {
+  describe(`A process that forwards (${name})`, () => {
+    const total = (soak ? 4096 : 512) * MB;
 
-  it(`grows by less than 64 MB while ${total / MB} MB pass through it`, async () => {
-    const forwarder = await Forwarder.start(total);
-    const reader = new CountingReader(await dial(forwarder.target));
-    await eventually(() => reader.ended, { deadlineMs: 120_000 });
-    assert.equal(reader.bytes, total);
-    const grown = await forwarder.stop(reader.socket);
-    assert.ok(grown < 64, `it grew by ${grown} MB`);
-  });
+    it(`grows by less than 64 MB while ${total / MB} MB pass through it`, async () => {
+      const forwarder = await Forwarder.start(total, isSecure);
+      const reader = new CountingReader(await dial(forwarder.target));
+      await eventually(() => reader.ended, { deadlineMs: 120_000 });
+      assert.equal(reader.bytes, total);
+      const grown = await forwarder.stop(reader.socket);
+      assert.ok(grown < 64, `it grew by ${grown} MB`);
+    });
 
-  it(`grows by less than 64 MB while its client takes nothing of ${total / MB} MB`, async () => {
-    const forwarder = await Forwarder.start(total);
-    const client = await dial(forwarder.target);
-    const taken = await forwarder.stalled();
-    assert.ok(taken < 32 * MB, `${taken} bytes were taken for a client that never read`);
-    const grown = await forwarder.stop(client);
-    assert.ok(grown < 64, `it grew by ${grown} MB`);
+    it(`grows by less than 64 MB while its client takes nothing of ${total / MB} MB`, async () => {
+      const forwarder = await Forwarder.start(total, isSecure);
+      const client = await dial(forwarder.target);
+      const taken = await forwarder.stalled();
+      assert.ok(taken < 32 * MB, `${taken} bytes were taken for a client that never read`);
+      const grown = await forwarder.stop(client);
+      assert.ok(grown < 64, `it grew by ${grown} MB`);
+    });
   });
-});
+}
 
 /** Counts and forgets. */
 class CountingReader {
@@ -146,15 +141,33 @@ class CountingReader {
   onClose(): void {}
 }
 
+interface Source {
+  readonly sockets: readonly Socket[];
+  close(): Promise<void>;
+}
+
+/** Sends `total` bytes as the socket asks for them, and ends. */
+function feed(socket: Socket, total: number): void {
+  const chunk = new Uint8Array(64 * 1024);
+  let left = total;
+  const fill = () => {
+    for (let more = true; more && left > 0; left -= chunk.length) more = socket.write(chunk);
+    if (left === 0) socket.end();
+  };
+  socket.handlers = { onData() {}, onEnd() {}, onDrain: fill, onClose() {} };
+  socket.resume();
+  fill();
+}
+
 /** `programs/forward.ts` between this process's source of `total` bytes and the client that a test brings. */
 class Forwarder {
   readonly target: DialTarget;
   readonly #child: ChildProcess;
-  readonly #source: TcpServer;
+  readonly #source: Source;
   readonly #output: { text: string };
   readonly #exited: Promise<unknown>;
 
-  private constructor(child: ChildProcess, source: TcpServer, output: { text: string }) {
+  private constructor(child: ChildProcess, source: Source, output: { text: string }) {
     this.#child = child;
     this.#source = source;
     this.#output = output;
@@ -162,25 +175,21 @@ class Forwarder {
     this.target = { kind: "tcp", host: "127.0.0.1", port: this.#told("port")! };
   }
 
-  static async start(total: number): Promise<Forwarder> {
-    const chunk = new Uint8Array(64 * 1024);
-    const source = await startTcpServer((socket) => {
-      let left = total;
-      const fill = () => {
-        for (let more = true; more && left > 0; left -= chunk.length) more = socket.write(chunk);
-        if (left === 0) socket.end();
-      };
-      socket.handlers = { onData() {}, onEnd() {}, onDrain: fill, onClose() {} };
-      socket.resume();
-      fill();
-    });
-    const child = spawn(...programCommand("tests/net/programs/forward.ts", String(source.port)), {
+  static async start(total: number, isSecure: boolean): Promise<Forwarder> {
+    const sockets: Socket[] = [];
+    const onSocket = (socket: Socket) => {
+      sockets.push(socket);
+      feed(socket, total);
+    };
+    const server = isSecure ? await startTlsServer(onSocket) : await startTcpServer(onSocket);
+    const args = [String(server.port), ...(isSecure ? ["tls"] : [])];
+    const child = spawn(...programCommand("tests/net/programs/forward.ts", ...args), {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const output = { text: "" };
     child.stdout!.on("data", (data) => output.text += data);
     await eventually(() => output.text.includes("\n"), { deadlineMs: 20_000 });
-    return new Forwarder(child, source, output);
+    return new Forwarder(child, { sockets, close: () => server.close() }, output);
   }
 
   /** Resolves with the bytes that were taken from the source, once no more are. */

@@ -6,19 +6,19 @@ import { join } from "node:path";
 import process from "node:process";
 import {
   dial,
-  type DialTarget,
   listen,
   type Listener,
   runtimeName,
   type Socket,
   type SocketError,
   type SocketHandlers,
+  type TcpTarget,
 } from "../../src/net/mod.ts";
 
 export interface TcpServer {
   readonly listener: Listener;
   readonly port: number;
-  readonly target: DialTarget;
+  readonly target: TcpTarget;
   /** Every socket accepted so far. */
   readonly sockets: readonly Socket[];
   /** Stops listening and resets every socket that is still open. */

@@ -1,9 +1,14 @@
-/** Forwards its first client to the port given, tells its own port and then by how much its memory grew. */
+/**
+ * Forwards its first client to the port given, with TLS where the word `tls` follows; tells its own port, and then by
+ * how much its memory grew.
+ */
 import process from "node:process";
 import { dial, listen, programArguments, type Socket } from "../../../src/net/mod.ts";
 
 const MB = 1 << 20;
-const port = Number(programArguments()[0]);
+const [portText, word] = programArguments();
+const port = Number(portText);
+const tls = word === "tls" ? { tls: { insecure: true } } : {};
 const startedWith = process.memoryUsage().rss;
 let peak = startedWith;
 const look = () => peak = Math.max(peak, process.memoryUsage().rss);
@@ -13,7 +18,7 @@ const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (clie
 console.log(`port ${listener.address.port}`);
 
 async function forward(client: Socket): Promise<void> {
-  const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port });
+  const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port, ...tls });
   pipe(upstream, client);
   pipe(client, upstream);
   await listener.close();

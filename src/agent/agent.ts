@@ -1,0 +1,154 @@
+/** The agent, composed: it keeps one tunnel open for as long as it lives, whatever happens to the link. */
+import { type Clock, systemClock, type Timer } from "../clock.ts";
+import type { SessionEnd } from "../exchange/session.ts";
+import { Backoff } from "./backoff.ts";
+import { AgentError } from "./errors.ts";
+import type { OpenTunnel, OpenTunnelOnce } from "./session.ts";
+
+export interface AgentEvents {
+  /** The tunnel is open; after each reconnect again. */
+  onReady?(tunnel: OpenTunnel): void;
+  onDisconnected?(end: SessionEnd): void;
+  onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
+}
+
+export interface AgentOptions {
+  open: OpenTunnelOnce;
+  /** Milliseconds for which the first connection is tried; afterwards tries never end. Default 10,000. */
+  connectTimeoutMs?: number;
+  /** Milliseconds that a session must have lived for the backoff to start anew. Default 10,000. */
+  settledMs?: number;
+  backoff?: Backoff;
+  events?: AgentEvents;
+  clock?: Clock;
+}
+
+export class Agent {
+  readonly #open: OpenTunnelOnce;
+  readonly #connectTimeoutMs: number;
+  readonly #settledMs: number;
+  readonly #backoff: Backoff;
+  readonly #events: AgentEvents;
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
+  #tunnel: OpenTunnel | null = null;
+
+  constructor(options: AgentOptions) {
+    this.#open = options.open;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
+    this.#settledMs = options.settledMs ?? 10_000;
+    this.#backoff = options.backoff ?? new Backoff();
+    this.#events = options.events ?? {};
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** The open tunnel; null while there is none. */
+  get tunnel(): OpenTunnel | null {
+    return this.#tunnel;
+  }
+
+  /**
+   * Runs until `drain()` or `close()`. Rejects with `AgentError` where the first connection cannot be had within its
+   * time, and whenever the edge refuses for good.
+   */
+  async run(): Promise<void> {
+    let tunnel: OpenTunnel | null = await this.#connectFirst();
+    while (tunnel !== null) {
+      const since = this.#clock.now();
+      const end = await this.#serve(tunnel);
+      if (this.#stop.signal.aborted) return;
+      this.#events.onDisconnected?.(end);
+      if (this.#clock.now() - since >= this.#settledMs) this.#backoff.reset();
+      tunnel = await this.#reconnect();
+    }
+  }
+
+  /** Lets the requests under way end, then ends `run()`. */
+  async drain(): Promise<void> {
+    this.#stop.abort();
+    await this.#tunnel?.session.drain();
+  }
+
+  /** Ends `run()` now; requests under way break off. */
+  close(): void {
+    this.#stop.abort();
+    this.#tunnel?.session.close("The agent is shutting down");
+  }
+
+  async #serve(tunnel: OpenTunnel): Promise<SessionEnd> {
+    this.#tunnel = tunnel;
+    this.#events.onReady?.(tunnel);
+    const end = await tunnel.session.closed;
+    this.#tunnel = null;
+    return end;
+  }
+
+  /** Null where the agent was told to stop meanwhile. */
+  async #connectFirst(): Promise<OpenTunnel | null> {
+    const deadline = this.#clock.now() + this.#connectTimeoutMs;
+    // An attempt that hangs ends with the time of all of them, however long its own is.
+    const late = new AbortController();
+    const timer = this.#clock.after(this.#connectTimeoutMs, () => late.abort());
+    const signal = AbortSignal.any([this.#stop.signal, late.signal]);
+    try {
+      for (let attempt = 1;; attempt++) {
+        const result = await this.#attempt(signal);
+        if (!(result instanceof AgentError)) return result;
+        if (result.code !== "edge_unreachable") throw result;
+        if (late.signal.aborted) throw this.#tooLate(result);
+        // A person waits for this one: a short pause, not the backoff of a fleet.
+        await this.#pause(Math.min(250 * attempt, 1_000, deadline - this.#clock.now()));
+        if (late.signal.aborted) throw result;
+      }
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #tooLate(cause: AgentError): AgentError {
+    return new AgentError("edge_unreachable", `The edge did not answer within ${this.#connectTimeoutMs} ms`, cause);
+  }
+
+  async #reconnect(): Promise<OpenTunnel | null> {
+    let because: AgentError | null = null;
+    for (let attempt = 1;; attempt++) {
+      const inMs = this.#backoff.next();
+      this.#events.onReconnecting?.(attempt, inMs, because);
+      await this.#pause(inMs);
+      const result = await this.#attempt(this.#stop.signal);
+      if (!(result instanceof AgentError)) return result;
+      if (!result.retryable) throw result;
+      because = result;
+    }
+  }
+
+  async #attempt(signal: AbortSignal): Promise<OpenTunnel | AgentError | null> {
+    if (this.#stop.signal.aborted) return null;
+    try {
+      const tunnel = await this.#open(signal);
+      if (!this.#stop.signal.aborted) return tunnel;
+      tunnel.session.close("The agent is shutting down");
+      return null;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return null;
+      if (error instanceof AgentError) return error;
+      throw error;
+    }
+  }
+
+  /** Resolves after `ms`, or at once when the agent is told to stop. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { signal } = this.#stop;
+      let timer: Timer | null = null;
+      const done = () => {
+        timer?.cancel();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      signal.addEventListener("abort", done);
+      timer = this.#clock.after(ms, done);
+      if (signal.aborted) done();
+    });
+  }
+}

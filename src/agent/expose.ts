@@ -1,0 +1,97 @@
+/** The agent as a library: a function of the shape of `fetch`, served to the public through an edge. */
+import type { Clock } from "../clock.ts";
+import { version } from "../config/version.ts";
+import { fetchUpstream } from "../http1/fetch_upstream.ts";
+import { Agent } from "./agent.ts";
+import { openBinaryTunnel } from "./binary_dial.ts";
+import { parseEdgeUrl } from "./edge_url.ts";
+import type { AgentError } from "./errors.ts";
+import type { OpenTunnel } from "./session.ts";
+
+export interface ExposeOptions {
+  /** The edge's URL, e.g. `https://example.com`. */
+  edge: string;
+  token: string;
+  /** Answers each public request. Bodies are streamed both ways; `request.signal` aborts when the visitor leaves. */
+  fetch: (request: Request) => Response | Promise<Response>;
+  /** Serve at NAME.DOMAIN. Without it the edge draws a name, which is kept across lost links. */
+  name?: string;
+  /** Take the name over from a live agent with the same token. Default false. */
+  force?: boolean;
+  /** Allow an unencrypted edge beyond this machine, and any certificate of an encrypted one. Default false. */
+  edgeInsecure?: boolean;
+  /** Certificates in PEM that are trusted for the edge instead of the runtime's list. */
+  edgeCa?: string;
+  /** Milliseconds for which the first connection is tried. Default 10,000. */
+  connectTimeoutMs?: number;
+  /** Told when the link is lost, and each time it is back. */
+  onDisconnected?(reason: string): void;
+  onReady?(url: string): void;
+  clock?: Clock;
+}
+
+export interface Exposed {
+  /** Where the public finds it now. */
+  readonly url: string;
+  readonly name: string;
+  /** Settles when it is over: null after `drain()` and `close()`, else why the edge refused for good. Never rejects. */
+  readonly closed: Promise<AgentError | null>;
+  /** Lets requests under way end, then leaves. */
+  drain(): Promise<void>;
+  /** Leaves now; requests under way break off. */
+  close(): void;
+}
+
+/**
+ * Serves `fetch` through an edge, and keeps doing so across lost links. Resolves once the tunnel is open.
+ *
+ * @throws {AgentError} where the first connection cannot be had or the edge refuses
+ * @throws {EdgeUrlError} where `edge` is no URL of an edge
+ *
+ * @example
+ * ```ts
+ * const { url } = await expose({
+ *   edge: "http://127.0.0.1:8080",
+ *   token: "secret",
+ *   fetch: () => new Response("hello"),
+ * });
+ * ```
+ */
+export async function expose(options: ExposeOptions): Promise<Exposed> {
+  const edge = parseEdgeUrl(options.edge, options.edgeInsecure, options.edgeCa);
+  const upstream = fetchUpstream(options.fetch);
+  let tunnel: OpenTunnel | null = null;
+  const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
+  const agent = new Agent({
+    open: (signal) => {
+      const { token, force = false, clock } = options;
+      const name = options.name ?? tunnel?.name;
+      const chosen = { ...(name === undefined ? {} : { name }), ...(clock === undefined ? {} : { clock }) };
+      return openBinaryTunnel({ edge, token, upstream, force, version, ...chosen }, signal);
+    },
+    events: {
+      onReady: (open) => {
+        tunnel = open;
+        onReady();
+        options.onReady?.(open.url);
+      },
+      onDisconnected: ({ reason }) => options.onDisconnected?.(reason),
+    },
+    ...(options.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: options.connectTimeoutMs }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  });
+  const run = agent.run();
+  await Promise.race([ready, run]);
+  const current = () => tunnel as OpenTunnel;
+  return {
+    get url() {
+      return current().url;
+    },
+    get name() {
+      return current().name;
+    },
+    closed: run.then(() => null, (error: AgentError) => error),
+    drain: () => agent.drain(),
+    close: () => agent.close(),
+  };
+}

@@ -1,0 +1,94 @@
+/** Watches each exchange of an upstream and tells, when it has ended, how it went. */
+import type { CancelSignal } from "../cancel.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { problemKinds } from "../exchange/errors.ts";
+import { problemCodeOf } from "../exchange/problem.ts";
+import { type Tap, tap } from "../exchange/tap.ts";
+import type { Answer, Body, Handler, RequestHead } from "../http1/message.ts";
+
+/** One exchange, after its end. Never holds a query string, which may be secret. */
+export interface RequestReport {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  /** What the visitor got: the answer's status, or that of the problem; 0 where the visitor left before. */
+  readonly status: number;
+  /** Body bytes from the client, and to it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds until the answer's head; null where there was none. */
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+  /** Why it ended early: a problem code, or `canceled`. */
+  readonly code?: string;
+}
+
+/** Serves as `upstream` does, and tells of each exchange once, when it has ended. */
+export function observed(
+  upstream: Handler,
+  report: (request: RequestReport) => void,
+  clock: Clock = systemClock,
+): Handler {
+  return (head, body, signal) => new ObservedExchange(head, signal, report, clock).run(upstream, body);
+}
+
+class ObservedExchange implements Tap {
+  readonly #head: RequestHead;
+  readonly #signal: CancelSignal;
+  readonly #report: (request: RequestReport) => void;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  #status = 0;
+  #firstByteMs: number | null = null;
+  #bytesIn = 0;
+  #bytesOut = 0;
+
+  constructor(head: RequestHead, signal: CancelSignal, report: (request: RequestReport) => void, clock: Clock) {
+    this.#head = head;
+    this.#signal = signal;
+    this.#report = report;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  async run(upstream: Handler, body: Body): Promise<Answer> {
+    const counted = body === null ? null : tap(body, { onChunk: (bytes) => this.#bytesIn += bytes });
+    try {
+      const answer = await upstream(this.#head, counted, this.#signal);
+      this.#status = answer.status;
+      this.#firstByteMs = this.#elapsedMs();
+      const passed = tap(answer.body, this);
+      return passed === answer.body ? answer : { ...answer, body: passed };
+    } catch (error) {
+      this.onOver(error);
+      throw error;
+    }
+  }
+
+  /** Of the answer's body, as is `onOver`. */
+  onChunk(bytes: number): void {
+    this.#bytesOut += bytes;
+  }
+
+  onOver(error?: unknown): void {
+    const failure = error === undefined ? null : this.#signal.aborted ? "canceled" : problemCodeOf(error);
+    if (this.#status === 0 && failure !== null && failure !== "canceled") this.#status = problemKinds[failure].status;
+    const { id, method, target } = this.#head;
+    const query = target.indexOf("?");
+    this.#report({
+      id,
+      method,
+      path: query < 0 ? target : target.slice(0, query),
+      status: this.#status,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      firstByteMs: this.#firstByteMs,
+      durationMs: this.#elapsedMs(),
+      ...(failure === null ? {} : { code: failure }),
+    });
+  }
+
+  #elapsedMs(): number {
+    return Math.round(this.#clock.now() - this.#startedAt);
+  }
+}

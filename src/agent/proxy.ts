@@ -1,0 +1,118 @@
+/** Which HTTP proxy an agent dials its edge through, if any: what the flag says, else the environment. */
+import { Buffer } from "node:buffer";
+import { BlockList, isIP } from "node:net";
+import { RunnelError } from "../errors.ts";
+import type { TlsOptions, TlsTarget } from "../net/mod.ts";
+import { type EdgeUrl, isLoopback } from "./edge_url.ts";
+
+export interface ProxyTarget {
+  /** With `tls` where the proxy itself is `https://`. */
+  readonly target: TlsTarget;
+  /** The value of Proxy-Authorization; null where the URL has no credentials. */
+  readonly authorization: string | null;
+  /** Without credentials, for people and logs. */
+  readonly label: string;
+}
+
+/** Code `bad_proxy_url`. The message names where the URL was found, and never shows a password. */
+export class ProxyUrlError extends RunnelError {
+  constructor(reason: string) {
+    super({ code: "bad_proxy_url", reason, initiator: "user" });
+  }
+}
+
+export interface ProxySources {
+  /** The value of `--proxy`, which neither NO_PROXY nor a loopback edge overrules. */
+  flag?: string;
+  /** A variable's value, as `environmentVariable` of `src/net/` gives it. */
+  environment(name: string): string | undefined;
+  /** How the certificate of an `https://` proxy is trusted. Default: by the runtime's list of authorities. */
+  tls?: TlsOptions;
+}
+
+/**
+ * The proxy for `edge`; null: dial it directly. Of the variables the one for the edge's scheme comes before the one
+ * for all, lower case before upper case; an empty one counts as not set. An edge on this machine needs none.
+ * @throws {ProxyUrlError}
+ */
+export function proxyFor(edge: EdgeUrl, sources: ProxySources): ProxyTarget | null {
+  const { flag, environment, tls = {} } = sources;
+  if (flag !== undefined) return parseProxy(flag, "--proxy", tls);
+  if (isLoopback(edge.target.host)) return null;
+  const scheme = edge.target.tls === undefined ? "http_proxy" : "https_proxy";
+  for (const name of [scheme, scheme.toUpperCase(), "all_proxy", "ALL_PROXY"]) {
+    const text = environment(name);
+    if (!text) continue;
+    const exempt = environment("no_proxy") || environment("NO_PROXY") || "";
+    return isExempt(edge.target.host, edge.target.port, exempt) ? null : parseProxy(text, name, tls);
+  }
+  return null;
+}
+
+function parseProxy(text: string, source: string, tls: TlsOptions): ProxyTarget {
+  const full = /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\//.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(full) ? new URL(full) : null;
+  if (url === null) throw new ProxyUrlError(`The proxy of ${source} is no URL: ${withoutCredentials(text)}`);
+  const label = `${url.protocol}//${url.host}`;
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new ProxyUrlError(`The proxy ${label} of ${source} is neither http:// nor https://`);
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
+    throw new ProxyUrlError(`The proxy ${label} of ${source} has more than a scheme, a host and a port`);
+  }
+  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const authorization = authorizationOf(url, label, source);
+  if (url.protocol === "http:") {
+    return { target: { kind: "tcp", host, port: Number(url.port || 80) }, authorization, label };
+  }
+  return { target: { kind: "tcp", host, port: Number(url.port || 443), tls }, authorization, label };
+}
+
+/** RFC 7617: the bytes of `user:password` are UTF-8. */
+function authorizationOf(url: URL, label: string, source: string): string | null {
+  if (url.username === "" && url.password === "") return null;
+  try {
+    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    return `Basic ${Buffer.from(credentials, "utf8").toString("base64")}`;
+  } catch {
+    // The runtime's error would show the password.
+    throw new ProxyUrlError(`The credentials of the proxy ${label} of ${source} are not percent-encoded UTF-8`);
+  }
+}
+
+function withoutCredentials(text: string): string {
+  return text.replace(/^(.*\/\/)?.*@/s, "$1");
+}
+
+/**
+ * NO_PROXY as others read it: entries between commas or spaces; `*` exempts everything, `example.com` and
+ * `.example.com` that name and all under it, an address or a CIDR block the addresses in it. `:PORT` behind an entry
+ * narrows it to that port. An entry that is none of these exempts nothing.
+ */
+function isExempt(host: string, port: number, list: string): boolean {
+  return list.split(/[\s,]+/).some((entry) => entry !== "" && exempts(entry.toLowerCase(), host, port));
+}
+
+function exempts(entry: string, host: string, port: number): boolean {
+  if (entry === "*") return true;
+  if (isIP(entry) !== 0) return isInBlock(entry, host);
+  const [, bracketed, plain, wantedPort] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d+))?$/.exec(entry) ?? [];
+  if (wantedPort !== undefined && Number(wantedPort) !== port) return false;
+  const pattern = bracketed ?? plain ?? entry;
+  if (isIP(pattern) !== 0 || pattern.includes("/")) return isInBlock(pattern, host);
+  const suffix = pattern.replace(/^\*?\./, "");
+  return suffix !== "" && (host === suffix || host.endsWith(`.${suffix}`));
+}
+
+/** @param block an address, or a CIDR block of either family */
+function isInBlock(block: string, host: string): boolean {
+  const family = isIP(host);
+  const [address, bits = family === 4 ? "32" : "128"] = block.split("/", 2);
+  if (family === 0 || isIP(address) !== family || !/^\d{1,3}$/.test(bits)) return false;
+  const prefix = Number(bits);
+  if (prefix > (family === 4 ? 32 : 128)) return false;
+  const type = family === 4 ? "ipv4" : "ipv6";
+  const addresses = new BlockList();
+  addresses.addSubnet(address, prefix, type);
+  return addresses.check(host, type);
+}

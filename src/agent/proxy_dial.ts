@@ -1,0 +1,146 @@
+/** A tunnel through an HTTP proxy: CONNECT (RFC 9110 §9.3.6), and TLS with the target inside it. */
+import { type Clock, systemClock, type Timer } from "../clock.ts";
+import type { Dial } from "../http1/client_options.ts";
+import { HttpParseError } from "../http1/errors.ts";
+import { noBody } from "../http1/framing.ts";
+import { type ParsedResponse, ResponseParser } from "../http1/response_parser.ts";
+import { encodeRequestHead } from "../http1/writer.ts";
+import {
+  aborted,
+  DEFAULT_DIAL_TIMEOUT_MS,
+  dial,
+  type DialOptions,
+  type DialTarget,
+  formatTarget,
+  type Socket,
+  SocketError,
+  startTls,
+  timedOut,
+} from "../net/mod.ts";
+import type { ProxyTarget } from "./proxy.ts";
+
+/** Heads that a proxy may send before the final one. */
+const MAX_INTERIM_HEADS = 16;
+
+/**
+ * A `dial` that reaches every target through `proxy`, plain ones too. Its time covers all of it: the proxy, its answer
+ * and the target's TLS.
+ *
+ * The dial throws `SocketError`: `proxy_failed` where the proxy refuses or does not speak HTTP, else what `dial` does;
+ * each names the proxy where that is what failed.
+ */
+export function dialThrough(proxy: ProxyTarget, clock: Clock = systemClock): Dial {
+  return async (target: DialTarget, options: DialOptions): Promise<Socket> => {
+    if (target.kind === "unix") return dial(target, options, clock);
+    const { timeoutMs = DEFAULT_DIAL_TIMEOUT_MS, signal } = options;
+    const begun = clock.now();
+    const socket = await dial(proxy.target, options, clock).catch((error) => {
+      throw ofProxy(proxy, error);
+    });
+    const opening = new TunnelOpening(socket, proxy, formatTarget(target));
+    await opening.run(timeoutMs, begun, clock, signal);
+    if (target.tls === undefined) return socket;
+    return startTls(socket, target, { timeoutMs, begun, signal }, clock);
+  };
+}
+
+/** The same failure, of the proxy and not of the edge. */
+function ofProxy(proxy: ProxyTarget, error: unknown): unknown {
+  if (!(error instanceof SocketError) || error.code === "aborted") return error;
+  const { code, initiator, retryable } = error;
+  const reason = `cannot reach the proxy ${proxy.label}: ${error.reason}`;
+  return new SocketError({ code, reason, initiator, retryable, cause: error });
+}
+
+/** One CONNECT, until the proxy has answered it. */
+class TunnelOpening {
+  readonly #socket: Socket;
+  readonly #proxy: ProxyTarget;
+  readonly #authority: string;
+  readonly #parser = new ResponseParser();
+  #heads = 0;
+  #resolve!: () => void;
+  #reject!: (error: SocketError) => void;
+
+  constructor(socket: Socket, proxy: ProxyTarget, authority: string) {
+    this.#socket = socket;
+    this.#proxy = proxy;
+    this.#authority = authority;
+  }
+
+  /** Leaves the socket paused, and the caller's; resets it where it rejects. */
+  async run(timeoutMs: number, begun: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+    const action = `cannot connect to ${this.#authority} through the proxy ${this.#proxy.label}`;
+    const onAbort = () => this.#reject(aborted(action, signal!));
+    let timer: Timer | null = null;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#resolve = resolve;
+        this.#reject = reject;
+        if (signal?.aborted) return onAbort();
+        signal?.addEventListener("abort", onAbort);
+        const left = Math.max(0, begun + timeoutMs - clock.now());
+        timer = clock.after(left, () => reject(timedOut(action, timeoutMs)));
+        this.#ask();
+      });
+    } catch (error) {
+      this.#socket.reset();
+      throw error;
+    } finally {
+      (timer as Timer | null)?.cancel();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #ask(): void {
+    const { authorization } = this.#proxy;
+    this.#socket.handlers = {
+      onData: (chunk) => this.#takeBytes(chunk),
+      onEnd: () => this.#fail("it ended the connection before its answer", true),
+      onDrain() {},
+      onClose: (error) => this.#fail("it ended the connection before its answer", true, error ?? undefined),
+    };
+    this.#socket.write(encodeRequestHead({
+      method: "CONNECT",
+      target: this.#authority,
+      authority: this.#authority,
+      fields: authorization === null ? [] : ["Proxy-Authorization", authorization],
+      framing: noBody,
+    }));
+    this.#socket.resume();
+  }
+
+  #takeBytes(chunk: Uint8Array): void {
+    try {
+      for (let unread = chunk; unread.length > 0; unread = this.#parser.rest) {
+        const answer = this.#parser.push(unread, "CONNECT");
+        if (answer === null) return;
+        if (answer.status >= 200) return this.#takeAnswer(answer);
+        if (answer.status === 101 || ++this.#heads > MAX_INTERIM_HEADS) {
+          return this.#fail(`it answered CONNECT with ${answer.status}`, false);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof HttpParseError)) throw error;
+      this.#fail(`its answer to CONNECT is no HTTP: ${error.reason}`, false, error);
+    }
+  }
+
+  #takeAnswer({ status }: ParsedResponse): void {
+    if (status === 407) return this.#fail(`it wants ${this.#credentials()} (407)`, false);
+    if (status >= 300) return this.#fail(`it answered CONNECT with ${status}`, status >= 500);
+    // Neither TLS nor HTTP begins with the server: what is here already is the proxy's own, or someone else's.
+    if (this.#parser.rest.length > 0) return this.#fail("it sent bytes of its own behind its answer", false);
+    this.#socket.pause();
+    this.#resolve();
+  }
+
+  #credentials(): string {
+    return this.#proxy.authorization === null ? "a user and a password" : "another user or password";
+  }
+
+  #fail(detail: string, retryable: boolean, cause?: unknown): void {
+    const reason = `the proxy ${this.#proxy.label} gave no tunnel to ${this.#authority}: ${detail}`;
+    this.#reject(new SocketError({ code: "proxy_failed", reason, initiator: "remote", retryable, cause }));
+  }
+}

@@ -1,0 +1,58 @@
+/** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
+import { RunnelError } from "../errors.ts";
+import { CertificateError, checkCertificates, type DialTarget, type TlsOptions } from "../net/mod.ts";
+
+export interface UpstreamTarget {
+  readonly dial: DialTarget;
+  /** The target as a person reads it: `http://127.0.0.1:3000`, `https://app:443`, `unix:/run/app.sock`. */
+  readonly label: string;
+}
+
+export class TargetError extends RunnelError {
+  constructor(reason: string) {
+    super({ code: "bad_target", reason, initiator: "user" });
+  }
+}
+
+/**
+ * @param tls how an `https://` target is trusted
+ * @throws {TargetError} with the value and the forms that are allowed
+ */
+export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
+  if (/^\d+$/.test(text)) return tcp("127.0.0.1", text, text);
+  if (text.startsWith("unix:")) return unix(text);
+  const match = /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:@?#\s[\]]+)(?::(\d+))?\/?$/.exec(text);
+  const [, scheme, host, port] = match ?? [];
+  if (scheme === "https://") return tcp(host, port ?? "443", text, trusted(tls));
+  if (scheme === "http://") return tcp(host, port ?? "80", text);
+  if (port !== undefined) return tcp(host, port, text);
+  throw new TargetError(
+    `The target ${JSON.stringify(text)} is none of PORT, HOST:PORT, http://HOST[:PORT] without a path, ` +
+      "https://HOST[:PORT], unix:PATH",
+  );
+}
+
+function tcp(host: string, port: string, text: string, tls?: TlsOptions): UpstreamTarget {
+  const number = Number(port);
+  if (number < 1 || number > 65_535) throw new TargetError(`The target ${text} has no port from 1 to 65535`);
+  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  const target = { kind: "tcp", host: bare, port: number } as const;
+  if (tls === undefined) return { dial: target, label: `http://${host}:${number}` };
+  return { dial: { ...target, tls }, label: `https://${host}:${number}` };
+}
+
+function trusted(tls: TlsOptions): TlsOptions {
+  try {
+    if (tls.ca !== undefined) checkCertificates(tls.ca);
+    return tls;
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error;
+    throw new TargetError(`The upstream's CA cannot be used: ${error.reason}`);
+  }
+}
+
+function unix(text: string): UpstreamTarget {
+  const path = text.slice("unix:".length);
+  if (path === "") throw new TargetError(`The target ${text} names no path`);
+  return { dial: { kind: "unix", path }, label: text };
+}

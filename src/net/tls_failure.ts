@@ -1,0 +1,50 @@
+/** Why the other end of a TLS handshake is not trusted, in words that lead to the remedy. */
+import type * as tls from "node:tls";
+
+/** OpenSSL's names of what is wrong with a chain (openssl-verification-options(1)), which both runtimes use. */
+const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
+const MEANINGS: ReadonlyMap<string, string> = new Map([
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", UNKNOWN_AUTHORITY],
+  ["UNABLE_TO_GET_ISSUER_CERT", UNKNOWN_AUTHORITY],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", UNKNOWN_AUTHORITY],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", UNKNOWN_AUTHORITY],
+  ["CERT_UNTRUSTED", UNKNOWN_AUTHORITY],
+  ["CERT_REVOKED", "its certificate was revoked"],
+]);
+
+/** @returns null where the certificate holds for `name`, else why it does not */
+export function distrust(engine: tls.TLSSocket, name: string): string | null {
+  if (engine.authorized) return null;
+  const certificate = engine.getPeerX509Certificate();
+  const code = codeOf(engine.authorizationError);
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return `its certificate is not for ${name}, but for ${namesOf(certificate?.subjectAltName)}`;
+  }
+  // Deno does not tell an expired one from one of an unknown authority.
+  return validity(certificate?.validFrom, certificate?.validTo) ?? MEANINGS.get(code) ??
+    `its certificate is bad: ${code}`;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error === "string") return error;
+  const { code, message } = error as { code?: string; message?: string };
+  return code ?? message ?? String(error);
+}
+
+/** `DNS:a.test, IP Address:::1` as `a.test, ::1`. */
+function namesOf(alternatives: string | undefined): string {
+  return alternatives?.replaceAll(/(?:DNS|IP Address):/g, "") ?? "no name";
+}
+
+/** The wall clock alone can say: certificates are dated by it. */
+function validity(from: string | undefined, to: string | undefined): string | null {
+  if (from === undefined || to === undefined) return null;
+  const now = Date.now();
+  if (now > Date.parse(to)) return `its certificate expired on ${day(to)}`;
+  return now < Date.parse(from) ? `its certificate is not valid before ${day(from)}` : null;
+}
+
+function day(date: string): string {
+  return new Date(date).toISOString().slice(0, 10);
+}

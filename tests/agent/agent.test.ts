@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
+import { Backoff } from "../../src/agent/backoff.ts";
+import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
+import type { AgentSession, OpenTunnel } from "../../src/agent/session.ts";
+import type { SessionEnd } from "../../src/exchange/session.ts";
+import { FakeClock } from "../support/clock.ts";
+import { eventually } from "../support/net.ts";
+
+class FakeSession implements AgentSession {
+  readonly active = 0;
+  readonly closed: Promise<SessionEnd>;
+  closedFor: string | null = null;
+  drained = false;
+  end!: (end: SessionEnd) => void;
+
+  constructor() {
+    this.closed = new Promise((resolve) => this.end = resolve);
+  }
+
+  drain(): Promise<void> {
+    this.drained = true;
+    this.end({ code: "closed", reason: "drained" });
+    return Promise.resolve();
+  }
+
+  close(reason: string): void {
+    this.closedFor = reason;
+    this.end({ code: "closed", reason });
+  }
+}
+
+/** What one attempt does: a refusal, or a session. */
+type Outcome = AgentErrorCode | FakeSession;
+
+describe("Agent", () => {
+  let clock: FakeClock;
+  let told: string[];
+  let attempts: number[];
+  let outcomes: Outcome[];
+  beforeEach(() => {
+    clock = new FakeClock();
+    told = [];
+    attempts = [];
+    outcomes = [];
+  });
+
+  const create = (options: Partial<AgentOptions> = {}) =>
+    new Agent({
+      open: () => {
+        attempts.push(clock.now());
+        const outcome = outcomes.shift() ?? "edge_unreachable";
+        if (!(outcome instanceof FakeSession)) return Promise.reject(new AgentError(outcome, outcome));
+        return Promise.resolve<OpenTunnel>({ session: outcome, url: "http://a", name: "a", tunnelId: "a" });
+      },
+      backoff: new Backoff(1_000, 30_000, () => 0.999_999_999),
+      events: {
+        onReady: () => void told.push("ready"),
+        onDisconnected: ({ reason }) => void told.push(`disconnected: ${reason}`),
+        onReconnecting: (attempt, inMs, because) => void told.push(`attempt ${attempt} in ${inMs}: ${because?.code}`),
+      },
+      clock,
+      ...options,
+    });
+  /** Lets everything happen that needs no time. */
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  const pass = async (ms: number) => {
+    await settle();
+    clock.advance(ms);
+    await settle();
+  };
+
+  it("tries the first connection for its time, with short pauses, then gives up", async () => {
+    const run = create({ connectTimeoutMs: 2_000 }).run();
+    const failed = assert.rejects(run, { code: "edge_unreachable" });
+    for (let step = 0; step < 8; step++) await pass(250);
+    await failed;
+    assert.equal(clock.now(), 2_000);
+    assert.deepEqual(attempts, [0, 250, 750, 1_500]);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("gives a first dial that hangs up when its time is over", async () => {
+    const signals: AbortSignal[] = [];
+    const hang = (signal: AbortSignal): Promise<OpenTunnel> => {
+      signals.push(signal);
+      return new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(new AgentError("edge_unreachable", "given up")));
+      });
+    };
+    const run = create({ connectTimeoutMs: 2_000, open: hang }).run();
+    const failed = assert.rejects(run, { code: "edge_unreachable" });
+    await pass(1_999);
+    assert.equal(signals[0].aborted, false);
+    await pass(1);
+    await failed;
+    assert.equal(signals.length, 1);
+    assert.equal(clock.pending, 0);
+  });
+
+  for (const code of ["unauthorized", "name_taken", "bad_name", "too_many_attempts", "refused"] as const) {
+    it(`rejects at once when the first answer is ${code}`, async () => {
+      outcomes = [code];
+      await assert.rejects(create().run(), { code });
+      assert.equal(attempts.length, 1);
+    });
+  }
+
+  it("comes back for ever once it was connected, with the backoff's pauses", async () => {
+    const session = new FakeSession();
+    outcomes = [session, "edge_unreachable", "name_taken", "too_many_attempts", new FakeSession()];
+    const agent = create();
+    void agent.run();
+    await settle();
+    session.end({ code: "lost", reason: "gone" });
+    for (const ms of [1_000, 2_000, 4_000, 8_000]) await pass(ms);
+    assert.deepEqual(told, [
+      "ready",
+      "disconnected: gone",
+      "attempt 1 in 1000: undefined",
+      "attempt 2 in 2000: edge_unreachable",
+      "attempt 3 in 4000: name_taken",
+      "attempt 4 in 8000: too_many_attempts",
+      "ready",
+    ]);
+    agent.close();
+  });
+
+  it("rejects when the edge refuses for good after it was connected", async () => {
+    const session = new FakeSession();
+    outcomes = [session, "unauthorized"];
+    const failed = assert.rejects(create().run(), { code: "unauthorized" });
+    await settle();
+    session.end({ code: "lost", reason: "" });
+    await pass(1_000);
+    await failed;
+  });
+
+  it("starts the backoff anew only behind a session that has lived 10 s", async () => {
+    const sessions = [new FakeSession(), new FakeSession(), new FakeSession(), new FakeSession()];
+    outcomes = [...sessions];
+    const agent = create();
+    void agent.run();
+    for (const [index, lifeMs] of [9_999, 10_000, 0].entries()) {
+      await pass(lifeMs);
+      sessions[index].end({ code: "lost", reason: "" });
+      await pass(30_000);
+    }
+    assert.deepEqual(told.filter((line) => line.startsWith("attempt")), [
+      "attempt 1 in 1000: undefined",
+      "attempt 1 in 1000: undefined",
+      "attempt 1 in 2000: undefined",
+    ]);
+    agent.close();
+  });
+
+  it("drains its session, and ends", async () => {
+    const session = new FakeSession();
+    outcomes = [session];
+    const agent = create();
+    const run = agent.run();
+    await settle();
+    assert.equal(agent.tunnel?.session, session);
+    await agent.drain();
+    await run;
+    assert.equal(session.drained, true);
+    assert.equal(agent.tunnel, null);
+    assert.deepEqual(told, ["ready"]);
+    assert.equal(clock.pending, 0);
+  });
+
+  for (const stop of ["drain", "close"] as const) {
+    it(`ends at once when it is told to ${stop} while it waits`, async () => {
+      const session = new FakeSession();
+      outcomes = [session];
+      const agent = create();
+      const run = agent.run();
+      await settle();
+      session.end({ code: "lost", reason: "" });
+      await settle();
+      await agent[stop]();
+      await run;
+      assert.equal(attempts.length, 1);
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  it("closes a tunnel that opens when it was told to stop meanwhile", async () => {
+    const session = new FakeSession();
+    let open!: (tunnel: OpenTunnel) => void;
+    const agent = create({ open: () => new Promise((resolve) => open = resolve) });
+    const run = agent.run();
+    await settle();
+    agent.close();
+    open({ session, url: "", name: "a", tunnelId: "a" });
+    await run;
+    await eventually(() => session.closedFor !== null);
+    assert.deepEqual(told, []);
+  });
+
+  it("passes on what is no refusal of the edge's", async () => {
+    await assert.rejects(create({ open: () => Promise.reject(new TypeError("a bug")) }).run(), /a bug/);
+  });
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { EdgeUrlError, isLoopback, parseEdgeUrl } from "../../src/agent/edge_url.ts";
+
+describe("parseEdgeUrl", () => {
+  const good: [text: string, host: string, port: number, authority: string][] = [
+    ["http://127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080"],
+    ["http://localhost", "localhost", 80, "localhost"],
+    ["ws://localhost:8080/", "localhost", 8080, "localhost:8080"],
+    ["http://[::1]:8080", "::1", 8080, "[::1]:8080"],
+    ["http://EDGE.localhost:80", "edge.localhost", 80, "edge.localhost"],
+  ];
+  for (const [text, host, port, authority] of good) {
+    it(`dials ${host} at ${port} when the edge is ${text}`, () => {
+      const { target, authority: written, label } = parseEdgeUrl(text);
+      assert.deepEqual(target, { kind: "tcp", host, port });
+      assert.equal(written, authority);
+      assert.equal(label, `http://${authority}`);
+    });
+  }
+
+  const bad = [
+    ...["", "localhost", "localhost:8080", "ftp://localhost", "http://", "unix:/x", "http://localhost:99999"],
+    ...[
+      "http://user:pw@localhost",
+      "http://:pw@localhost",
+      "http://user@localhost",
+      "http://localhost/path",
+      "http://localhost/?x=1",
+    ],
+    ...["http://localhost/#x"],
+  ];
+  for (const text of bad) {
+    it(`throws when the edge is ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => parseEdgeUrl(text),
+        (error) => error instanceof EdgeUrlError && error.code === "bad_edge_url",
+      );
+    });
+  }
+
+  it("sends no token over plain http beyond this machine unless it is told to", () => {
+    for (const text of ["http://example.com", "ws://10.0.0.7:8080", "http://[fe80::1]", "http://127.example.com"]) {
+      assert.throws(() => parseEdgeUrl(text), /--edge-insecure/);
+      assert.equal(parseEdgeUrl(text, true).target.kind, "tcp");
+    }
+  });
+});
+
+describe("isLoopback", () => {
+  const table: [string, boolean][] = [
+    ...["127.0.0.1", "127.9.9.9", "::1", "localhost", "shop.localhost"].map((host) =>
+      [host, true] as [string, boolean]
+    ),
+    ...["128.0.0.1", "0.0.0.0", "::", "localhost.example.com", "127.0.0.1.example.com", "notlocalhost"]
+      .map((host) => [host, false] as [string, boolean]),
+  ];
+  for (const [host, expected] of table) {
+    it(`is ${expected} for ${host}`, () => assert.equal(isLoopback(host), expected));
+  }
+});

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseTarget, TargetError } from "../../src/agent/target.ts";
+
+describe("parseTarget", () => {
+  const good: [text: string, host: string, port: number, label: string][] = [
+    ["3000", "127.0.0.1", 3000, "http://127.0.0.1:3000"],
+    ["localhost:3000", "localhost", 3000, "http://localhost:3000"],
+    ["10.0.0.7:80", "10.0.0.7", 80, "http://10.0.0.7:80"],
+    ["[::1]:3000", "::1", 3000, "http://[::1]:3000"],
+    ["http://app", "app", 80, "http://app:80"],
+    ["http://app:8080/", "app", 8080, "http://app:8080"],
+    ["http://[fe80::1]", "fe80::1", 80, "http://[fe80::1]:80"],
+  ];
+  for (const [text, host, port, label] of good) {
+    it(`dials ${host} at ${port} when the target is ${text}`, () => {
+      assert.deepEqual(parseTarget(text), { dial: { kind: "tcp", host, port }, label });
+    });
+  }
+
+  it("dials a unix socket when the target begins with unix:", () => {
+    const target = { dial: { kind: "unix", path: "/run/app.sock" }, label: "unix:/run/app.sock" };
+    assert.deepEqual(parseTarget("unix:/run/app.sock"), target);
+  });
+
+  const bad = [
+    ...["", "0", "65536", "99999999999999999999", "app", ":3000", "app:", "app:0", "app:65536", "app:x", "-1", "1.5"],
+    ...["unix:", "http://", "http://app/path", "http://app?x=1", "http://user@app", "ftp://app:21", "::1:3000"],
+    ...["a b:80", "app:80 ", "http://[::1", "[]:80"],
+  ];
+  for (const text of bad) {
+    it(`throws and shows the value when the target is ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseTarget(text), (error) => {
+        assert.ok(error instanceof TargetError);
+        assert.equal(error.code, "bad_target");
+        return text.startsWith("unix:") || error.reason.includes(text);
+      });
+    });
+  }
+});

@@ -1,0 +1,97 @@
+/** TLS in tests: the certificates of `certificates/` (its make.sh made them), and servers that show them. */
+import { readFileSync } from "node:fs";
+import * as tls from "node:tls";
+import { dial, listen, type Listener, type Socket, type TcpTarget, type TlsOptions } from "../../src/net/mod.ts";
+import { TlsSocket } from "../../src/net/tls_socket.ts";
+import { connectPair } from "./net.ts";
+
+/** Each is for `server.key`; `authority` signed all but the self-signed one. */
+export type CertificateName = "server" | "expired" | "other_name" | "self_signed";
+
+/** The text of a file of `certificates/`. */
+export function pem(name: CertificateName | "authority"): string {
+  return readFileSync(new URL(`certificates/${name}.pem`, import.meta.url), "utf8");
+}
+
+const key = readFileSync(new URL("certificates/server.key", import.meta.url), "utf8");
+
+/** What trusts the certificates here. */
+export const trusted: TlsOptions = { ca: pem("authority") };
+
+export interface TlsServerOptions {
+  certificate?: CertificateName;
+  /** Told of the name that the client asked for (SNI); empty where it asked for none. */
+  onName?(name: string): void;
+  maxVersion?: tls.SecureVersion;
+}
+
+/** The server's end of TLS on an accepted socket; resolves when the handshake is done, and never where it fails. */
+export function acceptTls(raw: Socket, options: TlsServerOptions = {}): Promise<Socket> {
+  const { certificate = "server", maxVersion = "TLSv1.3" } = options;
+  return new Promise((resolve) => {
+    let engine!: tls.TLSSocket;
+    const socket = new TlsSocket(raw, (cipher) => {
+      const context = { cert: pem(certificate), key, minVersion: "TLSv1" as const, maxVersion };
+      // The types know no other stream than a socket here; the runtimes do.
+      const stream = cipher as unknown as ConstructorParameters<typeof tls.TLSSocket>[0];
+      return engine = new tls.TLSSocket(stream, { isServer: true, ...context, allowHalfOpen: true } as object);
+    });
+    engine.once("secure", () => {
+      options.onName?.((engine as { servername?: string | false | null }).servername || "");
+      socket.secured();
+      resolve(socket);
+    });
+  });
+}
+
+export interface TlsServer {
+  readonly port: number;
+  /** 127.0.0.1, without TLS. */
+  readonly target: TcpTarget;
+  readonly listener: Listener;
+  /** Stops listening and resets every socket that is still open. */
+  close(): Promise<void>;
+}
+
+/** Listens on a free port of 127.0.0.1 and gives each socket, and the one under it, to `onSocket` when it is secure. */
+export async function startTlsServer(
+  onSocket: (socket: Socket, raw: Socket) => void = () => {},
+  options: TlsServerOptions = {},
+): Promise<TlsServer> {
+  const sockets = new Set<Socket>();
+  const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (raw) => {
+    sockets.add(raw);
+    void acceptTls(raw, options).then((socket) => onSocket(socket, raw));
+  });
+  const { port } = listener.address;
+  return {
+    port,
+    target: { kind: "tcp", host: "127.0.0.1", port },
+    listener,
+    async close() {
+      await listener.close();
+      for (const socket of sockets) socket.reset();
+    },
+  };
+}
+
+/** `connectPair` with TLS inside. */
+export async function secureConnectPair(): Promise<[Socket, Socket]> {
+  let accept: (socket: Socket) => void = () => {};
+  const accepted = new Promise<Socket>((resolve) => accept = resolve);
+  const server = await startTlsServer((socket) => accept(socket));
+  try {
+    return [await dial({ ...server.target, tls: trusted }), await accepted];
+  } finally {
+    await server.listener.close();
+  }
+}
+
+/** What a test of the `Socket` contract runs on. */
+export interface Transport {
+  readonly name: string;
+  pair(): Promise<[Socket, Socket]>;
+}
+
+export const plain: Transport = { name: "TCP", pair: connectPair };
+export const transports: readonly Transport[] = [plain, { name: "TLS", pair: secureConnectPair }];
