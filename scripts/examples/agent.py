@@ -23,25 +23,36 @@ def send(**frame): send_message(1, json.dumps(frame).encode())
 
 def messages():
     while True:
-        first, size = reader.read(2)
+        head = reader.read(2)
+        if len(head) < 2: return
+        first, size = head
         if size > 125: size = struct.unpack(">H" if size == 126 else ">Q", reader.read(2 if size == 126 else 8))[0]
         payload = reader.read(size)
-        if first & 15 == 8: return
-        if first & 15 == 9: send_message(10, payload)
-        if first & 15 == 1: yield json.loads(payload)
+        if first == 0x88: return  # close
+        if first == 0x89: send_message(10, payload)  # a ping is answered with a pong
+        if first == 0x81: yield json.loads(payload)
 
 def serve(request):
     rid, query = request["request_id"], request["query"]
+    upstream_errors = OSError, ValueError, http.client.HTTPException
     try:
         up = http.client.HTTPConnection(upstream)
         up.request(request["method"], request["path"] + (f"?{query}" if query else ""),
                    base64.b64decode(request["body_b64"]) or None, request["headers"])
         answer = up.getresponse()
-    except OSError as error:
-        return send(type="http_response", request_id=rid, status=502, headers={}, body_b64=base64.b64encode(str(error).encode()).decode())
-    send(type="http_response_start", request_id=rid, status=answer.status, headers=dict(answer.getheaders()))
-    while chunk := answer.read1(65536):
-        send(type="http_response_chunk", request_id=rid, data_b64=base64.b64encode(chunk).decode())
+    except upstream_errors as error:
+        text = base64.b64encode(str(error).encode()).decode()
+        return send(type="http_response", request_id=rid, status=502, headers={}, body_b64=text)
+    headers = {}
+    for name, value in answer.getheaders():
+        glue = "\n" if name.lower() == "set-cookie" else ", "
+        headers[name] = headers[name] + glue + value if name in headers else value
+    send(type="http_response_start", request_id=rid, status=answer.status, headers=headers)
+    try:
+        while chunk := answer.read1(65536):
+            send(type="http_response_chunk", request_id=rid, data_b64=base64.b64encode(chunk).decode())
+    except upstream_errors as error:
+        return send(type="http_response_abort", request_id=rid, message=str(error))
     send(type="http_response_end", request_id=rid)
 
 send(type="register", tunnel_id=name, agent_token=token)

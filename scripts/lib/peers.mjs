@@ -3,10 +3,13 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { nodePeerFolder, nodeProgram } from "./toolchain.mjs";
 
 const peers = [
   { program: "curl", package: "curl" },
+  { program: "dash", package: "dash" },
   { program: "nginx", package: "nginx" },
+  { program: "python3", package: "python3" },
 ];
 
 /**
@@ -26,8 +29,24 @@ export function isOnPath(program) {
   });
 }
 
-/** Installs those that are missing, where this is root on a system with apt-get; else says that it cannot. */
+/** The npm package that is a Node; its script, which gets the program for this machine, must run. */
+const nodePackage = "node@22.23.3";
+
+/** Installs a Node that runs the npm package, where there is none: setup.sh is content with an older one. */
+function installNode() {
+  if (nodeProgram() !== null) return;
+  console.log(`     installing ${nodePackage} from npm`);
+  const args = ["install", "--prefix", nodePeerFolder, "--no-save", "--no-audit", "--no-fund", nodePackage];
+  const { status, stdout, stderr } = spawnSync("npm", args, { encoding: "utf8" });
+  if (status !== 0) console.log(`     npm install ${nodePackage} failed:\n${stdout ?? ""}${stderr ?? ""}`);
+}
+
+/**
+ * Installs those that are missing, where this is root on a system with apt-get (else says that it cannot), and a Node
+ * from npm.
+ */
 export function installPeers() {
+  installNode();
   const missing = peers.filter(({ program }) => !isOnPath(program));
   if (missing.length === 0) return;
   const names = missing.map((peer) => peer.package);

@@ -1,0 +1,134 @@
+/** What the pages say in prose: flags exist, links lead somewhere, numbers are those of the code. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { agentProgram } from "../../src/cli/agent.ts";
+import { edgeProgram } from "../../src/cli/edge.ts";
+import type { Command, Program } from "../../src/cli/program.ts";
+import { defaultExchangeTimeouts } from "../../src/exchange/timeouts.ts";
+import { defaultLimits } from "../../src/http1/limits.ts";
+import { verifyServerOptions } from "../../src/http1/server_options.ts";
+import { connectionLimits } from "../../src/httpstream/options.ts";
+import { heartbeatDefaults } from "../../src/wsproto/link.ts";
+import { defaultSlowReaderLimits } from "../../src/wsproto/slow_readers.ts";
+import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
+
+const programs: readonly Program[] = [edgeProgram, agentProgram];
+const pages = readPages();
+
+/** Flags in the prose that are none of ours. */
+const foreignFlags: Readonly<Record<string, readonly string[]>> = {
+  "README.md": ["once", "edge-runtime", "agent-runtime"],
+  "CONTRIBUTING.md": ["install-peers"],
+  "docs/install.md": ["prefix"],
+  "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
+};
+const everywhere = ["help", "version"];
+
+const flagsIn = (text: string) =>
+  Array.from(text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g), ([, flag]) => flag as string);
+const optionNames = (command: Command) => Object.values(command.options).map(({ name }) => name);
+
+/** The command that `text` calls; undefined where it calls none of ours. */
+function commandOf(text: string): { command: Command | undefined } | undefined {
+  const [name, ...words] = text.split(" ");
+  const program = programs.find((item) => item.name === name);
+  // `edge` alone, or `edge --version`, is the program and not a call of a command.
+  if (program === undefined || !/^[a-z]+$/.test(words[0] ?? "")) return undefined;
+  return { command: program.commands.find((item) => words.join(" ").startsWith(item.name)) };
+}
+
+/** Every flag that a call of one of our commands has and that command does not take. */
+function wrongFlags(calls: readonly string[]): string[] {
+  return calls.flatMap((call) => {
+    const found = commandOf(call);
+    if (found === undefined) return [];
+    if (found.command === undefined) return [`no such command: ${call}`];
+    const known = [...optionNames(found.command), ...everywhere];
+    return flagsIn(call).filter((flag) => !known.includes(flag)).map((flag) => `--${flag}: ${call}`);
+  });
+}
+
+/** The anchor that a heading gets. */
+const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-");
+
+function deadLinks(page: Page): string[] {
+  const links = Array.from(page.prose.join("\n").matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link as string);
+  return links.filter((link) => !/^https?:/.test(link)).filter((link) => {
+    const [file = "", anchor] = link.split("#");
+    const path = file === "" ? page.path : join(dirname(page.path), file);
+    if (!existsSync(join(root, path))) return true;
+    if (anchor === undefined) return false;
+    const headings = readPage(path).prose.filter((line) => line.startsWith("#"));
+    return !headings.some((line) => anchorOf(line.replace(/^#+ /, "")) === anchor);
+  });
+}
+
+describe("the documentation's words", () => {
+  for (const page of pages) {
+    it(`${page.path} names only flags that exist when it calls a program or names a flag alone`, () => {
+      const code = inlineCode(page);
+      const indented = page.prose.filter((line) => /^ {4}\S/.test(line)).map((line) => line.trim());
+      const calls = [...code, ...indented, ...page.fences.flatMap(commandsOf)];
+      assert.deepEqual(wrongFlags(calls), []);
+
+      const known = new Set([
+        ...programs.flatMap(({ commands }) => commands.flatMap(optionNames)),
+        ...everywhere,
+        ...(foreignFlags[page.path] ?? []),
+      ]);
+      const alone = code.filter((text) => text.startsWith("--")).flatMap(flagsIn);
+      assert.deepEqual(alone.filter((flag) => !known.has(flag)), []);
+    });
+
+    it(`${page.path} leads somewhere when a link is followed`, () => assert.deepEqual(deadLinks(page), []));
+  }
+
+  it("wrongFlags finds a wrong command and a wrong flag when there is one", () => {
+    const calls = [
+      "edge serv --listen x",
+      "agent http 3000 --nam shop",
+      "agent http 3000 --name shop",
+      "frpc --x",
+      "edge",
+    ];
+    assert.deepEqual(wrongFlags(calls), ["no such command: edge serv --listen x", "--nam: agent http 3000 --nam shop"]);
+  });
+});
+
+describe("the documentation's numbers", () => {
+  const kib = (bytes: number) => `${bytes / 1024} KiB`;
+  const mib = (bytes: number) => `${bytes / 1024 / 1024} MiB`;
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const minutes = (ms: number) => `${ms / 60_000} min`;
+  const connection = connectionLimits("edge");
+  const server = verifyServerOptions();
+  const jsonBodyLimit = edgeProgram.commands.find(({ name }) => name === "serve")?.options.jsonBodyLimit?.default;
+
+  /** Page, and what it says; white space counts as one blank. */
+  const facts: readonly [page: string, text: string][] = [
+    ["README.md", `a stream holds ${kib(connection.initialWindowBytes)} on either side`],
+    ["README.md", `up to the ${mib(connection.growthPoolBytes)} that all streams`],
+    ["README.md", `(${String(jsonBodyLimit).replace("MiB", " MiB")}, 413 past it)`],
+    [
+      "docs/streaming.md",
+      `may hold ${kib(connection.initialWindowBytes)}, and grow from a pool of ${mib(connection.growthPoolBytes)}`,
+    ],
+    ["docs/streaming.md", `buffers up to ${mib(defaultSlowReaderLimits.bufferBytes)} of a slow visitor's`],
+    ["docs/streaming.md", `takes nothing for ${seconds(defaultSlowReaderLimits.stallMs)} loses that answer`],
+    ["docs/streaming.md", `pushes this back | ${seconds(defaultExchangeTimeouts.firstByteMs)} |`],
+    ["docs/streaming.md", `once the answer began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
+    ["docs/streaming.md", `a visitor's request head | ${seconds(server.headTimeoutMs)} |`],
+    ["docs/streaming.md", `between requests | ${seconds(server.keepAliveMs)} |`],
+    ["docs/streaming.md", `in the middle of a request body | ${seconds(server.bodyIdleMs)} |`],
+    ["docs/json-agent.md", `silent for ${seconds(heartbeatDefaults.deadMs)} is taken for dead`],
+    ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
+    ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
+  ];
+  for (const [path, text] of facts) {
+    it(`${path} says "${text}"`, () => {
+      assert.ok(readPage(path).text.replace(/\s+/g, " ").includes(text.replace(/\s+/g, " ")), text);
+    });
+  }
+});
