@@ -7,12 +7,12 @@ import { parseArgs } from "node:util";
 import { runChecks } from "./demo_checks.mjs";
 import { openStream } from "./demo_client.mjs";
 import { Program } from "./program.mjs";
-import { setUp } from "./toolchain.mjs";
+import { forms, setUp } from "./toolchain.mjs";
 
-/** @typedef {import("./toolchain.mjs").Runtime} Runtime */
+/** @typedef {import("./toolchain.mjs").Form} Form */
 /** @typedef {{ upstream: Program, edge: Program, agent: Program, port: number, url: URL }} Demo */
 
-const help = `Usage: scripts/demo.sh [--once] [--port N] [--edge-runtime bun|deno] [--agent-runtime bun|deno]
+const help = `Usage: scripts/demo.sh [--once] [--port N] [--edge-runtime RUNTIME] [--agent-runtime RUNTIME]
 
 Starts a private service (scripts/examples/upstream.ts), an edge and an agent on this machine, prints the public URL
 and what to try, then a line for each request. Ctrl-C ends everything.
@@ -21,7 +21,10 @@ and what to try, then a line for each request. Ctrl-C ends everything.
   --port N                 the edge's public port (default 8080, or a free one if that is busy)
   --edge-runtime RUNTIME   what the edge runs on (default bun)
   --agent-runtime RUNTIME  what the agent and the private service run on (default bun)
-  --help                   print this`;
+  --help                   print this
+
+RUNTIME is bun, deno, binary (what scripts/build.sh has made, in dist) or node (22.18 or later, with what
+scripts/pack.sh has made).`;
 
 /** @param {string} message @returns {never} */
 function usageError(message) {
@@ -49,15 +52,15 @@ function readArguments() {
     process.exit(0);
   }
   for (const runtime of [values["edge-runtime"], values["agent-runtime"]]) {
-    if (runtime !== "bun" && runtime !== "deno") usageError(`no such runtime: ${runtime}`);
+    if (!(/** @type {readonly string[]} */ (forms).includes(runtime))) usageError(`no such runtime: ${runtime}`);
   }
   const port = Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65535) usageError(`no port: ${values.port}`);
   return {
     once: values.once,
     port,
-    edgeRuntime: /** @type {Runtime} */ (values["edge-runtime"]),
-    agentRuntime: /** @type {Runtime} */ (values["agent-runtime"]),
+    edgeRuntime: /** @type {Form} */ (values["edge-runtime"]),
+    agentRuntime: /** @type {Form} */ (values["agent-runtime"]),
   };
 }
 
@@ -76,7 +79,7 @@ async function freePort(port) {
   return bound;
 }
 
-/** @param {{ port: number, edgeRuntime: Runtime, agentRuntime: Runtime }} options @returns {Promise<Demo>} */
+/** @param {{ port: number, edgeRuntime: Form, agentRuntime: Form }} options @returns {Promise<Demo>} */
 async function start({ port: wantedPort, edgeRuntime, agentRuntime }) {
   const token = randomBytes(16).toString("hex");
   const port = await freePort(wantedPort);
@@ -116,7 +119,7 @@ function printWhatToTry({ edge, agent, port, url }) {
   const at = (path) => new URL(path, url).href;
   console.log(`${url.href}
 
-That is the public address of a private service, through an edge on ${edge.runtime} and an agent on ${agent.runtime}.
+That is the public address of a private service, through an edge on ${edge.form} and an agent on ${agent.form}.
 Try it in a browser, or from another terminal:
 
   a tick a second, at once     curl -N ${at("/events")}
@@ -162,7 +165,8 @@ Nothing is left running. With a server of your own, where example.com and *.exam
   at the service    bun bin/agent.ts http 3000 --edge http://example.com:8080 --token SECRET --name shop --edge-insecure
   anywhere          curl http://shop.example.com:8080/
 
-(--edge-insecure, since agents do not speak TLS to the edge yet. Bun and Deno stand in node_modules/.runnel/bin.)`;
+(--edge-insecure, since nothing ends TLS in front of this edge: docs/server.md has proxies that do. Bun and Deno stand
+in node_modules/.runnel/bin.)`;
 
 /** @param {Demo} demo */
 async function serveUntilEnded(demo) {
@@ -176,7 +180,7 @@ async function serveUntilEnded(demo) {
   console.log("\nRequests, as they end (Ctrl-C ends the demo):");
   const program = await ended;
   throw new Error(
-    `the ${program.name} (${program.runtime}) ended with exit code ${program.exitCode}\n${program.stderr}`,
+    `the ${program.name} (${program.form}) ended with exit code ${program.exitCode}\n${program.stderr}`,
   );
 }
 

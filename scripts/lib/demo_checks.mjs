@@ -141,7 +141,7 @@ export async function runChecks({ upstream, edge, agent, port, url }, stopAll) {
     ["stopped upstream", () => checkStopped(place, upstream)],
     ["end", () => checkEnd([edge, agent], stopAll)],
   ];
-  console.log(`${url.href} (edge on ${edge.runtime}, agent on ${agent.runtime})`);
+  console.log(`${url.href} (edge on ${edge.form}, agent on ${agent.form})`);
   let failed = 0;
   for (const [name, check] of checks) {
     try {

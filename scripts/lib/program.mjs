@@ -4,9 +4,9 @@ import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { programOf, root, runArguments } from "./toolchain.mjs";
+import { commandOf, root } from "./toolchain.mjs";
 
-/** @typedef {import("./toolchain.mjs").Runtime} Runtime */
+/** @typedef {import("./toolchain.mjs").Form} Form */
 /** @typedef {Record<string, unknown>} Line */
 
 const stderrLimit = 8 * 1024;
@@ -19,14 +19,13 @@ export class Program extends EventEmitter {
   #child;
   #stderr = "";
 
-  /** @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args */
-  constructor(name, runtime, file, args) {
+  /** @param {string} name @param {Form} form @param {string} file @param {string[]} args */
+  constructor(name, form, file, args) {
     super();
     this.name = name;
-    this.runtime = runtime;
-    const path = programOf(runtime);
-    if (path === null) throw new Error(`there is no ${runtime} on this machine`);
-    this.#child = spawn(path, runArguments(runtime, file, args), { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    this.form = form;
+    const [command, ...words] = commandOf(form, file, args);
+    this.#child = spawn(command, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     Program.running.add(this);
     this.#child.stderr.setEncoding("utf8").on("data", (text) => {
       this.#stderr = (this.#stderr + text).slice(-stderrLimit);
@@ -82,7 +81,7 @@ export class Program extends EventEmitter {
       /** @param {string} what */
       const fail = (what) => {
         stop();
-        reject(new Error(`the ${this.name} (${this.runtime}) ${what}${this.stderr && `:\n${this.stderr}`}`));
+        reject(new Error(`the ${this.name} (${this.form}) ${what}${this.stderr && `:\n${this.stderr}`}`));
       };
       /** @param {Line} line */
       const onLine = (line) => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { installPeers } from "./peers.mjs";
 import { fileItself, killAll, runCheck, runFile } from "./test_run.mjs";
-import { programOf, root, setUp } from "./toolchain.mjs";
+import { nodeProgram, programOf, root, setUp } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Runtime} Runtime */
 /** @typedef {import("./test_run.mjs").Result} Result */
@@ -14,8 +14,8 @@ import { programOf, root, setUp } from "./toolchain.mjs";
 
 const help = `Usage: scripts/test.sh [--runtime bun|deno|all] [--install-peers] [--soak] [FILTER]
 
-Checks format, lint and types, then runs every test of tests/ on both runtimes, and those of tests/system with
-edge and agent on different runtimes too. Its last line is "N passed, N failed" (", N skipped" may follow).
+Checks format, lint and types, then runs every test of tests/ on both runtimes, and those of tests/system also with
+edge and agent on different runtimes, as compiled programs, and as the npm package under Node (22.18 or later). Its last line is "N passed, N failed" (", N skipped" may follow).
 
   FILTER             only test files whose path contains it; format, lint and types are then left out
   --runtime RUNTIME  bun, deno or all (default all); the mixed runs of tests/system need all
@@ -71,18 +71,29 @@ function testFiles(filter) {
 /** @param {string} file */
 const isSystemTest = (file) => file.startsWith("tests/system/");
 
+/** What edge and agent of system tests are, beside both on the runtime that runs the test. @param {Runtime[]} runtimes */
+function systemPairs(runtimes) {
+  const pairs = runtimes.length < 2 ? [] : [["bun", "deno"], ["deno", "bun"]];
+  if (!runtimes.includes("bun")) return pairs;
+  pairs.push(["binary", "binary"]);
+  if (nodeProgram() !== null || process.env.RUNNEL_REQUIRE_PEERS === "1") pairs.push(["node", "node"]);
+  else console.log("     the npm package is not tested: there is no node of version 22.18 or later");
+  return pairs;
+}
+
 /**
- * What to run: each file on each runtime, and each system test also with edge and agent on different ones (which
- * runtime drives those does not matter).
+ * What to run: each file on each runtime, and each system test also with other pairs of edge and agent (which runtime
+ * drives those does not matter).
  * @param {string[]} files @param {Runtime[]} runtimes
  * @returns {FileRun[]}
  */
 function plan(files, runtimes) {
   /** @type {FileRun[]} */
   const runs = files.flatMap((file) => runtimes.map((runtime) => ({ file, runtime, label: runtime, env: {} })));
-  if (runtimes.length < 2) return runs;
-  for (const file of files.filter(isSystemTest)) {
-    for (const [edge, agent] of [["bun", "deno"], ["deno", "bun"]]) {
+  const systemTests = files.filter(isSystemTest);
+  const pairs = systemTests.length === 0 ? [] : systemPairs(runtimes);
+  for (const file of systemTests) {
+    for (const [edge, agent] of pairs) {
       const env = { RUNNEL_EDGE_RUNTIME: edge, RUNNEL_AGENT_RUNTIME: agent };
       runs.push({ file, runtime: "bun", label: `${edge}+${agent}`, env });
     }
@@ -138,6 +149,18 @@ async function runChecks() {
   return results;
 }
 
+/** Makes the programs that system tests start, into dist/. @param {FileRun[]} runs @returns {Promise<Result[]>} */
+async function buildPrograms(runs) {
+  const results = [];
+  for (const [form, script] of [["binary", "build.sh"], ["node", "pack.sh"]]) {
+    if (!runs.some(({ env }) => env.RUNNEL_EDGE_RUNTIME === form)) continue;
+    const result = await runCheck(script, join(root, "scripts", script), []);
+    report(result);
+    results.push(result);
+  }
+  return results;
+}
+
 async function main() {
   const startedAt = performance.now();
   const options = readArguments();
@@ -156,6 +179,7 @@ async function main() {
   const results = [
     ...(options.filter === "" ? await runChecks() : []),
     ...await runAll(runs.filter(({ file }) => !isSystemTest(file)), options.jobs, options.soak),
+    ...await buildPrograms(runs),
     ...await runAll(runs.filter(({ file }) => isSystemTest(file)), 1, options.soak),
   ];
 

@@ -1,13 +1,33 @@
 // @ts-check
-/** Where this checkout is, and the Bun and the Deno that setup.sh has found for it. */
+/** Where this checkout is, and what runs its programs here. */
 import { spawnSync } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { basename, delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** @typedef {"bun" | "deno"} Runtime */
+/**
+ * What a program may be started as: its sources by a runtime, compiled (`binary`, out of dist/ by scripts/build.sh),
+ * or as the npm package has it, by Node (`node`, out of dist/npm by scripts/pack.sh).
+ * @typedef {Runtime | "binary" | "node"} Form
+ */
+
+/** @type {readonly Form[]} */
+export const forms = ["bun", "deno", "binary", "node"];
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/**
+ * @type {{ name: string, version: string, description: string, license: string,
+ *   dependencies: Record<string, string> }}
+ */
+export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** Where setup.sh and `--install-peers` keep what they have made; `npm ci` takes it away with everything else. */
+const stateFolder = join(root, "node_modules", ".runnel");
+
+/** The folder into which the npm package `node` is installed for the tests. */
+export const nodePeerFolder = join(stateFolder, "node");
 
 /** Runs setup.sh; where it fails, this process ends with its exit code. */
 export function setUp() {
@@ -20,8 +40,19 @@ export function setUp() {
  * @param {Runtime} runtime
  */
 export function programOf(runtime) {
-  const path = join(root, "node_modules", ".runnel", "bin", runtime);
+  const path = join(stateFolder, "bin", runtime);
   return existsSync(path) ? realpathSync(path) : null;
+}
+
+/** A Node of version 22.18 or later (that runs TypeScript as it is), from `--install-peers` or from PATH, or null. */
+export function nodeProgram() {
+  const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
+  for (const path of [join(nodePeerFolder, "node_modules", "node", "bin", "node"), ...onPath]) {
+    if (!existsSync(path)) continue;
+    const [major, minor] = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout.split(".");
+    if (Number(major) > 22 || (Number(major) === 22 && Number(minor) >= 18)) return path;
+  }
+  return null;
 }
 
 /**
@@ -32,4 +63,36 @@ export function programOf(runtime) {
  */
 export function runArguments(runtime, file, rest) {
   return runtime === "deno" ? ["run", "-A", file, ...rest] : [file, ...rest];
+}
+
+/**
+ * The command that runs `file` in the form `form`. What is no program of ours (an example) has no compiled form: Bun
+ * runs it then.
+ * @param {Form} form
+ * @param {string} file relative to the root
+ * @param {string[]} rest the program's own arguments
+ * @returns {[command: string, ...args: string[]]}
+ */
+export function commandOf(form, file, rest) {
+  const name = file.startsWith("bin/") ? basename(file, ".ts") : null;
+  if (form === "binary" && name !== null) {
+    const suffix = process.platform === "win32" ? ".exe" : "";
+    return [built(`${name}${suffix}`, "scripts/build.sh"), ...rest];
+  }
+  if (form === "node") {
+    const node = nodeProgram();
+    if (node === null) throw new Error("there is no node of version 22.18 or later on this machine");
+    return [node, name === null ? file : built(`npm/${name}.js`, "scripts/pack.sh"), ...rest];
+  }
+  const runtime = form === "deno" ? "deno" : "bun";
+  const program = programOf(runtime);
+  if (program === null) throw new Error(`there is no ${runtime} on this machine`);
+  return [program, ...runArguments(runtime, file, rest)];
+}
+
+/** @param {string} path in dist/ @param {string} script what makes it */
+function built(path, script) {
+  const file = join(root, "dist", path);
+  if (!existsSync(file)) throw new Error(`dist/${path} is not there: run ${script}`);
+  return file;
 }

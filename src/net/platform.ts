@@ -3,10 +3,14 @@
  */
 import process from "node:process";
 
-export type RuntimeName = "bun" | "deno";
+export type RuntimeName = "bun" | "deno" | "node";
 
 /** Which runtime this is. Branch on it inside `src/net/` alone. */
-export const runtimeName: RuntimeName = process.versions.bun === undefined ? "deno" : "bun";
+export const runtimeName: RuntimeName = process.versions.bun !== undefined
+  ? "bun"
+  : process.versions.deno !== undefined
+  ? "deno"
+  : "node";
 
 /** The runtime's own version, such as `1.4.5`. */
 export const runtimeVersion: string = process.versions[runtimeName] ?? "unknown";

@@ -1,0 +1,133 @@
+/** The npm package that pack.sh makes, installed as its users install it. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { nodeProgram, programOf } from "../../scripts/lib/toolchain.mjs";
+import { commit, root, run, script, Service, succeed, version } from "./stage.ts";
+
+interface Host {
+  readonly name: string;
+  /** Null where this machine has none. */
+  readonly program: string | null;
+  readonly args: readonly string[];
+}
+
+const hosts: readonly Host[] = [
+  { name: "bun", program: programOf("bun"), args: [] },
+  { name: "deno", program: programOf("deno"), args: ["run", "-A"] },
+  { name: "node", program: nodeProgram(), args: [] },
+];
+
+/** `--install-peers` installs a Node: a test that lacks it all the same fails then. */
+const skipWithout = ({ name, program }: Host) =>
+  program === null && process.env.RUNNEL_REQUIRE_PEERS !== "1" ? `there is no ${name} for it` : false;
+
+/** Sends `pieces` one by one, each once the one before has surely arrived alone, and gives the first bytes back. */
+async function sendInPieces(port: number, pieces: readonly string[]): Promise<string> {
+  const socket: Socket = connect({ host: "127.0.0.1", port, noDelay: true });
+  await once(socket, "connect");
+  for (const piece of pieces) {
+    await new Promise<void>((sent) => socket.write(piece, () => sent()));
+    // The other process reads a piece before this one has asked it something else.
+    await (await fetch(`http://127.0.0.1:${port}/healthz`)).text();
+  }
+  const [data] = await once(socket, "data");
+  socket.destroy();
+  return String(data);
+}
+
+describe("the npm package", () => {
+  let folder: string;
+  let installed: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "runnel-npm-"));
+    script("pack.sh", "--out", folder, "--commit", commit);
+    await writeFile(join(folder, "package.json"), '{ "type": "module", "private": true }');
+    // Offline: it must need nothing else.
+    const archive = join(folder, `runnel-${version}.tgz`);
+    succeed("npm", ["install", "--offline", "--no-audit", "--no-fund", archive], {
+      cwd: folder,
+      env: { ...process.env, npm_config_cache: join(folder, "cache") } as Record<string, string>,
+    });
+    installed = join(folder, "node_modules", "runnel");
+  });
+
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it("has programs, library, types and licenses, and no sources, when it is installed", async () => {
+    const manifest = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
+    assert.equal(manifest.version, version);
+    assert.equal(manifest.dependencies, undefined);
+    const named = ["edge.js", "agent.js", "mod.js", "types/mod.d.ts", "LICENSE", "THIRD-PARTY-LICENSES", "README.md"];
+    for (const path of named) assert.ok(existsSync(join(installed, path)), path);
+    for (const path of ["src", "bin", "node_modules"]) assert.ok(!existsSync(join(installed, path)), path);
+    for (const program of ["edge", "agent"]) assert.ok(existsSync(join(folder, "node_modules", ".bin", program)));
+  });
+
+  it("is the same when it is packed again", async () => {
+    const again = join(folder, "again");
+    script("pack.sh", "--out", again, "--commit", commit);
+    const [one, two] = [folder, again].map((place) => readFile(join(place, `runnel-${version}.tgz`)));
+    assert.ok((await one).equals(await two));
+  });
+
+  for (const host of hosts) {
+    const { name, program, args } = host;
+    const skip = skipWithout(host);
+    const command = program ?? name;
+
+    it(`has programs that say their version when ${name} runs them`, { skip }, () => {
+      for (const own of ["edge", "agent"]) {
+        const { stdout } = succeed(command, [...args, join(folder, "node_modules", ".bin", own), "--version"], {
+          cwd: folder,
+        });
+        assert.match(stdout, new RegExp(`^${own} ${version} \\(${commit}, ${name} \\d+\\.\\d+\\.\\d+, `));
+      }
+    });
+
+    it(`has an edge that reads a head in pieces when ${name} runs it`, { skip }, async () => {
+      const serve = ["serve", "--listen", "127.0.0.1:0", "--token", "secret", "--json", "--log-level", "error"];
+      const edge = new Service(command, [...args, join(installed, "edge.js"), ...serve]);
+      try {
+        const port = Number(String((await edge.first()).listen).split(":")[1]);
+        const head = ["GET /heal", "thz HTTP/1.1\r\nHo", "st: 127.0.0.1\r\n", "\r\n"];
+        assert.match(await sendInPieces(port, head), /^HTTP\/1\.1 200 /);
+      } finally {
+        await edge.stop();
+      }
+    });
+
+    it(`has a library that can be imported when ${name} runs it`, { skip }, async () => {
+      const file = join(folder, "library.js");
+      await writeFile(
+        file,
+        'import { expose, RunnelError } from "runnel";\nconsole.log(typeof expose, typeof RunnelError);\n',
+      );
+      assert.equal(succeed(command, [...args, file], { cwd: folder }).stdout, "function function\n");
+    });
+  }
+
+  it("has types that TypeScript checks its users by", async () => {
+    await mkdir(join(folder, "node_modules", "@types"), { recursive: true });
+    await symlink(join(root, "node_modules", "@types", "node"), join(folder, "node_modules", "@types", "node"));
+    await symlink(join(root, "node_modules", "undici-types"), join(folder, "node_modules", "undici-types"));
+    const right = 'import { expose } from "runnel";\n' +
+      'export const exposed = expose({ edge: "https://example.com", token: "t", fetch: () => new Response("hi") });\n';
+    await writeFile(join(folder, "right.ts"), right);
+    await writeFile(join(folder, "wrong.ts"), right.replace('"t"', "1"));
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    const flags = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext", "--types", "node"];
+    succeed("node", [tsc, ...flags, "right.ts"], { cwd: folder });
+    const { status, stdout } = run("node", [tsc, ...flags, "wrong.ts"], { cwd: folder });
+    assert.notEqual(status, 0);
+    assert.match(stdout, /^wrong\.ts\(2,\d+\): error TS2322/);
+  });
+});
