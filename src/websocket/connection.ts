@@ -22,7 +22,9 @@ import {
   type WebSocketRole,
 } from "./frames.ts";
 import { nextMaskKey } from "./mask.ts";
+import { MaskBlock } from "./mask_block.ts";
 import { type Incoming, MessageParser, type ParserOptions } from "./parser.ts";
+import { allocate, MAX_SLAB_FRAME_BYTES } from "./slab.ts";
 import { closePayload, frame, type Key, textFrame, writeParts } from "./writer.ts";
 
 /** How a WebSocket ended. */
@@ -87,6 +89,11 @@ export class WebSocketConnection {
   readonly #clock: Clock;
   readonly #closeTimeoutMs: number;
   readonly #writePart: (bytes: Uint8Array) => void;
+  readonly #maskBlock = new MaskBlock();
+  readonly #takeMasked = (length: number) => {
+    if (length <= MAX_SLAB_FRAME_BYTES) return allocate(length);
+    return this.#maskBlock.take(length, this.#socket.bufferedBytes === 0);
+  };
 
   #state: "open" | "closing" | "ended" | "closed" = "open";
   #received: { readonly code: number; readonly reason: string } | null = null;
@@ -158,15 +165,17 @@ export class WebSocketConnection {
     return this.#sent(this.#socket.write(textFrame(text, this.#key())));
   }
 
+  /** `sendText` for a text that is UTF-8 already; the caller vouches for that. The bytes as `sendBinary` treats them. */
+  sendTextBytes(text: Uint8Array): boolean {
+    return this.#sendParts(Opcode.text, [text]);
+  }
+
   /**
    * Sends one binary message, the parts joined. A server's parts of 4 KiB and more are not copied and must not be
    * changed until they left; a client's may be used again at once. Returns as `sendText` does.
    */
   sendBinary(parts: readonly Uint8Array[]): boolean {
-    if (this.#state !== "open") return true;
-    if (this.#role === "client") return this.#sent(this.#socket.write(frame(Opcode.binary, parts, nextMaskKey())));
-    writeParts(Opcode.binary, parts, this.#writePart);
-    return this.#sent(!this.#blocked);
+    return this.#sendParts(Opcode.binary, parts);
   }
 
   /**
@@ -340,6 +349,15 @@ export class WebSocketConnection {
       this.#failure ??= new CloseTimeoutError(this.#closeTimeoutMs);
       this.abort();
     });
+  }
+
+  #sendParts(opcode: SendOpcode, parts: readonly Uint8Array[]): boolean {
+    if (this.#state !== "open") return true;
+    if (this.#role === "client") {
+      return this.#sent(this.#socket.write(frame(opcode, parts, nextMaskKey(), this.#takeMasked)));
+    }
+    writeParts(opcode, parts, this.#writePart);
+    return this.#sent(!this.#blocked);
   }
 
   #key(): Key {

@@ -26,12 +26,18 @@ const MAX_SLAB_TEXT = Math.floor((MAX_SLAB_FRAME_BYTES - TEXT_AT) / 3);
 const encoder = new TextEncoder();
 
 /**
- * One frame in one new buffer. The parts are joined, and masked there: they are not changed and may be used again at
- * once.
+ * One frame in one buffer. The parts are joined, and masked there: they are not changed and may be used again at once.
+ *
+ * @param take makes the buffer, of a size that it is told
  */
-export function frame(opcode: SendOpcode, parts: readonly Uint8Array[], key: Key): Uint8Array {
+export function frame(
+  opcode: SendOpcode,
+  parts: readonly Uint8Array[],
+  key: Key,
+  take: (length: number) => Uint8Array = allocate,
+): Uint8Array {
   const length = totalLength(parts);
-  const bytes = allocate(headLength(length, key) + length);
+  const bytes = take(headLength(length, key) + length);
   const payloadAt = writeHead(bytes, 0, opcode, length, key);
   copyParts(bytes, payloadAt, parts, 0, parts.length);
   if (key !== null) applyMask(bytes, payloadAt, bytes.length, key);

@@ -13,6 +13,7 @@ import type { Answer, Fields, Handler, RequestHead } from "../http1/message.ts";
 import { cancelBody } from "../http1/server_answer.ts";
 import type { WebSocketClose } from "../websocket/mod.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { encodeChunkFrame } from "./chunk_frame.ts";
 import { collectBody, CollectBudget } from "./collect.ts";
 import {
   FeatureResponseAbort,
@@ -23,7 +24,6 @@ import {
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
   TypeHTTPResponseAbort,
-  TypeHTTPResponseChunk,
   TypeHTTPResponseEnd,
   TypeHTTPResponseStart,
 } from "./frames.ts";
@@ -44,7 +44,7 @@ export interface JsonAgentSessionOptions {
 const wholeLimitBytes = 64 * 1024;
 
 export class JsonAgentSession {
-  /** Settles when the link is gone. */
+  /** Settles when the session is over; the link may take a little longer to close. */
   readonly closed: Promise<SessionEnd>;
   readonly #link: JsonLink;
   readonly #upstream: Handler;
@@ -56,7 +56,9 @@ export class JsonAgentSession {
   #draining = false;
   #writable = true;
   #over = false;
+  readonly #linkClosed: Promise<void>;
   #settleClosed!: (end: SessionEnd) => void;
+  #settleLinkClosed!: () => void;
 
   constructor(link: JsonLink, options: JsonAgentSessionOptions) {
     this.#link = link;
@@ -73,6 +75,9 @@ export class JsonAgentSession {
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
+    this.#linkClosed = new Promise((resolve) => {
+      this.#settleLinkClosed = resolve;
+    });
     link.handlers = {
       onMessage: (data) => this.#onMessage(data as string),
       onBytes: () => this.#heartbeat.onBytes(),
@@ -86,11 +91,14 @@ export class JsonAgentSession {
     return this.#active.size;
   }
 
-  /** Answers what came, then closes. Requests that still come are served: the edge is the one who stops sending. */
+  /**
+   * Answers what came, then closes. Requests that still come are served: the edge is the one who stops sending. Resolves
+   * when the link itself is closed, so that the last answer has left.
+   */
   async drain(): Promise<void> {
     this.#draining = true;
     this.#closeWhenIdle();
-    await this.closed;
+    await this.#linkClosed;
   }
 
   close(reason: string): void {
@@ -175,7 +183,7 @@ export class JsonAgentSession {
   async #pump(id: string, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
     const reader = body.getReader();
     // An upstream that has already failed has nothing to be told.
-    signal.addEventListener("abort", () => reader.cancel(signal.reason).catch(() => {}), { once: true });
+    signal.addEventListener("abort", () => void reader.cancel(signal.reason).catch(() => {}));
     for (;;) {
       const { value, done } = await reader.read();
       if (done || signal.aborted) return;
@@ -185,7 +193,8 @@ export class JsonAgentSession {
   }
 
   #sendChunk(id: string, chunk: Uint8Array): void {
-    if (chunk.length > 0) this.#send({ type: TypeHTTPResponseChunk, request_id: id, data_b64: encodeBase64(chunk) });
+    if (this.#over || chunk.length === 0) return;
+    this.#writable = this.#link.sendTextBytes(encodeChunkFrame(id, chunk)) && this.#writable;
   }
 
   #sendWhole(id: string, answer: Answer): void {
@@ -238,6 +247,7 @@ export class JsonAgentSession {
   #onLinkClose(close: WebSocketClose): void {
     const reason = close.reason === "" ? `The link to the edge closed with ${close.code}` : close.reason;
     this.#finish({ code: "link_closed", reason });
+    this.#settleLinkClosed();
   }
 
   #finish(end: SessionEnd): void {

@@ -1,4 +1,5 @@
 /** Reads a body to its end, up to a limit: what the JSON protocol must do with every request's body. */
+import type { CancelSignal } from "../cancel.ts";
 import type { Body } from "../http1/message.ts";
 
 /** Bytes that may be collected at one time, by all bodies of a session together. */
@@ -39,7 +40,7 @@ export async function collectBody(
   body: Body,
   limitBytes: number,
   budget: CollectBudget,
-  signal?: AbortSignal,
+  signal?: CancelSignal,
 ): Promise<Collected> {
   if (body === null) return { bytes: new Uint8Array(0) };
   if (body instanceof Uint8Array) return body.length <= limitBytes ? { bytes: body } : { exceeded: "limit" };
@@ -48,7 +49,7 @@ export async function collectBody(
   const reader = body.getReader();
   // A source that has already failed has nothing to be told.
   const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
-  signal?.addEventListener("abort", onAbort, { once: true });
+  signal?.addEventListener("abort", onAbort);
   try {
     for (;;) {
       const { value, done } = await reader.read();

@@ -3,6 +3,7 @@
  * the first frame of an answer, `streaming` the answers whose client does not have all of it yet; a request id is in one
  * of them or in none.
  */
+import type { CancelSignal } from "../cancel.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { ExchangeError, isProblemCode, problemKinds } from "../exchange/errors.ts";
 import type { Session, SessionEnd } from "../exchange/session.ts";
@@ -11,6 +12,7 @@ import type { Answer, Body, Fields, RequestHead } from "../http1/message.ts";
 import type { WebSocketClose } from "../websocket/mod.ts";
 import { AnswerStream } from "./answer_stream.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeChunkFrame } from "./chunk_frame.ts";
 import { collectBody, CollectBudget } from "./collect.ts";
 import {
   FeatureRequestCancel,
@@ -47,6 +49,8 @@ export interface JsonEdgeSessionOptions {
   clock?: Clock;
 }
 
+const utf8 = new TextDecoder();
+
 const lengthField: ReadonlySet<string> = new Set(["content-length"]);
 const trailersWish: ReadonlySet<string> = new Set(["te"]);
 
@@ -72,7 +76,9 @@ export class JsonEdgeSession implements Session {
   #collecting = 0;
   #draining = false;
   #end: SessionEnd | null = null;
+  readonly #linkClosed: Promise<void>;
   #settleClosed!: (end: SessionEnd) => void;
+  #settleLinkClosed!: () => void;
 
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
@@ -90,8 +96,11 @@ export class JsonEdgeSession implements Session {
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
+    this.#linkClosed = new Promise((resolve) => {
+      this.#settleLinkClosed = resolve;
+    });
     link.handlers = {
-      onMessage: (data) => this.#onMessage(data as string),
+      onMessage: (data) => this.#onMessage(data as Uint8Array),
       onBytes: () => this.#heartbeat.onBytes(),
       onPong: () => this.#heartbeat.onPong(),
       onDrain: () => {},
@@ -104,7 +113,7 @@ export class JsonEdgeSession implements Session {
   }
 
   /** Rejects with `ExchangeError`: `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
-  readonly open = async (head: RequestHead, body: Body, signal: AbortSignal): Promise<Answer> => {
+  readonly open = async (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     this.#admit(head);
     let answer: Promise<Answer>;
     this.#collecting++;
@@ -126,8 +135,8 @@ export class JsonEdgeSession implements Session {
 
   async drain(): Promise<void> {
     this.#draining = true;
-    if (this.active === 0) this.close("The edge is shutting down");
-    await this.closed;
+    this.#closeWhenIdle();
+    await this.#linkClosed;
   }
 
   close(reason: string): void {
@@ -169,27 +178,29 @@ export class JsonEdgeSession implements Session {
     return new ExchangeError("body_too_large", reason, { initiator: "user" });
   }
 
-  #ask(head: RequestHead, body: Uint8Array, signal: AbortSignal): Promise<Answer> {
+  #ask(head: RequestHead, body: Uint8Array, signal: CancelSignal): Promise<Answer> {
     const answer = new Promise<Answer>((resolve, reject) => {
       this.pending.set(head.id, { head, resolve, reject });
     });
     const onAbort = () => this.#cancel(head.id, signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
+    signal.addEventListener("abort", onAbort);
     this.#link.sendText(JSON.stringify(requestFrame(head, body)));
     return answer;
   }
 
-  #onMessage(text: string): void {
+  #onMessage(message: Uint8Array): void {
     this.#heartbeat.onBytes();
     try {
-      const frame = parseAgentFrame(text);
+      const chunk = decodeChunkFrame(message);
+      if (chunk !== null) return this.#onChunk(chunk.id, chunk.data);
+      const frame = parseAgentFrame(utf8.decode(message));
       switch (frame?.type) {
         case TypeHTTPResponse:
           return this.#onResponse(frame);
         case TypeHTTPResponseStart:
           return this.#onStart(frame);
         case TypeHTTPResponseChunk:
-          return this.#onChunk(frame.request_id, frame.data_b64);
+          return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
         case TypeHTTPResponseEnd:
           return this.streaming.get(frame.request_id)?.end();
         case TypeHTTPResponseAbort:
@@ -235,10 +246,10 @@ export class JsonEdgeSession implements Session {
     });
   }
 
-  #onChunk(id: string, data: string): void {
+  #onChunk(id: string, data: Uint8Array): void {
     const stream = this.streaming.get(id);
     if (stream === undefined) return;
-    stream.push(decodeBase64(data, "data_b64"));
+    stream.push(data);
     this.#slow.pushed(stream, () => {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));
     });
@@ -298,6 +309,7 @@ export class JsonEdgeSession implements Session {
   #onLinkClose(close: WebSocketClose): void {
     const reason = close.reason === "" ? `The agent's link closed with ${close.code}` : close.reason;
     this.#finish({ code: "link_closed", reason }, false);
+    this.#settleLinkClosed();
   }
 
   #finish(end: SessionEnd, abort: boolean): void {

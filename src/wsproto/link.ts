@@ -2,10 +2,10 @@
 import type { Clock, Timer } from "../clock.ts";
 import type { WebSocketConnection } from "../websocket/mod.ts";
 
-/** What the sessions use of a WebSocket; text messages only. */
+/** What the sessions use of a WebSocket; text messages only. The edge's session gets them as bytes, the agent's as text. */
 export type JsonLink = Pick<
   WebSocketConnection,
-  "handlers" | "sendText" | "close" | "abort" | "pause" | "resume" | "ping" | "bufferedBytes"
+  "handlers" | "sendText" | "sendTextBytes" | "close" | "abort" | "pause" | "resume" | "ping" | "bufferedBytes"
 >;
 
 const maxReasonBytes = 123;

@@ -13,8 +13,14 @@ export class FakeJsonLink implements JsonLink {
   aborted = false;
   pings = 0;
   closedWith: { code: number | undefined; reason: string | undefined } | null = null;
+  readonly #asBytes: boolean;
   readonly #sent: Frame[] = [];
   readonly #waiters: (() => void)[] = [];
+
+  /** @param side whose session stands on it: an edge's gets its messages as bytes */
+  constructor(side: "edge" | "agent") {
+    this.#asBytes = side === "edge";
+  }
 
   /** Every frame that the session sent and `next()` has not given. */
   get sent(): readonly Frame[] {
@@ -39,7 +45,7 @@ export class FakeJsonLink implements JsonLink {
 
   receiveText(text: string): void {
     this.handlers.onBytes?.();
-    this.handlers.onMessage(text);
+    this.handlers.onMessage(this.#asBytes ? new TextEncoder().encode(text) : text);
   }
 
   /** The other end answers a ping. */
@@ -63,6 +69,10 @@ export class FakeJsonLink implements JsonLink {
     this.#sent.push(JSON.parse(text));
     for (const wake of this.#waiters.splice(0)) wake();
     return this.isWritable;
+  }
+
+  sendTextBytes(text: Uint8Array): boolean {
+    return this.sendText(new TextDecoder().decode(text));
   }
 
   ping(): boolean {

@@ -96,7 +96,7 @@ export async function startTunnel(upstream: DialTarget | Handler, options: Tunne
 }
 
 /** Writes a request's text (Latin-1) on a fresh connection and reads the answer to the connection's end. */
-export async function exchange(tunnel: Tunnel, request: string): Promise<string> {
+export async function exchange(tunnel: Pick<Tunnel, "connect">, request: string): Promise<string> {
   const reader = await tunnel.connect();
   reader.socket.write(Uint8Array.from(request, (char) => char.charCodeAt(0)));
   const answer = await reader.readAll();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { CancelSignal } from "../../src/cancel.ts";
 import { UpstreamError } from "../../src/http1/client_error.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../src/http1/message.ts";
 import { JsonAgentSession, type JsonAgentSessionOptions } from "../../src/wsproto/agent_session.ts";
@@ -17,7 +18,7 @@ interface Stage {
 const features = ["http_response_abort"];
 
 function start(upstream: Handler, options: Partial<JsonAgentSessionOptions> = {}): Stage {
-  const link = new FakeJsonLink();
+  const link = new FakeJsonLink("agent");
   const clock = new FakeClock();
   return { link, clock, session: new JsonAgentSession(link, { upstream, features, clock, ...options }) };
 }
@@ -137,7 +138,7 @@ describe("JsonAgentSession", () => {
   });
 
   it("stops the upstream, and sends nothing more, when the request is cancelled", async () => {
-    let signal!: AbortSignal;
+    let signal!: CancelSignal;
     const body = new FedBody();
     const { link, session } = start((_head, _body, given) => {
       signal = given;
@@ -197,7 +198,7 @@ describe("JsonAgentSession", () => {
   }
 
   it("aborts what runs, and asks for nothing more, when the link is gone", async () => {
-    const signals: AbortSignal[] = [];
+    const signals: CancelSignal[] = [];
     const { link, session } = start((_head, _body, signal) => {
       signals.push(signal);
       return new Promise((_, reject) => signal.addEventListener("abort", reject));
@@ -225,6 +226,8 @@ describe("JsonAgentSession", () => {
     const drained = session.drain();
     assert.equal(link.closedWith?.code, undefined);
     answer({ status: 204, fields: [], body: null });
+    await eventually(() => link.closedWith !== null);
+    link.lose();
     await drained;
     assert.deepEqual(link.sentTypes, ["http_response"]);
     assert.equal(link.closedWith?.code, 1001);

@@ -12,7 +12,7 @@ let link: FakeJsonLink;
 let clock: FakeClock;
 
 function startSession(options: Partial<JsonEdgeSessionOptions> = {}): JsonEdgeSession {
-  link = new FakeJsonLink();
+  link = new FakeJsonLink("edge");
   clock = new FakeClock();
   return new JsonEdgeSession(link, { id: "s1", features: [], clock, ...options });
 }
@@ -123,7 +123,7 @@ describe("JsonEdgeSession", () => {
     for (const type of ["http_response_end", "http_response_abort", "shiny_new"]) {
       link.receive({ type, request_id: "unknown" });
     }
-    link.receive({ type: "http_response_chunk", request_id: "unknown", data_b64: "not base64 !" });
+    link.receive({ type: "http_response_chunk", request_id: "unknown", data_b64: base64("x") });
     link.receive({ type: "http_response", request_id: "unknown", status: 200, headers: {} });
     link.receive({ type: "http_response_start", request_id: "unknown", status: 200, headers: {} });
     assert.equal(link.closedWith?.code, undefined);
@@ -288,13 +288,17 @@ describe("JsonEdgeSession", () => {
     assert.equal(link.closedWith?.code, undefined);
     link.receive({ type: "http_response", request_id: "1", status: 200, headers: {}, body_b64: base64("ok") });
     assert.equal(await bodyText((await answer).body), "ok");
+    await eventually(() => link.closedWith !== null);
+    link.lose();
     await drained;
     assert.equal(link.closedWith?.code, 1001);
   });
 
   it("closes at once when it drains and nothing runs", async () => {
-    await session.drain();
+    const drained = session.drain();
     assert.equal(link.closedWith?.code, 1001);
+    link.lose();
+    await drained;
     assert.equal(clock.pending, 0);
   });
 });

@@ -13,7 +13,7 @@ describe("JsonHeartbeat", () => {
 
   beforeEach(() => {
     clock = new FakeClock();
-    link = new FakeJsonLink();
+    link = new FakeJsonLink("edge");
     isExempt = false;
     deaths = 0;
     heartbeat = new JsonHeartbeat(link, clock, { isExempt: () => isExempt, onDead: () => void deaths++ });

@@ -42,12 +42,12 @@ describe("SlowReaders", () => {
     };
   }
 
-  it("holds 4 MiB of one answer and 64 MiB of all, and waits 2 s, when it is not told otherwise", () => {
+  it("holds 1 MiB of one answer and 64 MiB of all, and waits 4 s, when it is not told otherwise", () => {
     const mebibyte = 1024 * 1024;
     assert.deepEqual(defaultSlowReaderLimits, {
-      bufferBytes: 4 * mebibyte,
+      bufferBytes: mebibyte,
       totalBytes: 64 * mebibyte,
-      stallMs: 2_000,
+      stallMs: 4_000,
     });
   });
 

@@ -1,0 +1,39 @@
+/** The edge's own HTTP routes, on the domain itself and on addresses. Tunnel traffic never passes through here. */
+import { Hono } from "hono";
+import type { ProblemCode } from "../exchange/errors.ts";
+import { problemAnswer } from "../exchange/problem.ts";
+
+export interface ApiOptions {
+  version: string;
+  /** False while draining: `/readyz` then answers 503, so that a load balancer goes elsewhere. */
+  isReady(): boolean;
+  tunnelsOnline(): number;
+}
+
+/** `GET /healthz` (the process lives), `GET /readyz` (it takes new work). */
+export function createApi(options: ApiOptions): Hono {
+  const app = new Hono();
+  app.get("/healthz", (c) => c.json({ status: "ok", version: options.version, tunnels: options.tunnelsOnline() }));
+  app.get("/readyz", (c) => {
+    return options.isReady() ? c.json({ status: "ready" }) : problemResponse("overloaded", "The edge is shutting down");
+  });
+  app.notFound((c) => problemResponse("not_found", `The edge has no route ${c.req.method} ${c.req.path}`));
+  return app;
+}
+
+/** True for the paths that the edge keeps for itself on its own domain. */
+export function isOwnPath(target: string): boolean {
+  const end = target.indexOf("?");
+  const path = end < 0 ? target : target.slice(0, end);
+  return path === "/healthz" || path === "/readyz" || path === "/agent" || path.startsWith("/api/");
+}
+
+/** A problem as a `Response`, for the routes that are Hono's. */
+export function problemResponse(code: ProblemCode, detail: string): Response {
+  const answer = problemAnswer(code, detail);
+  const headers = new Headers();
+  for (let index = 0; index < answer.fields.length; index += 2) {
+    headers.append(answer.fields[index] as string, answer.fields[index + 1] as string);
+  }
+  return new Response(answer.body as Uint8Array<ArrayBuffer>, { status: answer.status, headers });
+}

@@ -1,0 +1,43 @@
+/** The public door: a request comes in, its host says where it goes, and what comes back is made fit for the public. */
+import type { CancelSignal } from "../cancel.ts";
+import { ExchangeError } from "../exchange/errors.ts";
+import { forwardedFields, publicAnswer } from "../exchange/header_rules.ts";
+import type { TimeoutGuard } from "../exchange/timeouts.ts";
+import type { Answer, Body, Handler, RequestHead } from "../http1/message.ts";
+import type { Router } from "./router.ts";
+import type { Tunnel, Tunnels } from "./tunnels.ts";
+
+export interface IngressOptions {
+  router: Router;
+  tunnels: Tunnels;
+  guard: TimeoutGuard;
+  /** The edge's own routes; null for a path that is none of them. */
+  own: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
+  /** The tunnel that serves the domain itself, where it has no own route. */
+  defaultTunnel?: string;
+}
+
+/** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
+export function createIngress(options: IngressOptions): Handler {
+  const { router, tunnels, guard } = options;
+
+  async function visit(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+    if (tunnel.session === null) {
+      throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
+    }
+    const forwarded = { ...head, fields: forwardedFields(head) };
+    return publicAnswer(await guard.ask(tunnel.session.open, forwarded, body, signal));
+  }
+
+  // deno-lint-ignore require-await -- what it throws must be a rejection
+  return async (head, body, signal) => {
+    const route = router.route(head.authority);
+    if (route.kind === "tunnel") return visit(route.tunnel, head, body, signal);
+    if (route.kind === "unknown") throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
+    const answer = options.own(head, body, signal);
+    if (answer !== null) return answer;
+    const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
+    if (fallback !== undefined) return visit(fallback, head, body, signal);
+    throw new ExchangeError("not_found", `The edge has no page at ${head.target.slice(0, 200)}`);
+  };
+}

@@ -1,0 +1,43 @@
+/** Which room a public request goes to, by its host alone: the target is never looked at for a tunnel's host. */
+import { isIP } from "node:net";
+import type { Tunnel, Tunnels } from "./tunnels.ts";
+
+export type Route =
+  | { readonly kind: "tunnel"; readonly tunnel: Tunnel }
+  /** The edge's own routes: the domain itself, and addresses. */
+  | { readonly kind: "own" }
+  | { readonly kind: "unknown"; readonly host: string };
+
+const own: Route = { kind: "own" };
+
+export class Router {
+  readonly #tunnels: Tunnels;
+  readonly #domain: string;
+  readonly #suffix: string;
+
+  /** @param domain tunnels are served at NAME.domain */
+  constructor(tunnels: Tunnels, domain: string) {
+    this.#tunnels = tunnels;
+    this.#domain = domain.toLowerCase();
+    this.#suffix = `.${this.#domain}`;
+  }
+
+  /** @param authority the Host field's value; the port and the case of letters do not matter */
+  route(authority: string): Route {
+    const host = hostOf(authority);
+    if (host.endsWith(this.#suffix)) {
+      const tunnel = this.#tunnels.get(host.slice(0, -this.#suffix.length));
+      return tunnel === undefined ? { kind: "unknown", host } : { kind: "tunnel", tunnel };
+    }
+    const isOwn = host === this.#domain || host === "" || host === "localhost" || host.startsWith("[") ||
+      isIP(host) !== 0;
+    return isOwn ? own : { kind: "unknown", host };
+  }
+}
+
+/** The host of an authority: without port and trailing dot, in lower case; an IPv6 address keeps its brackets. */
+export function hostOf(authority: string): string {
+  const portAt = authority.indexOf(":", authority.startsWith("[") ? authority.indexOf("]") : 0);
+  const host = (portAt < 0 ? authority : authority.slice(0, portAt)).toLowerCase();
+  return host.endsWith(".") ? host.slice(0, -1) : host;
+}

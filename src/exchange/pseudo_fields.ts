@@ -1,0 +1,73 @@
+/** How a head travels on a stream: its own facts as pseudo-fields (after RFC 9113 §8.3), then the fields as they are. */
+import { fieldValues } from "../http1/fields.ts";
+import { parseLength } from "../http1/head_facts.ts";
+import type { Fields, RequestHead } from "../http1/message.ts";
+import { ExchangeError } from "./errors.ts";
+
+/** `:client` and `:request-id` are Runnel's; `:protocol` is the token of an upgrade (after RFC 8441). */
+export function requestFields(head: RequestHead): Fields {
+  const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
+  fields.push(":client", head.client, ":request-id", head.id);
+  if (head.upgrade !== undefined) fields.push(":protocol", head.upgrade);
+  for (let index = 0; index < head.fields.length; index++) fields.push(head.fields[index] as string);
+  return fields;
+}
+
+export function answerFields(status: number, fields: Fields): Fields {
+  const all = [":status", String(status)];
+  for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
+  return all;
+}
+
+/** The facts of a request's head, and the fields behind them. Throws `ExchangeError` where one is missing. */
+export function parseRequest(received: Fields): Omit<RequestHead, "onInformational" | "trailers"> {
+  const end = pseudoEnd(received);
+  const method = pseudoValue(received, ":method", end);
+  const target = pseudoValue(received, ":path", end);
+  const upgrade = pseudoValue(received, ":protocol", end);
+  if (method === undefined || target === undefined) {
+    throw new ExchangeError("bad_request", "a stream was opened without :method and :path");
+  }
+  return {
+    method,
+    target,
+    scheme: pseudoValue(received, ":scheme", end) === "https" ? "https" : "http",
+    authority: pseudoValue(received, ":authority", end) ?? "",
+    fields: received.slice(end),
+    client: pseudoValue(received, ":client", end) ?? "",
+    id: pseudoValue(received, ":request-id", end) ?? "",
+    ...(upgrade === undefined ? {} : { upgrade }),
+  };
+}
+
+/** Status and fields of an answer's head, final or interim. Throws `ExchangeError` where there is no status. */
+export function parseAnswer(received: Fields): { status: number; fields: Fields } {
+  const end = pseudoEnd(received);
+  const status = Number(pseudoValue(received, ":status", end));
+  if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "an answer came without :status");
+  return { status, fields: received.slice(end) };
+}
+
+/**
+ * The Content-Length that a body must have; null where there is none. Throws `ExchangeError` where it stands twice or
+ * is no number: a peer that means well sends neither.
+ */
+export function announcedLength(fields: Fields): number | null {
+  const values = fieldValues(fields, "content-length");
+  if (values.length === 0) return null;
+  const length = values.length === 1 ? parseLength(values[0] as string) : -1;
+  if (length >= 0) return length;
+  throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(values.join(", "))} is no one number`);
+}
+
+/** Where the pseudo-fields end, which come first. */
+function pseudoEnd(received: Fields): number {
+  let end = 0;
+  while (end < received.length && (received[end] as string).startsWith(":")) end += 2;
+  return end;
+}
+
+function pseudoValue(received: Fields, name: string, end: number): string | undefined {
+  for (let index = 0; index < end; index += 2) if (received[index] === name) return received[index + 1];
+  return undefined;
+}

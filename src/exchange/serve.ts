@@ -1,0 +1,105 @@
+/** The answering end: one stream of a connection becomes one HTTP exchange with a handler. */
+import { CancelSource } from "../cancel.ts";
+import { ErrorCode } from "../frame/mod.ts";
+import { trailerFields } from "../http1/fields.ts";
+import type { Answer, Body, Fields, Handler, RequestHead } from "../http1/message.ts";
+import type { Stream, StreamError, StreamHandlers } from "../httpstream/mod.ts";
+import { errorCodeOf, exchangeErrorOf } from "./error_codes.ts";
+import { announcedLength, answerFields, parseRequest } from "./pseudo_fields.ts";
+import { StreamReader } from "./stream_reader.ts";
+import { StreamWriter } from "./stream_writer.ts";
+
+const noTrailers: Fields = [];
+
+/**
+ * Serves `stream` with `handler`. What the handler rejects with becomes the number of a reset. The stream keeps its
+ * slot until the handler has let go of everything.
+ */
+export function serveExchange(stream: Stream, handler: Handler): void {
+  const exchange = new ServedExchange(stream);
+  stream.hold();
+  void exchange.run(handler);
+}
+
+class ServedExchange implements StreamHandlers {
+  readonly #stream: Stream;
+  readonly #reader: StreamReader;
+  readonly #gone = new CancelSource();
+  #writer: StreamWriter | null = null;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+    // The handler takes no more of the request: an early answer goes on, only the upload stops.
+    this.#reader = new StreamReader(stream, () => stream.stopSending(ErrorCode.NO_ERROR));
+    stream.handlers = this;
+  }
+
+  /** Never rejects. Lets go of the stream at its end. */
+  async run(handler: Handler): Promise<void> {
+    try {
+      const head = this.#head();
+      const body: Body = head.upgrade === undefined
+        ? this.#reader.body(announcedLength(head.fields))
+        : this.#reader.streamed();
+      const answer = await handler(head, body, this.#gone);
+      if (answer.body instanceof ReadableStream) await this.#sendStream(answer, answer.body);
+      else this.#sendWhole(answer, answer.body);
+      // A request that nobody began to read will not be read behind its answer.
+      if (body instanceof ReadableStream && !body.locked) await body.cancel();
+    } catch (error) {
+      this.#stream.reset(errorCodeOf(error));
+    } finally {
+      this.#stream.release();
+    }
+  }
+
+  onReadable(): void {
+    this.#reader.onReadable();
+  }
+
+  onWritable(): void {
+    this.#writer?.onWritable();
+  }
+
+  onStop(code: number): void {
+    this.#writer?.stop(new Error(`The asking side takes no more of the answer (${code})`));
+  }
+
+  onClose(error: StreamError | null): void {
+    if (error === null) return this.#reader.onClose(null);
+    const why = exchangeErrorOf(error);
+    this.#gone.abort(why);
+    this.#writer?.stop(why);
+    this.#reader.onClose(why);
+  }
+
+  #head(): RequestHead {
+    return {
+      ...parseRequest(this.#stream.headers),
+      onInformational: (status, fields) => this.#stream.inform(answerFields(status, fields)),
+      trailers: () => trailerFields(this.#stream.trailerFields),
+    };
+  }
+
+  async #sendStream(answer: Answer, body: ReadableStream<Uint8Array>): Promise<void> {
+    if (this.#stream.sendEnded) return void await body.cancel(this.#stream.error);
+    try {
+      this.#stream.respond(answerFields(answer.status, answer.fields));
+    } catch (error) {
+      await body.cancel(error);
+      throw error;
+    }
+    this.#writer = new StreamWriter(this.#stream);
+    await this.#writer.send(body, answer.trailers);
+  }
+
+  #sendWhole(answer: Answer, body: Uint8Array | null): void {
+    const trailers = answer.trailers?.() ?? noTrailers;
+    const endStream = trailers.length === 0;
+    this.#stream.respond(
+      answerFields(answer.status, answer.fields),
+      body === null ? { endStream } : { endStream, body },
+    );
+    if (trailers.length > 0) this.#stream.sendTrailers(trailers);
+  }
+}

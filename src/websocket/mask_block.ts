@@ -1,0 +1,26 @@
+/**
+ * Where a client's large frames are masked. New memory for each of them would cost more than masking does, a page fault
+ * every 4 KiB: so the same block serves again as soon as the socket has given away all that was cut from it.
+ */
+
+/** Two messages of 256 KiB, so that one can be made while the other leaves. */
+const BLOCK_BYTES = 520 * 1024;
+
+export class MaskBlock {
+  #block: Uint8Array | null = null;
+  #used = 0;
+
+  /**
+   * `length` bytes that nobody else holds; their content is undefined.
+   *
+   * @param isIdle nothing waits to be sent of what was cut before
+   */
+  take(length: number, isIdle: boolean): Uint8Array {
+    if (isIdle) this.#used = 0;
+    if (this.#used + length > BLOCK_BYTES) return new Uint8Array(length);
+    this.#block ??= new Uint8Array(BLOCK_BYTES);
+    const bytes = this.#block.subarray(this.#used, this.#used + length);
+    this.#used += length;
+    return bytes;
+  }
+}

@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { type Edge, startEdge } from "../../src/edge/edge.ts";
+import { openExchange } from "../../src/exchange/open.ts";
+import type { Answer, Body, RequestHead } from "../../src/http1/message.ts";
+import { Connection } from "../../src/httpstream/mod.ts";
+import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
+import { dialWebSocket } from "../../src/websocket/mod.ts";
+import { eventually } from "../support/net.ts";
+import { startTestEdge, token } from "../support/tunnel.ts";
+
+const never = new AbortController().signal;
+const encode = (text: string) => new TextEncoder().encode(text);
+
+let edge: Edge;
+const connections: Connection[] = [];
+
+/** An agent of `runnel.v2` that has come in and asked for nothing yet. */
+async function enter(): Promise<Connection> {
+  const { socket, rest } = await dialWebSocket({
+    target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
+    authority: "127.0.0.1",
+    path: "/agent",
+    fields: ["Authorization", `Bearer ${token}`],
+    protocols: ["runnel.v2"],
+  });
+  const connection = new Connection(new WebSocketLink(socket, { role: "client", rest }), { role: "agent" });
+  connections.push(connection);
+  await connection.ready;
+  return connection;
+}
+
+function request(more: Partial<RequestHead> = {}): RequestHead {
+  return {
+    method: "POST",
+    target: "/api/agent/tunnels",
+    scheme: "http",
+    authority: "edge",
+    fields: ["Content-Type", "application/json"],
+    client: "",
+    id: "1",
+    ...more,
+  };
+}
+
+async function told(answer: Answer): Promise<{ status: number; body: Record<string, unknown> }> {
+  const text = await new Response(answer.body as BodyInit).text();
+  return { status: answer.status, body: JSON.parse(text) };
+}
+
+async function ask(connection: Connection, wish: unknown, head = request()) {
+  return told(await openExchange(connection, head, encode(JSON.stringify(wish)), never));
+}
+
+describe("POST /api/agent/tunnels", () => {
+  before(async () => void (edge = await startTestEdge({ domain: "example.com" })));
+  after(() => edge.close());
+  afterEach(async () => {
+    for (const connection of connections.splice(0)) {
+      connection.close();
+      await connection.closed;
+    }
+    await eventually(() => edge.tunnels.online === 0);
+  });
+
+  it("opens a tunnel of the name that is asked for", async () => {
+    const agent = await enter();
+    const { status, body } = await ask(agent, { name: "shop", kind: "http", upstream: "http://localhost:3000" });
+    assert.equal(status, 201);
+    assert.deepEqual(body, { id: "shop", name: "shop", url: `http://shop.example.com:${edge.address.port}` });
+    assert.notEqual(edge.tunnels.get("shop")?.session, null);
+  });
+
+  it("draws a name where none is asked for", async () => {
+    const agent = await enter();
+    const { status, body } = await ask(agent, { kind: "http", upstream: "" });
+    assert.equal(status, 201);
+    assert.match(String(body.name), /^[a-z0-9-]+$/);
+    assert.notEqual(edge.tunnels.get(String(body.name))?.session, null);
+  });
+
+  it("opens several tunnels on one session, which end with it", async () => {
+    const agent = await enter();
+    for (const name of ["a", "b", "c"]) {
+      assert.equal((await ask(agent, { name, kind: "http", upstream: "" })).status, 201);
+    }
+    assert.equal(edge.tunnels.online, 3);
+    agent.close();
+    await eventually(() => edge.tunnels.online === 0);
+  });
+
+  it("refuses a name that another session serves: 409; takes it over by force", async () => {
+    const [first, second] = [await enter(), await enter()];
+    const wish = { name: "shop", kind: "http", upstream: "" };
+    assert.equal((await ask(first, wish)).status, 201);
+    const { status, body } = await ask(second, wish);
+    assert.deepEqual([status, body.code], [409, "name_taken"]);
+    assert.equal((await ask(second, { ...wish, force: true })).status, 201);
+    await first.closed;
+  });
+
+  it("gives a session its own name once more", async () => {
+    const agent = await enter();
+    const wish = { name: "shop", kind: "http", upstream: "" };
+    await ask(agent, wish);
+    assert.equal((await ask(agent, wish)).status, 201);
+  });
+
+  it("takes a name again as soon as its session has gone", async () => {
+    const first = await enter();
+    const wish = { name: "shop", kind: "http", upstream: "" };
+    await ask(first, wish);
+    first.close();
+    await first.closed;
+    await eventually(() => edge.tunnels.get("shop")?.session === null);
+    assert.equal((await ask(await enter(), wish)).status, 201);
+  });
+
+  for (
+    const [what, wish, code] of [
+      ["a name that is no label", { name: "a.b", kind: "http", upstream: "" }, "bad_name"],
+      ["a name of __proto__", { name: "__proto__", kind: "http", upstream: "" }, "bad_name"],
+      ["a kind that it does not know", { name: "a", kind: "udp", upstream: "" }, "bad_request"],
+      ["no upstream", { name: "a", kind: "http" }, "bad_request"],
+      ["an upstream of 2,000 characters", { name: "a", kind: "http", upstream: "x".repeat(2_000) }, "bad_request"],
+      ["a key that it does not know", { name: "a", kind: "http", upstream: "", owner: "root" }, "bad_request"],
+      ["a list", [], "bad_request"],
+      ["nothing", null, "bad_request"],
+    ] as const
+  ) {
+    it(`refuses ${what}: 400`, async () => {
+      const { status, body } = await ask(await enter(), wish);
+      assert.deepEqual([status, body.code], [400, code]);
+    });
+  }
+
+  it("refuses what is no JSON: 400", async () => {
+    const answer = await openExchange(await enter(), request(), encode("{"), never);
+    assert.deepEqual((await told(answer)).body.code, "bad_request");
+  });
+
+  it("reads no more than 64 KiB, announced or not: 413", async () => {
+    const agent = await enter();
+    const big = encode(JSON.stringify({ name: "a", kind: "http", upstream: "x".repeat(70_000) }));
+    assert.equal((await told(await openExchange(agent, request(), big, never))).status, 413);
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 16_384;
+        controller.enqueue(new Uint8Array(16_384).fill(0x20));
+      },
+    }, { highWaterMark: 0 });
+    assert.equal((await told(await openExchange(agent, request(), endless as Body, never))).status, 413);
+    await eventually(() => agent.streams === 0);
+    assert.ok(sent < 1_048_576, `${sent} bytes were taken`);
+  });
+
+  it("is refused outside a session: 403", async () => {
+    const answer = await fetch(`http://127.0.0.1:${edge.address.port}/api/agent/tunnels`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}` },
+      body: JSON.stringify({ name: "a", kind: "http", upstream: "" }),
+    });
+    assert.equal(answer.status, 403);
+    assert.equal((await answer.json()).code, "session_required");
+    assert.equal(edge.tunnels.online, 0);
+  });
+});
+
+describe("a stream that an agent opens", () => {
+  before(async () => void (edge = await startEdge({ listen: { kind: "tcp", host: "127.0.0.1", port: 0 }, token })));
+  after(() => edge.close());
+
+  for (
+    const head of [
+      { method: "GET", target: "/healthz" },
+      { method: "GET", target: "/agent" },
+      { method: "GET", target: "/" },
+      { method: "GET", target: "/api/agent/../../healthz" },
+      { method: "GET", target: "//api/agent/tunnels" },
+      { method: "GET", target: "/api/agent/tunnels" },
+      { method: "GET", target: "/", authority: "shop.localhost" },
+      { method: "OPTIONS", target: "*" },
+    ]
+  ) {
+    it(`reaches nothing at ${head.method} ${head.authority ?? ""}${head.target}`, async () => {
+      const agent = await enter();
+      const answer = await openExchange(agent, request({ fields: [], ...head }), null, never);
+      assert.equal(answer.status, 404);
+      agent.close();
+      await agent.closed;
+    });
+  }
+
+  it("does not reach another agent's upstream by its host", async () => {
+    const [owner, stranger] = [await enter(), await enter()];
+    await ask(owner, { name: "shop", kind: "http", upstream: "" });
+    const head = request({ method: "GET", target: "/", authority: "shop.localhost", fields: [] });
+    assert.equal((await openExchange(stranger, head, null, never)).status, 404);
+    assert.equal(owner.acceptedStreams, 0);
+  });
+
+  it("is refused as an upgrade and as a CONNECT", async () => {
+    const agent = await enter();
+    const upgrade = request({ method: "GET", target: "/agent", upgrade: "websocket", fields: [] });
+    assert.equal((await openExchange(agent, upgrade, null, never)).status, 404);
+    const connect = request({ method: "CONNECT", target: "/", fields: [] });
+    assert.equal((await openExchange(agent, connect, null, never)).status, 501);
+  });
+});

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Edge } from "../../src/edge/edge.ts";
+import { Connection } from "../../src/httpstream/mod.ts";
+import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
+import { dial } from "../../src/net/mod.ts";
+import { dialWebSocket } from "../../src/websocket/mod.ts";
+import { bytesOf, latin1, SocketReader } from "../support/net.ts";
+import { startTestEdge, token } from "../support/tunnel.ts";
+
+interface Knock {
+  token?: string;
+  version?: string;
+  protocol?: string;
+  authorization?: string;
+}
+
+const handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/** Asks to come in, and gives the connection with the head of the answer. */
+async function knock(edge: Edge, how: Knock, fields = handshake): Promise<{ head: string; client: SocketReader }> {
+  const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
+  const { protocol = "runnel.v2", version, authorization = how.token && `Bearer ${how.token}` } = how;
+  const more = [
+    ...(protocol === "" ? [] : [`Sec-WebSocket-Protocol: ${protocol}`]),
+    ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
+    ...(version === undefined ? [] : [`Runnel-Version: ${version}`]),
+  ];
+  const head = `GET /agent HTTP/1.1\r\nHost: 127.0.0.1\r\n${fields}${more.map((line) => `${line}\r\n`).join("")}\r\n`;
+  client.socket.write(bytesOf(head));
+  return { head: await client.readUntil("\r\n\r\n"), client };
+}
+
+/** The beginning of the WebSocket's close frame (RFC 6455 §5.5.1), behind its length. */
+const CLOSE_1001 = "\x03\xe9";
+const CLOSE_1002 = "\x03\xea";
+
+/** A client's frame under a mask of zeros. */
+function maskedFrame(first: number, ...payload: number[]): Uint8Array {
+  return Uint8Array.of(first, 0x80 | payload.length, 0, 0, 0, 0, ...payload);
+}
+
+/** A refusal's whole text without what differs from one second to the next. */
+async function refusal(edge: Edge, how: Knock): Promise<string> {
+  const { head, client } = await knock(edge, how);
+  const length = Number(/^Content-Length: (\d+)\r$/m.exec(head)?.[1]);
+  const body = latin1(await client.read(length));
+  client.socket.reset();
+  return head + body;
+}
+
+describe("the door of runnel.v2", () => {
+  let edge: Edge;
+  before(async () => void (edge = await startTestEdge({ version: "1.4.2" })));
+  after(() => edge.close());
+
+  it("lets an agent in by its token, and names the subprotocol and the edge's version", async () => {
+    const { head, client } = await knock(edge, { token, version: "1.4.0" });
+    assert.match(head, /^HTTP\/1\.1 101 /);
+    assert.match(head, /^Sec-WebSocket-Protocol: runnel\.v2\r$/m);
+    assert.match(head, /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m);
+    assert.match(head, /^Runnel-Version: 1\.4\.2\r$/m);
+    client.socket.reset();
+  });
+
+  it("answers every wrong token alike: 401", async () => {
+    const wrong: Knock[] = [
+      {},
+      { token: "x" },
+      { token: `${token}x` },
+      { token: token.slice(0, -1) },
+      { authorization: `Basic ${token}` },
+      { authorization: "Bearer" },
+      { authorization: `Bearer ${token} more` },
+    ];
+    const answers = new Set<string>();
+    for (const how of wrong) answers.add(await refusal(edge, how));
+    assert.equal(answers.size, 1);
+    const [answer] = answers;
+    assert.match(answer!, /^HTTP\/1\.1 401 /);
+    assert.match(answer!, /^X-Runnel-Error: unauthorized\r$/m);
+    assert.ok(!answer!.includes(token));
+  });
+
+  for (const version of ["1.4.99", "1.3.0", "1.4.0-beta.1"]) {
+    it(`serves an agent of version ${version}`, async () => {
+      const { head, client } = await knock(edge, { token, version });
+      assert.match(head, /^HTTP\/1\.1 101 /);
+      client.socket.reset();
+    });
+  }
+
+  for (const version of ["1.5.0", "1.2.9", "2.4.2", "0.4.2", "nonsense"]) {
+    it(`refuses an agent of version ${version} with both versions`, async () => {
+      const answer = await refusal(edge, { token, version });
+      assert.match(answer, /^HTTP\/1\.1 400 [^]*^X-Runnel-Error: version_mismatch\r$/m);
+      assert.match(answer, /^Runnel-Version: 1\.4\.2\r$/m);
+      const { detail } = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4));
+      assert.ok(detail.includes("1.4.2") && detail.includes(version), detail);
+    });
+  }
+
+  it("asks for an upgrade where there is none: 426", async () => {
+    const { head, client } = await knock(edge, { token }, "");
+    assert.match(head, /^HTTP\/1\.1 426 [^]*^X-Runnel-Error: upgrade_required\r$/m);
+    client.socket.reset();
+  });
+
+  it("refuses a handshake without a key: 400", async () => {
+    const fields = handshake.replace(/^Sec-WebSocket-Key.*\r\n/m, "");
+    const { head, client } = await knock(edge, { token }, fields);
+    assert.match(head, /^HTTP\/1\.1 400 [^]*^X-Runnel-Error: bad_request\r$/m);
+    client.socket.reset();
+  });
+
+  it("ends a session that sends no frames of ours, and goes on", async () => {
+    const { client } = await knock(edge, { token });
+    client.socket.write(maskedFrame(0x82, 1, 2, 3));
+    await client.readUntil(CLOSE_1002);
+    const next = await knock(edge, { token });
+    assert.match(next.head, /^HTTP\/1\.1 101 /);
+    client.socket.reset();
+    next.client.socket.reset();
+  });
+});
+
+describe("token guessing", () => {
+  it("is braked for its address: 429 with Retry-After, for the right token, too", async () => {
+    const edge = await startTestEdge();
+    for (let guess = 0; guess < 20; guess++) {
+      assert.match((await knockOnce(edge, `guess-${guess}`)).head, /^HTTP\/1\.1 401 /);
+    }
+    const { head } = await knockOnce(edge, token);
+    assert.match(head, /^HTTP\/1\.1 429 [^]*^X-Runnel-Error: too_many_attempts\r$/m);
+    assert.match(head, /^Retry-After: 60\r$/m);
+    await edge.close();
+  });
+
+  async function knockOnce(edge: Edge, guess: string) {
+    const knocked = await knock(edge, { token: guess });
+    knocked.client.socket.reset();
+    return knocked;
+  }
+});
+
+describe("an edge's end", () => {
+  it("closes sessions that never opened a tunnel, with 1001", async () => {
+    const edge = await startTestEdge();
+    const { client } = await knock(edge, { token });
+    const closed = edge.close();
+    await client.readUntil(CLOSE_1001);
+    client.socket.write(maskedFrame(0x88, 0x03, 0xe9));
+    await client.ended;
+    client.socket.end();
+    await closed;
+  });
+
+  it("drains sessions that never opened a tunnel", async () => {
+    const edge = await startTestEdge();
+    const { socket, rest } = await dialWebSocket({
+      target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
+      authority: "127.0.0.1",
+      path: "/agent",
+      fields: ["Authorization", `Bearer ${token}`],
+      protocols: ["runnel.v2"],
+    });
+    const connection = new Connection(new WebSocketLink(socket, { role: "client", rest }), { role: "agent" });
+    await connection.ready;
+    await edge.drain();
+    assert.deepEqual(await connection.closed, { code: 0, reason: "The link closed with 1001: drained", error: null });
+  });
+});

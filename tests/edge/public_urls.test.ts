@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PublicUrls } from "../../src/edge/public_urls.ts";
+
+const table: [domain: string, publicUrl: string | undefined, port: number, own: string, tunnel: string][] = [
+  ["localhost", undefined, 8080, "http://localhost:8080", "http://shop.localhost:8080"],
+  ["example.com", undefined, 80, "http://example.com", "http://shop.example.com"],
+  ["example.com", "https://example.com", 8080, "https://example.com", "https://shop.example.com"],
+  ["example.com", "https://example.com:8443", 8080, "https://example.com:8443", "https://shop.example.com:8443"],
+  ["example.com", "http://example.com:80", 8080, "http://example.com", "http://shop.example.com"],
+  ["localhost", undefined, 0, "http://localhost", "http://shop.localhost"],
+];
+
+describe("PublicUrls", () => {
+  for (const [domain, publicUrl, port, own, tunnel] of table) {
+    it(`says ${tunnel} when the domain is ${domain}, the public URL ${publicUrl} and the port ${port}`, () => {
+      const urls = new PublicUrls(domain, publicUrl === undefined ? undefined : new URL(publicUrl));
+      urls.listenPort = port;
+      assert.equal(urls.of(), own);
+      assert.equal(urls.of("shop"), tunnel);
+      assert.equal(urls.scheme, own.startsWith("https") ? "https" : "http");
+    });
+  }
+});

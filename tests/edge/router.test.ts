@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { hostOf, Router } from "../../src/edge/router.ts";
+import { Tunnels } from "../../src/edge/tunnels.ts";
+import type { Session } from "../../src/exchange/session.ts";
+
+describe("hostOf", () => {
+  const table: [authority: string, host: string][] = [
+    ["shop.example.com", "shop.example.com"],
+    ["SHOP.Example.com:8080", "shop.example.com"],
+    ["shop.example.com.", "shop.example.com"],
+    ["shop.example.com.:80", "shop.example.com"],
+    ["127.0.0.1:80", "127.0.0.1"],
+    ["[::1]:80", "[::1]"],
+    ["[::1]", "[::1]"],
+    ["", ""],
+  ];
+  for (const [authority, host] of table) {
+    it(`is ${JSON.stringify(host)} for ${JSON.stringify(authority)}`, () => assert.equal(hostOf(authority), host));
+  }
+});
+
+describe("Router", () => {
+  let router: Router;
+  before(async () => {
+    const tunnels = new Tunnels();
+    const session = { closed: new Promise(() => {}) } as unknown as Session;
+    await tunnels.claim("shop", "me", session);
+    router = new Router(tunnels, "Example.COM");
+  });
+
+  const kinds: [authority: string, kind: string][] = [
+    ["shop.example.com", "tunnel"],
+    ["SHOP.EXAMPLE.COM.:8080", "tunnel"],
+    ["other.example.com", "unknown"],
+    ["a.shop.example.com", "unknown"],
+    [".example.com", "unknown"],
+    ["api.example.com", "unknown"],
+    ["__proto__.example.com", "unknown"],
+    ["shop.example.org", "unknown"],
+    ["shopexample.com", "unknown"],
+    ["example.com", "own"],
+    ["example.com:8080", "own"],
+    ["localhost:8080", "own"],
+    ["127.0.0.1", "own"],
+    ["[::1]:8080", "own"],
+    ["", "own"],
+  ];
+  for (const [authority, kind] of kinds) {
+    it(`says ${kind} when Host is ${JSON.stringify(authority)}`, () => {
+      assert.equal(router.route(authority).kind, kind);
+    });
+  }
+
+  it("gives the tunnel, or the host that nobody serves", () => {
+    const found = router.route("shop.example.com:80");
+    assert.equal(found.kind === "tunnel" && found.tunnel.name, "shop");
+    assert.deepEqual(router.route("Other.Example.com:80"), { kind: "unknown", host: "other.example.com" });
+  });
+});

@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { ClaimError, type ClaimErrorCode, Tunnels, type TunnelsOptions } from "../../src/edge/tunnels.ts";
+import type { Session, SessionEnd } from "../../src/exchange/session.ts";
+import { FakeClock } from "../support/clock.ts";
+
+/** A session whose ping is answered when the test says so. */
+class FakeSession implements Session {
+  readonly protocol = "json";
+  readonly active = 0;
+  readonly closed: Promise<SessionEnd>;
+  closedFor: string | null = null;
+  drained = false;
+  pingedFor: number | null = null;
+  answerPing!: (isAlive: boolean) => void;
+  end!: (end: SessionEnd) => void;
+
+  constructor(readonly id: string) {
+    this.closed = new Promise((resolve) => this.end = resolve);
+  }
+
+  open(): Promise<never> {
+    return Promise.reject(new Error("not asked here"));
+  }
+
+  ping(timeoutMs: number): Promise<boolean> {
+    this.pingedFor = timeoutMs;
+    return new Promise((resolve) => this.answerPing = resolve);
+  }
+
+  drain(): Promise<void> {
+    this.drained = true;
+    return Promise.resolve();
+  }
+
+  close(reason: string): void {
+    this.closedFor ??= reason;
+    this.end({ code: "closed", reason });
+  }
+}
+
+describe("Tunnels", () => {
+  let clock: FakeClock;
+  let replaced: [string, string][];
+  let tunnels: Tunnels;
+
+  const start = (options: TunnelsOptions = {}) => {
+    clock = new FakeClock();
+    replaced = [];
+    tunnels = new Tunnels({ clock, onReplaced: (name, why) => void replaced.push([name, why]), ...options });
+  };
+  beforeEach(() => start());
+
+  const claimed = async (name: string, owner = "me", id = "1") => {
+    const session = new FakeSession(id);
+    await tunnels.claim(name, owner, session);
+    return session;
+  };
+  const isRefusal = (code: ClaimErrorCode) => (error: unknown) => error instanceof ClaimError && error.code === code;
+  /** The session ends, and the registry hears of it. */
+  const over = async (session: FakeSession) => {
+    session.end({ code: "gone", reason: "" });
+    await session.closed;
+  };
+
+  it("gives a name to who claims it, and tells it offline when the session has ended", async () => {
+    assert.equal(tunnels.get("shop"), undefined);
+    const session = await claimed("shop");
+    assert.equal(tunnels.get("shop")?.session, session);
+    assert.equal(tunnels.online, 1);
+    await over(session);
+    assert.equal(tunnels.get("shop")?.session, null);
+    assert.equal(tunnels.online, 0);
+  });
+
+  for (const name of ["", "Shop", "-a", "a-", "a.b", "a b", "é", "x".repeat(64), "api", "admin", "www", "__proto__"]) {
+    it(`refuses the name ${JSON.stringify(name.slice(0, 20))}`, async () => {
+      await assert.rejects(claimed(name), isRefusal("bad_name"));
+      assert.equal(tunnels.get(name), undefined);
+    });
+  }
+
+  it("keeps a freed name for its owner for 10 minutes", async () => {
+    await over(await claimed("shop"));
+    clock.advance(599_999);
+    await assert.rejects(claimed("shop", "somebody"), isRefusal("name_taken"));
+    await over(await claimed("shop", "me", "2"));
+    clock.advance(599_999);
+    assert.notEqual(tunnels.get("shop"), undefined);
+    clock.advance(1);
+    assert.equal(tunnels.get("shop"), undefined);
+    assert.equal((await claimed("shop", "somebody")).closedFor, null);
+  });
+
+  it("refuses another owner without asking the holder", async () => {
+    const holder = await claimed("shop");
+    await assert.rejects(claimed("shop", "somebody"), isRefusal("name_taken"));
+    assert.equal(holder.pingedFor, null);
+  });
+
+  it("leaves a name to a holder that answers within 3 s, and replaces one that does not", async () => {
+    const holder = await claimed("shop");
+    const second = claimed("shop", "me", "2");
+    assert.equal(holder.pingedFor, 3_000);
+    holder.answerPing(true);
+    await assert.rejects(second, isRefusal("name_taken"));
+    assert.equal(tunnels.get("shop")?.session, holder);
+    const third = claimed("shop", "me", "3");
+    holder.answerPing(false);
+    const winner = await third;
+    assert.equal(tunnels.get("shop")?.session, winner);
+    assert.match(holder.closedFor ?? "", /^Replaced: /);
+    assert.deepEqual(replaced.map(([name]) => name), ["shop"]);
+    await holder.closed;
+    assert.equal(tunnels.get("shop")?.session, winner);
+  });
+
+  it("gives the name to the newcomer when the holder leaves while it is asked", async () => {
+    const holder = await claimed("shop");
+    const second = claimed("shop", "me", "2");
+    await over(holder);
+    holder.answerPing(false);
+    const winner = await second;
+    assert.equal(tunnels.get("shop")?.session, winner);
+    assert.deepEqual(replaced, []);
+  });
+
+  it("lets one newcomer at a time challenge a holder", async () => {
+    const holder = await claimed("shop");
+    const second = claimed("shop", "me", "2");
+    await assert.rejects(claimed("shop", "me", "3"), isRefusal("name_taken"));
+    holder.answerPing(false);
+    assert.equal(tunnels.get("shop")?.session, holder);
+    await second;
+  });
+
+  it("takes a name over by force from the same owner alone, and logs it", async () => {
+    const holder = await claimed("shop");
+    await assert.rejects(tunnels.claim("shop", "somebody", new FakeSession("2"), true), isRefusal("name_taken"));
+    const winner = new FakeSession("3");
+    await tunnels.claim("shop", "me", winner, true);
+    assert.equal(holder.pingedFor, null);
+    assert.notEqual(holder.closedFor, null);
+    assert.equal(tunnels.get("shop")?.session, winner);
+    assert.equal(replaced.length, 1);
+  });
+
+  it("makes room by the tunnel that is offline longest, and never by one that is online", async () => {
+    start({ maxTunnels: 2 });
+    const a = await claimed("a");
+    const b = await claimed("b");
+    await assert.rejects(claimed("c"), isRefusal("too_many_tunnels"));
+    await over(b);
+    clock.advance(1);
+    await over(a);
+    await claimed("c");
+    assert.equal(tunnels.get("b"), undefined);
+    assert.notEqual(tunnels.get("a"), undefined);
+  });
+
+  it("makes no room by a tunnel that a newcomer is claiming", async () => {
+    start({ maxTunnels: 1, reserveMs: 0 });
+    const holder = await claimed("a");
+    const second = claimed("a", "me", "2");
+    await over(holder);
+    await assert.rejects(claimed("b"), isRefusal("too_many_tunnels"));
+    holder.answerPing(false);
+    const winner = await second;
+    assert.equal(tunnels.get("a")?.session, winner);
+  });
+
+  it("frees a name when its session gives it back, and for no other session", async () => {
+    const session = await claimed("shop");
+    tunnels.release("shop", new FakeSession("2"));
+    tunnels.release("unknown", session);
+    assert.equal(tunnels.get("shop")?.session, session);
+    tunnels.release("shop", session);
+    assert.equal(tunnels.get("shop")?.session, null);
+  });
+});

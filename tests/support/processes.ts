@@ -1,0 +1,99 @@
+/**
+ * A whole tunnel of real processes: `bin/edge.ts` and `bin/agent.ts`, on the runtimes that RUNNEL_EDGE_RUNTIME and
+ * RUNNEL_AGENT_RUNTIME name (default: the one that runs the test), seen from outside. The upstream is in the test.
+ */
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import process from "node:process";
+import { Program } from "../../scripts/lib/program.mjs";
+import { dial } from "../../src/net/mod.ts";
+import { runtimeName } from "../../src/net/platform.ts";
+import { SocketReader } from "./net.ts";
+import type { Protocol, Tunnel } from "./tunnel.ts";
+
+type Runtime = "bun" | "deno";
+export type Line = Record<string, unknown>;
+
+export const edgeRuntime = (process.env.RUNNEL_EDGE_RUNTIME ?? runtimeName) as Runtime;
+export const agentRuntime = (process.env.RUNNEL_AGENT_RUNTIME ?? runtimeName) as Runtime;
+
+const token = "a-token-of-the-system-tests";
+
+export interface EdgeProcess {
+  readonly program: Program;
+  readonly ready: Line;
+  readonly port: number;
+}
+
+/** Resolves once it listens; port 0 is any free one. */
+export async function spawnEdge(port = 0, ...args: string[]): Promise<EdgeProcess> {
+  const listen = ["--listen", `127.0.0.1:${port}`];
+  const program = new Program("edge", edgeRuntime, "bin/edge.ts", [
+    ...["serve", ...listen, "--token", token, "--json"],
+    ...args,
+  ]);
+  const ready = await program.next(isReady);
+  return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
+}
+
+/** An agent for `upstreamPort`; further flags count before these where they are the same. */
+export function spawnAgent(edgePort: number, upstreamPort: number, ...args: string[]): Program {
+  const flags = new Map([["--edge", `http://127.0.0.1:${edgePort}`], ["--token", token], ["--name", "shop"]]);
+  for (let index = 0; index < args.length; index += 2) flags.set(args[index], args[index + 1]);
+  return new Program("agent", agentRuntime, "bin/agent.ts", [
+    ...["http", String(upstreamPort), "--json", "--log-level", "error"],
+    ...[...flags].flat(),
+  ]);
+}
+
+export const isReady = (line: Line): boolean => line.event === "ready";
+
+/** Resolves with the next line of that event. */
+export function nextEvent(program: Program, event: string): Promise<Line> {
+  return program.next((line: Line) => line.event === event);
+}
+
+/** Sends a signal; not by the child's own `kill()`, after which Deno would show the signal in place of the code. */
+export function signal(program: Program, name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGINT"): void {
+  process.kill(program.pid as number, name);
+}
+
+/** Resolves with the exit code. */
+export async function exited(program: Program): Promise<number | null> {
+  if (!program.exited) await once(program, "exit");
+  return program.exitCode;
+}
+
+export interface ProcessTunnel extends Pick<Tunnel, "host" | "connect"> {
+  readonly edge: EdgeProcess;
+  readonly agent: Program;
+}
+
+/** An edge and an agent, connected. */
+export async function spawnTunnel(upstreamPort: number, protocol: Protocol, ...args: string[]): Promise<ProcessTunnel> {
+  const edge = await spawnEdge();
+  const agent = spawnAgent(edge.port, upstreamPort, "--protocol", protocol, ...args);
+  await agent.next(isReady);
+  return { edge, agent, host: "shop.localhost", connect: () => connectTo(edge.port) };
+}
+
+export async function connectTo(port: number): Promise<SocketReader> {
+  return new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+}
+
+/** Kills all that still runs. */
+export async function killAll(): Promise<void> {
+  await Promise.all([...Program.running].map(async (program) => {
+    program.kill();
+    await exited(program);
+  }));
+}
+
+/** How many descriptors a process has open; null where the system does not tell. */
+export function descriptorsOf(program: Program): number | null {
+  try {
+    return readdirSync(`/proc/${program.pid}/fd`).length;
+  } catch {
+    return null;
+  }
+}

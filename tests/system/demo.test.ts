@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const script = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "scripts", "demo.sh");
+const ownRuntime = process.versions.deno ? "deno" : "bun";
+const edgeRuntime = process.env.RUNNEL_EDGE_RUNTIME ?? ownRuntime;
+const agentRuntime = process.env.RUNNEL_AGENT_RUNTIME ?? ownRuntime;
+
+/** Runs demo.sh from a foreign folder, with Ctrl-C once it has printed what `interruptAt` matches. */
+async function demo(args: string[], interruptAt?: RegExp) {
+  const runtimes = ["--edge-runtime", edgeRuntime, "--agent-runtime", agentRuntime];
+  const child = spawn(script, ["--port", "0", ...runtimes, ...args], { cwd: tmpdir() });
+  let output = "";
+  let interrupted = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (interrupted || !interruptAt?.test(output)) return;
+      interrupted = true;
+      // After child.kill(), Deno reports the signal in place of the exit code.
+      process.kill(child.pid!, "SIGINT");
+    });
+  }
+  const [exitCode] = await once(child, "close");
+  return { exitCode, output };
+}
+
+describe("demo.sh", () => {
+  it("passes all its checks when told to try them once", async () => {
+    const { exitCode, output } = await demo(["--once"]);
+    assert.equal(exitCode, 0, output);
+    assert.match(output, /\nall 9 checks passed\n$/);
+    assert.doesNotMatch(output, /^FAIL/m);
+  });
+
+  it("shows URL and ticks, and leaves nothing behind when it is interrupted", async () => {
+    const { exitCode, output } = await demo([], /^tick 2,/m);
+    const url = output.match(/^http:\S+/)?.[0] ?? "";
+    assert.equal(exitCode, 0, output);
+    assert.match(url, /^http:\/\/demo\.localhost:\d+\/$/);
+    assert.match(output, /\nNothing is left running\./);
+    await assert.rejects(fetch(`http://127.0.0.1:${new URL(url).port}/`));
+  });
+});
