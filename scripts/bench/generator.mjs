@@ -26,7 +26,7 @@ export class Generator {
   async run(task) {
     this.#child.stdin.write(JSON.stringify(task) + "\n");
     const { value } = await Promise.race([this.#lines.next(), this.#child.lost]);
-    const result = JSON.parse(value);
+    const result = JSON.parse(value ?? '{"error":"it ended"}');
     if (result.error !== undefined) throw new Error(`load generator: ${result.error}`);
     return result;
   }

@@ -27,6 +27,7 @@ class Asker {
   #request;
   #run;
   #askedAt = 0;
+  /** @type {Buffer} */
   #head = Buffer.alloc(0);
   /** Bytes of the body that are still to come; -1 while the head is. */
   #left = -1;
@@ -37,7 +38,7 @@ class Asker {
     this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n`);
     this.#socket = connect({ host: "127.0.0.1", port, noDelay: true });
     this.#socket.on("connect", () => run.connected());
-    this.#socket.on("data", (chunk) => this.#take(chunk));
+    this.#socket.on("data", (chunk) => this.#take(/** @type {Buffer} */ (chunk)));
     this.#socket.on("error", (error) => run.fail(`port ${port}: ${error.message}`));
     this.#socket.on("end", () => run.fail(`port ${port}: the connection was closed`));
   }

@@ -12,20 +12,22 @@ import { nodeProgram, programOf, root, setUp } from "./toolchain.mjs";
 /** @typedef {import("./test_run.mjs").Result} Result */
 /** @typedef {import("./test_run.mjs").FileRun} FileRun */
 
-const help = `Usage: scripts/test.sh [--runtime bun|deno|all] [--install-peers] [--soak] [FILTER]
+const help = `Usage: scripts/test.sh [--runtime bun|deno|all] [--install-peers] [--release] [--soak] [FILTER]
 
 Checks format, lint and types, then runs every test of tests/ on both runtimes, and those of tests/system also with
-edge and agent on different runtimes, as compiled programs, and as the npm package under Node (22.18 or later). Its last line is "N passed, N failed" (", N skipped" may follow).
+edge and agent on different runtimes. Its last line is "N passed, N failed" (", N skipped" may follow).
 
   FILTER             only test files whose path contains it; format, lint and types are then left out
   --runtime RUNTIME  bun, deno or all (default all); the mixed runs of tests/system need all
   --install-peers    installs the foreign programs that tests talk to (by apt-get, as root); a test that
                      lacks one then fails instead of being skipped
+  --release          also tests/packaging, and tests/system with the compiled programs and with the npm package
+                     under Node (22.18 or later); a FILTER that names them does so, too
   --soak             the long versions of the tests that have one
   --help             print this
 
 Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of test files
-that run at once (default the number of CPUs, at most 4); those of tests/system run one by one.`;
+that run at once (default the number of CPUs, at most 4); those that measure memory run one by one.`;
 
 /** @param {string} message @returns {never} */
 function usageError(message) {
@@ -41,6 +43,7 @@ function readArguments() {
       options: {
         runtime: { type: "string", default: "all" },
         "install-peers": { type: "boolean", default: false },
+        release: { type: "boolean", default: false },
         soak: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -71,10 +74,19 @@ function testFiles(filter) {
 /** @param {string} file */
 const isSystemTest = (file) => file.startsWith("tests/system/");
 
-/** What edge and agent of system tests are, beside both on the runtime that runs the test. @param {Runtime[]} runtimes */
-function systemPairs(runtimes) {
+/** Their figures are worth nothing beside others. @param {string} file */
+const runsAlone = (file) => /^tests\/system\/(demo|memory)\b/.test(file);
+
+/** What is tested once for a release, being the same code in other clothes. @param {string} file */
+const isReleaseTest = (file) => file.startsWith("tests/packaging/");
+
+/**
+ * What edge and agent of system tests are, beside both on the runtime that runs the test.
+ * @param {Runtime[]} runtimes @param {boolean} release
+ */
+function systemPairs(runtimes, release) {
   const pairs = runtimes.length < 2 ? [] : [["bun", "deno"], ["deno", "bun"]];
-  if (!runtimes.includes("bun")) return pairs;
+  if (!runtimes.includes("bun") || !release) return pairs;
   pairs.push(["binary", "binary"]);
   if (nodeProgram() !== null || process.env.RUNNEL_REQUIRE_PEERS === "1") pairs.push(["node", "node"]);
   else console.log("     the npm package is not tested: there is no node of version 22.18 or later");
@@ -84,14 +96,14 @@ function systemPairs(runtimes) {
 /**
  * What to run: each file on each runtime, and each system test also with other pairs of edge and agent (which runtime
  * drives those does not matter).
- * @param {string[]} files @param {Runtime[]} runtimes
+ * @param {string[]} files @param {Runtime[]} runtimes @param {boolean} release
  * @returns {FileRun[]}
  */
-function plan(files, runtimes) {
+function plan(files, runtimes, release) {
   /** @type {FileRun[]} */
   const runs = files.flatMap((file) => runtimes.map((runtime) => ({ file, runtime, label: runtime, env: {} })));
   const systemTests = files.filter(isSystemTest);
-  const pairs = systemTests.length === 0 ? [] : systemPairs(runtimes);
+  const pairs = systemTests.length === 0 ? [] : systemPairs(runtimes, release);
   for (const file of systemTests) {
     for (const [edge, agent] of pairs) {
       const env = { RUNNEL_EDGE_RUNTIME: edge, RUNNEL_AGENT_RUNTIME: agent };
@@ -175,12 +187,14 @@ async function main() {
   const wanted = options.runtime === "all" ? ["bun", "deno"] : [/** @type {Runtime} */ (options.runtime)];
   const runtimes = wanted.filter((runtime) => programOf(runtime) !== null);
   if (runtimes.length < wanted.length) console.log("     deno cannot be had on this machine: testing on bun only");
-  const runs = plan(testFiles(options.filter), runtimes);
+  const files = testFiles(options.filter);
+  const release = options.release || (options.filter !== "" && files.every((file) => isReleaseTest(file)));
+  const runs = plan(files.filter((file) => release || !isReleaseTest(file)), runtimes, release);
   const results = [
     ...(options.filter === "" ? await runChecks() : []),
-    ...await runAll(runs.filter(({ file }) => !isSystemTest(file)), options.jobs, options.soak),
     ...await buildPrograms(runs),
-    ...await runAll(runs.filter(({ file }) => isSystemTest(file)), 1, options.soak),
+    ...await runAll(runs.filter(({ file }) => !runsAlone(file)), options.jobs, options.soak),
+    ...await runAll(runs.filter(({ file }) => runsAlone(file)), 1, options.soak),
   ];
 
   const failures = results.flatMap(({ name, label, failures }) =>

@@ -69,7 +69,11 @@ class LiveDisplay implements AgentDisplay {
     const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
     if (this.#recent.push(request) > maxRecent) this.#recent.shift();
     const { requests, failed, bytesOut: sum } = this.#state;
-    this.#change({ requests: requests + 1, failed: failed + (code === "" ? 0 : 1), bytesOut: sum + bytesOut });
+    this.#change({
+      requests: requests + 1,
+      failed: failed + (code === "" || code === "canceled" ? 0 : 1),
+      bytesOut: sum + bytesOut,
+    });
   }
 
   stopping(): void {
