@@ -1,4 +1,5 @@
 /** Apps of the shape of `fetch`, such as Hono's, as handlers of this server: for Runnel's own routes. */
+import { abortSignalOf, type CancelSignal } from "../cancel.ts";
 import { equalsLower } from "./fields.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "./message.ts";
 import { cancelBody } from "./server_answer.ts";
@@ -24,11 +25,12 @@ export function fetchHandler(app: FetchApp, origin: string): Handler {
   };
 }
 
-function requestOf(origin: string, head: RequestHead, body: Body, signal: AbortSignal): Request | null {
+function requestOf(origin: string, head: RequestHead, body: Body, cancel: CancelSignal): Request | null {
   const { method, target } = head;
   if (/^(?:CONNECT|TRACE|TRACK)$/i.test(method)) return null;
   const url = origin + (target === "*" ? "/*" : escapeBytes(target));
   const headers = headersOf(head);
+  const signal = abortSignalOf(cancel);
   if (method === "GET" || method === "HEAD") {
     cancelBody(body, new TypeError(`A ${method} request has no body`));
     return new Request(url, { method, headers, signal });

@@ -1,6 +1,4 @@
 /** The classes of bytes in RFC 9110 §5.6 and RFC 9112, as tables of 256 entries, and Latin-1. */
-import { Buffer } from "node:buffer";
-
 export const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
@@ -35,13 +33,6 @@ export const targetBytes: Uint8Array = Uint8Array.from(
 export const valueBytes: Uint8Array = targetBytes.slice();
 valueBytes[SP] = 1;
 valueBytes[HTAB] = 1;
-
-const decodeBuffer = Buffer.prototype.toString;
-
-/** The bytes from `start` to `end` as a string of code points up to 0xFF; both runtimes do this natively. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return decodeBuffer.call(bytes, "latin1", start, end);
-}
 
 /** True if `text` is not empty and each of its characters is in `bytes`. */
 export function consistsOf(bytes: Uint8Array, text: string): boolean {

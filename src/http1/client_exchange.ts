@@ -8,6 +8,7 @@
  *
  * The request's body is sent beside all of this (`Upload`): the answer may begin, and end, before it does.
  */
+import type { CancelSignal } from "../cancel.ts";
 import type { Timer } from "../clock.ts";
 import type { SocketError } from "../net/mod.ts";
 import { BodyDecoder } from "./body_decoder.ts";
@@ -37,7 +38,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
   readonly #settings: ClientSettings;
   readonly #head: RequestHead;
   readonly #body: Body;
-  readonly #signal: AbortSignal;
+  readonly #signal: CancelSignal;
   readonly #plan: RequestPlan;
   #resolve!: (answer: Answer) => void;
   #reject!: (error: UpstreamError) => void;
@@ -62,7 +63,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     settings: ClientSettings,
     head: RequestHead,
     body: Body,
-    signal: AbortSignal,
+    signal: CancelSignal,
     plan: RequestPlan,
   ) {
     this.#pool = pool;

@@ -15,9 +15,12 @@ export interface ClientOptions {
   dial?: Dial;
   /** Milliseconds until a dial fails with `upstream_timeout`. Default 5,000. */
   connectTimeoutMs?: number;
-  /** Connections at a time, those being dialed or closed included. Default 256. */
+  /**
+   * Connections at a time, those being dialed or closed included. Default 16,384, as many streams as an agent takes:
+   * answers that never end, such as events, must not keep others waiting.
+   */
   maxSockets?: number;
-  /** Idle connections kept for later requests; the oldest goes first. Default `maxSockets`. */
+  /** Idle connections kept for later requests; the oldest goes first. Default 256, or `maxSockets` where that is less. */
   maxIdle?: number;
   /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
   maxWaiting?: number;
@@ -59,7 +62,7 @@ export interface ClientSettings {
 
 /** @throws {ClientOptionError} naming the option and its value; {HttpLimitsError} for `limits`. */
 export function verifyClientOptions(options: ClientOptions): ClientSettings {
-  const { target, maxSockets = 256, hostHeader = "preserve", firstByteMs = null } = options;
+  const { target, maxSockets = 16_384, hostHeader = "preserve", firstByteMs = null } = options;
   const targetHost = hostOf(target);
   if (!isFieldValue(hostHeader) || hostHeader === "") {
     throw new ClientOptionError(`hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
@@ -70,7 +73,7 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
     dial: options.dial ?? dial,
     connectTimeoutMs: atLeast("connectTimeoutMs", 1, options.connectTimeoutMs ?? 5_000),
     maxSockets: atLeast("maxSockets", 1, maxSockets),
-    maxIdle: atLeast("maxIdle", 0, options.maxIdle ?? maxSockets),
+    maxIdle: atLeast("maxIdle", 0, options.maxIdle ?? Math.min(256, maxSockets)),
     maxWaiting: atLeast("maxWaiting", 0, options.maxWaiting ?? 1_024),
     idleMs: atLeast("idleMs", 1, options.idleMs ?? 4_000),
     firstByteMs: firstByteMs === null ? null : atLeast("firstByteMs", 1, firstByteMs),

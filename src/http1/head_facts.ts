@@ -96,6 +96,11 @@ function withoutNominated(fields: string[], nominated: ReadonlySet<string>): Fie
 }
 
 function readConnection(facts: HeadFacts, value: string): void {
+  // What most answers of most servers say, without taking it for a list.
+  if (equalsLower(value, "keep-alive")) {
+    facts.keepAlive = true;
+    return;
+  }
   facts.close ||= listHasToken(value, "close");
   facts.keepAlive ||= listHasToken(value, "keep-alive");
   facts.asksUpgrade ||= listHasToken(value, "upgrade");

@@ -10,9 +10,9 @@
  * that comes in pieces is copied together. The scanner knows lines and fields; what a start line says is the caller's
  * affair.
  */
-import { COLON, CR, emptyBytes, HTAB, latin1, LF, SP, tokenBytes, valueBytes } from "./bytes.ts";
+import { COLON, CR, emptyBytes, HTAB, LF, SP, tokenBytes, valueBytes } from "./bytes.ts";
+import { latin1, recall } from "../latin1.ts";
 import { HttpParseError, type MessageSide, showByte, showText } from "./errors.ts";
-import { trimSlice } from "./fields.ts";
 
 const START_LINE = 0;
 const START_LINE_LF = 1;
@@ -80,19 +80,13 @@ export class HeadScanner {
   /** The completed head's fields, as on the wire; makes the scanner ready for the next head. */
   takeFields(): string[] {
     const marks = this.#marks;
-    const from = this.#fieldsFrom;
     const count = marks.length;
     const fields: string[] = new Array(count);
-    if (count > 0) {
-      const text = latin1(this.#bytes, from, marks[count - 1]);
-      let start = 0;
-      for (let i = 0; i < count; i += 2) {
-        const colon = marks[i] - from;
-        const end = marks[i + 1] - from;
-        fields[i] = text.slice(start, colon);
-        fields[i + 1] = trimSlice(text, colon + 1, end);
-        start = end + 2;
-      }
+    let start = this.#fieldsFrom;
+    for (let i = 0; i < count; i += 2) {
+      fields[i] = recall(this.#bytes, start, marks[i]);
+      fields[i + 1] = recallTrimmed(this.#bytes, marks[i] + 1, marks[i + 1]);
+      start = marks[i + 1] + 2;
     }
     this.#reset();
     return fields;
@@ -214,4 +208,15 @@ export class HeadScanner {
   #fail(status: 400 | 414 | 431, reason: string): HttpParseError {
     return HttpParseError.for(this.#options.side, status, reason);
   }
+}
+
+/** A value without the white space around it (OWS, RFC 9110 §5.6.3). */
+function recallTrimmed(bytes: Uint8Array, start: number, end: number): string {
+  while (start < end && isBlank(bytes[start])) start++;
+  while (end > start && isBlank(bytes[end - 1])) end--;
+  return recall(bytes, start, end);
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SP || byte === HTAB;
 }

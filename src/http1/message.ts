@@ -3,6 +3,7 @@
  * session is one (`Session.open`), the upstream is one: so a test can put any of them in the place of any other.
  */
 
+import type { CancelSignal } from "../cancel.ts";
 import type { Socket } from "../net/socket.ts";
 
 /**
@@ -64,4 +65,4 @@ export interface Answer {
  * fails is broken off, never ended cleanly. `signal` aborts when the asking side has gone: everything the handler
  * holds for the exchange must then be released. For an upgrade, `body` is the stream of the client's raw bytes.
  */
-export type Handler = (head: RequestHead, body: Body, signal: AbortSignal) => Promise<Answer>;
+export type Handler = (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer>;

@@ -2,7 +2,8 @@
  * Requests as an edge reads them from anyone on the internet (RFC 9112 §3, §5, §6): strictly, so that no two readers of
  * the same bytes can come to different ends. What is refused, and with what status, is in `RequestParser.push`.
  */
-import { CR, emptyBytes, latin1, LF } from "./bytes.ts";
+import { CR, emptyBytes, LF } from "./bytes.ts";
+import { latin1 } from "../latin1.ts";
 import { HttpParseError, showText } from "./errors.ts";
 import { isToken } from "./fields.ts";
 import { chunkedBody, type Framing, noBody } from "./framing.ts";

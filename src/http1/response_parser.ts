@@ -4,7 +4,8 @@
  * More tolerant where nothing can go wrong: the reason phrase may be missing, and the same Content-Length may be said
  * twice. An interim answer (1xx) is a head like any other; the next push reads the one that follows.
  */
-import { emptyBytes, latin1 } from "./bytes.ts";
+import { emptyBytes } from "./bytes.ts";
+import { latin1 } from "../latin1.ts";
 import { HttpParseError, showText } from "./errors.ts";
 import { chunkedBody, closeDelimitedBody, type Framing, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, upgradeToken } from "./head_facts.ts";

@@ -8,6 +8,7 @@
  * request on; once it does not, the connection lingers and closes. After a 101 both sides are raw bytes, and each ends
  * with a FIN of its own.
  */
+import { CancelSource } from "../cancel.ts";
 import type { Socket } from "../net/socket.ts";
 import { BodyDecoder } from "./body_decoder.ts";
 import { emptyBytes } from "./bytes.ts";
@@ -61,7 +62,7 @@ export class Exchange implements BodyOwner, PumpOwner {
   readonly head: RequestHead;
   readonly #host: ExchangeHost;
   readonly #request: ParsedRequest;
-  readonly #abort = new AbortController();
+  readonly #abort = new CancelSource();
   #decoder: BodyDecoder | null = null;
   #slices: Uint8Array[] = [];
   #body: InboundBody | null = null;
@@ -108,7 +109,7 @@ export class Exchange implements BodyOwner, PumpOwner {
     const body = this.#openBody();
     let answer: Promise<Answer>;
     try {
-      answer = handler(this.head, body, this.#abort.signal);
+      answer = handler(this.head, body, this.#abort);
     } catch (error) {
       answer = Promise.reject(error);
     }
@@ -263,7 +264,7 @@ export class Exchange implements BodyOwner, PumpOwner {
   }
 
   #deliver(answer: Answer): void {
-    if (this.#isOver) return cancelBody(answer.body, this.#abort.signal.reason);
+    if (this.#isOver) return cancelBody(answer.body, this.#abort.reason);
     try {
       if (answer.status === 101) this.#upgrade(answer);
       else this.#begin(answer);

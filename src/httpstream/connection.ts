@@ -3,7 +3,6 @@
  * and leaves in order. What comes in is judged in incoming.ts, what leaves is gathered in outgoing.ts, and what the
  * streams share is in streams.ts.
  */
-import { setImmediate } from "node:timers";
 import { type Clock, IdleTimer, systemClock } from "../clock.ts";
 import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "../frame/mod.ts";
 import { Deferred } from "./deferred.ts";
@@ -18,6 +17,7 @@ import {
   type ConnectionOptions,
   defaultMaxConcurrentStreams,
 } from "./options.ts";
+import { atTurnEnd } from "../net/turn.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
 import type {
@@ -73,7 +73,7 @@ export class Connection implements ConnectionFace {
     this.role = options.role;
     this.#link = link;
     this.#clock = options.clock ?? systemClock;
-    this.#defer = options.defer ?? setImmediate;
+    this.#defer = options.defer ?? atTurnEnd;
     this.#limits = connectionLimits(options.role, options.limits);
     const streams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
     this.#controlRoom = CONTROL_ROOM + CONTROL_ROOM_PER_STREAM * streams;
@@ -231,6 +231,7 @@ export class Connection implements ConnectionFace {
   #flushed(now: number): void {
     if (this.#end !== null) return;
     this.#streams.now = now;
+    this.#streams.settle();
     const { inflight } = this.#outgoing;
     if (inflight.sentCount > inflight.ackedCount) this.#liveness.sent(now);
     if (inflight.bytes(FrameKind.CONTROL) > this.#controlRoom) {

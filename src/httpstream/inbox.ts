@@ -2,7 +2,7 @@
  * The bytes of one stream that came in and wait for their reader.
  *
  * A chunk is a view of the message that brought it, and keeps that whole message alive while it waits. So whatever
- * still waits when the message has been dealt with is settled: chunks under 16 KiB, and those that use less than half
+ * still waits when the next turn ends is settled: chunks under 16 KiB, and those that use less than half
  * of their buffer, are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of
  * one-byte frames can never pin 65,536 messages.
  */

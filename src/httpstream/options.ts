@@ -49,7 +49,7 @@ export interface ConnectionOptions {
   /** Bytes held by all connections of the process; past its limit, the one that holds most resets a stream. */
   memory?: MemoryAccount;
   clock?: Clock;
-  /** When what a turn queued leaves. Default `setImmediate`; simulated time brings its own. */
+  /** When what a turn queued leaves. Default: the end of the turn, with the sockets; simulated time brings its own. */
   defer?: (callback: () => void) => void;
   /** The number of the first stream, counted from 0; for tests of what happens when ids run out. Default 0. */
   firstStreamIndex?: number;

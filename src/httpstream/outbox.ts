@@ -6,6 +6,11 @@ import { FrameKind, type Inflight } from "./inflight.ts";
 const RESERVED = 128;
 /** The share of one stream's visit, and the least that limits other than the window cut DATA to. */
 export const QUANTUM = 16 * 1_024;
+/**
+ * A message with so much of DATA takes no more: one frame of the largest, and what stood before it. A socket's read cuts
+ * through one message at its end, which must then be copied together: of 64 KiB that is little, of 256 most of the read.
+ */
+const BULK_MESSAGE = MAX_DATA + QUANTUM;
 
 export class Outbox {
   readonly inflight: Inflight;
@@ -48,7 +53,7 @@ export class Outbox {
   /** Payload bytes of DATA that the message still takes; on a slow path messages are small, too. */
   get dataLeft(): number {
     const limit = Math.max(QUANTUM, Math.floor(this.inflight.estimator.limit / 4)) + RESERVED;
-    return Math.min(MAX_MESSAGE - RESERVED, limit) - this.#message.byteLength - FRAME_HEADER_LENGTH;
+    return Math.min(BULK_MESSAGE, limit) - this.#message.byteLength - FRAME_HEADER_LENGTH;
   }
 
   /** Whether a head and the whole body behind it fit, as DATA would have to; of up to QUANTUM bytes they always do. */

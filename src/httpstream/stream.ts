@@ -39,7 +39,6 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   #response: Fields | null = null;
   #heldBytes = 0;
   #heldHeaderBytes = 0;
-  #holds = 0;
 
   constructor(host: StreamHost, id: number, headers: Fields, accepted: boolean) {
     super();
@@ -157,14 +156,6 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#settleLife();
   }
 
-  hold(): void {
-    this.#holds++;
-  }
-
-  release(): void {
-    if (this.#holds > 0 && --this.#holds === 0 && this.#over) this.#host.released(this);
-  }
-
   // What the connection and the comfortable face see and tell.
 
   override get isOver(): boolean {
@@ -177,10 +168,6 @@ export class MuxStream extends StreamFace implements Stream, Sender {
 
   override get receiveFinished(): boolean {
     return this.#receive.finished;
-  }
-
-  get held(): boolean {
-    return this.#holds > 0;
   }
 
   /** Opens a stream of our own. @throws {StreamError} `invalid_headers`. */
@@ -280,7 +267,14 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   /** Tells the owner what there is to tell. */
   dispatch(): void {
     this.tellNews();
-    if (!this.#over) this.#receive.settle();
+    if (this.#receive.readableBytes > 0) this.#host.unsettled(this);
+    this.#account();
+  }
+
+  /** Copies what its reader left of this turn's messages out of them. */
+  settle(): void {
+    if (this.#over) return;
+    this.#receive.settle();
     this.#account();
   }
 
@@ -324,6 +318,10 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   }
 
   // Within.
+
+  protected override released(): void {
+    this.#host.released(this);
+  }
 
   #sendHead(block: Uint8Array, options: HeadOptions | undefined): void {
     const body = options?.body ?? EMPTY;

@@ -18,6 +18,7 @@ export abstract class StreamFace implements ComfortSource {
   #comfort: Comfort | null = null;
   #replySent: Deferred<void> | null = null;
   #kinds = 0;
+  #holds = 0;
   #informs: Fields[] | null = null;
   #stopCode = 0;
   #abortReason: StreamError | null = null;
@@ -39,6 +40,21 @@ export abstract class StreamFace implements ComfortSource {
   abstract send(bytes: Uint8Array, end: boolean): boolean;
   abstract stopSending(code?: number): void;
   abstract resetSending(code?: number): void;
+  /** Its owner kept the slot past the stream's end, and gives it back now. */
+  protected abstract released(): void;
+
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    if (this.#holds > 0 && --this.#holds === 0 && this.isOver) this.released();
+  }
+
+  /** Whether its owner keeps the slot. */
+  get held(): boolean {
+    return this.#holds > 0;
+  }
 
   get readable(): ReadableStream<Uint8Array> {
     return this.#comforts.readable;

@@ -20,6 +20,8 @@ export interface StreamHost {
   wake(): void;
   /** The stream has something to tell its owner. */
   news(stream: MuxStream): void;
+  /** Bytes came in that the stream's reader has not taken yet. */
+  unsettled(stream: MuxStream): void;
   /** What the stream holds changed by so many bytes, and by so many header bytes. */
   held(bytes: number, headerBytes: number): void;
   /** The stream is over on the wire, and holds nothing. */

@@ -44,6 +44,9 @@ export class Streams implements StreamHost {
   /** Streams of the peer's above this id are refused; lowered by the second GOAWAY. */
   #acceptUpTo = Infinity;
   readonly #news = new Set<MuxStream>();
+  /** Streams whose reader has left bytes: in this turn, and in the one before. */
+  #unsettled = new Set<MuxStream>();
+  #unsettledBefore = new Set<MuxStream>();
   #dispatching = false;
   /** Accepted streams that their handler has not seen. */
   #fresh: MuxStream[] = [];
@@ -183,6 +186,19 @@ export class Streams implements StreamHost {
     }
   }
 
+  /**
+   * The turn ends. What readers have left since the turn before may wait for long, and not in the messages that brought
+   * it; who waited only for a socket to take what this turn wrote has had its chance.
+   */
+  settle(): void {
+    const left = this.#unsettledBefore;
+    for (const stream of left) stream.settle();
+    left.clear();
+    this.#unsettledBefore = this.#unsettled;
+    this.#unsettled = left;
+    if (this.#unsettledBefore.size > 0) this.wake();
+  }
+
   // What a stream asks of its host.
 
   encode(fields: Fields, flags: number): Uint8Array {
@@ -198,6 +214,10 @@ export class Streams implements StreamHost {
   news(stream: MuxStream): void {
     this.#news.add(stream);
     this.#options.outgoing.wake();
+  }
+
+  unsettled(stream: MuxStream): void {
+    this.#unsettled.add(stream);
   }
 
   held(bytes: number, headerBytes: number): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { CancelSignal } from "../../src/cancel.ts";
 import { ErrorCode, Flag } from "../../src/frame/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../src/http1/message.ts";
 import { eventually } from "../support/net.ts";
@@ -7,7 +8,7 @@ import { encode, opening, source, text, withScriptedEdge } from "./stage.ts";
 
 /** A handler that keeps what it was given; its answer is the test's to give. */
 function upstream() {
-  const asked: { head: RequestHead; body: Body; signal: AbortSignal }[] = [];
+  const asked: { head: RequestHead; body: Body; signal: CancelSignal }[] = [];
   let answer!: (answer: Answer) => void;
   let refuse!: (error: unknown) => void;
   const answered = new Promise<Answer>((resolve, reject) => {

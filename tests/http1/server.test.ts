@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { CancelSignal } from "../../src/cancel.ts";
 import type { Answer } from "../../src/http1/message.ts";
 import { createHttpServer } from "../../src/http1/server.ts";
 import { connectPair, eventually } from "../support/net.ts";
@@ -8,7 +9,7 @@ import { always, echoTarget, GET, RawClient, ServerStage, silent, Source } from 
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const EMPTY_CLOSE = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-function codeOf(signal: AbortSignal): string | undefined {
+function codeOf(signal: CancelSignal): string | undefined {
   return (signal.reason as { code?: string } | undefined)?.code;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { CancelSignal } from "../../src/cancel.ts";
 import type { Answer, Handler } from "../../src/http1/message.ts";
 import { eventually } from "../support/net.ts";
 import { always, GET, ServerStage, silent, Source, textOf } from "./server_stage.ts";
@@ -13,7 +14,7 @@ function post(length: number, body = ""): string {
   return `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${body}`;
 }
 
-function codeOf(signal: AbortSignal): string | undefined {
+function codeOf(signal: CancelSignal): string | undefined {
   return (signal.reason as { code?: string } | undefined)?.code;
 }
 

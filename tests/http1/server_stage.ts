@@ -1,5 +1,6 @@
 /** A server on a real socket, a clock that stands still, and clients that speak bytes. */
 import assert from "node:assert/strict";
+import type { CancelSignal } from "../../src/cancel.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "../../src/http1/message.ts";
 import { createHttpServer, type HttpServer } from "../../src/http1/server.ts";
 import type { HttpServerOptions } from "../../src/http1/server_options.ts";
@@ -55,7 +56,7 @@ export class RawClient {
 export interface Asked {
   readonly head: RequestHead;
   readonly body: Body;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export class ServerStage {

@@ -21,7 +21,7 @@ for (const transport of transports) {
         assert.equal(reader.receivedBytes, 0);
 
         reading.resume();
-        await eventually(() => reader.receivedBytes > MB);
+        await eventually(() => reader.receivedBytes > MB, { deadlineMs: 30_000 });
         reading.pause();
         const before = reader.receivedBytes;
         const takenLater = await fillUntilStalled(writing, 512 * MB);

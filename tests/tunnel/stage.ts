@@ -1,0 +1,40 @@
+/** A tunnel on `runnel.v2` to a scripted upstream, for tests that speak raw HTTP/1.1 at both ends. */
+import { bytesOf, SocketReader } from "../support/net.ts";
+import { type Script, ScriptedServer } from "../support/scripted_server.ts";
+import { startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
+
+export interface Stage {
+  readonly tunnel: Tunnel;
+  readonly upstream: ScriptedServer;
+  /** Opens a public connection and writes `request` on it, `HOST` standing for the tunnel's. */
+  ask(request: string): Promise<SocketReader>;
+}
+
+/** Runs `use` with a tunnel to an upstream that `play` is the whole of, and ends both. */
+export async function withTunnel(
+  play: Script,
+  use: (stage: Stage) => Promise<void>,
+  options: TunnelOptions = {},
+): Promise<void> {
+  const upstream = await ScriptedServer.start(play);
+  const tunnel = await startTunnel(upstream.target, { protocol: "v2", ...options });
+  try {
+    await use({
+      tunnel,
+      upstream,
+      async ask(request) {
+        const client = await tunnel.connect();
+        client.socket.write(bytesOf(request.replace("HOST", tunnel.host)));
+        return client;
+      },
+    });
+  } finally {
+    await tunnel.close();
+    await upstream.close();
+  }
+}
+
+/** Writes text, in Latin-1. */
+export function write(client: SocketReader, text: string): void {
+  client.socket.write(bytesOf(text));
+}
