@@ -20,7 +20,7 @@ const pages = readPages();
 /** Flags in the prose that are none of ours. */
 const foreignFlags: Readonly<Record<string, readonly string[]>> = {
   "README.md": ["once", "edge-runtime", "agent-runtime"],
-  "CONTRIBUTING.md": ["install-peers"],
+  "CONTRIBUTING.md": ["install-peers", "release"],
   "docs/install.md": ["prefix"],
   "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
 };
