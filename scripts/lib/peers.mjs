@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { nodePeerFolder, nodeProgram } from "./toolchain.mjs";
+import { nodePeerFolder, nodePeerPackage, nodeProgram } from "./toolchain.mjs";
 
 const peers = [
   { program: "curl", package: "curl" },
@@ -29,15 +29,17 @@ export function isOnPath(program) {
   });
 }
 
-/** The npm package that is a Node; its script, which gets the program for this machine, must run. */
-const nodePackage = "node@22.23.3";
+/** The package that holds the program itself: the one called `node` only fetches it, by an npm inside of npm. */
+const nodePackage = `${nodePeerPackage}@22.23.3`;
+const nodeInstallMs = 180_000;
 
 /** Installs a Node that runs the npm package, where there is none: setup.sh is content with an older one. */
 function installNode() {
   if (nodeProgram() !== null) return;
   console.log(`     installing ${nodePackage} from npm`);
-  const args = ["install", "--prefix", nodePeerFolder, "--no-save", "--no-audit", "--no-fund", nodePackage];
-  const { status, stdout, stderr } = spawnSync("npm", args, { encoding: "utf8" });
+  const flags = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts"];
+  const args = ["install", "--prefix", nodePeerFolder, ...flags, nodePackage];
+  const { status, stdout, stderr } = spawnSync("npm", args, { encoding: "utf8", timeout: nodeInstallMs });
   if (status !== 0) console.log(`     npm install ${nodePackage} failed:\n${stdout ?? ""}${stderr ?? ""}`);
 }
 

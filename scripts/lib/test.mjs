@@ -88,7 +88,7 @@ function systemPairs(runtimes, release) {
   const pairs = runtimes.length < 2 ? [] : [["bun", "deno"], ["deno", "bun"]];
   if (!runtimes.includes("bun") || !release) return pairs;
   pairs.push(["binary", "binary"]);
-  if (nodeProgram() !== null || process.env.RUNNEL_REQUIRE_PEERS === "1") pairs.push(["node", "node"]);
+  if (nodeProgram() !== null) pairs.push(["node", "node"]);
   else console.log("     the npm package is not tested: there is no node of version 22.18 or later");
   return pairs;
 }

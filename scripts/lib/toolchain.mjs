@@ -26,8 +26,9 @@ export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf
 /** Where setup.sh and `--install-peers` keep what they have made; `npm ci` takes it away with everything else. */
 const stateFolder = join(root, "node_modules", ".runnel");
 
-/** The folder into which the npm package `node` is installed for the tests. */
+/** The folder into which a Node from npm is installed for the tests, and its package for this machine. */
 export const nodePeerFolder = join(stateFolder, "node");
+export const nodePeerPackage = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 
 /** Runs setup.sh; where it fails, this process ends with its exit code. */
 export function setUp() {
@@ -47,7 +48,7 @@ export function programOf(runtime) {
 /** A Node of version 22.18 or later (that runs TypeScript as it is), from `--install-peers` or from PATH, or null. */
 export function nodeProgram() {
   const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
-  for (const path of [join(nodePeerFolder, "node_modules", "node", "bin", "node"), ...onPath]) {
+  for (const path of [join(nodePeerFolder, "node_modules", nodePeerPackage, "bin", "node"), ...onPath]) {
     if (!existsSync(path)) continue;
     const [major, minor] = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout.split(".");
     if (Number(major) > 22 || (Number(major) === 22 && Number(minor) >= 18)) return path;
