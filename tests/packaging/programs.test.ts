@@ -36,13 +36,40 @@ describe("the compiled programs", () => {
     }
   });
 
-  it("exit 2 when they are called wrongly", () => {
-    for (const program of [edge, agent]) {
-      const { status, stderr } = run(program, ["--no-such-flag"]);
-      assert.equal(status, 2);
-      assert.match(stderr, /--no-such-flag/);
-    }
-  });
+  const rules: readonly { args: string[]; environment?: Record<string, string>; status: number; says: RegExp }[] = [
+    { args: ["edge", "--no-such-flag"], status: 2, says: /--no-such-flag/ },
+    { args: ["edge", "serv"], status: 2, says: /Unknown command serv; did you mean serve\?/ },
+    { args: ["edge", "serve", "--lisen", "x"], status: 2, says: /Unknown flag --lisen; did you mean --listen\?/ },
+    { args: ["edge", "serve", "--listen"], status: 2, says: /--listen/ },
+    { args: ["edge", "serve", "surplus"], status: 2, says: /"surplus" is one too many/ },
+    { args: ["edge", "serve", "--domain", "a", "--domain", "b"], status: 2, says: /--domain/ },
+    { args: ["edge", "serve", "--idle-timeout", "5"], status: 2, says: /--idle-timeout "5"/ },
+    {
+      args: ["edge", "serve"],
+      environment: { RUNNEL_IDLE_TIMEOUT: "soon" },
+      status: 2,
+      says: /RUNNEL_IDLE_TIMEOUT "soon"/,
+    },
+    { args: ["agent", "http"], status: 2, says: /TARGET is missing/ },
+    { args: ["agent", "http", "3000", "--edg", "x"], status: 2, says: /did you mean --edge\?/ },
+    { args: ["agent", "http", "3000", "--json=yes"], status: 2, says: /--json/ },
+    { args: ["agent", "http", "3000", "--name", "Shop!"], status: 2, says: /--name "Shop!"/ },
+    {
+      args: ["agent", "http", "3000", "--connect-timeout", "1ms", "--token", "t", "--edge", "http://127.0.0.1:9"],
+      environment: { RUNNEL_CONNECT_TIMEOUT: "1h" },
+      status: 4,
+      says: /cannot|not/i,
+    },
+  ];
+  for (const { args: [program, ...args], environment = {}, status, says } of rules) {
+    const variables = Object.entries(environment).map(([name, value]) => `${name}=${value} `).join("");
+    it(`exit ${status} when they are called as ${variables}${program} ${args.join(" ")}`, () => {
+      const env = { HOME: folder, PATH: "/usr/bin:/bin", ...environment };
+      const output = run(program === "edge" ? edge : agent, args, { env });
+      assert.equal(output.status, status, output.stderr);
+      assert.match(output.stderr, says);
+    });
+  }
 
   it("take nothing from .env and bunfig.toml when they stand in the folder they are called from", () =>
     withScratch(async (here) => {
