@@ -43,7 +43,11 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       const why = because === null ? "" : `: ${because}`;
       log.info("Reconnecting in {inMs} ms, attempt {attempt}{why}", { inMs, attempt, why });
     },
-    request: (report) => output.event("request", { ...report }, requestLine(report, new Date())),
+    request(report) {
+      // Thousands a second: of line and event only what is printed is made.
+      if (output.json) output.event("request", { ...report });
+      else output.event("request", {}, requestLine(report, new Date()));
+    },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),
     close() {},
   };

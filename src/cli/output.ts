@@ -14,13 +14,16 @@ export interface Output {
 }
 
 export function createOutput(json: boolean, host: Pick<ProgramHost, "stdout">): Output {
-  const print = (fields: EventFields, lines: readonly string[]) => {
-    if (json) host.stdout(JSON.stringify(fields) + "\n");
-    else if (lines.length > 0) host.stdout(lines.map(printable).join("\n") + "\n");
+  const printObject = (fields: EventFields) => void host.stdout(JSON.stringify(fields) + "\n");
+  const printLines = (lines: readonly string[]) => {
+    if (lines.length > 0) host.stdout(lines.map(printable).join("\n") + "\n");
   };
   return {
     json,
-    event: (name, fields, ...lines) => print({ event: name, time: new Date().toISOString(), ...fields }, lines),
-    result: (fields, ...lines) => print(fields, lines),
+    event(name, fields, ...lines) {
+      if (json) printObject({ event: name, time: new Date().toISOString(), ...fields });
+      else printLines(lines);
+    },
+    result: (fields, ...lines) => json ? printObject(fields) : printLines(lines),
   };
 }

@@ -2,6 +2,7 @@
  * The process as both runtimes show it: `node:process` serves everything, so that only the name differs.
  */
 import process from "node:process";
+import { type Flushable, flushSoon } from "./turn.ts";
 
 export type RuntimeName = "bun" | "deno" | "node";
 
@@ -71,22 +72,47 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** Outputs whose failures are heard: without a listener, a reader that has gone would end the process. */
-const guarded = new Set<"stdout" | "stderr">();
+/** One of the two outputs. What is written in one turn of the event loop leaves in one piece, at its end. */
+class TextOutput implements Flushable {
+  readonly #stream: "stdout" | "stderr";
+  #gathered = "";
+  #isHeard = false;
+
+  constructor(stream: "stdout" | "stderr") {
+    this.#stream = stream;
+  }
+
+  write(text: string): boolean {
+    if (this.#gathered === "") flushSoon(this);
+    this.#gathered += text;
+    return !process[this.#stream].writableNeedDrain;
+  }
+
+  /** @param written called once everything has left */
+  flush(written?: () => void): void {
+    const output = process[this.#stream];
+    // Without a listener, a reader that has gone would end the process.
+    if (!this.#isHeard) output.on("error", () => {});
+    this.#isHeard = true;
+    const text = this.#gathered;
+    this.#gathered = "";
+    if (text !== "" || written !== undefined) output.write(text, () => written?.());
+  }
+}
+
+const outputs = { stdout: new TextOutput("stdout"), stderr: new TextOutput("stderr") };
 
 /**
  * Writes text to standard output or standard error; false where a slow reader makes it wait in memory. Where the reader
  * has gone the text is lost, and the program goes on: a tunnel does not end because its log does.
  */
 export function writeText(stream: "stdout" | "stderr", text: string): boolean {
-  if (!guarded.has(stream)) process[stream].on("error", () => {});
-  guarded.add(stream);
-  return process[stream].write(text);
+  return outputs[stream].write(text);
 }
 
-/** Resolves when what was written to standard output has left the process. */
-export function flushOutput(): Promise<void> {
-  return new Promise((resolve) => process.stdout.write("", () => resolve()));
+/** Resolves when what was written to standard output and standard error has left the process. */
+export async function flushOutput(): Promise<void> {
+  await Promise.all([outputs.stdout, outputs.stderr].map((output) => new Promise<void>((done) => output.flush(done))));
 }
 
 /** Standard input as it comes, in pieces of text. */
