@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "../lib/arguments.mjs";
 import { setUp } from "../lib/toolchain.mjs";
 import { Child } from "./child.mjs";
 import { Generator } from "./generator.mjs";
@@ -41,38 +41,25 @@ const cases = [
   { name: "500 downloads", downloads: 500, uploads: 0 },
 ];
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`isolation: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        edge: { type: "string", default: "bun" },
-        agent: { type: "string", default: "bun" },
-        rounds: { type: "string", default: "5" },
-        seconds: { type: "string", default: "2" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
+  const { values } = readOptions("isolation", help, {
+    options: {
+      edge: { type: "string", default: "bun" },
+      agent: { type: "string", default: "bun" },
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "2" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   for (const name of /** @type {const} */ (["edge", "agent"])) {
-    if (!["bun", "deno"].includes(values[name])) usageError(`--${name} is no runtime: ${values[name]}`);
+    if (!["bun", "deno"].includes(values[name])) usageError("isolation", `--${name} is no runtime: ${values[name]}`);
   }
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
-  if (!Number.isInteger(rounds) || rounds < 1) usageError(`--rounds is no whole number from 1: ${values.rounds}`);
-  if (!(seconds > 0 && seconds <= 60)) usageError(`--seconds is not from 0 to 60: ${values.seconds}`);
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    usageError("isolation", `--rounds is no whole number from 1: ${values.rounds}`);
+  }
+  if (!(seconds > 0 && seconds <= 60)) usageError("isolation", `--seconds is not from 0 to 60: ${values.seconds}`);
   return {
     edge: /** @type {Runtime} */ (values.edge),
     agent: /** @type {Runtime} */ (values.agent),

@@ -1,7 +1,7 @@
 // @ts-check
 /** Runnel beside nginx, interleaved: requests a second, processor time a request, and bulk. */
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "../lib/arguments.mjs";
 import { setUp } from "../lib/toolchain.mjs";
 import { row, table } from "./figures.mjs";
 import { Generator } from "./generator.mjs";
@@ -37,44 +37,33 @@ const levels = [1, 32, 256];
 /** A just-in-time compiler has seen the whole path after so many requests; or as many as fit into the time. */
 const warmUp = { requests: 40_000, milliseconds: 10_000 };
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`bench: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        edge: { type: "string", default: "bun" },
-        agent: { type: "string", default: "bun" },
-        protocol: { type: "string", default: "v2" },
-        rounds: { type: "string", default: "5" },
-        seconds: { type: "string", default: "1" },
-        "bulk-only": { type: "boolean", default: false },
-        "requests-only": { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
+  const { values } = readOptions("bench", help, {
+    options: {
+      edge: { type: "string", default: "bun" },
+      agent: { type: "string", default: "bun" },
+      protocol: { type: "string", default: "v2" },
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "1" },
+      "bulk-only": { type: "boolean", default: false },
+      "requests-only": { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   for (const name of /** @type {const} */ (["edge", "agent"])) {
-    if (!["bun", "deno"].includes(values[name])) usageError(`--${name} is no runtime: ${values[name]}`);
+    if (!["bun", "deno"].includes(values[name])) usageError("bench", `--${name} is no runtime: ${values[name]}`);
   }
-  if (!["v2", "json"].includes(values.protocol)) usageError(`--protocol is none: ${values.protocol}`);
+  if (!["v2", "json"].includes(values.protocol)) usageError("bench", `--protocol is none: ${values.protocol}`);
   const rounds = Number(values.rounds);
   const seconds = Number(values.seconds);
-  if (!Number.isInteger(rounds) || rounds < 1) usageError(`--rounds is no whole number from 1: ${values.rounds}`);
-  if (!(seconds > 0 && seconds <= 60)) usageError(`--seconds is not from 0 to 60: ${values.seconds}`);
-  if (values["bulk-only"] && values["requests-only"]) usageError("--bulk-only and --requests-only exclude each other");
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    usageError("bench", `--rounds is no whole number from 1: ${values.rounds}`);
+  }
+  if (!(seconds > 0 && seconds <= 60)) usageError("bench", `--seconds is not from 0 to 60: ${values.seconds}`);
+  if (values["bulk-only"] && values["requests-only"]) {
+    usageError("bench", "--bulk-only and --requests-only exclude each other");
+  }
   return {
     edge: /** @type {Runtime} */ (values.edge),
     agent: /** @type {Runtime} */ (values.agent),

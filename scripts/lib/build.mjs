@@ -3,7 +3,7 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "./arguments.mjs";
 import { writeArchive, writeChecksums } from "./archive.mjs";
 import {
   BuildError,
@@ -51,35 +51,24 @@ the same bytes; SOURCE_DATE_EPOCH sets the time of the files in an archive.
   --commit ID        what --version says (default the commit of this checkout)
   --help             print this`;
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`build: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        target: { type: "string", multiple: true, default: [] },
-        out: { type: "string", default: join(root, "dist") },
-        runtime: { type: "string", default: "bun" },
-        commit: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
+  const { values } = readOptions("build", help, {
+    options: {
+      target: { type: "string", multiple: true, default: [] },
+      out: { type: "string", default: join(root, "dist") },
+      runtime: { type: "string", default: "bun" },
+      commit: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   const targets = values.target.includes("all") ? Object.keys(bunTargets) : [...new Set(values.target)];
-  for (const target of targets) if (!Object.hasOwn(bunTargets, target)) usageError(`no such target: ${target}`);
-  if (values.runtime !== "bun" && values.runtime !== "deno") usageError(`no such runtime: ${values.runtime}`);
-  if (values.commit !== undefined && !/^[0-9a-f]{7,64}$/.test(values.commit)) usageError(`no commit: ${values.commit}`);
+  for (const target of targets) {
+    if (!Object.hasOwn(bunTargets, target)) usageError("build", `no such target: ${target}`);
+  }
+  if (values.runtime !== "bun" && values.runtime !== "deno") usageError("build", `no such runtime: ${values.runtime}`);
+  if (values.commit !== undefined && !/^[0-9a-f]{7,64}$/.test(values.commit)) {
+    usageError("build", `no commit: ${values.commit}`);
+  }
   const commit = values.commit?.slice(0, 12);
   return { targets, out: resolve(values.out), runtime: values.runtime, commit };
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "./arguments.mjs";
 import { runChecks } from "./demo_checks.mjs";
 import { openStream } from "./demo_client.mjs";
 import { Program } from "./program.mjs";
@@ -26,36 +26,23 @@ and what to try, then a line for each request. Ctrl-C ends everything.
 RUNTIME is bun, deno, binary (what scripts/build.sh has made, in dist) or node (22.18 or later, with what
 scripts/pack.sh has made).`;
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`demo: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        once: { type: "boolean", default: false },
-        port: { type: "string", default: "8080" },
-        "edge-runtime": { type: "string", default: "bun" },
-        "agent-runtime": { type: "string", default: "bun" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
-  }
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
+  const { values } = readOptions("demo", help, {
+    options: {
+      once: { type: "boolean", default: false },
+      port: { type: "string", default: "8080" },
+      "edge-runtime": { type: "string", default: "bun" },
+      "agent-runtime": { type: "string", default: "bun" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
   for (const runtime of [values["edge-runtime"], values["agent-runtime"]]) {
-    if (!(/** @type {readonly string[]} */ (forms).includes(runtime))) usageError(`no such runtime: ${runtime}`);
+    if (!(/** @type {readonly string[]} */ (forms).includes(runtime))) {
+      usageError("demo", `no such runtime: ${runtime}`);
+    }
   }
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) usageError(`no port: ${values.port}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) usageError("demo", `no port: ${values.port}`);
   return {
     once: values.once,
     port,

@@ -2,7 +2,7 @@
 /** Makes the npm package: both programs and the library as bundled JavaScript, with the library's types. */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "./arguments.mjs";
 import { writeChecksums } from "./archive.mjs";
 import { BuildError, bundle, checkoutCommit, outputOf } from "./bundle.mjs";
 import { thirdPartyLicenses } from "./licenses.mjs";
@@ -17,30 +17,17 @@ FOLDER/runnel-VERSION.tgz of it. It depends on no other package, and runs under 
   --commit ID    what --version says (default the commit of this checkout)
   --help         print this`;
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`pack: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      options: {
-        out: { type: "string", default: join(root, "dist") },
-        commit: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }));
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
+  const { values } = readOptions("pack", help, {
+    options: {
+      out: { type: "string", default: join(root, "dist") },
+      commit: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.commit !== undefined && !/^[0-9a-f]{7,64}$/.test(values.commit)) {
+    usageError("pack", `no commit: ${values.commit}`);
   }
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
-  if (values.commit !== undefined && !/^[0-9a-f]{7,64}$/.test(values.commit)) usageError(`no commit: ${values.commit}`);
   return { out: resolve(values.out), commit: values.commit?.slice(0, 12) };
 }
 

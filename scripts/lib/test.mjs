@@ -3,7 +3,7 @@
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions, usageError } from "./arguments.mjs";
 import { installPeers } from "./peers.mjs";
 import { fileItself, killAll, runCheck, runFile } from "./test_run.mjs";
 import { nodeProgram, programOf, root, setUp } from "./toolchain.mjs";
@@ -29,37 +29,21 @@ edge and agent on different runtimes. Its last line is "N passed, N failed" (", 
 Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of test files
 that run at once (default the number of CPUs, at most 4); those that measure memory run one by one.`;
 
-/** @param {string} message @returns {never} */
-function usageError(message) {
-  console.error(`test: ${message} (see --help)`);
-  process.exit(2);
-}
-
 function readArguments() {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      allowPositionals: true,
-      options: {
-        runtime: { type: "string", default: "all" },
-        "install-peers": { type: "boolean", default: false },
-        release: { type: "boolean", default: false },
-        soak: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-  } catch (error) {
-    usageError(error instanceof Error ? error.message : String(error));
-  }
-  const { values, positionals } = parsed;
-  if (values.help) {
-    console.log(help);
-    process.exit(0);
-  }
-  if (!["bun", "deno", "all"].includes(values.runtime)) usageError(`no such runtime: ${values.runtime}`);
-  if (positionals.length > 1) usageError(`surplus argument: ${positionals[1]}`);
+  const { values, positionals } = readOptions("test", help, {
+    allowPositionals: true,
+    options: {
+      runtime: { type: "string", default: "all" },
+      "install-peers": { type: "boolean", default: false },
+      release: { type: "boolean", default: false },
+      soak: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (!["bun", "deno", "all"].includes(values.runtime)) usageError("test", `no such runtime: ${values.runtime}`);
+  if (positionals.length > 1) usageError("test", `surplus argument: ${positionals[1]}`);
   const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(4, availableParallelism()));
-  if (!Number.isInteger(jobs) || jobs < 1) usageError(`RUNNEL_TEST_JOBS is no number of files: ${jobs}`);
+  if (!Number.isInteger(jobs) || jobs < 1) usageError("test", `RUNNEL_TEST_JOBS is no number of files: ${jobs}`);
   return { ...values, filter: positionals[0] ?? "", jobs };
 }
 

@@ -26,7 +26,7 @@ export class TlsSocket implements Socket, Flushable {
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
 
-  readonly #raw: Socket & Partial<Flushable>;
+  readonly #raw: Socket;
   readonly #cipher: CipherStream;
   readonly #engine: tls.TLSSocket;
   /** Encrypted bytes came at all; the first one tells whether the peer speaks TLS. */
@@ -53,7 +53,7 @@ export class TlsSocket implements Socket, Flushable {
    * @param raw paused, and owned by this socket from now on
    * @param createEngine makes the client's or the server's end of TLS on the stream that it is given
    */
-  constructor(raw: Socket & Partial<Flushable>, createEngine: (cipher: CipherStream) => tls.TLSSocket) {
+  constructor(raw: Socket, createEngine: (cipher: CipherStream) => tls.TLSSocket) {
     this.#raw = raw;
     this.local = raw.local;
     this.remote = raw.remote;
@@ -132,7 +132,6 @@ export class TlsSocket implements Socket, Flushable {
     if (this.closed) return;
     if (this.#gatheredBytes > 0) this.#writeGathered();
     if (this.#ended) this.#endEngine();
-    this.#raw.flush?.();
   }
 
   /** True where the owner has something to be told of that is here already. */
