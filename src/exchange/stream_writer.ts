@@ -14,11 +14,13 @@ export class StreamWriter {
 
   /**
    * Sends `body` to its end, then `trailers`, if there are any. Resolves when that is done or when nobody wants more;
-   * rejects with what the body throws: the caller then breaks the stream off.
+   * rejects with what the body throws, at once even where there is no room: the caller then breaks the stream off.
    */
   async send(body: ReadableStream<Uint8Array>, trailers?: () => Fields): Promise<void> {
     const reader = this.#reader = body.getReader();
     if (this.#stopped) return void await reader.cancel();
+    // Whoever waits for room learns from the next read why there will be nothing to put there.
+    reader.closed.catch(() => this.onWritable());
     for (;;) {
       const { value, done } = await reader.read();
       if (this.#stopped) return;

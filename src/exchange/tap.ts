@@ -7,7 +7,10 @@ export interface Tap {
   onOver?(error?: unknown): void;
 }
 
-/** The same body. A body that is no stream is told as one chunk, and over, at once. */
+/**
+ * The same body. A body that is no stream is told as one chunk, and over, at once; one that breaks off is told so, and
+ * breaks off for its reader, although nobody is reading.
+ */
 export function tap<B extends Body>(body: B, watcher: Tap): B {
   if (!(body instanceof ReadableStream)) {
     if (body !== null && body.length > 0) watcher.onChunk(body.length);
@@ -21,7 +24,15 @@ export function tap<B extends Body>(body: B, watcher: Tap): B {
     isOver = true;
     watcher.onOver?.(error);
   };
+  const fail = (controller: ReadableStreamDefaultController<Uint8Array>, error: unknown) => {
+    if (isOver) return;
+    end(error);
+    controller.error(error);
+  };
   const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      reader.closed.catch((error) => fail(controller, error));
+    },
     async pull(controller) {
       try {
         const { value, done } = await reader.read();
@@ -33,9 +44,7 @@ export function tap<B extends Body>(body: B, watcher: Tap): B {
         end();
         controller.close();
       } catch (error) {
-        if (isOver) return;
-        end(error);
-        controller.error(error);
+        fail(controller, error);
       }
     },
     cancel(reason) {

@@ -111,6 +111,9 @@ export class BodyPump {
     this.#owner = owner;
     this.#framing = framing;
     this.#reader = body.getReader();
+    // Who waits for the socket learns from the next read that the body broke off: a client that takes nothing is cut
+    // off at once, too.
+    this.#reader.closed.catch(() => this.drained());
   }
 
   /** Never rejects; the owner hears how it went. */

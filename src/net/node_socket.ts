@@ -6,6 +6,7 @@ import { weigh } from "./ballast.ts";
 import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
+import { needsWatch, unwatch, watch } from "./paused_watch.ts";
 import type { Socket, SocketAddress, SocketError, SocketHandlers } from "./socket.ts";
 import { type Flushable, flushSoon } from "./turn.ts";
 
@@ -31,6 +32,7 @@ export class NodeSocket implements Socket, Flushable {
   #gatheredBytes = 0;
   #flushWaits = false;
   #drainWanted = false;
+  #paused = true;
   #ended = false;
   #peerEnded = false;
   #reset = false;
@@ -50,6 +52,7 @@ export class NodeSocket implements Socket, Flushable {
     raw.on("end", () => this.#takeEnd());
     raw.on("error", (error: Error) => this.#error ??= error);
     raw.on("close", () => this.#takeClose());
+    this.#updateWatch();
   }
 
   get bufferedBytes(): number {
@@ -75,12 +78,14 @@ export class NodeSocket implements Socket, Flushable {
   end(): void {
     if (this.#ended || this.closed) return;
     this.#ended = true;
+    this.#updateWatch();
     this.#flushSoon();
   }
 
   reset(): void {
     if (this.closed) return;
     this.#reset = true;
+    this.#updateWatch();
     this.#dropGathered();
     // Unix sockets know no RST: closing them is all there is, and the runtimes refuse the call.
     if (this.remote.kind === "unix") this.#raw.destroy();
@@ -89,10 +94,15 @@ export class NodeSocket implements Socket, Flushable {
 
   pause(): void {
     this.#raw.pause();
+    this.#paused = true;
+    this.#updateWatch();
   }
 
   resume(): void {
-    if (!this.closed) this.#raw.resume();
+    if (this.closed) return;
+    this.#raw.resume();
+    this.#paused = false;
+    this.#updateWatch();
   }
 
   flush(): void {
@@ -102,6 +112,14 @@ export class NodeSocket implements Socket, Flushable {
       this.#raw.write(this.#nextPiece(), this.#onWritten);
     }
     if (this.#ended && this.#gatheredBytes === 0) this.#raw.end();
+  }
+
+  /** Who does not read, or has read all there is, must look whether the peer is still there. */
+  #updateWatch(): void {
+    if (!needsWatch || this.remote.kind === "unix") return;
+    const isBlind = (this.#paused || this.#peerEnded) && !this.#ended && !this.closed;
+    if (isBlind) watch(this.#raw);
+    else unwatch(this.#raw);
   }
 
   #flushSoon(): void {
@@ -130,7 +148,8 @@ export class NodeSocket implements Socket, Flushable {
   }
 
   #written(): void {
-    if (this.closed) return;
+    // What a destroyed socket still held was not written: its 'close' says so.
+    if (this.closed || this.#raw.destroyed) return;
     if (this.#gatheredBytes > 0 && !this.#flushWaits) this.flush();
     if (!this.#drainWanted || this.bufferedBytes >= HIGH_WATER_BYTES) return;
     this.#drainWanted = false;
@@ -147,12 +166,14 @@ export class NodeSocket implements Socket, Flushable {
     // Bun can emit 'end' for a socket that was destroyed while data came in; that is no FIN of the peer's.
     if (this.closed || this.#raw.destroyed || this.#peerEnded) return;
     this.#peerEnded = true;
+    this.#updateWatch();
     this.handlers.onEnd();
   }
 
   #takeClose(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#updateWatch();
     closeDescriptor();
     this.#dropGathered();
     this.handlers.onClose(this.#reset ? null : this.#failure());

@@ -55,8 +55,9 @@ export interface Socket {
    */
   reset(): void;
   /**
-   * Stops reading until `resume()`: the kernel's window fills, and a sender at the other end stops. Who does not read
-   * may learn of the peer's reset only at the next `write()` or `resume()`; so may who has read the peer's FIN.
+   * Stops reading until `resume()`: the kernel's window fills, and a sender at the other end stops. The peer's reset is
+   * told all the same, within about a second, and what came before it unread is lost. Two may learn of it only later:
+   * who has called `end()`, at `resume()`; the owner of a unix socket, at the next `write()` or `resume()`.
    */
   pause(): void;
   resume(): void;

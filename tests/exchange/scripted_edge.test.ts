@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CancelSignal } from "../../src/cancel.ts";
 import { ErrorCode, Flag } from "../../src/frame/mod.ts";
+import { UpstreamError } from "../../src/http1/client_error.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../src/http1/message.ts";
 import { eventually } from "../support/net.ts";
 import { encode, opening, source, text, withScriptedEdge } from "./stage.ts";
@@ -133,6 +134,21 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     const body = source();
     behind.answer({ status: 200, fields: [], body: body.body });
     await eventually(() => body.cancelled.length === 1 && stage.connection.streams === 0);
+    await stage.close();
+  });
+
+  it("breaks the answer off when its body does, although the edge has given no credit for more", async () => {
+    const behind = upstream();
+    const stage = await withScriptedEdge(behind.handler);
+    stage.edge.send((m) => m.headers(2, opening(), Flag.END_STREAM));
+    const body = source();
+    behind.answer({ status: 200, fields: [], body: body.body });
+    body.push("x".repeat(100_000));
+    await stage.edge.expectFrame("HEADERS", { streamId: 2 });
+    for (let left = 64 * 1024; left > 0;) left -= (await stage.edge.expectFrame("DATA")).payload.length;
+    body.fail(new UpstreamError("upstream_reset", "cut"));
+    await stage.edge.expectFrame("RST_STREAM", { streamId: 2, errorCode: ErrorCode.UPSTREAM_CLOSED });
+    await eventually(() => stage.connection.streams === 0);
     await stage.close();
   });
 

@@ -37,6 +37,16 @@ describe("tap", () => {
     assert.deepEqual(watch.seen, ["Error: cut"]);
   });
 
+  it("tells why a body broke off at once, although nobody is reading", async () => {
+    const watch = watcher();
+    const fed = new FedBody((body) => body.push("ab"));
+    const reader = tap(fed.stream, watch).getReader();
+    await reader.read();
+    fed.fail(new Error("cut"));
+    await assert.rejects(reader.closed, /cut/);
+    assert.deepEqual(watch.seen, [2, "Error: cut"]);
+  });
+
   it("passes a cancellation on to the source", async () => {
     const watch = watcher();
     const fed = new FedBody();

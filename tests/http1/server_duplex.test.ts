@@ -253,4 +253,16 @@ describe("HttpServer: slow clients", () => {
       await client.expect("0\r\n\r\n");
     });
   });
+
+  it("HttpServer cuts a client off that does not read when the answer's source breaks off", async () => {
+    const source = new Source((source) => source.send(new Uint8Array(64 * 1024)));
+    await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
+      const client = await stage.connect({ paused: true });
+      client.send(GET);
+      await settled(() => source.pulls);
+      source.fail(new Error("cut"));
+      await eventually(() => client.reader.sawClose);
+      assert.equal((await client.reader.closed)?.code, "connection_reset");
+    });
+  });
 });

@@ -28,6 +28,19 @@ function bothWaysPlain(name: string, use: Use): void {
   bothWays(name, use, [plain]);
 }
 
+/**
+ * Resolves when a socket that is paused now has seen a reset: where the runtime looks after paused sockets in turns,
+ * those that were paused before have had theirs.
+ */
+async function othersWereLookedAt(): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const [near, far] = await plain.pair();
+    const reader = new SocketReader(near, { paused: true });
+    far.reset();
+    await eventually(() => reader.sawClose);
+  }
+}
+
 describe("Socket.end", () => {
   bothWays("delivers everything written before the FIN", async (near, far) => {
     const reader = new SocketReader(far);
@@ -142,21 +155,6 @@ describe("Socket.reset", () => {
     assert.deepEqual(calls, ["data", "close null"]);
   });
 
-  bothWaysPlain(
-    "after the end of our direction is told to the peer at its next write at the latest",
-    async (near, far) => {
-      const reader = new SocketReader(far);
-      near.end();
-      await reader.ended;
-      near.reset();
-      await eventually(() => {
-        far.write(bytesOf("x"));
-        return reader.sawClose;
-      });
-      assert.equal((await reader.closed)?.code, "connection_reset");
-    },
-  );
-
   bothWays("after an end whose bytes still wait is seen as a reset", async (near, far) => {
     const reader = new SocketReader(far, { paused: true });
     await fillUntilStalled(near);
@@ -204,6 +202,44 @@ describe("Socket.reset", () => {
     });
     assert.equal((await reader.closed)?.code, "connection_reset");
   });
+
+  bothWays("is told to a peer that has not begun to read", async (near, far) => {
+    const reader = new SocketReader(far, { paused: true });
+    near.reset();
+    await eventually(() => reader.sawClose);
+    assert.equal((await reader.closed)?.code, "connection_reset");
+  });
+
+  bothWays("is told to a peer that stopped reading, and neither reads nor writes again", async (near, far) => {
+    const reader = new SocketReader(far);
+    near.write(bytesOf("once"));
+    assert.equal(await reader.readUntil("once"), "once");
+    far.pause();
+    await fillUntilStalled(near);
+    near.reset();
+    await eventually(() => reader.sawClose);
+    assert.equal((await reader.closed)?.code, "connection_reset");
+    assert.equal(reader.sawEnd, false);
+  });
+
+  it("is told to those of 100 paused peers whom it concerns", async () => {
+    const pairs = await Promise.all(Array.from({ length: 100 }, () => plain.pair()));
+    const readers = pairs.map(([, accepted]) => new SocketReader(accepted, { paused: true }));
+    const concerned = readers.filter((_, index) => index % 3 === 0);
+    for (const [index, [dialed]] of pairs.entries()) if (index % 3 === 0) dialed.reset();
+    await eventually(() => concerned.every(({ sawClose }) => sawClose));
+    assert.equal(readers.filter(({ sawClose }) => sawClose).length, concerned.length);
+    for (const socket of pairs.flat()) socket.reset();
+  });
+
+  bothWaysPlain("after an end is told to a peer that keeps its own direction open", async (near, far) => {
+    const reader = new SocketReader(far);
+    near.end();
+    await reader.ended;
+    near.reset();
+    await eventually(() => reader.sawClose);
+    assert.equal((await reader.closed)?.code, "connection_reset");
+  });
 });
 
 describe("Socket", () => {
@@ -214,6 +250,36 @@ describe("Socket", () => {
     const reader = new SocketReader(near);
     assert.equal(latin1(await reader.readAll()), "early");
   });
+
+  bothWaysPlain(
+    "keeps what came for as long as its owner does not read, when both ends end in order",
+    async (near, far) => {
+      const reader = new SocketReader(near, { paused: true });
+      const farReader = new SocketReader(far);
+      far.write(bytesOf("kept"));
+      far.end();
+      await eventually(() => far.bufferedBytes === 0);
+      near.end();
+      assert.equal(await farReader.closed, null);
+      await othersWereLookedAt();
+      near.resume();
+      assert.equal(latin1(await reader.readAll()), "kept");
+      assert.equal(await reader.closed, null);
+    },
+  );
+
+  bothWays(
+    "keeps what came for as long as its owner does not read, when only the peer has ended",
+    async (near, far) => {
+      const reader = new SocketReader(near, { paused: true });
+      far.write(bytesOf("kept"));
+      far.end();
+      await eventually(() => far.bufferedBytes === 0);
+      await othersWereLookedAt();
+      near.resume();
+      assert.equal(latin1(await reader.readAll()), "kept");
+    },
+  );
 
   bothWays("moves to another owner between two chunks", async (near, far) => {
     const first = new SocketReader(near);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { BinarySession } from "../../src/exchange/binary_session.ts";
-import { eventually, type SocketReader } from "../support/net.ts";
+import { eventually, fillUntilStalled, type SocketReader } from "../support/net.ts";
 import type { Tunnel } from "../support/tunnel.ts";
 import { withTunnel, write } from "./stage.ts";
 
@@ -116,6 +116,51 @@ describe("leaving, through a tunnel", () => {
       await peer.whenClosed();
       assert.deepEqual([peer.reset, peer.ended], [true, false]);
       await nothingLeft(tunnel);
+    });
+  });
+
+  it("resets the upstream when the client leaves an upload that the upstream does not take", async () => {
+    await withTunnel(async (peer) => {
+      await peer.readHead();
+      peer.discard();
+      peer.pause();
+    }, async ({ ask, tunnel, upstream }) => {
+      const client = await ask("POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n");
+      const peer = await upstream.peer(0);
+      await peer.waitFor(() => peer.received.includes("\r\n\r\n"));
+      await fillUntilStalled(client.socket);
+      client.socket.reset();
+      await nothingLeft(tunnel);
+      peer.resume();
+      await peer.whenClosed();
+      assert.deepEqual([peer.reset, peer.ended], [true, false]);
+    });
+  });
+
+  it("of an upstream cuts a client off that does not read", async () => {
+    await withTunnel(async (peer) => {
+      await peer.readHead();
+      await peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${UPLOAD_BYTES}\r\n\r\n`);
+      for (let sent = -1; sent < peer.sentBytes;) {
+        sent = peer.sentBytes;
+        await peer.send(piece);
+      }
+    }, async ({ ask, tunnel, upstream }) => {
+      const client = await ask("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n");
+      await client.readUntil("\r\n\r\n");
+      client.socket.pause();
+      const peer = await upstream.peer(0);
+      let looks = 0;
+      let sent = 0;
+      await eventually(() => {
+        looks = peer.unsentBytes > 0 && peer.sentBytes === sent ? looks + 1 : 0;
+        sent = peer.sentBytes;
+        return looks > 50;
+      }, { deadlineMs: 30_000 });
+      peer.abort();
+      await nothingLeft(tunnel);
+      await eventually(() => client.sawClose);
+      assert.equal((await client.closed)?.code, "connection_reset");
     });
   });
 
