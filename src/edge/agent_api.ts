@@ -59,6 +59,11 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
   return app;
 }
 
+/** True for the paths of this API. */
+export function isAgentApi(target: string | undefined): boolean {
+  return target !== undefined && target.startsWith("/api/agent/");
+}
+
 /** Null where it is longer than a request of an agent's can be; the rest is then not read. */
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | null> {
   if (body === null) return "";

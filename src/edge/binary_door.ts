@@ -5,16 +5,22 @@
 import { type Clock, systemClock } from "../clock.ts";
 import { BinarySession } from "../exchange/binary_session.ts";
 import type { ProblemCode } from "../exchange/errors.ts";
+import { targetOf } from "../exchange/pseudo_fields.ts";
 import { serveExchange } from "../exchange/serve.ts";
 import type { Session } from "../exchange/session.ts";
+import { ErrorCode } from "../frame/mod.ts";
 import { fieldValue } from "../http1/fields.ts";
 import type { Fields, Handler, RequestHead } from "../http1/message.ts";
-import { Connection, type MemoryAccount } from "../httpstream/mod.ts";
+import { Connection, defaultMaxConcurrentStreams, type MemoryAccount, type Stream } from "../httpstream/mod.ts";
 import { freshSession } from "../httpstream/upgrade.ts";
 import { WebSocketLink } from "../httpstream/web_socket_link.ts";
 import type { Socket } from "../net/mod.ts";
-import type { AgentIdentity } from "./agent_api.ts";
+import { type AgentIdentity, isAgentApi } from "./agent_api.ts";
 import type { GuessLimiter, TokenCheck } from "./tokens.ts";
+
+/** Streams that an agent may have open at once, and how many of them are for `/api/agent/` alone. */
+const maxStreams = defaultMaxConcurrentStreams("edge");
+const keptStreams = 8;
 
 export interface BinaryDoorOptions {
   checkToken: TokenCheck;
@@ -71,11 +77,22 @@ export class BinaryDoor {
       role: "edge",
       clock: this.#clock,
       memory: this.#options.memory,
-      onStream: (stream) => serveExchange(stream, routes),
+      limits: { maxConcurrentStreams: maxStreams },
+      onStream: (stream) => this.#serve(stream, connection, routes),
       onHandlerError: (error) => this.#options.onError(error),
     });
     const session = new BinarySession(this.#options.nextSessionId(), connection, this.#clock);
     const routes = this.#options.agentRoutes({ owner, session });
     this.#options.onSession(session);
+  }
+
+  /**
+   * An agent's own calls always find room: whatever else it leaves open, the last slots are kept for them. Streams that
+   * came in one message have theirs already, so that of those it is the first ones that are refused.
+   */
+  #serve(stream: Stream, connection: Connection, routes: Handler): void {
+    const isKept = connection.acceptedStreams > maxStreams - keptStreams;
+    if (isKept && !isAgentApi(targetOf(stream.headers))) stream.reset(ErrorCode.REFUSED_STREAM);
+    else serveExchange(stream, routes);
   }
 }

@@ -40,6 +40,11 @@ export function parseRequest(received: Fields): Omit<RequestHead, "onInformation
   };
 }
 
+/** The target of a request's head, without a look at the rest; undefined where it has none. */
+export function targetOf(received: Fields): string | undefined {
+  return pseudoValue(received, ":path", pseudoEnd(received));
+}
+
 /** Status and fields of an answer's head, final or interim. Throws `ExchangeError` where there is no status. */
 export function parseAnswer(received: Fields): { status: number; fields: Fields } {
   const end = pseudoEnd(received);

@@ -180,6 +180,41 @@ describe("a hostile agent of runnel.v2", () => {
     });
   }
 
+  it("that leaves 56 streams open still has 8 left for /api/agent/, and for nothing else", async () => {
+    let last = 1;
+    const opens = (path: string) => {
+      last += 2;
+      agent.send((m) => m.headers(last, [":method", "POST", ":path", path], 0));
+      return last;
+    };
+    const statusOf = (id: number) => {
+      const head = agent.frames.find((frame) => frame.type === "HEADERS" && frame.streamId === id);
+      return head?.type === "HEADERS" ? head.fields[1] : undefined;
+    };
+    const codeOf = (id: number) => {
+      const reset = agent.frames.find((frame) => frame.type === "RST_STREAM" && frame.streamId === id);
+      return reset?.type === "RST_STREAM" ? reset.errorCode : undefined;
+    };
+    const refused = (id: number) => agent.until(() => codeOf(id) === ErrorCode.REFUSED_STREAM, `no room for ${id}`);
+
+    // Each is answered, but as its request never ends it stays open.
+    const others = Array.from({ length: 56 }, () => opens("/elsewhere"));
+    await agent.until(() => others.every((id) => statusOf(id) === "404"), "56 answers");
+    await refused(opens("/elsewhere"));
+    await refused(opens("/api/agents"));
+
+    const calls = Array.from({ length: 8 }, () => opens("/api/agent/tunnels"));
+    await refused(opens("/api/agent/tunnels"));
+    const wish = new TextEncoder().encode(JSON.stringify({ name: "late", kind: "http", upstream: "" }));
+    for (const id of calls) agent.send((m) => m.data(id, wish, true));
+    await agent.until(() => calls.every((id) => statusOf(id) === "201"), "8 tunnels");
+
+    await refused(opens("/elsewhere"));
+    agent.send((m) => m.data(others[0]!, bytesOf("over"), true));
+    const another = opens("/elsewhere");
+    await agent.until(() => statusOf(another) === "404", "the room of one that ended");
+  });
+
   it("that floods opens and resets is closed", async () => {
     const open = [":method", "GET", ":path", "/api/agent/none"];
     for (let id = 3; id < 3_003 && agent.closeInfo === null; id += 2) {
