@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 /** Longer texts are looked at once and hardly come again. */
 const RECALLED_LENGTH = 64;
 /** A power of two. */
-const RECALLED_COUNT = 1_024;
+const RECALLED_COUNT = 4_096;
 
 /** What `toString("latin1")` calls: it takes any Uint8Array, where Node's `toString` wants a Buffer. */
 const decode = (Buffer.prototype as unknown as { latin1Slice(start: number, end: number): string }).latin1Slice;
@@ -16,8 +16,8 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
 }
 
 /**
- * The same, for the names and values of fields: of those that came before the string of then is given again. Making a
- * string costs several times as much as comparing one, and leaves garbage.
+ * The same, for the words of a start line and the names and values of fields: of those that came before the string of
+ * then is given again. Making a string costs several times as much as comparing one, and leaves garbage.
  */
 export function recall(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start;

@@ -5,6 +5,7 @@ import { problemKinds } from "../exchange/errors.ts";
 import { problemCodeOf } from "../exchange/problem.ts";
 import { type Tap, tap } from "../exchange/tap.ts";
 import type { Answer, Body, Handler, RequestHead } from "../http1/message.ts";
+import { perTurn } from "../http1/turn_clock.ts";
 
 /** One exchange, after its end. Never holds a query string, which may be secret. */
 export interface RequestReport {
@@ -23,13 +24,16 @@ export interface RequestReport {
   readonly code?: string;
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** Serves as `upstream` does, and tells of each exchange once, when it has ended. */
 export function observed(
   upstream: Handler,
   report: (request: RequestReport) => void,
   clock: Clock = systemClock,
 ): Handler {
-  return (head, body, signal) => new ObservedExchange(head, signal, report, clock).run(upstream, body);
+  const time = perTurn(clock);
+  return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(upstream, body);
 }
 
 class ObservedExchange implements Tap {
@@ -51,18 +55,15 @@ class ObservedExchange implements Tap {
     this.#startedAt = clock.now();
   }
 
-  async run(upstream: Handler, body: Body): Promise<Answer> {
+  run(upstream: Handler, body: Body): Promise<Answer> {
     const counted = body === null ? null : tap(body, { onChunk: (bytes) => this.#bytesIn += bytes });
+    let answer: Promise<Answer>;
     try {
-      const answer = await upstream(this.#head, counted, this.#signal);
-      this.#status = answer.status;
-      this.#firstByteMs = this.#elapsedMs();
-      const passed = tap(answer.body, this);
-      return passed === answer.body ? answer : { ...answer, body: passed };
+      answer = upstream(this.#head, counted, this.#signal);
     } catch (error) {
-      this.onOver(error);
-      throw error;
+      answer = Promise.reject(error);
     }
+    return answer.then((answer) => this.#pass(answer), (error) => this.#fail(error));
   }
 
   /** Of the answer's body, as is `onOver`. */
@@ -71,11 +72,41 @@ class ObservedExchange implements Tap {
   }
 
   onOver(error?: unknown): void {
+    this.#tell(this.#elapsedMs(), error);
+  }
+
+  #pass(answer: Answer): Answer {
+    const elapsedMs = this.#elapsedMs();
+    const { status, body } = answer;
+    this.#status = status;
+    this.#firstByteMs = elapsedMs;
+    if (body instanceof ReadableStream) return this.#watch(answer, body);
+    // Over with its head; and the clock is not for nothing, either.
+    this.#bytesOut = body === null ? 0 : body.length;
+    this.#tell(elapsedMs);
+    return answer;
+  }
+
+  #watch(answer: Answer, body: ReadableStream<Uint8Array>): Answer {
+    try {
+      return { ...answer, body: tap(body, this) };
+    } catch (error) {
+      // Somebody reads the body already.
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.onOver(error);
+    throw error;
+  }
+
+  #tell(durationMs: number, error?: unknown): void {
     const failure = error === undefined ? null : this.#signal.aborted ? "canceled" : problemCodeOf(error);
     if (this.#status === 0 && failure !== null && failure !== "canceled") this.#status = problemKinds[failure].status;
     const { id, method, target } = this.#head;
     const query = target.indexOf("?");
-    this.#report({
+    const report: Writable<RequestReport> = {
       id,
       method,
       path: query < 0 ? target : target.slice(0, query),
@@ -83,9 +114,10 @@ class ObservedExchange implements Tap {
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       firstByteMs: this.#firstByteMs,
-      durationMs: this.#elapsedMs(),
-      ...(failure === null ? {} : { code: failure }),
-    });
+      durationMs,
+    };
+    if (failure !== null) report.code = failure;
+    this.#report(report);
   }
 
   #elapsedMs(): number {

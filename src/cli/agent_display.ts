@@ -46,15 +46,31 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
     request(report) {
       // Thousands a second: of line and event only what is printed is made.
       if (output.json) output.event("request", { ...report });
-      else output.event("request", {}, requestLine(report, new Date()));
+      else output.event("request", noFields, requestLine(report));
     },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),
     close() {},
   };
 }
 
+const noFields = {};
+
 /** `14:03:09 GET /events 200 1.2 KiB 34 ms`, and a problem's code at the end. */
-function requestLine({ method, path, status, bytesOut, durationMs, code }: RequestReport, endedAt: Date): string {
-  const words = [method, printablePath(path), status, formatBytes(bytesOut), formatDuration(durationMs), code ?? ""];
-  return `${formatTimeOfDay(endedAt)} ${words.join(" ")}`.trimEnd();
+function requestLine({ method, path, status, bytesOut, durationMs, code }: RequestReport): string {
+  const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
+  const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;
+  return code === undefined ? line : `${line} ${code}`;
+}
+
+let shownSecond = -1;
+let shownTime = "";
+
+/** Made once a second, however many requests end in it. */
+function currentTimeOfDay(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== shownSecond) {
+    shownSecond = second;
+    shownTime = formatTimeOfDay(new Date(second * 1000));
+  }
+  return shownTime;
 }

@@ -3,7 +3,7 @@ import type { CancelSignal } from "../cancel.ts";
 import { ExchangeError } from "../exchange/errors.ts";
 import { forwardedFields, publicAnswer } from "../exchange/header_rules.ts";
 import type { TimeoutGuard } from "../exchange/timeouts.ts";
-import type { Answer, Body, Handler, RequestHead } from "../http1/message.ts";
+import { type Answer, type Body, type Handler, type RequestHead, withFields } from "../http1/message.ts";
 import type { Router } from "./router.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
@@ -21,16 +21,15 @@ export interface IngressOptions {
 export function createIngress(options: IngressOptions): Handler {
   const { router, tunnels, guard } = options;
 
-  async function visit(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+  function visit(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
-    const forwarded = { ...head, fields: forwardedFields(head) };
-    return publicAnswer(await guard.ask(tunnel.session.open, forwarded, body, signal));
+    const forwarded = withFields(head, forwardedFields(head));
+    return guard.ask(tunnel.session.open, forwarded, body, signal).then(publicAnswer);
   }
 
-  // deno-lint-ignore require-await -- what it throws must be a rejection
-  return async (head, body, signal) => {
+  function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return visit(route.tunnel, head, body, signal);
     if (route.kind === "unknown") throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
@@ -39,5 +38,13 @@ export function createIngress(options: IngressOptions): Handler {
     const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
     if (fallback !== undefined) return visit(fallback, head, body, signal);
     throw new ExchangeError("not_found", `The edge has no page at ${head.target.slice(0, 200)}`);
+  }
+
+  return (head, body, signal) => {
+    try {
+      return serve(head, body, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   };
 }

@@ -1,5 +1,6 @@
 /** Which room a public request goes to, by its host alone: the target is never looked at for a tunnel's host. */
 import { isIP } from "node:net";
+import { Remembered } from "../http1/remembered.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export type Route =
@@ -8,12 +9,21 @@ export type Route =
   | { readonly kind: "own" }
   | { readonly kind: "unknown"; readonly host: string };
 
+/** What an authority says by itself, whatever tunnels there are. */
+interface Place {
+  readonly host: string;
+  /** The tunnel's; null for a host that is not under the domain. */
+  readonly name: string | null;
+  readonly isOwn: boolean;
+}
+
 const own: Route = { kind: "own" };
 
 export class Router {
   readonly #tunnels: Tunnels;
   readonly #domain: string;
   readonly #suffix: string;
+  readonly #places = new Remembered((authority) => this.#placeOf(authority));
 
   /** @param domain tunnels are served at NAME.domain */
   constructor(tunnels: Tunnels, domain: string) {
@@ -24,14 +34,18 @@ export class Router {
 
   /** @param authority the Host field's value; the port and the case of letters do not matter */
   route(authority: string): Route {
+    const { host, name, isOwn } = this.#places.of(authority);
+    const tunnel = name === null ? undefined : this.#tunnels.get(name);
+    if (tunnel !== undefined) return { kind: "tunnel", tunnel };
+    return isOwn ? own : { kind: "unknown", host };
+  }
+
+  #placeOf(authority: string): Place {
     const host = hostOf(authority);
-    if (host.endsWith(this.#suffix)) {
-      const tunnel = this.#tunnels.get(host.slice(0, -this.#suffix.length));
-      return tunnel === undefined ? { kind: "unknown", host } : { kind: "tunnel", tunnel };
-    }
+    if (host.endsWith(this.#suffix)) return { host, name: host.slice(0, -this.#suffix.length), isOwn: false };
     const isOwn = host === this.#domain || host === "" || host === "localhost" || host.startsWith("[") ||
       isIP(host) !== 0;
-    return isOwn ? own : { kind: "unknown", host };
+    return { host, name: null, isOwn };
   }
 }
 

@@ -2,14 +2,22 @@
  * What a forwarding hop adds and takes away (RFC 9110 §7.6, RFC 7239). The connection-level fields were already taken
  * off by the HTTP/1.1 reader; here is what concerns the exchange as a whole.
  */
-import { fieldValue } from "../http1/fields.ts";
+import { equalsLower, fieldValue } from "../http1/fields.ts";
 import type { Answer, Fields, RequestHead } from "../http1/message.ts";
+import { Remembered } from "../http1/remembered.ts";
 import { isEventStream } from "./media_type.ts";
 import { errorFieldName } from "./problem.ts";
 
+const lowerErrorName = errorFieldName.toLowerCase();
+
+const letterF = 0x66;
+const letterX = 0x78;
+
 /** Names that a client may not send through an untrusted hop: they tell the upstream who is asking. */
 function isForwardingField(name: string): boolean {
-  if (name.length < 9) return false;
+  // Hardly any field of a client begins so, and this is asked of each.
+  const first = name.charCodeAt(0) | 0x20;
+  if (name.length < 9 || (first !== letterF && first !== letterX)) return false;
   const lower = name.toLowerCase();
   return lower.startsWith("x-forwarded-") || lower === "forwarded" || lower === "x-real-ip";
 }
@@ -47,11 +55,26 @@ function addMissing(fields: string[], name: string, value: string, trusted: bool
   fields.push(name, value);
 }
 
+/** The last element that was made for an authority: a client comes with more than one request. */
+interface LastElement {
+  readonly host: string;
+  client: string;
+  scheme: string;
+  element: string;
+}
+
+const lastElements = new Remembered<LastElement>((authority) => {
+  return { host: authority === "" ? "" : `;host=${quoted(authority)}`, client: "", scheme: "", element: "" };
+});
+
 /** One element of `Forwarded` (RFC 7239 §4): an IPv6 address is bracketed and quoted, a port makes a host quoted. */
-function forwardedElement(head: RequestHead): string {
-  const client = head.client.includes(":") ? `"[${head.client}]"` : head.client;
-  const host = head.authority === "" ? "" : `;host=${quoted(head.authority)}`;
-  return `for=${client === "" ? "unknown" : client}${host};proto=${head.scheme}`;
+function forwardedElement({ client, authority, scheme }: RequestHead): string {
+  const last = lastElements.of(authority);
+  if (last.client === client && last.scheme === scheme) return last.element;
+  const node = client.includes(":") ? `"[${client}]"` : client;
+  last.client = client;
+  last.scheme = scheme;
+  return last.element = `for=${node === "" ? "unknown" : node}${last.host};proto=${scheme}`;
 }
 
 function quoted(value: string): string {
@@ -63,8 +86,7 @@ function quoted(value: string): string {
  * proxies in front are asked not to hold or rewrite events.
  */
 export function publicAnswer(answer: Answer): Answer {
-  const stream = isEventStream(fieldValue(answer.fields, "content-type"));
-  const spoofed = fieldValue(answer.fields, errorFieldName.toLowerCase()) !== undefined;
+  const { stream, spoofed } = signsOf(answer.fields);
   if (!stream && !spoofed) return answer;
   const fields = spoofed ? withoutOurError(answer.fields) : [...answer.fields];
   if (stream) {
@@ -76,10 +98,22 @@ export function publicAnswer(answer: Answer): Answer {
   return { ...answer, fields };
 }
 
+/** Whether events come, and whether a field says that the edge itself answered. */
+function signsOf(fields: Fields): { stream: boolean; spoofed: boolean } {
+  let contentType: string | undefined;
+  let spoofed = false;
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    if (contentType === undefined && equalsLower(name, "content-type")) contentType = fields[index + 1];
+    else if (equalsLower(name, lowerErrorName)) spoofed = true;
+  }
+  return { stream: isEventStream(contentType), spoofed };
+}
+
 function withoutOurError(fields: Fields): string[] {
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
-    if ((fields[index] as string).toLowerCase() === errorFieldName.toLowerCase()) continue;
+    if (equalsLower(fields[index] as string, lowerErrorName)) continue;
     kept.push(fields[index] as string, fields[index + 1] as string);
   }
   return kept;

@@ -12,7 +12,7 @@ import { cancelBody } from "../http1/server_answer.ts";
 import { ExchangeError } from "./errors.ts";
 import { isLiveFormat } from "./media_type.ts";
 import { type Tap, tap } from "./tap.ts";
-import { type Timeout, TimeoutQueue } from "./timeout_queue.ts";
+import { type Timeout, type TimeoutListener, TimeoutQueue } from "./timeout_queue.ts";
 
 export interface ExchangeTimeouts {
   /** Milliseconds until the answer's head. Default 60,000. */
@@ -42,16 +42,18 @@ export class TimeoutGuard {
     return new GuardedExchange(this, signal).run(handler, head, body);
   }
 
-  awaitHead(exchange: CancelSource): Timeout {
-    return this.#firstByte.add(() => {
-      exchange.abort(new ExchangeError("upstream_timeout", `No answer within ${this.#firstByteMs} ms`));
-    });
+  awaitHead(exchange: TimeoutListener): Timeout {
+    return this.#firstByte.add(exchange);
   }
 
-  awaitBody(exchange: CancelSource): Timeout {
-    return this.#idle.add(() => {
-      exchange.abort(new ExchangeError("upstream_timeout", `Nothing moved for ${this.#idleMs} ms`));
-    });
+  awaitBody(exchange: TimeoutListener): Timeout {
+    return this.#idle.add(exchange);
+  }
+
+  /** Why an exchange ends whose time has passed. */
+  timeoutError(isAnswered: boolean): ExchangeError {
+    const reason = isAnswered ? `Nothing moved for ${this.#idleMs} ms` : `No answer within ${this.#firstByteMs} ms`;
+    return new ExchangeError("upstream_timeout", reason);
   }
 }
 
@@ -60,6 +62,7 @@ class GuardedExchange extends CancelSource implements Tap {
   readonly #guard: TimeoutGuard;
   readonly #signal: CancelSignal;
   #timeout: Timeout;
+  #isAnswered = false;
 
   constructor(guard: TimeoutGuard, signal: CancelSignal) {
     super();
@@ -70,26 +73,24 @@ class GuardedExchange extends CancelSource implements Tap {
     else signal.addEventListener("abort", this);
   }
 
-  async run(handler: Handler, head: RequestHead, body: Body): Promise<Answer> {
+  run(handler: Handler, head: RequestHead, body: Body): Promise<Answer> {
     const tapped = body instanceof ReadableStream ? tap(body, { onChunk: () => this.onChunk() }) : body;
+    let answer: Promise<Answer>;
     try {
-      const answer = await handler(head, tapped, this);
-      this.#timeout.cancel();
-      if (!(answer.body instanceof ReadableStream)) this.onOver();
-      if (!(answer.body instanceof ReadableStream) || isExempt(answer)) return answer;
-      this.#timeout = this.#guard.awaitBody(this);
-      return { ...answer, body: tap(answer.body, this) };
+      answer = handler(head, tapped, this);
     } catch (error) {
-      this.onOver();
-      // The server waits for whoever has a request's body: one that the handler left unread would have nobody.
-      cancelBody(tapped, error);
-      throw this.reason instanceof RunnelError ? this.reason : error;
+      answer = Promise.reject(error);
     }
+    return answer.then((answer) => this.#pass(answer, tapped), (error) => this.#fail(error, tapped));
   }
 
   /** The asking side's signal aborted. */
   handleEvent(): void {
     this.abort(this.#signal.reason);
+  }
+
+  handleTimeout(): void {
+    this.abort(this.#guard.timeoutError(this.#isAnswered));
   }
 
   onChunk(): void {
@@ -99,6 +100,31 @@ class GuardedExchange extends CancelSource implements Tap {
   onOver(): void {
     this.#timeout.cancel();
     this.#signal.removeEventListener("abort", this);
+  }
+
+  #pass(answer: Answer, requestBody: Body): Answer {
+    this.#isAnswered = true;
+    if (!(answer.body instanceof ReadableStream)) {
+      this.onOver();
+      return answer;
+    }
+    this.#timeout.cancel();
+    if (isExempt(answer)) return answer;
+    try {
+      const body = tap(answer.body, this);
+      this.#timeout = this.#guard.awaitBody(this);
+      return { ...answer, body };
+    } catch (error) {
+      // Somebody reads the answer's body already.
+      return this.#fail(error, requestBody);
+    }
+  }
+
+  #fail(error: unknown, requestBody: Body): never {
+    this.onOver();
+    // The server waits for whoever has a request's body: one that the handler left unread would have nobody.
+    cancelBody(requestBody, error);
+    throw this.reason instanceof RunnelError ? this.reason : error;
   }
 }
 

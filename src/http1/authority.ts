@@ -1,5 +1,6 @@
 /** Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded or resolved. */
 import { byteTable, COLON, consistsOf, digitBytes, hexBytes } from "./bytes.ts";
+import { Remembered } from "./remembered.ts";
 
 /** `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3): what a registered name holds beside `%` and two hex digits. */
 const nameBytes = byteTable("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=");
@@ -32,8 +33,10 @@ export function splitAuthority(text: string): Authority | null {
   return { host: text.slice(0, end), port };
 }
 
+const areAuthorities = new Remembered((text) => splitAuthority(text) !== null);
+
 export function isAuthority(text: string): boolean {
-  return splitAuthority(text) !== null;
+  return areAuthorities.of(text);
 }
 
 /** The offset behind `"[" address "]"`; -1 if the brackets hold no address. */

@@ -12,6 +12,7 @@ import type { CancelSignal } from "../cancel.ts";
 import type { Timer } from "../clock.ts";
 import type { SocketError } from "../net/mod.ts";
 import { BodyDecoder } from "./body_decoder.ts";
+import { emptyBytes } from "./bytes.ts";
 import { AnswerBody, type AnswerBodySource, decodeRead } from "./client_answer_body.ts";
 import type { ClientConnection, ConnectionUser } from "./client_connection.ts";
 import { UpstreamError } from "./client_error.ts";
@@ -221,8 +222,9 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     }
     // The ordinary small answer, without a decoder.
     if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
-      this.#resolve({ status, fields, body: rest.subarray(0, framing.length) });
-      return this.#complete(rest.subarray(framing.length));
+      const isAll = framing.length === rest.length;
+      this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
+      return this.#complete(isAll ? emptyBytes : rest.subarray(framing.length));
     }
     this.#beginBody(parsed, rest);
   }
@@ -291,7 +293,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     }
     this.#keepAlive = false;
     this.#answerBody!.end();
-    this.#complete(new Uint8Array(0));
+    this.#complete(emptyBytes);
   }
 
   #beginRaw(parsed: ParsedResponse, rest: Uint8Array): void {

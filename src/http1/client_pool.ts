@@ -2,11 +2,12 @@
  * The connections to one upstream: who has which, which are idle, and who waits. Every connection, dial and waiting
  * request is counted here until it is really gone, so that `maxSockets` bounds descriptors, not intentions.
  */
-import type { Timer } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import type { Socket, SocketError } from "../net/mod.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./client_connection.ts";
 import { UpstreamError } from "./client_error.ts";
 import type { ClientSettings } from "./client_options.ts";
+import { perTurn } from "./turn_clock.ts";
 
 /** How long an idle connection is trusted with a request that could not be sent a second time. */
 const FRESH_MS = 1_000;
@@ -21,6 +22,7 @@ export interface Applicant {
 
 export class ConnectionPool implements ConnectionOwner {
   readonly #settings: ClientSettings;
+  readonly #clock: Clock;
   /** In the order in which they became idle: taken from the end, evicted from the beginning. */
   readonly #idle: ClientConnection[] = [];
   readonly #open = new Set<ClientConnection>();
@@ -34,6 +36,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
+    this.#clock = perTurn(settings.clock);
   }
 
   get idle(): number {
@@ -86,7 +89,7 @@ export class ConnectionPool implements ConnectionOwner {
     if (next !== undefined) return next.start(connection);
     if (this.#settings.maxIdle === 0) return connection.retire();
     if (this.#idle.length >= this.#settings.maxIdle) this.#idle.shift()!.retire();
-    connection.idleSince = this.#settings.clock.now();
+    connection.idleSince = this.#clock.now();
     this.#idle.push(connection);
     if (this.#sweep === null) this.#sweepIn(this.#settings.idleMs);
   }
@@ -125,7 +128,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   #idleMs(connection: ClientConnection): number {
-    return this.#settings.clock.now() - connection.idleSince;
+    return this.#clock.now() - connection.idleSince;
   }
 
   #nextWaiting(): Applicant | undefined {
@@ -171,7 +174,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** One timer for all: it closes what is old enough and is set again for the oldest that is left. */
   #sweepIn(delayMs: number): void {
-    this.#sweep = this.#settings.clock.after(delayMs, () => {
+    this.#sweep = this.#clock.after(delayMs, () => {
       this.#sweep = null;
       while (this.#idle.length > 0 && this.#idleMs(this.#idle[0]) >= this.#settings.idleMs) {
         this.#idle.shift()!.retire();

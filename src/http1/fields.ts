@@ -22,8 +22,8 @@ export function isFieldValue(text: string): boolean {
 }
 
 /**
- * Compares without case and without allocating. `lower` holds only letters in lower case, digits and `-`; `text` holds
- * no control characters. Then setting bit 5 makes equal only what is equal.
+ * Compares without case and without allocating. `lower` holds only letters in lower case, digits, `-` and `/`; `text`
+ * holds no control characters. Then setting bit 5 makes equal only what is equal.
  */
 export function equalsLower(text: string, lower: string): boolean {
   if (text.length !== lower.length) return false;

@@ -21,13 +21,13 @@ export interface HeadFacts {
 }
 
 /**
- * @param fields as `HeadScanner` gives them: their syntax is right.
+ * @param fields as `HeadScanner` gives them: their syntax is right. The array becomes that of the facts: what stays
+ *   moves up over what goes.
  * @throws {HttpParseError} 400 (answers: 502) for a repeated Host and for a Content-Length that is not one number.
  */
-export function gatherFacts(fields: Fields, side: MessageSide): HeadFacts {
-  const kept: string[] = [];
+export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
   const facts: HeadFacts = {
-    fields: kept,
+    fields,
     host: undefined,
     transferEncoding: undefined,
     contentLength: -1,
@@ -39,9 +39,10 @@ export function gatherFacts(fields: Fields, side: MessageSide): HeadFacts {
     acceptsTrailers: false,
   };
   let nominated: Set<string> | null = null;
+  let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i];
-    const value = fields[i + 1];
+    let value = fields[i + 1];
     switch (name.length) {
       case 2:
         if (!equalsLower(name, "te")) break;
@@ -62,13 +63,21 @@ export function gatherFacts(fields: Fields, side: MessageSide): HeadFacts {
       case 10:
         if (equalsLower(name, "keep-alive")) continue;
         if (!equalsLower(name, "connection")) break;
-        readConnection(facts, value);
-        nominated = addNominations(nominated, value);
+        // What most answers of most servers say, without taking it for a list.
+        if (equalsLower(value, "keep-alive")) facts.keepAlive = true;
+        else {
+          readConnection(facts, value);
+          nominated = addNominations(nominated, value);
+        }
         continue;
       case 14:
         if (!equalsLower(name, "content-length")) break;
-        readContentLength(facts, kept, name, value, side);
-        continue;
+        if (facts.contentLength !== -1) {
+          readAgain(facts, value, side);
+          continue;
+        }
+        value = readContentLength(facts, value, side);
+        break;
       case 16:
         if (equalsLower(name, "proxy-connection")) continue;
         break;
@@ -77,9 +86,11 @@ export function gatherFacts(fields: Fields, side: MessageSide): HeadFacts {
         facts.transferEncoding = joined(facts.transferEncoding, value);
         continue;
     }
-    kept.push(name, value);
+    fields[kept++] = name;
+    fields[kept++] = value;
   }
-  if (nominated !== null) facts.fields = withoutNominated(kept, nominated);
+  fields.length = kept;
+  if (nominated !== null) facts.fields = withoutNominated(fields, nominated);
   return facts;
 }
 
@@ -96,11 +107,6 @@ function withoutNominated(fields: string[], nominated: ReadonlySet<string>): Fie
 }
 
 function readConnection(facts: HeadFacts, value: string): void {
-  // What most answers of most servers say, without taking it for a list.
-  if (equalsLower(value, "keep-alive")) {
-    facts.keepAlive = true;
-    return;
-  }
   facts.close ||= listHasToken(value, "close");
   facts.keepAlive ||= listHasToken(value, "keep-alive");
   facts.asksUpgrade ||= listHasToken(value, "upgrade");
@@ -108,11 +114,22 @@ function readConnection(facts: HeadFacts, value: string): void {
 
 /**
  * A request says its length once, in digits. An answer may say the same length more than once, as RFC 9110 §8.6
- * allows to accept; it goes on once.
+ * allows to accept; it goes on once, as what this returns.
  */
-function readContentLength(facts: HeadFacts, kept: string[], name: string, value: string, side: MessageSide): void {
-  const first = facts.contentLength === -1;
-  if (side === "request" && !first) throw new HttpParseError(400, "There is more than one Content-Length field");
+function readContentLength(facts: HeadFacts, value: string, side: MessageSide): string {
+  const length = parseLength(value);
+  if (length === -1) return readLengths(facts, value, side);
+  facts.contentLength = length;
+  return value;
+}
+
+/** A second Content-Length field, which does not go on. */
+function readAgain(facts: HeadFacts, value: string, side: MessageSide): void {
+  if (side === "request") throw new HttpParseError(400, "There is more than one Content-Length field");
+  readLengths(facts, value, side);
+}
+
+function readLengths(facts: HeadFacts, value: string, side: MessageSide): string {
   const values = side === "answer" && value.includes(",") ? listMembers(value) : [value];
   if (values.length === 0) values.push("");
   for (const text of values) {
@@ -122,7 +139,7 @@ function readContentLength(facts: HeadFacts, kept: string[], name: string, value
     }
     facts.contentLength = length;
   }
-  if (first) kept.push(name, values[0]);
+  return values[0];
 }
 
 /** `1*DIGIT` (RFC 9110 §8.6) up to 2^53 - 1; -1 for anything else. */

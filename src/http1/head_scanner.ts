@@ -39,11 +39,10 @@ export class HeadScanner {
   /** How far the head was looked at, and where it lies: in the chunk, or copied together in `#held`. */
   #scanned = 0;
   #held: Uint8Array = emptyBytes;
-  /** For each field the offsets of its colon and of the CR behind its value; a name begins behind the last CRLF. */
-  #marks: number[] = [];
-  #fieldsFrom = 0;
-  /** The completed head, until its fields are taken. */
-  #bytes: Uint8Array = emptyBytes;
+  /** Where the name or value begins that is being read. */
+  #textFrom = 0;
+  /** Names and values that were read to their ends. */
+  #fields: string[] = [];
 
   constructor(options: ScannerOptions) {
     this.#options = options;
@@ -66,39 +65,23 @@ export class HeadScanner {
     if (this.#scanned === 0) {
       const end = this.#scan(chunk, chunk.length);
       if (end === -1) this.#hold(chunk, 0);
-      else this.#bytes = chunk;
       return end;
     }
     const before = this.#scanned;
     this.#hold(chunk, before);
     const end = this.#scan(this.#held, before + chunk.length);
-    if (end === -1) return -1;
-    this.#bytes = this.#held;
-    return end - before;
+    return end === -1 ? -1 : end - before;
   }
 
-  /** The completed head's fields, as on the wire; makes the scanner ready for the next head. */
+  /** The completed head's fields, as on the wire, for the caller to keep; makes the scanner ready for the next head. */
   takeFields(): string[] {
-    const marks = this.#marks;
-    const count = marks.length;
-    const fields: string[] = new Array(count);
-    let start = this.#fieldsFrom;
-    for (let i = 0; i < count; i += 2) {
-      fields[i] = recall(this.#bytes, start, marks[i]);
-      fields[i + 1] = recallTrimmed(this.#bytes, marks[i] + 1, marks[i + 1]);
-      start = marks[i + 1] + 2;
-    }
-    this.#reset();
-    return fields;
-  }
-
-  /** Keeps no bytes of the last head: a connection may be idle for long. */
-  #reset(): void {
+    const fields = this.#fields;
     this.#phase = this.#firstPhase;
     this.#scanned = 0;
+    // Keeps nothing of the last head: a connection may be idle for long.
     this.#held = emptyBytes;
-    this.#bytes = emptyBytes;
-    this.#marks = [];
+    this.#fields = [];
+    return fields;
   }
 
   /** Copies the chunk behind the `length` bytes already held, as far as a head may reach. */
@@ -119,6 +102,7 @@ export class HeadScanner {
     let phase = this.#phase;
     let limit = phase <= START_LINE_LF ? startLineBytes : totalBytes;
     let stop = Math.min(end, limit);
+    let textFrom = this.#textFrom;
     let i = this.#scanned;
     while (i < stop) {
       switch (phase) {
@@ -132,27 +116,28 @@ export class HeadScanner {
         case START_LINE_LF:
           this.#expectLf(bytes[i]);
           this.#options.onStartLine?.(bytes, i - 1);
-          this.#fieldsFrom = ++i;
+          i++;
           phase = FIELD;
           limit = totalBytes;
           stop = Math.min(end, limit);
           break;
         case FIELD:
           phase = bytes[i] === CR ? LAST_LF : this.#beginField(bytes[i]);
-          i++;
+          textFrom = i++;
           break;
         case NAME:
           while (i < stop && tokenBytes[bytes[i]] === 1) i++;
           if (i === stop) break;
-          if (bytes[i] !== COLON) throw this.#badName(bytes, i);
-          this.#marks.push(i++);
+          if (bytes[i] !== COLON) throw this.#badName(bytes, textFrom, i);
+          this.#fields.push(recall(bytes, textFrom, i));
+          textFrom = ++i;
           phase = VALUE;
           break;
         case VALUE:
           while (i < stop && valueBytes[bytes[i]] === 1) i++;
           if (i === stop) break;
           if (bytes[i] !== CR) throw this.#unexpected("a field's value", bytes[i]);
-          this.#marks.push(i++);
+          this.#fields.push(recallTrimmed(bytes, textFrom, i++));
           phase = VALUE_LF;
           break;
         case VALUE_LF:
@@ -166,6 +151,7 @@ export class HeadScanner {
     }
     if (i === limit) throw this.#tooLong(phase);
     this.#phase = phase;
+    this.#textFrom = textFrom;
     this.#scanned = i;
     return -1;
   }
@@ -176,7 +162,7 @@ export class HeadScanner {
       if (byte === SP || byte === HTAB) throw this.#fail(400, "A header line begins with white space");
       throw this.#unexpected("a field's name", byte);
     }
-    if (this.#marks.length === 2 * this.#options.fieldCount) {
+    if (this.#fields.length === 2 * this.#options.fieldCount) {
       throw this.#fail(431, `There are more than ${this.#options.fieldCount} header fields`);
     }
     return NAME;
@@ -186,9 +172,7 @@ export class HeadScanner {
     if (byte !== LF) throw this.#fail(400, `A CR is followed by ${showByte(byte)} instead of LF`);
   }
 
-  #badName(bytes: Uint8Array, at: number): HttpParseError {
-    let start = at;
-    while (start > this.#fieldsFrom && bytes[start - 1] !== LF) start--;
+  #badName(bytes: Uint8Array, start: number, at: number): HttpParseError {
     const name = showText(latin1(bytes, start, at));
     if (bytes[at] === SP || bytes[at] === HTAB) return this.#fail(400, `White space follows the field name ${name}`);
     return this.#unexpected("a field's name", bytes[at]);

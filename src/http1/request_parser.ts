@@ -2,8 +2,8 @@
  * Requests as an edge reads them from anyone on the internet (RFC 9112 §3, §5, §6): strictly, so that no two readers of
  * the same bytes can come to different ends. What is refused, and with what status, is in `RequestParser.push`.
  */
-import { CR, emptyBytes, LF } from "./bytes.ts";
-import { latin1 } from "../latin1.ts";
+import { CR, emptyBytes, LF, SP } from "./bytes.ts";
+import { latin1, recall } from "../latin1.ts";
 import { HttpParseError, showText } from "./errors.ts";
 import { isToken } from "./fields.ts";
 import { chunkedBody, type Framing, noBody } from "./framing.ts";
@@ -57,7 +57,7 @@ export class RequestParser {
   constructor(limits: HttpLimits = defaultLimits) {
     this.#scanner = new HeadScanner({
       side: "request",
-      onStartLine: (bytes, end) => this.#readRequestLine(latin1(bytes, 0, end)),
+      onStartLine: (bytes, end) => this.#readRequestLine(bytes, end),
       startLineBytes: limits.requestLineBytes,
       totalBytes: limits.headBytes,
       fieldCount: limits.fieldCount,
@@ -115,23 +115,26 @@ export class RequestParser {
     return chunk.subarray(i + 1);
   }
 
-  #readRequestLine(line: string): void {
-    const first = line.indexOf(" ");
-    const second = line.indexOf(" ", first + 1);
-    const method = line.slice(0, first);
-    const version = line.slice(second + 1);
+  #readRequestLine(bytes: Uint8Array, end: number): void {
+    const first = spaceFrom(bytes, 0, end);
+    const second = spaceFrom(bytes, first + 1, end);
+    const isWhole = second > first + 1 && second < end;
+    const method = isWhole ? recall(bytes, 0, first) : "";
+    const version = isWhole ? recall(bytes, second + 1, end) : "";
     const isCurrent = version === "HTTP/1.1";
-    if (first === -1 || second <= first + 1 || !isToken(method) || !(isCurrent || /^HTTP\/\d\.\d$/.test(version))) {
-      throw new HttpParseError(400, `The request line ${showText(line)} is not "METHOD TARGET HTTP/1.1"`);
+    if (!isToken(method) || !(isCurrent || /^HTTP\/\d\.\d$/.test(version))) {
+      const line = showText(latin1(bytes, 0, end));
+      throw new HttpParseError(400, `The request line ${line} is not "METHOD TARGET HTTP/1.1"`);
     }
-    if (line.includes("\t")) throw new HttpParseError(400, "A tab stands in the request target");
+    const target = recall(bytes, first + 1, second);
+    if (target.includes("\t")) throw new HttpParseError(400, "A tab stands in the request target");
     if (!isCurrent && version !== "HTTP/1.0") {
       throw new HttpParseError(505, `The request is in ${version}, not HTTP/1.1`);
     }
     if (method === "CONNECT") throw new HttpParseError(405, "The method CONNECT is not served");
     if (method === "TRACE") throw new HttpParseError(501, "The method TRACE is not served");
     this.#method = method;
-    this.#target = line.slice(first + 1, second);
+    this.#target = target;
     this.#version = isCurrent ? "1.1" : "1.0";
   }
 
@@ -156,6 +159,13 @@ export class RequestParser {
       acceptsTrailers: facts.acceptsTrailers && isCurrent,
     };
   }
+}
+
+/** Where the next space stands; `end` or behind it if there is none. */
+function spaceFrom(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && bytes[at] !== SP) at++;
+  return at;
 }
 
 /** RFC 9112 §6.3, with every doubtful case refused. */

@@ -5,7 +5,7 @@
  * twice. An interim answer (1xx) is a head like any other; the next push reads the one that follows.
  */
 import { emptyBytes } from "./bytes.ts";
-import { latin1 } from "../latin1.ts";
+import { recall } from "../latin1.ts";
 import { HttpParseError, showText } from "./errors.ts";
 import { chunkedBody, closeDelimitedBody, type Framing, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, upgradeToken } from "./head_facts.ts";
@@ -37,7 +37,7 @@ export class ResponseParser {
   constructor(limits: HttpLimits = defaultLimits) {
     this.#scanner = new HeadScanner({
       side: "answer",
-      onStartLine: (bytes, end) => this.#readStatusLine(latin1(bytes, 0, end)),
+      onStartLine: (bytes, end) => this.#readStatusLine(recall(bytes, 0, end)),
       startLineBytes: limits.requestLineBytes,
       totalBytes: limits.headBytes,
       fieldCount: limits.fieldCount,
@@ -72,13 +72,13 @@ export class ResponseParser {
 
   /** `HTTP-version SP status-code [SP reason-phrase]`: the second SP may be missing with the phrase. */
   #readStatusLine(line: string): void {
-    const version = line.slice(0, 9);
+    const isCurrent = line.startsWith("HTTP/1.1 ");
     const status = line.length === 12 || line[12] === " " ? statusCode(line) : -1;
-    if ((version !== "HTTP/1.1 " && version !== "HTTP/1.0 ") || status === -1) {
+    if ((!isCurrent && !line.startsWith("HTTP/1.0 ")) || status === -1) {
       throw new HttpParseError(502, `The status line ${showText(line)} is not "HTTP/1.1 STATUS"`);
     }
     this.#status = status;
-    this.#version = version === "HTTP/1.1 " ? "1.1" : "1.0";
+    this.#version = isCurrent ? "1.1" : "1.0";
   }
 
   #finish(facts: HeadFacts, requestMethod: string): ParsedResponse {

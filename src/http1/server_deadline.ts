@@ -3,6 +3,7 @@
  * ring in time, and one that rings too early is set again.
  */
 import type { Clock, Timer } from "../clock.ts";
+import { perTurn } from "./turn_clock.ts";
 
 export class Deadline {
   readonly #clock: Clock;
@@ -13,7 +14,7 @@ export class Deadline {
 
   /** @param onPassed called once for each `set()` whose time passes before the next `set()` or `clear()`. */
   constructor(clock: Clock, onPassed: () => void) {
-    this.#clock = clock;
+    this.#clock = perTurn(clock);
     this.#onPassed = onPassed;
   }
 

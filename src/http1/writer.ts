@@ -183,8 +183,11 @@ function persistence(framing: Framing, keepAlive: boolean, version: "1.0" | "1.1
   return version === "1.0" ? "keep-alive" : "";
 }
 
+/** By status, as they were needed. */
+const statusLines: (string | undefined)[] = new Array(1_000);
+
 function statusLine(status: number): string {
-  return `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
+  return statusLines[status] ??= `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
 }
 
 /** Writes the fields but those of this hop, Content-Length once and as `rule` wants it, and then the framing. */

@@ -51,6 +51,19 @@ describe("observed", () => {
     assert.deepEqual(reports, [{ ...about, ...numbers, code: "upstream_refused" }]);
   });
 
+  it("tells once of an upstream that throws, and of an answer whose body is being read", async () => {
+    const locked = new FedBody().stream;
+    locked.getReader();
+    const throwing: Handler = () => {
+      throw new Error("at once");
+    };
+    for (const upstream of [throwing, () => Promise.resolve({ status: 200, fields: [], body: locked })]) {
+      const { reports, ask } = watched(upstream);
+      await assert.rejects(ask());
+      assert.deepEqual(reports.map((report) => report.code), ["internal"]);
+    }
+  });
+
   it("tells the answer's status and why it broke off", async () => {
     const fed = new FedBody();
     const { reports, ask } = watched(() => Promise.resolve({ status: 200, fields: [], body: fed.stream }));

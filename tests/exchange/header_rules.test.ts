@@ -60,6 +60,15 @@ describe("forwardedFields", () => {
       assert.equal(fieldValue(forwardedFields(requestHead(head)), "forwarded"), element);
     });
   }
+
+  it("writes Forwarded for each client when several take turns on one host", () => {
+    for (const [client, scheme] of [["10.0.0.1", "http"], ["10.0.0.2", "http"], ["10.0.0.2", "https"]] as const) {
+      for (let again = 0; again < 2; again++) {
+        const fields = forwardedFields(requestHead({ client, scheme, authority: "turns.test" }));
+        assert.equal(fieldValue(fields, "forwarded"), `for=${client};host=turns.test;proto=${scheme}`);
+      }
+    }
+  });
 });
 
 describe("publicAnswer", () => {

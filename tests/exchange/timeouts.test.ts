@@ -53,6 +53,22 @@ describe("TimeoutGuard", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("rejects, and cancels the request's body, when the handler throws or its answer's body is being read", async () => {
+    const locked = new FedBody().stream;
+    locked.getReader();
+    const throwing: Handler = () => {
+      throw new Error("at once");
+    };
+    for (const handler of [throwing, () => Promise.resolve({ status: 200, fields: [], body: locked })]) {
+      let canceled = false;
+      const upload = new ReadableStream<Uint8Array>({ cancel: () => void (canceled = true) }, { highWaterMark: 0 });
+      await assert.rejects(ask(handler, upload), (error) => !(error instanceof ExchangeError));
+      assert.ok(canceled);
+    }
+    clock.advance(1_000);
+    assert.equal(clock.pending, 0);
+  });
+
   it("waits on while an upload moves", async () => {
     const upload = new FedBody();
     let reader!: BodyReader;
