@@ -2,6 +2,7 @@
  * An answer's body as a stream that reads nothing ahead: each socket read goes to the reader at once as one chunk, and
  * while nobody reads the socket is paused.
  */
+import { claim, share, spend } from "../net/lease.ts";
 import type { BodyDecoder } from "./body_decoder.ts";
 
 /** What feeds an `AnswerBody`: the exchange, and behind it the socket. */
@@ -25,6 +26,7 @@ export class AnswerBody {
   }
 
   deliver(chunk: Uint8Array): void {
+    claim(chunk);
     this.#controller.enqueue(chunk);
   }
 
@@ -90,7 +92,14 @@ export interface DecodedRead {
  * @throws {HttpParseError} for broken framing.
  */
 export function decodeRead(decoder: BodyDecoder, read: Uint8Array): DecodedRead {
+  claim(read);
   gatherer.begin(read);
   const rest = decoder.push(read, gatherer.take);
-  return { body: gatherer.finish(), rest };
+  const body = gatherer.finish();
+  if (rest === null && body.length > 0) {
+    // All of the read that is still needed.
+    share(read, body);
+    spend(read);
+  }
+  return { body, rest };
 }

@@ -2,6 +2,7 @@
  * Sends a streamed request body: reads no more than the socket takes, frames it, and checks that it is as long as its
  * Content-Length said.
  */
+import { claim } from "../net/lease.ts";
 import type { Socket } from "../net/mod.ts";
 import { UpstreamError } from "./client_error.ts";
 import { HttpWriteError } from "./errors.ts";
@@ -55,6 +56,7 @@ export class Upload {
         const { value, done } = await this.#reader.read();
         if (this.#stopped) return;
         if (done) return this.#finish();
+        claim(value);
         // A chunk of no bytes would be the last one.
         if (value.length === 0) continue;
         // After the last byte the socket may already serve another request, and its drain is no longer ours.

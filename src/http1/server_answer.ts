@@ -1,4 +1,5 @@
 /** How an answer goes out: which framing it gets (RFC 9112 §6.3), and the loop that writes a streamed body. */
+import { claim, spend } from "../net/lease.ts";
 import type { Socket } from "../net/socket.ts";
 import { CR, LF } from "./bytes.ts";
 import { fieldValue } from "./fields.ts";
@@ -76,6 +77,7 @@ export function writeChunk(socket: Socket, data: Uint8Array): boolean {
   const chunk = new Uint8Array(header.length + data.length + 2);
   chunk.set(header);
   chunk.set(data, header.length);
+  spend(data);
   chunk[chunk.length - 2] = CR;
   chunk[chunk.length - 1] = LF;
   return socket.write(chunk);
@@ -123,6 +125,7 @@ export class BodyPump {
         const { done, value } = await this.#reader.read();
         if (this.#isOver) return;
         if (done) break;
+        claim(value);
         // An empty chunk would end a chunked body.
         if (value.length === 0 || this.#send(value)) continue;
         await new Promise<void>((resolve) => this.#wake = resolve);

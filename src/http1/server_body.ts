@@ -2,6 +2,7 @@
  * A body that comes in from a socket, as a stream. It holds what came before it was asked for, which its owner bounds:
  * the owner reads on only while `isHungry`.
  */
+import { claim, share, spend } from "../net/lease.ts";
 
 /** What a body tells its owner. */
 export interface BodyOwner {
@@ -47,6 +48,7 @@ export class InboundBody implements UnderlyingDefaultSource<Uint8Array> {
 
   push(chunk: Uint8Array): void {
     if (this.#isOver) return;
+    claim(chunk);
     if (!this.#isWaiting) {
       this.#queue.push(chunk);
       return;
@@ -119,4 +121,12 @@ export function gatherSlice(slices: Uint8Array[], slice: Uint8Array): void {
   const joined = new Uint8Array(last.buffer, last.byteOffset, last.length + slice.length);
   joined.set(slice, last.length);
   slices[slices.length - 1] = joined;
+}
+
+/** Of `chunk`, a whole read, only `slices` are still needed. */
+export function divide(chunk: Uint8Array, slices: readonly Uint8Array[]): void {
+  claim(chunk);
+  if (slices[0] === chunk) return;
+  for (const slice of slices) share(chunk, slice);
+  spend(chunk);
 }

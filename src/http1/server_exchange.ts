@@ -16,7 +16,7 @@ import { closeDelimitedBody, type Framing, noBody } from "./framing.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "./message.ts";
 import type { ParsedRequest } from "./request_parser.ts";
 import { answerEnd, answerFraming, BodyPump, cancelBody, type PumpOwner, writeChunk } from "./server_answer.ts";
-import { type BodyOwner, gatherSlice, InboundBody } from "./server_body.ts";
+import { type BodyOwner, divide, gatherSlice, InboundBody } from "./server_body.ts";
 import type { Deadline } from "./server_deadline.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./server_errors.ts";
 import type { HttpServerOptions } from "./server_options.ts";
@@ -234,7 +234,7 @@ export class Exchange implements BodyOwner, PumpOwner {
     const rest = (this.#decoder as BodyDecoder).push(chunk, (slice) => gatherSlice(slices, slice));
     if (this.#slices.length === 0) this.#slices = slices;
     else this.#slices.push(...slices);
-    if (rest === null) return;
+    if (rest === null) return divide(chunk, slices);
     this.#requestComplete = true;
     if (rest.length > 0) this.#host.putBack(rest);
   }

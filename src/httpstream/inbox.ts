@@ -6,6 +6,7 @@
  * of their buffer, are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of
  * one-byte frames can never pin 65,536 messages.
  */
+import { keep, letGo, replace } from "../net/lease.ts";
 
 /** Chunks from this size on may wait in the buffer that brought them. */
 export const COPY_BELOW = 16 * 1_024;
@@ -20,6 +21,8 @@ export class Inbox {
   /** The block of the last settled chunk, where more fits behind it; else null. */
   #block: Uint8Array | null = null;
   #blockUsed = 0;
+  /** Bytes of unsettled chunks that will go into the block. */
+  #promised = 0;
   #byteLength = 0;
 
   /** Bytes that wait. */
@@ -29,11 +32,20 @@ export class Inbox {
 
   /** Bytes that waiting costs: those that wait, and what is free in the last block. */
   get heldBytes(): number {
-    return this.#block === null ? this.#byteLength : this.#byteLength + this.#block.length - this.#blockUsed;
+    return this.#byteLength + this.#freeBytes;
   }
 
-  /** Takes a chunk in, as it came: never empty. */
-  push(chunk: Uint8Array): void {
+  /**
+   * Takes a chunk in, as it came: never empty.
+   *
+   * @param moreBytes what may still come behind it. Room in a block for more than that is given back.
+   */
+  push(chunk: Uint8Array, moreBytes: number): void {
+    keep(chunk);
+    if (this.#block !== null) {
+      if (chunk.length < COPY_BELOW) this.#promised += chunk.length;
+      if (chunk.length >= COPY_BELOW || this.#freeBytes > moreBytes) this.#closeBlock(this.#block);
+    }
     this.#chunks.push(chunk);
     this.#byteLength += chunk.length;
   }
@@ -46,7 +58,7 @@ export class Inbox {
     this.#chunks[first] = null;
     this.#first = first + 1;
     if (this.#first > this.#unsettled) this.#unsettled = this.#first;
-    if (this.#block !== null && this.#first === this.#unsettled) this.#block = null;
+    if (this.#first === this.#unsettled) this.#dropBlock();
     if (this.#first === this.#chunks.length) this.#reset();
     else if (this.#first >= 32 && this.#first * 2 >= this.#chunks.length) this.#compact();
     this.#byteLength -= chunk.length;
@@ -84,15 +96,37 @@ export class Inbox {
     if (from === count) return;
     const fresh = this.#chunks.splice(from, count - from) as Uint8Array[];
     for (const chunk of fresh) {
-      if (chunk.length < COPY_BELOW) this.#append(chunk, moreBytes);
-      else this.#keep(chunk);
+      if (chunk.length < COPY_BELOW) {
+        this.#append(chunk, moreBytes);
+        letGo(chunk);
+      } else this.#keep(chunk);
     }
     this.#unsettled = this.#chunks.length;
+    this.#promised = 0;
+  }
+
+  /** Room in the block that nothing is there for yet. */
+  get #freeBytes(): number {
+    return this.#block === null ? 0 : Math.max(0, this.#block.length - this.#blockUsed - this.#promised);
+  }
+
+  /** Gives the room in the block back: nothing more goes into it. */
+  #closeBlock(block: Uint8Array): void {
+    this.#chunks[this.#unsettled - 1] = block.slice(0, this.#blockUsed);
+    this.#dropBlock();
+  }
+
+  #dropBlock(): void {
+    this.#block = null;
+    this.#promised = 0;
   }
 
   #keep(chunk: Uint8Array): void {
     this.#block = null;
-    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
+    if (chunk.length * 2 >= chunk.buffer.byteLength) return void this.#chunks.push(chunk);
+    const copy = chunk.slice();
+    replace(chunk, copy);
+    this.#chunks.push(copy);
   }
 
   #append(chunk: Uint8Array, moreBytes: number): void {
@@ -124,6 +158,6 @@ export class Inbox {
   #reset(): void {
     this.#chunks.length = 0;
     this.#first = this.#unsettled = 0;
-    this.#block = null;
+    this.#dropBlock();
   }
 }

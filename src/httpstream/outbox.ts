@@ -61,9 +61,11 @@ export class Outbox {
     return FRAME_HEADER_LENGTH + blockBytes + bodyBytes <= this.dataLeft;
   }
 
-  data(streamId: number, payload: Uint8Array, endStream: boolean): void {
-    this.#message.data(streamId, payload, endStream);
+  /** Returns false where the payload was copied. */
+  data(streamId: number, payload: Uint8Array, endStream: boolean): boolean {
+    const referenced = this.#message.data(streamId, payload, endStream);
     this.inflight.sent(FrameKind.DATA, payload.length, this.#now, this.#busy);
+    return referenced;
   }
 
   headers(streamId: number, block: Uint8Array, flags: number): void {

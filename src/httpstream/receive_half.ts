@@ -11,11 +11,13 @@ import type { Fields } from "./types.ts";
 import { ReceiveWindow } from "./window.ts";
 
 const NO_FIELDS: Fields = [];
+/** Before the first bytes: most streams of small requests never get any. Nothing is ever put into it. */
+const NO_INBOX = new Inbox();
 
 export class ReceiveHalf {
   readonly #pool: GrowthPool;
   readonly #window: ReceiveWindow;
-  readonly #inbox = new Inbox();
+  #inbox = NO_INBOX;
   /** Null until the stream had growth or was read. */
   #account: GrowthAccount | null = null;
   #state: Half = Half.HEAD;
@@ -106,7 +108,9 @@ export class ReceiveHalf {
       });
     }
     // Nobody waits for them, and their credit need not go back: there is no shared window to repay.
-    if (!this.#discarding) this.#inbox.push(payload);
+    if (this.#discarding) return;
+    if (this.#inbox === NO_INBOX) this.#inbox = new Inbox();
+    this.#inbox.push(payload, this.#window.credit);
   }
 
   /** Copies what still waits out of the messages that brought it. */

@@ -3,6 +3,7 @@
  * (with trailers or without). The scheduler asks for one frame at a time.
  */
 import { Flag } from "../frame/mod.ts";
+import { share, spend } from "../net/lease.ts";
 import { StreamError } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
 import { Want } from "./scheduler.ts";
@@ -15,15 +16,29 @@ export const UNSENT_HIGH_WATER = 64 * 1_024;
 interface PendingHead {
   readonly block: Uint8Array;
   flags: number;
+  /** The head behind it. */
+  next: PendingHead | null;
 }
 
 const EMPTY = new Uint8Array(0);
+/** Before the first bytes. Nothing is ever put into it. */
+const NO_CHUNKS: Uint8Array[] = [];
+
+/** What follows `part` in `chunk`. */
+function split(chunk: Uint8Array, part: Uint8Array): Uint8Array {
+  const rest = chunk.subarray(part.length);
+  share(chunk, part);
+  share(chunk, rest);
+  spend(chunk);
+  return rest;
+}
 
 export class SendHalf {
   readonly window: SendWindow;
   #state: Half = Half.HEAD;
-  #heads: PendingHead[] = [];
-  #chunks: Uint8Array[] = [];
+  #head: PendingHead | null = null;
+  #lastHead: PendingHead | null = null;
+  #chunks = NO_CHUNKS;
   #firstChunk = 0;
   #unsentBytes = 0;
   #headerBytes = 0;
@@ -70,6 +85,13 @@ export class SendHalf {
     this.#queueHead(block, endStream ? Flag.END_STREAM : 0);
   }
 
+  /** Queues a head, the bytes that are known already, and the end where `end` says so; throws as `head` does. */
+  headWith(block: Uint8Array, body: Uint8Array | undefined, end: boolean): void {
+    const isBare = body === undefined || body.length === 0;
+    this.head(block, end && isBare);
+    if (!isBare) this.send(body, end);
+  }
+
   /** Queues a head before the head. @throws {StreamError} `invalid_state` behind the head. */
   inform(block: Uint8Array): void {
     this.#step(HalfEvent.INFORM, "an informational head");
@@ -85,6 +107,7 @@ export class SendHalf {
     if (this.#state === Half.BROKEN) return true;
     this.#step(end ? HalfEvent.DATA_END : HalfEvent.DATA, end ? "the end" : "bytes");
     if (bytes.length > 0) {
+      if (this.#chunks === NO_CHUNKS) this.#chunks = [];
       this.#chunks.push(bytes);
       this.#unsentBytes += bytes.length;
     }
@@ -104,8 +127,8 @@ export class SendHalf {
   break(): void {
     if (this.#ended) return;
     this.#state = Half.BROKEN;
-    this.#heads = [];
-    this.#chunks = [];
+    this.#head = this.#lastHead = null;
+    this.#chunks = NO_CHUNKS;
     this.#firstChunk = 0;
     this.#unsentBytes = this.#headerBytes = 0;
     this.#trailers = null;
@@ -114,14 +137,14 @@ export class SendHalf {
   }
 
   get want(): Want {
-    if (this.#heads.length > 0) return Want.HEAD;
+    if (this.#head !== null) return Want.HEAD;
     if (this.#unsentBytes > 0) return this.window.available > 0 ? Want.DATA : Want.NOTHING;
     if (this.#trailers !== null) return Want.HEAD;
     return this.#end ? Want.DATA : Want.NOTHING;
   }
 
   get headBytes(): number {
-    return (this.#heads.length > 0 ? this.#heads[0].block : this.#trailers ?? EMPTY).length;
+    return (this.#head !== null ? this.#head.block : this.#trailers ?? EMPTY).length;
   }
 
   get dataBytes(): number {
@@ -130,14 +153,16 @@ export class SendHalf {
 
   /** The body, where the next frame is the head that it follows, the end is known, and the window allows it whole. */
   get wholeBytes(): number {
-    const whole = this.#end && this.#heads.length === 1 && this.#unsentBytes <= this.window.available;
-    return whole ? this.#unsentBytes : 0;
+    const isLast = this.#head !== null && this.#head === this.#lastHead;
+    return this.#end && isLast && this.#unsentBytes <= this.window.available ? this.#unsentBytes : 0;
   }
 
   /** Writes the next head or the trailers. Returns whether it was the head that `head()` queued. */
   writeHead(out: Outbox, streamId: number): boolean {
-    const head = this.#heads.shift();
-    if (head !== undefined) {
+    const head = this.#head;
+    if (head !== null) {
+      this.#head = head.next;
+      if (head.next === null) this.#lastHead = null;
       out.headers(streamId, head.block, head.flags);
       this.#headerBytes -= head.block.length;
       if ((head.flags & Flag.END_STREAM) !== 0) this.#ended = true;
@@ -160,16 +185,16 @@ export class SendHalf {
     const chunk = this.#chunks[this.#firstChunk];
     const payload = chunk.length > most ? chunk.subarray(0, most) : chunk;
     if (payload === chunk) this.#dropChunk();
-    else this.#chunks[this.#firstChunk] = chunk.subarray(most);
+    else this.#chunks[this.#firstChunk] = split(chunk, payload);
     this.#unsentBytes -= payload.length;
     this.window.spend(payload.length);
     if (this.#unsentBytes === 0 && this.#end) this.#finish(out, streamId, payload);
-    else out.data(streamId, payload, false);
+    else if (!out.data(streamId, payload, false)) spend(payload);
     return payload.length;
   }
 
   #finish(out: Outbox, streamId: number, payload: Uint8Array): void {
-    out.data(streamId, payload, true);
+    if (!out.data(streamId, payload, true)) spend(payload);
     this.#end = false;
     this.#ended = true;
   }
@@ -185,14 +210,17 @@ export class SendHalf {
   }
 
   #queueHead(block: Uint8Array, flags: number): void {
-    this.#heads.push({ block, flags });
+    const head: PendingHead = { block, flags, next: null };
+    if (this.#lastHead === null) this.#head = head;
+    else this.#lastHead.next = head;
+    this.#lastHead = head;
     this.#headerBytes += block.length;
   }
 
   /** The end rides on the last head where no bytes stand between; else on the last DATA. */
   #queueEnd(): void {
-    const head = this.#heads.at(-1);
-    if (head !== undefined && this.#unsentBytes === 0) head.flags |= Flag.END_STREAM;
+    const head = this.#lastHead;
+    if (head !== null && this.#unsentBytes === 0) head.flags |= Flag.END_STREAM;
     else this.#end = true;
   }
 

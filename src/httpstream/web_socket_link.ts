@@ -15,6 +15,7 @@ export class WebSocketLink implements Link {
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",
+      lent: true,
       maxMessageBytes: MAX_MESSAGE,
       handlers: {
         onMessage: (data) => this.handlers.onMessage(data as Uint8Array),

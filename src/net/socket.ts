@@ -43,7 +43,7 @@ export interface Socket {
   /** True once `onClose` was called or `reset()` was. Writes are then dropped without a word. */
   readonly closed: boolean;
   /**
-   * Takes the bytes (the caller must not change them until they left). What is written in one turn of the event loop
+   * Takes the bytes (the caller must not change them until they left, and spends what it owns by this: lease.ts). What is written in one turn of the event loop
    * leaves in one system call, at `setImmediate`. Returns false when the sender should wait for `onDrain`.
    */
   write(bytes: Uint8Array): boolean;

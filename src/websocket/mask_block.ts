@@ -2,6 +2,7 @@
  * Where a client's large frames are masked. New memory for each of them would cost more than masking does, a page fault
  * every 4 KiB: so the same block serves again as soon as the socket has given away all that was cut from it.
  */
+import { claim, lend, share } from "../net/lease.ts";
 
 /** Two messages of 256 KiB, so that one can be made while the other leaves. */
 const BLOCK_BYTES = 520 * 1024;
@@ -17,10 +18,19 @@ export class MaskBlock {
    */
   take(length: number, isIdle: boolean): Uint8Array {
     if (isIdle) this.#used = 0;
-    if (this.#used + length > BLOCK_BYTES) return new Uint8Array(length);
-    this.#block ??= new Uint8Array(BLOCK_BYTES);
+    if (this.#used + length > BLOCK_BYTES) return lent(length, 1);
+    this.#block ??= lent(BLOCK_BYTES, Infinity);
     const bytes = this.#block.subarray(this.#used, this.#used + length);
     this.#used += length;
+    // The socket spends it, and so does not take it for what a collector will have to free.
+    share(this.#block, bytes);
     return bytes;
   }
+}
+
+function lent(length: number, holders: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  lend(bytes, holders);
+  claim(bytes);
+  return bytes;
 }

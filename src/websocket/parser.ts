@@ -8,6 +8,7 @@
  *         └────────────────────────────────────────────────────┘ else: one `Incoming`
  */
 import { isUtf8 } from "node:buffer";
+import { claim, lend, share, spend } from "../net/lease.ts";
 import { Assembly } from "./assembly.ts";
 import {
   CloseCode,
@@ -42,6 +43,11 @@ export interface ParserOptions {
   accept?: "text" | "binary" | "both";
   /** How a text message is handed over, its UTF-8 checked either way. Default `string`. */
   text?: "string" | "bytes";
+  /**
+   * True: a binary message is lent until `next()` is called again, and who needs more of a part than that keeps it
+   * (see net/lease.ts). Default false: it is the receiver's own.
+   */
+  lent?: boolean;
 }
 
 export const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
@@ -56,6 +62,9 @@ export class MessageParser {
   readonly #masked: boolean;
   readonly #accept: "text" | "binary" | "both";
   readonly #textAsBytes: boolean;
+  readonly #lent: boolean;
+  /** The message that is lent. */
+  #loan: Uint8Array = EMPTY;
 
   /** The bytes given by `push()`, used up to `#at`. */
   #chunk: Uint8Array = EMPTY;
@@ -84,18 +93,21 @@ export class MessageParser {
     this.#masked = options.role === "server";
     this.#accept = options.accept ?? "both";
     this.#textAsBytes = options.text === "bytes";
+    this.#lent = options.lent ?? false;
   }
 
   /** Gives the parser the next bytes, which it may write into and whose parts it hands over as payloads. */
   push(chunk: Uint8Array): void {
     if (this.#ended) return;
     if (this.#at === this.#chunk.length) {
-      this.#chunk = plain(chunk);
+      this.#chunk = this.#own(chunk);
     } else {
       const unread = this.#chunk.length - this.#at;
       const joined = new Uint8Array(unread + chunk.length);
       joined.set(this.#chunk.subarray(this.#at));
       joined.set(chunk, unread);
+      this.#takeBack(this.#chunk);
+      this.#takeBack(this.#own(chunk));
       this.#chunk = joined;
     }
     this.#at = 0;
@@ -107,6 +119,8 @@ export class MessageParser {
    * @throws {WebSocketProtocolError} the parser must not be used after it
    */
   next(): Incoming | null {
+    this.#takeBack(this.#loan);
+    this.#loan = EMPTY;
     while (!this.#ended) {
       if (!this.#inPayload && !this.#readHead()) break;
       const whole = this.#opcode >= Opcode.close ? this.#readControl() : this.#readData();
@@ -114,6 +128,7 @@ export class MessageParser {
       if (this.#inPayload) break;
     }
     // What was used must not be held until the next bytes come.
+    this.#takeBack(this.#chunk);
     this.#chunk = EMPTY;
     this.#at = 0;
     return null;
@@ -209,14 +224,22 @@ export class MessageParser {
     if (this.#fin && taken === this.#frameLength && this.#message.length === 0) {
       this.#endFrame(Opcode.continuation);
       if (this.#masked) applyMask(chunk, from, from + taken, this.#key);
-      return this.#delivered(opcode, chunk.subarray(from, from + taken));
+      const payload = chunk.subarray(from, from + taken);
+      if (this.#lent) share(chunk, this.#loan = payload);
+      return this.#delivered(opcode, payload);
     }
     const expected = this.#message.length + taken + this.#left;
     this.#message.append(chunk, from, from + taken, expected, this.#fin ? expected : this.maxMessageBytes);
     if (this.#left > 0) return null;
     if (this.#masked) this.#message.unmask(expected - this.#frameLength, this.#key);
     this.#endFrame(this.#fin ? Opcode.continuation : opcode);
-    return this.#fin ? this.#delivered(opcode, this.#message.take()) : null;
+    if (!this.#fin) return null;
+    const payload = this.#message.take();
+    if (this.#lent) {
+      lend(payload);
+      claim(this.#loan = payload);
+    }
+    return this.#delivered(opcode, payload);
   }
 
   #readControl(): Incoming | null {
@@ -245,6 +268,20 @@ export class MessageParser {
     return { kind: "message", data: payload };
   }
 
+  /** A runtime's Buffer as what it is typed as: payloads cut from it must not have Buffer's own `slice()`. */
+  #own(bytes: Uint8Array): Uint8Array {
+    if (this.#lent) claim(bytes);
+    if (bytes.constructor === Uint8Array) return bytes;
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    share(bytes, plain);
+    this.#takeBack(bytes);
+    return plain;
+  }
+
+  #takeBack(bytes: Uint8Array): void {
+    if (this.#lent) spend(bytes);
+  }
+
   #closed(payload: Uint8Array): Incoming {
     this.#ended = true;
     if (payload.length === 0) return { kind: "close", code: CloseCode.noStatus, reason: "" };
@@ -269,11 +306,6 @@ function decoded(bytes: Uint8Array, what: string): string {
 
 function notUtf8(what: string): WebSocketProtocolError {
   return new WebSocketProtocolError(CloseCode.invalidPayload, `${what} is not UTF-8`);
-}
-
-/** A runtime's Buffer as what it is typed as: payloads cut from it must not have Buffer's own `slice()`. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function u32(bytes: Uint8Array, at: number): number {

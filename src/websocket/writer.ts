@@ -1,4 +1,6 @@
 /** Messages and control frames as bytes: one frame each, never fragmented (RFC 6455 §5.2). */
+import { weigh } from "../net/ballast.ts";
+import { spend } from "../net/lease.ts";
 import {
   CloseCode,
   FIN,
@@ -112,6 +114,7 @@ function copyParts(bytes: Uint8Array, at: number, parts: readonly Uint8Array[], 
   for (let i = first; i < end; i++) {
     bytes.set(parts[i], at);
     at += parts[i].length;
+    if (!spend(parts[i]) && parts[i].length >= UNCOPIED_BYTES) weigh(parts[i].length);
   }
 }
 

@@ -13,6 +13,7 @@ import type { Answer, Fields, Handler, RequestHead } from "../http1/message.ts";
 import { cancelBody } from "../http1/server_answer.ts";
 import type { WebSocketClose } from "../websocket/mod.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { spend } from "../net/lease.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import { collectBody, CollectBudget } from "./collect.ts";
 import {
@@ -194,7 +195,9 @@ export class JsonAgentSession {
 
   #sendChunk(id: string, chunk: Uint8Array): void {
     if (this.#over || chunk.length === 0) return;
-    this.#writable = this.#link.sendTextBytes(encodeChunkFrame(id, chunk)) && this.#writable;
+    const frame = encodeChunkFrame(id, chunk);
+    spend(chunk);
+    this.#writable = this.#link.sendTextBytes(frame) && this.#writable;
   }
 
   #sendWhole(id: string, answer: Answer): void {

@@ -99,7 +99,7 @@ export const frame: fc.Arbitrary<RecordedFrame> = fc.oneof(
 export function append(builder: MessageBuilder, frame: RecordedFrame): void {
   switch (frame.type) {
     case "DATA":
-      return builder.data(frame.streamId, frame.payload, frame.endStream);
+      return void builder.data(frame.streamId, frame.payload, frame.endStream);
     case "HEADERS":
       return builder.headers(frame.streamId, frame.fields, frame.flags);
     case "RST_STREAM":

@@ -12,7 +12,7 @@ describe("Inbox", () => {
   it("Inbox hands out the very chunk that came when it is read before it had to wait", () => {
     const inbox = new Inbox();
     const chunk = within(100, 50, 1);
-    inbox.push(chunk);
+    inbox.push(chunk, 0);
     assert.equal(inbox.shift(), chunk);
     assert.equal(inbox.shift(), null);
     assert.equal(inbox.heldBytes, 0);
@@ -22,7 +22,7 @@ describe("Inbox", () => {
     const inbox = new Inbox();
     const window = 65_536;
     for (let at = 0; at < window; at++) {
-      inbox.push(within(64, 1, at));
+      inbox.push(within(64, 1, at), window - at - 1);
       inbox.settle(window - at - 1);
       assert.ok(inbox.heldBytes <= window);
     }
@@ -41,14 +41,32 @@ describe("Inbox", () => {
     const inbox = new Inbox();
     const most = within(COPY_BELOW + 100, COPY_BELOW, 1);
     const least = within(COPY_BELOW * 3, COPY_BELOW, 2);
-    inbox.push(most);
-    inbox.push(least);
+    inbox.push(most, COPY_BELOW);
+    inbox.push(least, 0);
     inbox.settle(0);
     assert.equal(inbox.shift(), most);
     const copy = inbox.shift()!;
     assert.notEqual(copy.buffer, least.buffer);
     assert.deepEqual(copy, least);
     assert.equal(copy.buffer.byteLength, COPY_BELOW);
+  });
+
+  it("Inbox gives room in a block back that cannot be filled any more", () => {
+    const inbox = new Inbox();
+    const window = 65_536;
+    let left = window;
+    const push = (length: number) => inbox.push(within(length + 18, length, 0), left -= length);
+    push(9_044);
+    push(7_341);
+    inbox.settle(left);
+    assert.ok(inbox.heldBytes > window - left, "a block with room was to be seen");
+    push(16_384);
+    assert.equal(inbox.heldBytes, window - left);
+    push(16_385);
+    inbox.settle(left);
+    assert.ok(inbox.heldBytes <= window, `${inbox.heldBytes}`);
+    assert.equal(inbox.byteLength, window - left);
+    assert.equal(inbox.takeAll().length, window - left);
   });
 
   it("Inbox gives its bytes in order and holds no more than the window, whatever comes and goes", () => {
@@ -72,7 +90,7 @@ describe("Inbox", () => {
           if (length === 0) continue;
           const chunk = within(length + 18, length, 0);
           for (let index = 0; index < length; index++) chunk[index] = next++ & 0xff;
-          inbox.push(chunk);
+          inbox.push(chunk, window - inbox.byteLength - length);
         } else if (step.kind === "settle") inbox.settle(window - inbox.byteLength);
         else if (step.kind === "shift") check(inbox.shift() ?? new Uint8Array(0));
         else check(inbox.takeAll());
