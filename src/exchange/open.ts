@@ -7,7 +7,7 @@ import type { Connection, Stream, StreamError, StreamHandlers } from "../httpstr
 import { exchangeErrorOf } from "./error_codes.ts";
 import { ExchangeError } from "./errors.ts";
 import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
-import { StreamReader } from "./stream_reader.ts";
+import { type ReaderOwner, StreamReader, wholeBody } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 
 /** Interim answers that one exchange may pass on. */
@@ -53,13 +53,14 @@ function openWhole(connection: Connection, head: RequestHead, body: Uint8Array |
   return stream;
 }
 
-class OpenedExchange implements StreamHandlers {
+class OpenedExchange implements StreamHandlers, ReaderOwner {
   readonly #stream: Stream;
   readonly #head: RequestHead;
   readonly #signal: CancelSignal;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #reader: StreamReader;
+  /** Null until an answer came whose body was not whole. */
+  #reader: StreamReader | null = null;
   #writer: StreamWriter | null = null;
   #informational = 0;
   #isAnswered = false;
@@ -76,9 +77,12 @@ class OpenedExchange implements StreamHandlers {
     this.#signal = signal;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#reader = new StreamReader(stream, () => stream.reset(ErrorCode.CLIENT_GONE));
     stream.handlers = this;
     signal.addEventListener("abort", this);
+  }
+
+  bodyCanceled(): void {
+    this.#stream.reset(ErrorCode.CLIENT_GONE);
   }
 
   /** For the `abort` event of the signal. */
@@ -109,7 +113,7 @@ class OpenedExchange implements StreamHandlers {
   }
 
   onReadable(): void {
-    if (this.#isAnswered) return this.#reader.onReadable();
+    if (this.#isAnswered) return this.#reader?.onReadable();
     // The peer broke its direction alone, and will never answer.
     if (this.#stream.readError === null) return;
     this.#isAnswered = true;
@@ -127,11 +131,11 @@ class OpenedExchange implements StreamHandlers {
 
   onClose(error: StreamError | null): void {
     this.#signal.removeEventListener("abort", this);
-    if (error === null) return this.#reader.onClose(null);
+    if (error === null) return this.#reader?.onClose(null);
     const why = this.#signal.aborted ? this.#signal.reason : exchangeErrorOf(error);
     if (!this.#isAnswered) this.#reject(why);
     this.#writer?.stop(why);
-    this.#reader.onClose(why);
+    this.#reader?.onClose(why);
   }
 
   #answer(received: Fields): Answer {
@@ -139,10 +143,19 @@ class OpenedExchange implements StreamHandlers {
     const { method, upgrade } = this.#head;
     if (status !== 101) {
       const isBare = method === "HEAD" || status === 204 || status === 304;
-      const body = this.#reader.body(isBare ? null : announcedLength(fields));
+      const announced = isBare ? null : announcedLength(fields);
+      const whole = wholeBody(this.#stream, announced);
+      const body = whole === undefined ? this.#streamed(announced) : whole;
+      // Those of a whole body came with it.
+      if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
       return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
     }
     if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "an unsolicited 101 came");
-    return { status, fields, body: this.#reader.streamed(), upgrade };
+    return { status, fields, body: this.#streamed(null), upgrade };
+  }
+
+  #streamed(announced: number | null): ReadableStream<Uint8Array> {
+    this.#reader = new StreamReader(this.#stream, this, announced);
+    return this.#reader.body;
   }
 }

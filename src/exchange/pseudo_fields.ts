@@ -1,8 +1,10 @@
 /** How a head travels on a stream: its own facts as pseudo-fields (after RFC 9113 §8.3), then the fields as they are. */
-import { fieldValues } from "../http1/fields.ts";
+import { equalsLower } from "../http1/fields.ts";
 import { parseLength } from "../http1/head_facts.ts";
 import type { Fields, RequestHead } from "../http1/message.ts";
 import { ExchangeError } from "./errors.ts";
+
+const COLON = 0x3a;
 
 /** `:client` and `:request-id` are Runnel's; `:protocol` is the token of an upgrade (after RFC 8441). */
 export function requestFields(head: RequestHead): Fields {
@@ -19,24 +21,54 @@ export function answerFields(status: number, fields: Fields): Fields {
   return all;
 }
 
+/** What of a request's head is no text. */
+export type RequestHooks = Pick<RequestHead, "onInformational" | "trailers">;
+const noHooks: RequestHooks = {};
+
 /** The facts of a request's head, and the fields behind them. Throws `ExchangeError` where one is missing. */
-export function parseRequest(received: Fields): Omit<RequestHead, "onInformational" | "trailers"> {
+export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): RequestHead {
+  let method, target, upgrade: string | undefined;
+  let scheme = "", authority = "", client = "", id = "";
   const end = pseudoEnd(received);
-  const method = pseudoValue(received, ":method", end);
-  const target = pseudoValue(received, ":path", end);
-  const upgrade = pseudoValue(received, ":protocol", end);
+  for (let index = 0; index < end; index += 2) {
+    const value = received[index + 1] as string;
+    switch (received[index]) {
+      case ":method":
+        method = value;
+        break;
+      case ":path":
+        target = value;
+        break;
+      case ":scheme":
+        scheme = value;
+        break;
+      case ":authority":
+        authority = value;
+        break;
+      case ":client":
+        client = value;
+        break;
+      case ":request-id":
+        id = value;
+        break;
+      case ":protocol":
+        upgrade = value;
+    }
+  }
   if (method === undefined || target === undefined) {
     throw new ExchangeError("bad_request", "a stream was opened without :method and :path");
   }
   return {
     method,
     target,
-    scheme: pseudoValue(received, ":scheme", end) === "https" ? "https" : "http",
-    authority: pseudoValue(received, ":authority", end) ?? "",
+    scheme: scheme === "https" ? "https" : "http",
+    authority,
     fields: received.slice(end),
-    client: pseudoValue(received, ":client", end) ?? "",
-    id: pseudoValue(received, ":request-id", end) ?? "",
-    ...(upgrade === undefined ? {} : { upgrade }),
+    upgrade,
+    client,
+    id,
+    onInformational: hooks.onInformational,
+    trailers: hooks.trailers,
   };
 }
 
@@ -58,17 +90,23 @@ export function parseAnswer(received: Fields): { status: number; fields: Fields 
  * is no number: a peer that means well sends neither.
  */
 export function announcedLength(fields: Fields): number | null {
-  const values = fieldValues(fields, "content-length");
-  if (values.length === 0) return null;
-  const length = values.length === 1 ? parseLength(values[0] as string) : -1;
-  if (length >= 0) return length;
-  throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(values.join(", "))} is no one number`);
+  let announced: number | null = null;
+  for (let index = 0; index < fields.length; index += 2) {
+    if (!equalsLower(fields[index] as string, "content-length")) continue;
+    const value = fields[index + 1] as string;
+    const length: number = announced === null ? parseLength(value) : -1;
+    if (length < 0) {
+      throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(value)} is no one number`);
+    }
+    announced = length;
+  }
+  return announced;
 }
 
 /** Where the pseudo-fields end, which come first. */
 function pseudoEnd(received: Fields): number {
   let end = 0;
-  while (end < received.length && (received[end] as string).startsWith(":")) end += 2;
+  while (end < received.length && (received[end] as string).charCodeAt(0) === COLON) end += 2;
   return end;
 }
 

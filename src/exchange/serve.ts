@@ -6,7 +6,7 @@ import type { Answer, Body, Fields, Handler, RequestHead } from "../http1/messag
 import type { Stream, StreamError, StreamHandlers } from "../httpstream/mod.ts";
 import { errorCodeOf, exchangeErrorOf } from "./error_codes.ts";
 import { announcedLength, answerFields, parseRequest } from "./pseudo_fields.ts";
-import { StreamReader } from "./stream_reader.ts";
+import { type ReaderOwner, StreamReader, wholeBody } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 
 const noTrailers: Fields = [];
@@ -21,16 +21,16 @@ export function serveExchange(stream: Stream, handler: Handler): void {
   void exchange.run(handler);
 }
 
-class ServedExchange implements StreamHandlers {
+/** Itself the signal that its handler gets: it aborts when the stream breaks. */
+class ServedExchange extends CancelSource implements StreamHandlers, ReaderOwner {
   readonly #stream: Stream;
-  readonly #reader: StreamReader;
-  readonly #gone = new CancelSource();
+  /** Null where all of the request was here at once. */
+  #reader: StreamReader | null = null;
   #writer: StreamWriter | null = null;
 
   constructor(stream: Stream) {
+    super();
     this.#stream = stream;
-    // The handler takes no more of the request: an early answer goes on, only the upload stops.
-    this.#reader = new StreamReader(stream, () => stream.stopSending(ErrorCode.NO_ERROR));
     stream.handlers = this;
   }
 
@@ -38,10 +38,8 @@ class ServedExchange implements StreamHandlers {
   async run(handler: Handler): Promise<void> {
     try {
       const head = this.#head();
-      const body: Body = head.upgrade === undefined
-        ? this.#reader.body(announcedLength(head.fields))
-        : this.#reader.streamed();
-      const answer = await handler(head, body, this.#gone);
+      const body = this.#body(head);
+      const answer = await handler(head, body, this);
       if (answer.body instanceof ReadableStream) await this.#sendStream(answer, answer.body);
       else this.#sendWhole(answer, answer.body);
       // A request that nobody began to read will not be read behind its answer.
@@ -53,8 +51,13 @@ class ServedExchange implements StreamHandlers {
     }
   }
 
+  /** The handler takes no more of the request: an early answer goes on, only the upload stops. */
+  bodyCanceled(): void {
+    this.#stream.stopSending(ErrorCode.NO_ERROR);
+  }
+
   onReadable(): void {
-    this.#reader.onReadable();
+    this.#reader?.onReadable();
   }
 
   onWritable(): void {
@@ -66,19 +69,26 @@ class ServedExchange implements StreamHandlers {
   }
 
   onClose(error: StreamError | null): void {
-    if (error === null) return this.#reader.onClose(null);
+    if (error === null) return this.#reader?.onClose(null);
     const why = exchangeErrorOf(error);
-    this.#gone.abort(why);
+    this.abort(why);
     this.#writer?.stop(why);
-    this.#reader.onClose(why);
+    this.#reader?.onClose(why);
   }
 
   #head(): RequestHead {
-    return {
-      ...parseRequest(this.#stream.headers),
+    return parseRequest(this.#stream.headers, {
       onInformational: (status, fields) => this.#stream.inform(answerFields(status, fields)),
       trailers: () => trailerFields(this.#stream.trailerFields),
-    };
+    });
+  }
+
+  #body(head: RequestHead): Body {
+    const announced = head.upgrade === undefined ? announcedLength(head.fields) : null;
+    const whole = head.upgrade === undefined ? wholeBody(this.#stream, announced) : undefined;
+    if (whole !== undefined) return whole;
+    this.#reader = new StreamReader(this.#stream, this, announced);
+    return this.#reader.body;
   }
 
   async #sendStream(answer: Answer, body: ReadableStream<Uint8Array>): Promise<void> {

@@ -3,14 +3,34 @@
  * body that is not as long as its Content-Length said is one that broke off.
  */
 import { ErrorCode } from "../frame/mod.ts";
-import type { Body } from "../http1/message.ts";
 import type { Stream } from "../httpstream/mod.ts";
 import { exchangeErrorOf } from "./error_codes.ts";
 import { ExchangeError } from "./errors.ts";
 
+/** Who the body is for. */
+export interface ReaderOwner {
+  /** The reader wants no more; called at most once, and not after the end. */
+  bodyCanceled(): void;
+}
+
+/**
+ * All of a body whose end is here already; `undefined` where more is to come, and a `StreamReader` must pull it. Call
+ * it once, when everything of the message with the head was taken in.
+ *
+ * @param announced the Content-Length; null where the body may have any
+ * @throws {ExchangeError} where the body is not as long
+ */
+export function wholeBody(stream: Stream, announced: number | null): Uint8Array | null | undefined {
+  const whole = stream.readEnded ? empty : stream.takeWhole();
+  if (whole === null) return undefined;
+  if (announced !== null && announced !== whole.length) throw differentLength(announced - whole.length);
+  // Trailers need a body to stand behind, be it an empty one.
+  return whole.length === 0 && stream.trailerFields.length === 0 ? null : whole;
+}
+
 export class StreamReader {
   readonly #stream: Stream;
-  readonly #onCancel: (reason: unknown) => void;
+  readonly #owner: ReaderOwner;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   /** Resolves the `pull()` that found nothing. */
   #wake: (() => void) | null = null;
@@ -20,42 +40,23 @@ export class StreamReader {
   #left: number | null = null;
   #over = false;
 
-  /** @param onCancel the reader wants no more; called at most once, and not after the end */
-  constructor(stream: Stream, onCancel: (reason: unknown) => void) {
+  /** The body as a stream, pulled from `stream`. */
+  readonly body: ReadableStream<Uint8Array>;
+
+  /** @param announced the Content-Length; null where the body may have any, as the raw bytes of an upgrade do */
+  constructor(stream: Stream, owner: ReaderOwner, announced: number | null) {
     this.#stream = stream;
-    this.#onCancel = onCancel;
-  }
-
-  /**
-   * Call once, when everything of the message with the head was taken in.
-   *
-   * @param announced the Content-Length; null where the body may have any
-   * @throws {ExchangeError} where all of the body is here, and is not as long
-   */
-  body(announced: number | null): Body {
-    const stream = this.#stream;
-    const whole = stream.readEnded ? empty : stream.takeWhole();
-    if (whole === null) {
-      this.#left = announced;
-      return this.streamed();
-    }
-    this.#over = true;
-    if (announced !== null && announced !== whole.length) throw differentLength(announced - whole.length);
-    // Trailers need a body to stand behind, be it an empty one.
-    return whole.length === 0 && stream.trailerFields.length === 0 ? null : whole;
-  }
-
-  /** The same, as a stream in any case: for the raw bytes of an upgrade. */
-  streamed(): ReadableStream<Uint8Array> {
-    return new ReadableStream<Uint8Array>({
+    this.#owner = owner;
+    this.#left = announced;
+    this.body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         this.#controller = controller;
       },
       pull: () => this.#pull(),
-      cancel: (reason) => {
+      cancel: () => {
         if (this.#over) return;
         this.#finish();
-        this.#onCancel(reason);
+        this.#owner.bodyCanceled();
       },
     }, { highWaterMark: 0 });
   }

@@ -6,11 +6,11 @@
  * value of a pseudo-field holds no white space, so that nothing in it can end a word of a request line.
  */
 
-const TOKEN = 1;
-const VALUE = 2;
-const PSEUDO_VALUE = 4;
-const DIGIT = 8;
-const PSEUDO_NAME = 16;
+/** The alphabets of `alphabets`, as bits; a text has those that all of its characters belong to. */
+export const Alphabet = { TOKEN: 1, VALUE: 2, PSEUDO_VALUE: 4, DIGIT: 8, PSEUDO_NAME: 16 } as const;
+const { TOKEN, VALUE, PSEUDO_VALUE, DIGIT, PSEUDO_NAME } = Alphabet;
+/** What a text has to which every character may still be added. */
+export const ALL_ALPHABETS = 31;
 
 const SLASH = 0x2f;
 const ASTERISK = 0x2a;
@@ -18,7 +18,7 @@ const DIGIT_0 = 0x30;
 const DIGIT_1 = 0x31;
 
 /** Of each byte, the alphabets that it belongs to. */
-const alphabets = new Uint8Array(256);
+export const alphabets: Uint8Array = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const char = String.fromCharCode(byte);
   if (/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char)) alphabets[byte]! |= TOKEN;
@@ -38,11 +38,22 @@ const refusedByLength: readonly (Uint8Array | undefined)[] = namesByLength([
   "connection",
   "transfer-encoding",
 ]);
+const LONGEST_REFUSED = refusedByLength.length - 1;
 
 function namesByLength(names: readonly string[]): (Uint8Array | undefined)[] {
-  const table: (Uint8Array | undefined)[] = [];
+  const table: (Uint8Array | undefined)[] = new Array(Math.max(...names.map(({ length }) => length)) + 1).fill(
+    undefined,
+  );
   for (const name of names) table[name.length] = new TextEncoder().encode(name);
   return table;
+}
+
+/** Whether the name of an ordinary field that stands at `start` is one that no block may hold. */
+export function isRefusedName(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start;
+  if (length > LONGEST_REFUSED) return false;
+  const refused = refusedByLength[length];
+  return refused !== undefined && equalsIgnoringCase(bytes, start, refused);
 }
 
 const METHOD = new TextEncoder().encode(":method");
@@ -59,8 +70,7 @@ export function fieldFault(
 ): string | null {
   if (nameStart === nameEnd) return "Field name is empty";
   if (!allIn(TOKEN, bytes, nameStart, nameEnd)) return `Field name ${quote(bytes, nameStart, nameEnd)} is no token`;
-  const refused = refusedByLength[nameEnd - nameStart];
-  if (refused !== undefined && equalsIgnoringCase(bytes, nameStart, refused)) {
+  if (isRefusedName(bytes, nameStart, nameEnd)) {
     return `Field ${quote(bytes, nameStart, nameEnd)} does not belong in a header block`;
   }
   if (!allIn(VALUE, bytes, valueStart, valueEnd)) {

@@ -6,9 +6,19 @@
  * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
  */
 import { EncodeError, ProtocolError } from "./errors.ts";
-import { fieldFault, isInterimStatus, isStatusName, pseudoFieldFault } from "./field_rules.ts";
+import {
+  ALL_ALPHABETS,
+  Alphabet,
+  alphabets,
+  fieldFault,
+  isInterimStatus,
+  isRefusedName,
+  isStatusName,
+  pseudoFieldFault,
+} from "./field_rules.ts";
 import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK } from "./frame_types.ts";
 import { recall } from "../latin1.ts";
+import { allocate } from "../slab.ts";
 
 const COUNT_LENGTH = 2;
 /** The two length fields of a field. */
@@ -32,7 +42,7 @@ export function headerBlockLength(fields: readonly string[]): number {
 
 /** The block of its own; see `writeHeaderBlock`. */
 export function encodeHeaderBlock(fields: readonly string[], flags?: number): Uint8Array {
-  const block = new Uint8Array(headerBlockLength(fields));
+  const block = allocate(headerBlockLength(fields));
   writeHeaderBlock(block, 0, fields, flags);
   return block;
 }
@@ -57,9 +67,14 @@ export function writeHeaderBlock(
     const name = fields[index]!;
     const value = fields[index + 1]!;
     const start = end;
-    const nameEnd = putLatin1(target, putU16(target, start, name.length), name);
+    const nameStart = putU16(target, start, name.length);
+    const nameAlphabets = putLatin1(target, nameStart, name);
+    const nameEnd = nameStart + name.length;
     const valueStart = putU16(target, putU16(target, nameEnd, 0), value.length);
-    end = putLatin1(target, valueStart, value);
+    const valueAlphabets = putLatin1(target, valueStart, value);
+    end = valueStart + value.length;
+    const plain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 && (valueAlphabets & Alphabet.VALUE) !== 0;
+    if (plain && !isRefusedName(target, nameStart, nameEnd)) continue;
     const fault = faultOf(target, offset, start, valueStart, end);
     if (fault !== null) throw new EncodeError(fault);
   }
@@ -192,14 +207,19 @@ function putU16(target: Uint8Array, offset: number, value: number): number {
   return offset + 2;
 }
 
-/** A loop beats the runtimes' string writers at the lengths of header fields, and sees what does not fit a byte. */
+/**
+ * Writes the text, and returns the alphabets that all its characters belong to. A loop beats the runtimes' string
+ * writers at the lengths of header fields, and sees in the same pass what does not fit a byte.
+ */
 function putLatin1(target: Uint8Array, offset: number, text: string): number {
   let seen = 0;
+  let common = ALL_ALPHABETS;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     seen |= code;
+    common &= alphabets[code & 0xff]!;
     target[offset + index] = code;
   }
   if (seen > 0xff) throw new EncodeError(`Field text ${JSON.stringify(text.slice(0, 64))} has code points above 0xFF`);
-  return offset + text.length;
+  return common;
 }

@@ -14,6 +14,7 @@
  * A stream stands in the lane of its next frame, and in the control lane besides. So its HEADERS, DATA and trailers
  * keep their order without a queue of frames: what waits is the stream's own knowledge until the moment it leaves.
  */
+import { Lane, Place } from "./lane.ts";
 import { type Outbox, QUANTUM } from "./outbox.ts";
 
 /** What senders that just came to the data lane may send before one that waits has its turn. */
@@ -44,8 +45,8 @@ export interface Sender {
 }
 
 /** What the scheduler notes on a sender. */
-export class SchedulerSlot {
-  lane: Want = Want.NOTHING;
+export class SchedulerSlot extends Place<Sender> {
+  wants: Want = Want.NOTHING;
   /** Whether the sender has not used up a quantum since it came to the data lane. */
   fresh = false;
   /** Bytes that the sender may still send in its present visit. */
@@ -68,10 +69,10 @@ export type Filled = typeof Filled[keyof typeof Filled];
 
 export class Scheduler {
   readonly #control = new Set<Sender>();
-  readonly #heads = new Set<Sender>();
+  readonly #heads = new Lane<Sender>();
   /** The data lane: those that just came, and those that wait for their next turn. */
-  readonly #fresh = new Set<Sender>();
-  readonly #data = new Set<Sender>();
+  readonly #fresh = new Lane<Sender>();
+  readonly #data = new Lane<Sender>();
   /** Bytes that fresh senders sent since another one had its turn. */
   #freshBytes = 0;
 
@@ -88,18 +89,18 @@ export class Scheduler {
   /** A sender's next frame may have changed: moves it to the lane of what it wants, at the end. */
   update(sender: Sender): void {
     const { slot, want } = sender;
-    if (slot.lane === want) return;
-    this.#leave(sender);
-    slot.lane = want;
-    if (want === Want.HEAD) this.#heads.add(sender);
-    else if (want === Want.DATA) this.#fresh.add(sender);
+    if (slot.wants === want) return;
+    this.#leave(slot);
+    slot.wants = want;
+    if (want === Want.HEAD) this.#heads.add(slot);
+    else if (want === Want.DATA) this.#fresh.add(slot);
     slot.fresh = want === Want.DATA;
   }
 
   /** A sender is gone, with all that it wanted but its control frames. */
   forget(sender: Sender): void {
-    this.#leave(sender);
-    sender.slot.lane = Want.NOTHING;
+    this.#leave(sender.slot);
+    sender.slot.wants = Want.NOTHING;
   }
 
   /** Forgets all. */
@@ -128,7 +129,7 @@ export class Scheduler {
 
   #fillHeads(out: Outbox): Filled {
     let allowance = this.#dataSize === 0 ? Infinity : QUANTUM;
-    for (const sender of this.#heads) {
+    for (let sender = this.#heads.first; sender !== null; sender = this.#heads.first) {
       do {
         if (!out.inflight.headersFit(sender.headBytes)) return Filled.HELD;
         const body = ridingBytes(sender, out, allowance);
@@ -153,14 +154,14 @@ export class Scheduler {
       slot.deficit -= sent;
       this.#freshBytes = slot.fresh ? this.#freshBytes + sent : 0;
       if (sender.want !== Want.DATA) this.update(sender);
-      else if (slot.deficit <= 0) this.#rotate(sender);
+      else if (slot.deficit <= 0) this.#rotate(slot);
     }
     return Filled.DRAINED;
   }
 
   #nextData(): Sender | null {
     const fresh = this.#fresh.size > 0 && (this.#data.size === 0 || this.#freshBytes < FRESH_SHARE);
-    return (fresh ? this.#fresh : this.#data).values().next().value ?? null;
+    return (fresh ? this.#fresh : this.#data).first;
   }
 
   /** DATA is held back; where by a probe alone, streams that send little may go on. */
@@ -182,21 +183,18 @@ export class Scheduler {
     return Filled.HELD;
   }
 
-  #rotate(sender: Sender): void {
-    this.#fresh.delete(sender);
-    this.#data.delete(sender);
-    this.#data.add(sender);
-    sender.slot.fresh = false;
+  #rotate(slot: SchedulerSlot): void {
+    slot.leave();
+    this.#data.add(slot);
+    slot.fresh = false;
   }
 
   get #dataSize(): number {
     return this.#fresh.size + this.#data.size;
   }
 
-  #leave(sender: Sender): void {
-    const { slot } = sender;
-    if (slot.lane === Want.HEAD) this.#heads.delete(sender);
-    else if (slot.lane === Want.DATA) (slot.fresh ? this.#fresh : this.#data).delete(sender);
+  #leave(slot: SchedulerSlot): void {
+    slot.leave();
     slot.deficit = 0;
   }
 }

@@ -17,20 +17,20 @@ import type { StreamHost } from "./stream_host.ts";
 import type { Fields, HeadOptions, Stream } from "./types.ts";
 
 const NO_FIELDS: Fields = [];
-const EMPTY = new Uint8Array(0);
 
 export class MuxStream extends StreamFace implements Stream, Sender {
   override readonly id: number;
   readonly headers: Fields;
   override readonly accepted: boolean;
-  readonly slot = new SchedulerSlot();
-  /** When bytes last moved in either direction, or began to wait. */
+  readonly slot: SchedulerSlot = new SchedulerSlot(this);
+  /** When bytes last moved, or began to wait. */
   movedAt = 0;
 
   readonly #host: StreamHost;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
-  readonly #control = new StreamControl();
+  /** Null while the stream has nothing to say but credit. */
+  #control: StreamControl | null = null;
   /** Whether the frame that opens the stream was on the wire. */
   #opened: boolean;
   #over = false;
@@ -139,7 +139,7 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#receive.discard();
     this.#account();
     if (!this.#receive.finished) {
-      this.#control.stop(code);
+      (this.#control ??= new StreamControl()).stop(code);
       this.#wantControl();
     }
     this.#settleLife();
@@ -256,7 +256,7 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#send.break();
     this.#receive.break();
     this.#host.scheduler.forget(this);
-    this.#control.reset(code);
+    (this.#control ??= new StreamControl()).reset(code);
     if (code !== null) this.#wantControl();
     // What the peer said before it broke the stream is still told; what this side broke off is not.
     if (error.initiator === "user") this.dropNews();
@@ -297,7 +297,9 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   }
 
   writeControl(out: Outbox): void {
-    this.#control.write(out, this.id, this.#over ? 0 : this.#receive.takeCredit());
+    this.#control?.write(out, this.id);
+    const credit = this.#over ? 0 : this.#receive.takeCredit();
+    if (credit > 0) out.windowUpdate(this.id, credit);
   }
 
   writeHead(out: Outbox): void {
@@ -324,10 +326,7 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   }
 
   #sendHead(block: Uint8Array, options: HeadOptions | undefined): void {
-    const body = options?.body ?? EMPTY;
-    const end = options?.endStream === true;
-    this.#send.head(block, end && body.length === 0);
-    if (body.length > 0) this.#send.send(body, end);
+    this.#send.headWith(block, options?.body, options?.endStream === true);
     this.#queued();
   }
 
@@ -367,7 +366,7 @@ export class MuxStream extends StreamFace implements Stream, Sender {
   #breakSending(code: number): void {
     this.#send.break();
     this.#host.scheduler.forget(this);
-    this.#control.resetHalf(code);
+    (this.#control ??= new StreamControl()).resetHalf(code);
     this.#wantControl();
     this.#account();
   }

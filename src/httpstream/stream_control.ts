@@ -23,12 +23,10 @@ export class StreamControl {
     this.#stop = code;
   }
 
-  /** @param credit bytes for WINDOW_UPDATE, or 0. */
-  write(out: Outbox, streamId: number, credit: number): void {
+  write(out: Outbox, streamId: number): void {
     if (this.#rst !== null) out.rstStream(streamId, this.#rst, false);
     if (this.#rstHalf !== null) out.rstStream(streamId, this.#rstHalf, true);
     if (this.#stop !== null) out.stopSending(streamId, this.#stop);
-    if (credit > 0) out.windowUpdate(streamId, credit);
     this.reset(null);
   }
 }

@@ -15,6 +15,8 @@ const NO_HANDLERS: StreamHandlers = {};
 
 export abstract class StreamFace implements ComfortSource {
   handlers: StreamHandlers = NO_HANDLERS;
+  /** Whether it stands among those that have something to tell. Its host alone writes it. */
+  hasNews = false;
   #comfort: Comfort | null = null;
   #replySent: Deferred<void> | null = null;
   #kinds = 0;

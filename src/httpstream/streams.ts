@@ -43,7 +43,8 @@ export class Streams implements StreamHost {
   #peerMaxHeaderBlock = MAX_HEADER_BLOCK;
   /** Streams of the peer's above this id are refused; lowered by the second GOAWAY. */
   #acceptUpTo = Infinity;
-  readonly #news = new Set<MuxStream>();
+  /** Streams with something to tell; each stands here once. */
+  #news: MuxStream[] = [];
   /** Streams whose reader has left bytes: in this turn, and in the one before. */
   #unsettled = new Set<MuxStream>();
   #unsettledBefore = new Set<MuxStream>();
@@ -180,7 +181,7 @@ export class Streams implements StreamHost {
     if (this.#dispatching) return;
     this.#dispatching = true;
     try {
-      while (this.#fresh.length + this.#news.size > 0) this.#dispatchOnce();
+      while (this.#fresh.length + this.#news.length > 0) this.#dispatchOnce();
     } finally {
       this.#dispatching = false;
     }
@@ -212,7 +213,8 @@ export class Streams implements StreamHost {
   }
 
   news(stream: MuxStream): void {
-    this.#news.add(stream);
+    if (!stream.hasNews) this.#news.push(stream);
+    stream.hasNews = true;
     this.#options.outgoing.wake();
   }
 
@@ -237,10 +239,14 @@ export class Streams implements StreamHost {
 
   #dispatchOnce(): void {
     const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const stream of fresh) this.#introduce(stream);
-    for (const stream of this.#news) {
-      this.#news.delete(stream);
+    if (fresh.length > 0) {
+      this.#fresh = [];
+      for (const stream of fresh) this.#introduce(stream);
+    }
+    const news = this.#news;
+    this.#news = [];
+    for (const stream of news) {
+      stream.hasNews = false;
       this.#tell(stream);
     }
     this.#memory.relieve();

@@ -24,7 +24,7 @@ import {
 import { nextMaskKey } from "./mask.ts";
 import { MaskBlock } from "./mask_block.ts";
 import { type Incoming, MessageParser, type ParserOptions } from "./parser.ts";
-import { allocate, MAX_SLAB_FRAME_BYTES } from "./slab.ts";
+import { allocate, MAX_SLAB_FRAME_BYTES } from "../slab.ts";
 import { closePayload, frame, type Key, textFrame, writeParts } from "./writer.ts";
 
 /** How a WebSocket ended. */

@@ -13,7 +13,7 @@ import {
   type SendOpcode,
 } from "./frames.ts";
 import { applyMask } from "./mask.ts";
-import { allocate, commit, MAX_SLAB_FRAME_BYTES, reserve } from "./slab.ts";
+import { allocate, commit, MAX_SLAB_FRAME_BYTES, reserve } from "../slab.ts";
 
 /** A client's masking key as a u32 (`nextMaskKey()`), or `null` in the role of a server. */
 export type Key = number | null;

@@ -10,7 +10,7 @@ const BLOCK = new Uint8Array([0, 0]);
 
 /** A stream with heads, then bytes, then perhaps trailers. */
 class FakeSender implements Sender {
-  readonly slot = new SchedulerSlot();
+  readonly slot: SchedulerSlot = new SchedulerSlot(this);
   control = 0;
 
   constructor(readonly id: number, public heads: number, public bytes: number, public trailers = 0) {}

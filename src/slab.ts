@@ -1,10 +1,11 @@
 /**
- * Where small output frames come from. A buffer of its own costs a frame up to 1 µs on Deno; cut from a shared block
- * it costs a tenth of that. The block is small, so that one frame that waits for a stalled peer holds little.
+ * Where small pieces of output come from: frames, and header blocks. A buffer of its own costs a piece up to 1 µs on
+ * Deno; cut from a shared block it costs a tenth of that. The block is small, so that one piece that waits for a stalled
+ * peer holds little.
  */
 
 const SLAB_BYTES = 16 * 1024;
-/** Longer frames get a buffer of their own. */
+/** Longer pieces get a buffer of their own. */
 export const MAX_SLAB_FRAME_BYTES = 4 * 1024;
 
 let slab = new Uint8Array(SLAB_BYTES);
