@@ -2,7 +2,7 @@
  * One message of the link, put together frame by frame. Small frames are gathered in a slab; a DATA payload that is
  * large enough stays where it is, and the message becomes a list of parts for the socket to write one after another.
  */
-import { Buffer } from "node:buffer";
+import { unfilled } from "../slab.ts";
 import { EncodeError } from "./errors.ts";
 import {
   Flag,
@@ -235,11 +235,6 @@ export class MessageBuilder {
     slab[at + 3] = value;
     this.#position = at + 4;
   }
-}
-
-/** Bytes of any content: none of them leaves before it was written. On Bun, zeroes would take most of the time. */
-function unfilled(length: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer, 0, length);
 }
 
 function checkHeaderFlags(flags: number): void {

@@ -2,6 +2,7 @@
  * Text into bytes, checked on the way: one pass over the characters, into a slab from which many heads are cut. One
  * head is begun, written and taken in one go; what was begun and not taken leaves no trace.
  */
+import { unfilled } from "../slab.ts";
 import { COLON, CR, emptyBytes, LF, SP, tokenBytes, valueBytes } from "./bytes.ts";
 import { HttpWriteError, showText } from "./errors.ts";
 import type { Fields } from "./message.ts";
@@ -27,7 +28,7 @@ export class HeadEncoder {
     let size = frameBytes + extra;
     for (let i = 0; i < fields.length; i += 2) size += fields[i].length + fields[i + 1].length + 4;
     if (size > this.#slab.length - this.#from) {
-      this.#slab = new Uint8Array(Math.max(size, slabBytes));
+      this.#slab = unfilled(Math.max(size, slabBytes));
       this.#from = 0;
     }
     this.#at = this.#from;

@@ -20,6 +20,11 @@ import { runtimeName } from "./platform.ts";
 const BYTES_PER_COLLECTION = 8 * 1024 * 1024;
 /** How much may move until the young generation is measured again: it grows under load, from 1 MB to 32. */
 const BYTES_PER_MEASURE = 8 * 1024 * 1024;
+/**
+ * What is smaller comes with as much of objects, which the collectors do count: weighed, too, small requests would pay
+ * for collections that they do not need, a tenth of their processor time.
+ */
+const LIGHT_BYTES = 4 * 1024;
 const SMALLEST_GENERATION = 1024 * 1024;
 const WEIGHT_SLOTS = 128;
 const WEIGHT_BYTES = 8 * WEIGHT_SLOTS;
@@ -46,7 +51,12 @@ export const weigh: (bytes: number) => void = runtimeName === "deno"
 // Freed by a thread of its own, which waits for a processor like all others, dead chunks pile up under load.
 if (runtimeName === "deno") setFlagsFromString("--no-concurrent-array-buffer-sweeping");
 
+function isLight(bytes: number): boolean {
+  return bytes > 0 && bytes < LIGHT_BYTES;
+}
+
 function addWeight(bytes: number): void {
+  if (isLight(bytes)) return;
   unweighedBytes += bytes;
   if (unweighedBytes < bytesPerWeight) return;
   unmeasuredBytes += unweighedBytes;
@@ -62,6 +72,7 @@ function measure(): void {
 }
 
 function countForBun(bytes: number): void {
+  if (isLight(bytes)) return;
   uncollectedBytes += bytes;
   if (uncollectedBytes < BUN_BYTES_PER_COLLECTION) return;
   const begunAt = performance.now();
