@@ -18,6 +18,7 @@ const ranks: Record<string, number> = {
   cancel: 0,
   clock: 0,
   latin1: 0,
+  lane: 0,
   slab: 0,
   net: 1,
   frame: 1,

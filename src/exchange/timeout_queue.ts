@@ -1,10 +1,11 @@
 /**
- * Many timeouts of one length. Most exchanges end long before theirs, so they share one timer and stand in one chain
+ * Many timeouts of one length. Most exchanges end long before theirs, so they share one timer and stand in one lane
  * (equally long timeouts come due in the order in which they were added), and only an exchange that outlives its first
  * deadline, because it was touched meanwhile, gets a timer of its own.
  */
 import type { Clock, Timer } from "../clock.ts";
 import { perTurn } from "../http1/turn_clock.ts";
+import { Lane, Linked } from "../lane.ts";
 
 /** One running timeout; made by `TimeoutQueue.add`. */
 export interface Timeout {
@@ -20,8 +21,7 @@ export type TimeoutListener = (() => void) | { handleTimeout(): void };
 export class TimeoutQueue {
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** Stands before the oldest and behind the newest: so each entry of the ring has two neighbours, always. */
-  readonly #ends: Link = new Link();
+  readonly #young = new Lane<Entry>();
   #timer: Timer | null = null;
 
   constructor(clock: Clock, timeoutMs: number) {
@@ -32,7 +32,7 @@ export class TimeoutQueue {
   /** Tells `listener` once, when the length has passed since this call and the last `touch()`. */
   add(listener: TimeoutListener): Timeout {
     const entry = new Entry(this, listener);
-    entry.putBefore(this.#ends);
+    this.#young.add(entry);
     this.#timer ??= this.clock.after(this.timeoutMs, () => this.#sweep());
     return entry;
   }
@@ -40,40 +40,20 @@ export class TimeoutQueue {
   #sweep(): void {
     this.#timer = null;
     const now = this.clock.now();
-    for (let link = this.#ends.next; link instanceof Entry; link = this.#ends.next) {
-      const left = link.addedAt + this.timeoutMs - now;
+    for (let entry = this.#young.first; entry !== null; entry = this.#young.first) {
+      const left = entry.addedAt + this.timeoutMs - now;
       if (left > 0) {
         this.#timer = this.clock.after(left, () => this.#sweep());
         return;
       }
-      link.remove();
-      link.check();
+      entry.leave();
+      entry.check();
     }
   }
 }
 
-/** A link of a ring that knows its neighbours: so one that is anywhere in it leaves in one step. */
-class Link {
-  next: Link = this;
-  #previous: Link = this;
-
-  putBefore(other: Link): void {
-    this.next = other;
-    this.#previous = other.#previous;
-    other.#previous.next = this;
-    other.#previous = this;
-  }
-
-  /** A second call does nothing. */
-  remove(): void {
-    this.next.#previous = this.#previous;
-    this.#previous.next = this.next;
-    this.next = this.#previous = this;
-  }
-}
-
-/** In the queue's ring until its first deadline; after that it has a timer. */
-class Entry extends Link implements Timeout {
+/** In the queue's lane until its first deadline; after that it has a timer. */
+class Entry extends Linked<Entry> implements Timeout {
   readonly addedAt: number;
   readonly #queue: TimeoutQueue;
   readonly #listener: TimeoutListener;
@@ -92,7 +72,7 @@ class Entry extends Link implements Timeout {
   }
 
   cancel(): void {
-    this.remove();
+    this.leave();
     this.#timer?.cancel();
   }
 

@@ -14,7 +14,7 @@
  * A stream stands in the lane of its next frame, and in the control lane besides. So its HEADERS, DATA and trailers
  * keep their order without a queue of frames: what waits is the stream's own knowledge until the moment it leaves.
  */
-import { Lane, Place } from "./lane.ts";
+import { Lane, Linked } from "../lane.ts";
 import { type Outbox, QUANTUM } from "./outbox.ts";
 
 /** What senders that just came to the data lane may send before one that waits has its turn. */
@@ -45,7 +45,8 @@ export interface Sender {
 }
 
 /** What the scheduler notes on a sender. */
-export class SchedulerSlot extends Place<Sender> {
+export class SchedulerSlot extends Linked<SchedulerSlot> {
+  readonly sender: Sender;
   wants: Want = Want.NOTHING;
   /** Whether the sender has not used up a quantum since it came to the data lane. */
   fresh = false;
@@ -54,6 +55,11 @@ export class SchedulerSlot extends Place<Sender> {
   /** The last probe of the path in which the sender sent past the probe's limit, and how much. */
   probe = 0;
   probeBytes = 0;
+
+  constructor(sender: Sender) {
+    super();
+    this.sender = sender;
+  }
 }
 
 /** Why `fill` came back. */
@@ -69,10 +75,10 @@ export type Filled = typeof Filled[keyof typeof Filled];
 
 export class Scheduler {
   readonly #control = new Set<Sender>();
-  readonly #heads = new Lane<Sender>();
+  readonly #heads = new Lane<SchedulerSlot>();
   /** The data lane: those that just came, and those that wait for their next turn. */
-  readonly #fresh = new Lane<Sender>();
-  readonly #data = new Lane<Sender>();
+  readonly #fresh = new Lane<SchedulerSlot>();
+  readonly #data = new Lane<SchedulerSlot>();
   /** Bytes that fresh senders sent since another one had its turn. */
   #freshBytes = 0;
 
@@ -129,7 +135,8 @@ export class Scheduler {
 
   #fillHeads(out: Outbox): Filled {
     let allowance = this.#dataSize === 0 ? Infinity : QUANTUM;
-    for (let sender = this.#heads.first; sender !== null; sender = this.#heads.first) {
+    for (let slot = this.#heads.first; slot !== null; slot = this.#heads.first) {
+      const { sender } = slot;
       do {
         if (!out.inflight.headersFit(sender.headBytes)) return Filled.HELD;
         const body = ridingBytes(sender, out, allowance);
@@ -161,7 +168,7 @@ export class Scheduler {
 
   #nextData(): Sender | null {
     const fresh = this.#fresh.size > 0 && (this.#data.size === 0 || this.#freshBytes < FRESH_SHARE);
-    return (fresh ? this.#fresh : this.#data).first;
+    return (fresh ? this.#fresh : this.#data).first?.sender ?? null;
   }
 
   /** DATA is held back; where by a probe alone, streams that send little may go on. */
@@ -169,8 +176,8 @@ export class Scheduler {
     const { probing, probes } = out.inflight.estimator;
     if (!probing) return Filled.HELD;
     for (const lane of [this.#fresh, this.#data]) {
-      for (const sender of lane) {
-        const { slot } = sender;
+      for (const slot of lane) {
+        const { sender } = slot;
         if (slot.probe !== probes) slot.probeBytes = 0;
         const wanted = sender.dataBytes;
         if (slot.probeBytes + wanted > QUANTUM || wanted > out.inflight.ordinaryDataRoom) continue;

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Lane, Place } from "../../src/httpstream/lane.ts";
+import { Lane, Linked } from "../src/lane.ts";
+
+class Named<T> extends Linked<Named<T>> {
+  constructor(readonly name: T) {
+    super();
+  }
+}
 
 describe("Lane", () => {
   it("Lane does as a list of its members would, whoever comes and goes", () => {
@@ -11,45 +17,43 @@ describe("Lane", () => {
       goes: fc.boolean(),
     }));
     fc.assert(fc.property(steps, (steps) => {
-      const places = Array.from({ length: 10 }, (_, member) => new Place(member));
-      const lanes = [new Lane<number>(), new Lane<number>()];
+      const members = Array.from({ length: 10 }, (_, name) => new Named(name));
+      const lanes = [new Lane<Named<number>>(), new Lane<Named<number>>()];
       const lists: number[][] = [[], []];
       for (const { member, lane, goes } of steps) {
-        const place = places[member];
-        place.leave();
+        members[member].leave();
         for (const list of lists) if (list.includes(member)) list.splice(list.indexOf(member), 1);
         if (!goes) {
-          lanes[lane].add(place);
+          lanes[lane].add(members[member]);
           lists[lane].push(member);
         }
         lanes.forEach((lane, index) => {
-          assert.deepEqual([...lane], lists[index]);
+          assert.deepEqual([...lane].map(({ name }) => name), lists[index]);
           assert.equal(lane.size, lists[index].length);
-          assert.equal(lane.first, lists[index][0] ?? null);
+          assert.equal(lane.first?.name ?? null, lists[index][0] ?? null);
         });
       }
     }));
   });
 
   it("Lane goes on with the next member when the one that it gave leaves", () => {
-    const places = ["a", "b", "c"].map((name) => new Place(name));
-    const lane = new Lane<string>();
-    for (const place of places) lane.add(place);
+    const lane = new Lane<Named<string>>();
+    for (const name of ["a", "b", "c"]) lane.add(new Named(name));
     const seen: string[] = [];
-    for (const name of lane) {
-      seen.push(name);
-      places.find(({ member }) => member === name)!.leave();
+    for (const member of lane) {
+      seen.push(member.name);
+      member.leave();
     }
     assert.deepEqual(seen, ["a", "b", "c"]);
     assert.equal(lane.first, null);
   });
 
-  it("Lane frees every place when it is cleared", () => {
-    const places = ["a", "b"].map((name) => new Place(name));
-    const lane = new Lane<string>();
-    for (const place of places) lane.add(place);
+  it("Lane frees every member when it is cleared", () => {
+    const members = ["a", "b"].map((name) => new Named(name));
+    const lane = new Lane<Named<string>>();
+    for (const member of members) lane.add(member);
     lane.clear();
     assert.equal(lane.size, 0);
-    for (const place of places) assert.equal(place.lane, null);
+    for (const member of members) assert.equal(member.lane, null);
   });
 });
