@@ -8,7 +8,7 @@
  * and from each of them to over when the socket closes or is handed over. Requests are served one at a time; what a
  * client sends ahead waits, in bounds, and then in its own kernel.
  */
-import type { Socket, SocketError, SocketHandlers } from "../net/socket.ts";
+import { joined, type Socket, type SocketError, type SocketHandlers } from "../net/mod.ts";
 import { emptyBytes } from "./bytes.ts";
 import { HttpParseError } from "./errors.ts";
 import type { Handler, RequestHead } from "./message.ts";
@@ -258,16 +258,10 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   #takeAllHeld(): Uint8Array {
     const held = this.#held;
+    const bytes = this.#heldBytes;
     this.#held = [];
     this.#heldBytes = 0;
-    if (held.length < 2) return held[0] ?? emptyBytes;
-    const whole = new Uint8Array(held.reduce((sum, bytes) => sum + bytes.length, 0));
-    let at = 0;
-    for (const bytes of held) {
-      whole.set(bytes, at);
-      at += bytes.length;
-    }
-    return whole;
+    return held.length < 2 ? held[0] ?? emptyBytes : joined(held, bytes);
   }
 
   #end(): void {

@@ -41,22 +41,17 @@ let unmeasuredBytes = BYTES_PER_MEASURE;
 /** The last array. Exported, so that no compiler finds it unused. */
 export let weight: unknown[] = [];
 
+const count = runtimeName === "deno" ? addWeight : runtimeName === "bun" ? countForBun : () => {};
+
 /** To be told how many bytes of a chunk the collector will have to free, or with less than 0 will not after all. */
-export const weigh: (bytes: number) => void = runtimeName === "deno"
-  ? addWeight
-  : runtimeName === "bun"
-  ? countForBun
-  : () => {};
+export function weigh(bytes: number): void {
+  if (bytes < 0 || bytes >= LIGHT_BYTES) count(bytes);
+}
 
 // Freed by a thread of its own, which waits for a processor like all others, dead chunks pile up under load.
 if (runtimeName === "deno") setFlagsFromString("--no-concurrent-array-buffer-sweeping");
 
-function isLight(bytes: number): boolean {
-  return bytes > 0 && bytes < LIGHT_BYTES;
-}
-
 function addWeight(bytes: number): void {
-  if (isLight(bytes)) return;
   unweighedBytes += bytes;
   if (unweighedBytes < bytesPerWeight) return;
   unmeasuredBytes += unweighedBytes;
@@ -72,7 +67,6 @@ function measure(): void {
 }
 
 function countForBun(bytes: number): void {
-  if (isLight(bytes)) return;
   uncollectedBytes += bytes;
   if (uncollectedBytes < BUN_BYTES_PER_COLLECTION) return;
   const begunAt = performance.now();

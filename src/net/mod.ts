@@ -5,6 +5,6 @@ export { CertificateError, checkCertificates } from "./certificates.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { aborted, timedOut } from "./failure.ts";
 export { listen, type ListenOptions } from "./listen.ts";
-export { HIGH_WATER_BYTES } from "./node_socket.ts";
+export { HIGH_WATER_BYTES, joined } from "./node_socket.ts";
 export * from "./platform.ts";
 export { startTls, type TlsTarget } from "./start_tls.ts";

@@ -6,6 +6,7 @@ import { weigh } from "./ballast.ts";
 import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
+import { handleOf } from "./handle.ts";
 import { isOwned, lend, spend, unpinned } from "./lease.ts";
 import { needsWatch, unwatch, watch } from "./paused_watch.ts";
 import type { Socket, SocketAddress, SocketError, SocketHandlers } from "./socket.ts";
@@ -95,6 +96,8 @@ export class NodeSocket implements Socket, Flushable {
 
   pause(): void {
     this.#raw.pause();
+    // Left to itself Bun goes on until one more read, of up to 512 KiB, waits in the paused stream: 500 stalled readers
+    // held 180 MB so.
     handleOf(this.#raw)?.pause?.();
     this.#paused = true;
     this.#updateWatch();
@@ -205,14 +208,7 @@ export class NodeSocket implements Socket, Flushable {
   }
 }
 
-/**
- * What Bun keeps under a socket. Left to itself it goes on until one more read, of up to 512 KiB, waits in the paused
- * stream: 500 stalled readers held 180 MB so.
- */
-function handleOf(raw: net.Socket): { pause?(): void; resume?(): void } | null | undefined {
-  return (raw as { _handle?: { pause?(): void; resume?(): void } | null })._handle;
-}
-
+/** In one buffer of `total` bytes. */
 export function joined(chunks: readonly Uint8Array[], total: number): Uint8Array {
   const whole = new Uint8Array(total);
   let at = 0;

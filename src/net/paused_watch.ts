@@ -12,16 +12,12 @@
  */
 import type * as net from "node:net";
 import { systemClock, type Timer } from "../clock.ts";
+import { handleOf } from "./handle.ts";
 import { runtimeName } from "./platform.ts";
 
 const TICK_MS = 50;
 const TICKS_PER_ROUND = 8;
 const MAX_LOOKS_PER_TICK = 500;
-
-/** What `node:net` keeps under a socket: an error number, or 0 and the name in `out`. */
-interface Handle {
-  getpeername?(out: object): number;
-}
 
 const watched = new Set<net.Socket>();
 /** Those of this round; `next` is whose turn it is. Who came since waits for the next one, who left is passed over. */
@@ -63,7 +59,7 @@ function tick(): void {
 const name = {};
 
 function isBroken(raw: net.Socket): boolean {
-  const handle = (raw as { _handle?: Handle | null })._handle;
+  const handle = handleOf(raw);
   // No handle: it was destroyed, and its 'close' is on the way.
   return handle?.getpeername !== undefined && handle.getpeername(name) !== 0;
 }

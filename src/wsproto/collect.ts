@@ -1,6 +1,7 @@
 /** Reads a body to its end, up to a limit: what the JSON protocol must do with every request's body. */
 import type { CancelSignal } from "../cancel.ts";
 import type { Body } from "../http1/message.ts";
+import { joined } from "../net/mod.ts";
 
 /** Bytes that may be collected at one time, by all bodies of a session together. */
 export class CollectBudget {
@@ -54,7 +55,7 @@ export async function collectBody(
     for (;;) {
       const { value, done } = await reader.read();
       signal?.throwIfAborted();
-      if (done) return { bytes: concat(chunks, length) };
+      if (done) return { bytes: chunks.length === 1 ? chunks[0] as Uint8Array : joined(chunks, length) };
       const exceeded = length + value.length > limitBytes ? "limit" : budget.take(value.length) ? null : "budget";
       if (exceeded !== null) {
         // The answer is decided; how the cancellation of the rest ends no longer matters to anyone.
@@ -68,15 +69,4 @@ export async function collectBody(
     signal?.removeEventListener("abort", onAbort);
     budget.give(length);
   }
-}
-
-function concat(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0] as Uint8Array;
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
 }
