@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import { type Edge, startEdge } from "../../src/edge/edge.ts";
 import { openExchange } from "../../src/exchange/open.ts";
 import type { Answer, Body, RequestHead } from "../../src/http1/message.ts";
 import { Connection } from "../../src/httpstream/mod.ts";
-import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
-import { dialWebSocket } from "../../src/websocket/mod.ts";
 import { eventually } from "../support/net.ts";
-import { startTestEdge, token } from "../support/tunnel.ts";
+import { enterEdge, startTestEdge, token } from "../support/tunnel.ts";
 
 const never = new AbortController().signal;
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -17,13 +16,7 @@ const connections: Connection[] = [];
 
 /** An agent of `runnel.v2` that has come in and asked for nothing yet. */
 async function enter(): Promise<Connection> {
-  const { socket, rest } = await dialWebSocket({
-    target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
-    authority: "127.0.0.1",
-    path: "/agent",
-    fields: ["Authorization", `Bearer ${token}`],
-    protocols: ["runnel.v2"],
-  });
+  const { socket, rest } = await enterEdge(edge);
   const connection = new Connection(new WebSocketLink(socket, { role: "client", rest }), { role: "agent" });
   connections.push(connection);
   await connection.ready;

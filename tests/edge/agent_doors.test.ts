@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import { Connection } from "../../src/httpstream/mod.ts";
-import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import { dial } from "../../src/net/mod.ts";
-import { dialWebSocket } from "../../src/websocket/mod.ts";
 import { bytesOf, latin1, SocketReader } from "../support/net.ts";
-import { startTestEdge, token } from "../support/tunnel.ts";
+import { enterEdge, startTestEdge, token } from "../support/tunnel.ts";
 
 interface Knock {
   token?: string;
@@ -158,13 +157,7 @@ describe("an edge's end", () => {
 
   it("drains sessions that never opened a tunnel", async () => {
     const edge = await startTestEdge();
-    const { socket, rest } = await dialWebSocket({
-      target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
-      authority: "127.0.0.1",
-      path: "/agent",
-      fields: ["Authorization", `Bearer ${token}`],
-      protocols: ["runnel.v2"],
-    });
+    const { socket, rest } = await enterEdge(edge);
     const connection = new Connection(new WebSocketLink(socket, { role: "client", rest }), { role: "agent" });
     await connection.ready;
     await edge.drain();

@@ -6,7 +6,7 @@ import { FakeClock } from "../support/clock.ts";
 import { eventually, latin1, openDescriptors } from "../support/net.ts";
 import { assertProblem, get, getRequest, readUntilReset, send } from "../support/public_client.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
-import { exchange, protocols, startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
+import { exchange, protocols, type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /** Answers /ok, begins to stream for /stream, and hangs for everything else. */
@@ -32,14 +32,7 @@ for (const protocol of protocols) {
     act: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
     options: TunnelOptions = {},
   ): Promise<void> => {
-    const upstream = await ScriptedServer.start(script);
-    const tunnel = await startTunnel(upstream.target, { protocol, ...options });
-    try {
-      await act(tunnel, upstream);
-    } finally {
-      await tunnel.close();
-      await upstream.close();
-    }
+    await withTunnelTo(await ScriptedServer.start(script), { protocol, ...options }, act);
   };
 
   describe(`a client that leaves a tunnel on ${protocol}`, () => {

@@ -7,7 +7,7 @@ import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 import { assertProblem, get, getRequest, readUntilReset, send } from "../support/public_client.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
-import { protocols, startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
+import { protocols, startTunnel, type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
 /** A port on which nobody listens. */
 async function refusingTarget(): Promise<DialTarget> {
@@ -25,14 +25,7 @@ for (const protocol of protocols) {
     act: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
     options: TunnelOptions = {},
   ): Promise<void> => {
-    const upstream = await ScriptedServer.start(script);
-    const tunnel = await startTunnel(upstream.target, { protocol, ...options });
-    try {
-      await act(tunnel, upstream);
-    } finally {
-      await tunnel.close();
-      await upstream.close();
-    }
+    await withTunnelTo(await ScriptedServer.start(script), { protocol, ...options }, act);
   };
   const head = (fields: string) => `HTTP/1.1 200 OK\r\n${fields}\r\n`;
 

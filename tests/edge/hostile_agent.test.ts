@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import { ErrorCode, Flag, type MessageBuilder } from "../../src/frame/mod.ts";
-import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import { dial } from "../../src/net/mod.ts";
-import { dialWebSocket } from "../../src/websocket/mod.ts";
 import { FramePeer } from "../support/frame_peer.ts";
 import { bytesOf, eventually, SocketReader } from "../support/net.ts";
-import { startTestEdge, token } from "../support/tunnel.ts";
+import { enterEdge, startTestEdge } from "../support/tunnel.ts";
 
 let edge: Edge;
 let agent: FramePeer;
@@ -16,14 +15,7 @@ const target = () => ({ kind: "tcp", host: "127.0.0.1", port: edge.address.port 
 
 /** An agent, played frame by frame, that serves the tunnel `shop`. */
 async function enter(): Promise<FramePeer> {
-  const fields = ["Authorization", `Bearer ${token}`];
-  const { socket, rest } = await dialWebSocket({
-    target: target(),
-    authority: "127.0.0.1",
-    path: "/agent",
-    fields,
-    protocols: ["runnel.v2"],
-  });
+  const { socket, rest } = await enterEdge(edge);
   const peer = new FramePeer(new WebSocketLink(socket, { role: "client", rest }));
   await peer.greet();
   const wish = new TextEncoder().encode(JSON.stringify({ name: "shop", kind: "http", upstream: "", force: true }));

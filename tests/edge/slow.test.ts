@@ -6,21 +6,14 @@ import { megabyte, readGreatSlowly, startBulkUpstream } from "../support/bulk.ts
 import { eventually } from "../support/net.ts";
 import { get, getRequest, send } from "../support/public_client.ts";
 import type { ScriptedServer } from "../support/scripted_server.ts";
-import { protocols, startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
+import { protocols, type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
 for (const protocol of protocols) {
   const behind = async (
     act: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
     options: TunnelOptions = {},
   ): Promise<void> => {
-    const upstream = await startBulkUpstream();
-    const tunnel = await startTunnel(upstream.target, { protocol, ...options });
-    try {
-      await act(tunnel, upstream);
-    } finally {
-      await tunnel.close();
-      await upstream.close();
-    }
+    await withTunnelTo(await startBulkUpstream(), { protocol, ...options }, act);
   };
 
   describe(`a slow client of a tunnel on ${protocol}`, () => {

@@ -10,8 +10,10 @@ import { HttpClient } from "../../src/http1/client.ts";
 import type { ClientOptions } from "../../src/http1/client_options.ts";
 import type { Handler } from "../../src/http1/message.ts";
 import { dial, type DialTarget } from "../../src/net/mod.ts";
+import { type DialedWebSocket, dialWebSocket } from "../../src/websocket/mod.ts";
 import { SocketReader } from "./net.ts";
 import { Relay } from "./relay.ts";
+import type { ScriptedServer } from "./scripted_server.ts";
 
 export const token = "test-token";
 
@@ -93,6 +95,32 @@ export async function startTunnel(upstream: DialTarget | Handler, options: Tunne
       await edge.close();
     },
   };
+}
+
+/** Runs `act` with a tunnel to `upstream`, and ends both. */
+export async function withTunnelTo(
+  upstream: ScriptedServer,
+  options: TunnelOptions,
+  act: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
+): Promise<void> {
+  const tunnel = await startTunnel(upstream.target, options);
+  try {
+    await act(tunnel, upstream);
+  } finally {
+    await tunnel.close();
+    await upstream.close();
+  }
+}
+
+/** An agent of `runnel.v2` that has shown its token, and nothing else yet. Its link must be made in the same turn. */
+export function enterEdge(edge: Edge): Promise<DialedWebSocket> {
+  return dialWebSocket({
+    target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
+    authority: "127.0.0.1",
+    path: "/agent",
+    fields: ["Authorization", `Bearer ${token}`],
+    protocols: ["runnel.v2"],
+  });
 }
 
 /** Writes a request's text (Latin-1) on a fresh connection and reads the answer to the connection's end. */

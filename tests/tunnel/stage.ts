@@ -1,7 +1,7 @@
 /** A tunnel on `runnel.v2` to a scripted upstream, for tests that speak raw HTTP/1.1 at both ends. */
 import { bytesOf, SocketReader } from "../support/net.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
-import { startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
+import { type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
 export interface Stage {
   readonly tunnel: Tunnel;
@@ -16,10 +16,8 @@ export async function withTunnel(
   use: (stage: Stage) => Promise<void>,
   options: TunnelOptions = {},
 ): Promise<void> {
-  const upstream = await ScriptedServer.start(play);
-  const tunnel = await startTunnel(upstream.target, { protocol: "v2", ...options });
-  try {
-    await use({
+  await withTunnelTo(await ScriptedServer.start(play), { protocol: "v2", ...options }, (tunnel, upstream) =>
+    use({
       tunnel,
       upstream,
       async ask(request) {
@@ -27,11 +25,7 @@ export async function withTunnel(
         client.socket.write(bytesOf(request.replace("HOST", tunnel.host)));
         return client;
       },
-    });
-  } finally {
-    await tunnel.close();
-    await upstream.close();
-  }
+    }));
 }
 
 /** Writes text, in Latin-1. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { bytesOf, SocketReader } from "../support/net.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
-import { exchange, startTunnel, type Tunnel } from "../support/tunnel.ts";
+import { exchange, startTunnel, type Tunnel, withTunnelTo } from "../support/tunnel.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -16,14 +16,7 @@ async function withUpstream(
   play: Script,
   use: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
 ): Promise<void> {
-  const upstream = await ScriptedServer.start(play);
-  const tunnel = await startTunnel(upstream.target, { protocol: "v2" });
-  try {
-    await use(tunnel, upstream);
-  } finally {
-    await tunnel.close();
-    await upstream.close();
-  }
+  await withTunnelTo(await ScriptedServer.start(play), { protocol: "v2" }, use);
 }
 
 const accept = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\nX-Room: 7\r\n\r\n";
