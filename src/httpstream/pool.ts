@@ -9,6 +9,7 @@
  * Growth that its stream did not consume for 10 s leaves the account: idle streams never hold the pool.
  */
 import type { Clock, Timer } from "../clock.ts";
+import { Lane, Linked } from "../lane.ts";
 
 /** How long growth may lie unused. */
 export const GROWTH_EXPIRY_MS = 10_000;
@@ -26,7 +27,7 @@ export interface GrowthPoolOptions {
 }
 
 /** One stream's part of the pool. The pool alone writes it. */
-export class GrowthAccount {
+export class GrowthAccount extends Linked<GrowthAccount> {
   /** What grew: it shrinks by what was not used. */
   readonly window: { withdraw(bytes: number): void };
   firstBytes = 0;
@@ -40,6 +41,7 @@ export class GrowthAccount {
   roundEmptied = false;
 
   constructor(window: { withdraw(bytes: number): void }) {
+    super();
     this.window = window;
   }
 
@@ -55,7 +57,7 @@ export class GrowthPool {
   #firstLeft: number;
   #laterLeft: number;
   /** Accounts with growth, the longest not renewed first. */
-  readonly #accounts = new Set<GrowthAccount>();
+  readonly #accounts = new Lane<GrowthAccount>();
   #timer: Timer | null = null;
 
   constructor(options: GrowthPoolOptions) {
@@ -108,7 +110,7 @@ export class GrowthPool {
     this.#firstLeft += account.firstBytes;
     this.#laterLeft += account.laterBytes;
     account.firstBytes = account.laterBytes = 0;
-    this.#accounts.delete(account);
+    account.leave();
   }
 
   /** Ends the pool's timer. */
@@ -129,7 +131,7 @@ export class GrowthPool {
   #renew(account: GrowthAccount): void {
     account.renewedAt = this.#clock.now();
     account.consumedBytes = 0;
-    this.#accounts.delete(account);
+    account.leave();
     this.#accounts.add(account);
     if (this.#timer === null) this.#arm(GROWTH_EXPIRY_MS);
   }
@@ -143,11 +145,11 @@ export class GrowthPool {
 
   #expire(): void {
     const now = this.#clock.now();
-    for (const account of this.#accounts) {
+    for (let account = this.#accounts.first; account !== null; account = this.#accounts.first) {
       const left = account.renewedAt + GROWTH_EXPIRY_MS - now;
       if (left > 0) return this.#arm(left);
       this.#withdraw(account, account.bytes - Math.min(account.bytes, account.consumedBytes));
-      this.#accounts.delete(account);
+      account.leave();
       // What was used stays, behind those that were renewed before; its time begins anew.
       if (account.bytes > 0) this.#renew(account);
     }

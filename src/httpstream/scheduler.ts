@@ -48,6 +48,8 @@ export interface Sender {
 export class SchedulerSlot extends Linked<SchedulerSlot> {
   readonly sender: Sender;
   wants: Want = Want.NOTHING;
+  /** Whether the sender stands in the control lane. */
+  control = false;
   /** Whether the sender has not used up a quantum since it came to the data lane. */
   fresh = false;
   /** Bytes that the sender may still send in its present visit. */
@@ -74,7 +76,8 @@ export const Filled = {
 export type Filled = typeof Filled[keyof typeof Filled];
 
 export class Scheduler {
-  readonly #control = new Set<Sender>();
+  /** An array, since nobody leaves it from the middle; each stands in it once. */
+  #control: Sender[] = [];
   readonly #heads = new Lane<SchedulerSlot>();
   /** The data lane: those that just came, and those that wait for their next turn. */
   readonly #fresh = new Lane<SchedulerSlot>();
@@ -84,12 +87,13 @@ export class Scheduler {
 
   /** Whether no stream has anything that could leave, whatever the limits. */
   get empty(): boolean {
-    return this.#control.size + this.#heads.size + this.#dataSize === 0;
+    return this.#control.length + this.#heads.size + this.#dataSize === 0;
   }
 
   /** A sender has control frames to write. */
   control(sender: Sender): void {
-    this.#control.add(sender);
+    if (!sender.slot.control) this.#control.push(sender);
+    sender.slot.control = true;
   }
 
   /** A sender's next frame may have changed: moves it to the lane of what it wants, at the end. */
@@ -111,7 +115,8 @@ export class Scheduler {
 
   /** Forgets all. */
   clear(): void {
-    this.#control.clear();
+    for (const { slot } of this.#control) slot.control = false;
+    this.#control = [];
     this.#heads.clear();
     this.#fresh.clear();
     this.#data.clear();
@@ -119,11 +124,7 @@ export class Scheduler {
 
   /** Fills the message. Without `bulk` (the link is not ready, or the peer has not spoken yet) by control alone. */
   fill(out: Outbox, bulk: boolean): Filled {
-    for (const sender of this.#control) {
-      if (!out.fits(0)) return Filled.FULL;
-      this.#control.delete(sender);
-      sender.writeControl(out);
-    }
+    if (this.#control.length > 0 && !this.#fillControl(out)) return Filled.FULL;
     if (!bulk) return this.#heads.size + this.#dataSize > 0 ? Filled.HELD : Filled.DRAINED;
     const heads = this.#fillHeads(out);
     if (heads === Filled.FULL) return heads;
@@ -131,6 +132,19 @@ export class Scheduler {
     // Trailers that follow the last DATA are heads again.
     const trailers = this.#heads.size > 0 && heads === Filled.DRAINED ? this.#fillHeads(out) : heads;
     return data === Filled.DRAINED ? trailers : data;
+  }
+
+  /** Returns false where the message is full before all had their turn. */
+  #fillControl(out: Outbox): boolean {
+    const senders = this.#control;
+    let told = 0;
+    while (told < senders.length && out.fits(0)) {
+      const sender = senders[told++];
+      sender.slot.control = false;
+      sender.writeControl(out);
+    }
+    this.#control = senders.slice(told);
+    return told === senders.length;
   }
 
   #fillHeads(out: Outbox): Filled {

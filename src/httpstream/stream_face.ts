@@ -17,6 +17,8 @@ export abstract class StreamFace implements ComfortSource {
   handlers: StreamHandlers = NO_HANDLERS;
   /** Whether it stands among those that have something to tell. Its host alone writes it. */
   hasNews = false;
+  /** Whether its reader left bytes in this turn. Its host alone writes it. */
+  isUnsettled = false;
   #comfort: Comfort | null = null;
   #replySent: Deferred<void> | null = null;
   #kinds = 0;

@@ -1,10 +1,11 @@
 /** The ids and slots of a connection: which streams are open, which were, and which never were. */
 import { ErrorCode, MAX_U31, ProtocolError } from "../frame/mod.ts";
+import { IdMap } from "./id_map.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Role } from "./types.ts";
 
 export class StreamTable {
-  readonly #streams = new Map<number, MuxStream>();
+  readonly #streams = new IdMap<MuxStream>();
   readonly #ownParity: number;
   #nextOwnId: number;
   #lastPeerId = 0;
@@ -38,7 +39,7 @@ export class StreamTable {
     return this.#lastPeerId;
   }
 
-  values(): IterableIterator<MuxStream> {
+  values(): MuxStream[] {
     return this.#streams.values();
   }
 
@@ -61,7 +62,7 @@ export class StreamTable {
   }
 
   add(stream: MuxStream): void {
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     if (stream.accepted) this.#acceptedSlots++;
     else this.#ownSlots++;
   }
@@ -83,7 +84,7 @@ export class StreamTable {
    */
   find(id: number): MuxStream | null {
     const stream = this.#streams.get(id);
-    if (stream !== undefined) return stream;
+    if (stream !== null) return stream;
     const known = (id & 1) === this.#ownParity ? id < this.#nextOwnId : id <= this.#lastPeerId;
     if (known) return null;
     throw new ProtocolError({

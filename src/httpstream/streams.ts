@@ -46,8 +46,8 @@ export class Streams implements StreamHost {
   /** Streams with something to tell; each stands here once. */
   #news: MuxStream[] = [];
   /** Streams whose reader has left bytes: in this turn, and in the one before. */
-  #unsettled = new Set<MuxStream>();
-  #unsettledBefore = new Set<MuxStream>();
+  #unsettled: MuxStream[] = [];
+  #unsettledBefore: MuxStream[] = [];
   #dispatching = false;
   /** Accepted streams that their handler has not seen. */
   #fresh: MuxStream[] = [];
@@ -192,12 +192,11 @@ export class Streams implements StreamHost {
    * it; who waited only for a socket to take what this turn wrote has had its chance.
    */
   settle(): void {
-    const left = this.#unsettledBefore;
-    for (const stream of left) stream.settle();
-    left.clear();
+    for (const stream of this.#unsettledBefore) stream.settle();
     this.#unsettledBefore = this.#unsettled;
-    this.#unsettled = left;
-    if (this.#unsettledBefore.size > 0) this.wake();
+    this.#unsettled = [];
+    for (const stream of this.#unsettledBefore) stream.isUnsettled = false;
+    if (this.#unsettledBefore.length > 0) this.wake();
   }
 
   // What a stream asks of its host.
@@ -219,7 +218,8 @@ export class Streams implements StreamHost {
   }
 
   unsettled(stream: MuxStream): void {
-    this.#unsettled.add(stream);
+    if (!stream.isUnsettled) this.#unsettled.push(stream);
+    stream.isUnsettled = true;
   }
 
   held(bytes: number, headerBytes: number): void {
