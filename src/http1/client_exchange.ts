@@ -10,6 +10,7 @@
  */
 import type { CancelSignal } from "../cancel.ts";
 import type { Timer } from "../clock.ts";
+import { claim } from "../net/lease.ts";
 import type { SocketError } from "../net/mod.ts";
 import { BodyDecoder } from "./body_decoder.ts";
 import { emptyBytes } from "./bytes.ts";
@@ -95,6 +96,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, A
     if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
     if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
     if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
+    claim(this.#body);
     connection.socket.write(this.#body);
     this.onUploaded();
   }

@@ -9,6 +9,7 @@
  * with a FIN of its own.
  */
 import { CancelSource } from "../cancel.ts";
+import { claim, spend } from "../net/lease.ts";
 import type { Socket } from "../net/socket.ts";
 import { BodyDecoder } from "./body_decoder.ts";
 import { emptyBytes } from "./bytes.ts";
@@ -317,8 +318,12 @@ export class Exchange implements BodyOwner, PumpOwner {
     const { status, fields } = answer;
     const head = { status, fields, framing, version: request.version, keepAlive: this.#keepsAlive };
     const isBare = request.method === "HEAD" || !(body instanceof Uint8Array);
+    if (!isBare) claim(body);
     if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeAnswerHead(head));
-    else socket.write(encodeAnswerHead(head, body));
+    else {
+      socket.write(encodeAnswerHead(head, body));
+      spend(body);
+    }
     this.#headSent = true;
     this.#answer = answer;
     this.#framing = framing;
