@@ -6,8 +6,8 @@ import { weigh } from "./ballast.ts";
 import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
-import { handleOf } from "./handle.ts";
-import { isOwned, lend, spend, unpinned } from "./lease.ts";
+import { handleOf, interceptReads, writeAtOnce } from "./handle.ts";
+import { isOwned, lend, share, spend, unpinned } from "./lease.ts";
 import { needsWatch, unwatch, watch } from "./paused_watch.ts";
 import type { Socket, SocketAddress, SocketError, SocketHandlers } from "./socket.ts";
 import { type Flushable, flushSoon } from "./turn.ts";
@@ -51,6 +51,7 @@ export class NodeSocket implements Socket, Flushable {
     raw.pause();
     if (path === null) raw.setNoDelay(true);
     raw.on("data", (chunk: Uint8Array) => this.#takeData(chunk));
+    interceptReads(raw, (chunk) => this.#takeRead(chunk));
     raw.on("end", () => this.#takeEnd());
     raw.on("error", (error: Error) => this.#error ??= error);
     raw.on("close", () => this.#takeClose());
@@ -115,10 +116,12 @@ export class NodeSocket implements Socket, Flushable {
     this.#flushWaits = false;
     if (this.closed) return this.#dropGathered();
     while (this.#gatheredBytes > 0 && this.#raw.writableLength === 0) {
-      const piece = this.#nextPiece();
-      if (isOwned(piece)) this.#raw.write(piece, (error) => this.#spendWritten(piece, error));
-      else this.#raw.write(piece, this.#onWritten);
+      const rest = this.#writeAtOnce(this.#nextPiece());
+      if (rest === null) continue;
+      if (isOwned(rest)) this.#raw.write(rest, (error) => this.#spendWritten(rest, error));
+      else this.#raw.write(rest, this.#onWritten);
     }
+    if (this.#drainWanted && this.#raw.writableLength === 0) queueMicrotask(this.#onWritten);
     if (this.#gatheredBytes > 0) this.#gathered = this.#gathered.map(unpinned);
     else if (this.#ended) this.#raw.end();
   }
@@ -135,6 +138,16 @@ export class NodeSocket implements Socket, Flushable {
     if (this.#flushWaits) return;
     this.#flushWaits = true;
     flushSoon(this);
+  }
+
+  /** What the kernel did not take; null where it took all. */
+  #writeAtOnce(piece: Uint8Array): Uint8Array | null {
+    const taken = writeAtOnce(this.#raw, piece);
+    if (taken === 0) return piece;
+    const rest = taken === piece.length ? null : piece.subarray(taken);
+    if (rest !== null) share(piece, rest);
+    spend(piece);
+    return rest;
   }
 
   /** A chunk as it is, or neighbours that are small together. */
@@ -175,6 +188,13 @@ export class NodeSocket implements Socket, Flushable {
     if (!this.#drainWanted || this.bufferedBytes >= HIGH_WATER_BYTES) return;
     this.#drainWanted = false;
     this.handlers.onDrain();
+  }
+
+  /** Returns false where the owner does not want it now. */
+  #takeRead(chunk: Uint8Array): boolean {
+    if (this.#paused) return false;
+    this.#takeData(chunk);
+    return true;
   }
 
   #takeData(chunk: Uint8Array): void {
