@@ -3,10 +3,10 @@
  * the event loop does for its own timers, it is read once a turn; to ask the system takes 40 to 90 ns each time.
  */
 import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { type Flushable, flushSoon } from "../net/turn.ts";
+import { hearTurnEnd, type TurnListener } from "../net/turn.ts";
 
 /** `clock`, whose time stands still within a turn: it is behind by what the turn has taken so far. */
-export class TurnClock implements Clock, Flushable {
+export class TurnClock implements Clock, TurnListener {
   readonly #clock: Clock;
   #time = 0;
   #isCurrent = false;
@@ -19,7 +19,7 @@ export class TurnClock implements Clock, Flushable {
     if (!this.#isCurrent) {
       this.#time = this.#clock.now();
       this.#isCurrent = true;
-      flushSoon(this);
+      hearTurnEnd(this);
     }
     return this.#time;
   }
@@ -28,8 +28,7 @@ export class TurnClock implements Clock, Flushable {
     return this.#clock.after(delayMs, callback);
   }
 
-  /** The end of the turn. */
-  flush(): void {
+  onTurnEnd(): void {
     this.#isCurrent = false;
   }
 }

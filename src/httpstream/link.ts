@@ -35,6 +35,8 @@ export interface Link {
    * taken in either case. After a close it is dropped.
    */
   send(parts: readonly Uint8Array[]): boolean;
+  /** Lets what was sent leave now, and not at the end of the turn. */
+  flush(): void;
   /** Begins the closing handshake behind what was sent. A second call does nothing. */
   close(code: number, reason: string): void;
   /** Drops everything and severs the link at once. */

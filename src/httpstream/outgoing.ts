@@ -1,6 +1,9 @@
 /**
- * What leaves: once a turn, everything that was queued goes out in as few messages as hold it, the acknowledgement of
- * what came in riding with it.
+ * What leaves: at the end of the turn, everything that was queued goes out in as few messages as hold it, the
+ * acknowledgement of what came in riding with it.
+ *
+ * A turn that handles many streams lets the first of them go ahead: the peer then works on those while this end is at
+ * the others. Otherwise the two would take turns, each at rest while the other one is busy.
  */
 import type { Clock, Timer } from "../clock.ts";
 import { FRAME_HEADER_LENGTH, MAX_REASON } from "../frame/mod.ts";
@@ -11,6 +14,13 @@ import { ACK_AFTER_MS, Receipts } from "./receipts.ts";
 import { Filled, Scheduler } from "./scheduler.ts";
 
 const LARGEST_GOAWAY = FRAME_HEADER_LENGTH + 8 + MAX_REASON;
+
+/**
+ * So many streams do not wait for the turn's end, then twice as many, and so on: the messages of a turn grow as the
+ * logarithm of its streams. With 32 clients, an edge and an agent used 82 % of two processors so instead of 71, at the
+ * same cost for each request; with 4, more was lost on messages than was won.
+ */
+const FIRST_AHEAD = 8;
 
 export interface OutgoingOptions {
   link: Link;
@@ -34,6 +44,9 @@ export class Outgoing {
   #refused: number[] = [];
   #pong: Uint8Array | null = null;
   #scheduled = false;
+  /** How many streams the next message of this turn is made for. */
+  #ahead = FIRST_AHEAD;
+  #goesAhead = false;
   #stopped = false;
   /** Whether the peer's SETTINGS are here: only then streams may speak. */
   #open = false;
@@ -52,12 +65,15 @@ export class Outgoing {
     this.wake();
   }
 
-  /** Something waits: flushes at the end of the turn. */
+  /** Something waits: flushes at the end of the turn, or after this event where enough of it does. */
   wake(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#stopped) return;
+    if (this.scheduler.arrivals >= this.#ahead) this.#goAhead();
+    if (this.#scheduled) return;
     this.#scheduled = true;
     this.#options.defer(() => {
       this.#scheduled = false;
+      this.#ahead = FIRST_AHEAD;
       this.flush();
     });
   }
@@ -110,6 +126,22 @@ export class Outgoing {
   flush(): void {
     if (this.#stopped) return;
     const now = this.#options.clock.now();
+    this.#sendAll(now);
+    this.#options.onFlushed(now);
+  }
+
+  /** The event that is being handled may still have something to say of the same streams. */
+  #goAhead(): void {
+    if (this.#goesAhead) return;
+    this.#goesAhead = true;
+    queueMicrotask(() => {
+      this.#goesAhead = false;
+      this.#ahead *= 2;
+      if (!this.#stopped) this.#sendAll(this.#options.clock.now());
+    });
+  }
+
+  #sendAll(now: number): void {
     let filled: Filled = Filled.FULL;
     while (filled === Filled.FULL) {
       this.#out.begin(now, this.#busy);
@@ -117,7 +149,8 @@ export class Outgoing {
       this.#busy = filled !== Filled.DRAINED;
       this.#send();
     }
-    this.#options.onFlushed(now);
+    // Before the sockets that this turn wrote to as well: the peer has the longest way to go.
+    this.#options.link.flush();
   }
 
   /** Drops what waits, and sends no more. */

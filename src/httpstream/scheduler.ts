@@ -82,12 +82,18 @@ export class Scheduler {
   /** The data lane: those that just came, and those that wait for their next turn. */
   readonly #fresh = new Lane<SchedulerSlot>();
   readonly #data = new Lane<SchedulerSlot>();
+  /** Senders that came to a lane since the last message was filled. */
+  #arrivals = 0;
   /** Bytes that fresh senders sent since another one had its turn. */
   #freshBytes = 0;
 
   /** Whether no stream has anything that could leave, whatever the limits. */
   get empty(): boolean {
     return this.#control.length + this.#heads.size + this.#dataSize === 0;
+  }
+
+  get arrivals(): number {
+    return this.#arrivals;
   }
 
   /** A sender has control frames to write. */
@@ -102,6 +108,7 @@ export class Scheduler {
     if (slot.wants === want) return;
     this.#leave(slot);
     slot.wants = want;
+    if (want !== Want.NOTHING) this.#arrivals++;
     if (want === Want.HEAD) this.#heads.add(slot);
     else if (want === Want.DATA) this.#fresh.add(slot);
     slot.fresh = want === Want.DATA;
@@ -124,6 +131,7 @@ export class Scheduler {
 
   /** Fills the message. Without `bulk` (the link is not ready, or the peer has not spoken yet) by control alone. */
   fill(out: Outbox, bulk: boolean): Filled {
+    this.#arrivals = 0;
     if (this.#control.length > 0 && !this.#fillControl(out)) return Filled.FULL;
     if (!bulk) return this.#heads.size + this.#dataSize > 0 ? Filled.HELD : Filled.DRAINED;
     const heads = this.#fillHeads(out);

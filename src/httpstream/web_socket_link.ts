@@ -34,6 +34,10 @@ export class WebSocketLink implements Link {
     return this.#webSocket.sendBinary(parts);
   }
 
+  flush(): void {
+    this.#webSocket.flush();
+  }
+
   close(code: number, reason: string): void {
     this.#webSocket.close(code, reason);
   }

@@ -10,7 +10,7 @@ import { handleOf, interceptReads, writeAtOnce } from "./handle.ts";
 import { isOwned, lend, share, spend, unpinned } from "./lease.ts";
 import { needsWatch, unwatch, watch } from "./paused_watch.ts";
 import type { Socket, SocketAddress, SocketError, SocketHandlers } from "./socket.ts";
-import { type Flushable, flushSoon } from "./turn.ts";
+import { hearTurnEnd, type TurnListener } from "./turn.ts";
 
 /**
  * `write()` returns false from here on: a chunk of bulk, and no more, since every stalled reader holds as much here.
@@ -23,7 +23,7 @@ const GATHER_BYTES = 16 * 1024;
 /** For the moment between making a socket and its owner's handlers: a paused socket has only its end to tell. */
 export const NOBODY: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
-export class NodeSocket implements Socket, Flushable {
+export class NodeSocket implements Socket, TurnListener {
   handlers: SocketHandlers = NOBODY;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
@@ -112,8 +112,12 @@ export class NodeSocket implements Socket, Flushable {
     this.#updateWatch();
   }
 
-  flush(): void {
+  onTurnEnd(): void {
     this.#flushWaits = false;
+    this.flush();
+  }
+
+  flush(): void {
     if (this.closed) return this.#dropGathered();
     while (this.#gatheredBytes > 0 && this.#raw.writableLength === 0) {
       const rest = this.#writeAtOnce(this.#nextPiece());
@@ -137,7 +141,7 @@ export class NodeSocket implements Socket, Flushable {
   #flushSoon(): void {
     if (this.#flushWaits) return;
     this.#flushWaits = true;
-    flushSoon(this);
+    hearTurnEnd(this);
   }
 
   /** What the kernel did not take; null where it took all. */

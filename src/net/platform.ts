@@ -2,7 +2,7 @@
  * The process as both runtimes show it: `node:process` serves everything, so that only the name differs.
  */
 import process from "node:process";
-import { type Flushable, flushSoon } from "./turn.ts";
+import { hearTurnEnd, type TurnListener } from "./turn.ts";
 
 export type RuntimeName = "bun" | "deno" | "node";
 
@@ -73,7 +73,7 @@ export function isRoot(): boolean {
 }
 
 /** One of the two outputs. What is written in one turn of the event loop leaves in one piece, at its end. */
-class TextOutput implements Flushable {
+class TextOutput implements TurnListener {
   readonly #stream: "stdout" | "stderr";
   #gathered = "";
   #isHeard = false;
@@ -83,9 +83,13 @@ class TextOutput implements Flushable {
   }
 
   write(text: string): boolean {
-    if (this.#gathered === "") flushSoon(this);
+    if (this.#gathered === "") hearTurnEnd(this);
     this.#gathered += text;
     return !process[this.#stream].writableNeedDrain;
+  }
+
+  onTurnEnd(): void {
+    this.flush();
   }
 
   /** @param written called once everything has left */

@@ -47,6 +47,11 @@ export interface Socket {
    * leaves in one system call, at `setImmediate`. Returns false when the sender should wait for `onDrain`.
    */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Lets what was written leave now, and not at the turn's end: for who has more to do in this turn than the other end
+   * should wait for.
+   */
+  flush(): void;
   /** Sends FIN (with TLS a close_notify before it) after what was written; reading goes on. */
   end(): void;
   /**

@@ -14,14 +14,14 @@ import { weigh } from "./ballast.ts";
 import { CipherStream } from "./cipher_stream.ts";
 import { HIGH_WATER_BYTES, joined, NOBODY } from "./node_socket.ts";
 import { type Socket, type SocketAddress, SocketError, type SocketHandlers } from "./socket.ts";
-import { type Flushable, flushSoon } from "./turn.ts";
+import { hearTurnEnd, type TurnListener } from "./turn.ts";
 
 /** A turn's writes up to here become one record (RFC 8446 §5.1). */
 const RECORD_BYTES = 16 * 1024;
 /** Turns of the event loop in which the engine has surely told of a close_notify that it was given. */
 const TURNS_TO_NOTICE_END = 3;
 
-export class TlsSocket implements Socket, Flushable {
+export class TlsSocket implements Socket, TurnListener {
   handlers: SocketHandlers = NOBODY;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
@@ -123,8 +123,14 @@ export class TlsSocket implements Socket, Flushable {
     else this.#raw.resume();
   }
 
-  /** Tells the owner what was held, then gives away what was gathered. */
   flush(): void {
+    if (this.closed) return;
+    if (this.#gatheredBytes > 0) this.#writeGathered();
+    this.#raw.flush();
+  }
+
+  /** Tells the owner what was held, then gives away what was gathered. */
+  onTurnEnd(): void {
     this.#flushWaits = false;
     if (this.#reset && this.#closeWaits && !this.#closed) return this.#finish(null);
     if (this.closed) return this.#drop();
@@ -142,7 +148,7 @@ export class TlsSocket implements Socket, Flushable {
   #flushSoon(): void {
     if (this.#flushWaits) return;
     this.#flushWaits = true;
-    flushSoon(this);
+    hearTurnEnd(this);
   }
 
   #tellHeld(): void {

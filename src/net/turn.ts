@@ -4,36 +4,36 @@
  * turn: with an immediate for each of them, a small request would cost each side one more round of the loop.
  */
 
-export interface Flushable {
-  /** Gives away what was gathered. */
-  flush(): void;
+export interface TurnListener {
+  /** The turn's events have been handled: gives away what was gathered in it. */
+  onTurnEnd(): void;
 }
 
-let waiting: Flushable[] = [];
+let waiting: TurnListener[] = [];
 let next = 0;
 
-/** Calls `item.flush()` once this turn's events have been handled. The caller sees to it that it waits only once. */
-export function flushSoon(item: Flushable): void {
-  if (waiting.push(item) === 1) setImmediate(flushAll);
+/** Calls `listener.onTurnEnd()` once. The caller sees to it that it waits only once. */
+export function hearTurnEnd(listener: TurnListener): void {
+  if (waiting.push(listener) === 1) setImmediate(endTurn);
 }
 
 /** The same for a call. */
-export function atTurnEnd(flush: () => void): void {
-  flushSoon({ flush });
+export function atTurnEnd(onTurnEnd: () => void): void {
+  hearTurnEnd({ onTurnEnd });
 }
 
-function flushAll(): void {
+function endTurn(): void {
   try {
-    flushUpTo(waiting.length);
+    tellUpTo(waiting.length);
     // Those that were written to just now. What comes after them waits for a turn: I/O must have one in between.
-    flushUpTo(waiting.length);
+    tellUpTo(waiting.length);
   } finally {
     waiting = waiting.slice(next);
     next = 0;
-    if (waiting.length > 0) setImmediate(flushAll);
+    if (waiting.length > 0) setImmediate(endTurn);
   }
 }
 
-function flushUpTo(end: number): void {
-  while (next < end) waiting[next++].flush();
+function tellUpTo(end: number): void {
+  while (next < end) waiting[next++].onTurnEnd();
 }

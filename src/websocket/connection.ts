@@ -178,6 +178,11 @@ export class WebSocketConnection {
     return this.#sendParts(Opcode.binary, parts);
   }
 
+  /** Lets what was sent leave now, and not at the end of the turn. */
+  flush(): void {
+    this.#socket.flush();
+  }
+
   /**
    * Sends a ping, whose payload comes back in `onPong`. Returns as `sendText` does.
    * @throws {RangeError} for a payload over 125 bytes

@@ -366,6 +366,8 @@ class ScriptedSocket implements Socket {
     return true;
   }
 
+  flush(): void {}
+
   end(): void {}
 
   reset(): void {

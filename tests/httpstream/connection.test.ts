@@ -136,6 +136,30 @@ describe("Connection", () => {
     connection.close();
   });
 
+  it("Connection lets the first streams of a turn go ahead, then twice as many, and the rest at its end", async () => {
+    const links = linkPair();
+    const peer = new FramePeer(links.agent);
+    let endTurn = () => {};
+    const edge = new Connection(links.edge, { role: "edge", defer: (callback) => endTurn = callback });
+    peer.send((m) => m.settings([]));
+    await edge.ready;
+    endTurn();
+    const opened = async (count: number) => {
+      for (let i = 0; i < count; i++) edge.createStream(GET, { endStream: true });
+      await turns();
+      return peer.frames.filter(({ type }) => type === "HEADERS").length;
+    };
+    assert.equal(await opened(7), 0);
+    assert.equal(await opened(1), 8);
+    assert.equal(await opened(15), 8);
+    assert.equal(await opened(1), 24);
+    assert.equal(await opened(31), 24);
+    endTurn();
+    assert.equal(await opened(0), 55);
+    assert.equal(await opened(8), 63);
+    edge.close();
+  });
+
   it("Connection acknowledges within 50 ms when nothing else leaves, and after 64 frames at once", async () => {
     const { connection, peer, clock } = await stage("edge", () => {});
     peer.send((m) => m.headers(1, GET, Flag.END_STREAM));

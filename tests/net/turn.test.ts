@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { atTurnEnd, flushSoon } from "../../src/net/turn.ts";
+import { atTurnEnd, hearTurnEnd } from "../../src/net/turn.ts";
 
 /** Resolves in the immediate after those that are due now. */
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("The end of the turn", () => {
-  it("flushSoon calls in order, after what the turn still does", async () => {
+  it("hearTurnEnd calls in order, after what the turn still does", async () => {
     const heard: string[] = [];
-    flushSoon({ flush: () => heard.push("first") });
+    hearTurnEnd({ onTurnEnd: () => heard.push("first") });
     atTurnEnd(() => heard.push("second"));
     heard.push("turn");
     await nextTurn();
     assert.deepEqual(heard, ["turn", "first", "second"]);
   });
 
-  it("flushSoon calls in the same turn when a flush asks for it, and in the next when that one asks again", async () => {
+  it("hearTurnEnd calls in the same turn when a flush asks for it, and in the next when that one asks again", async () => {
     const heard: string[] = [];
     let turns = 0;
     const count = () => {

@@ -102,6 +102,9 @@ export class MemoryLink implements Link {
     return !this.#owesDrain;
   }
 
+  /** Nothing is gathered here. */
+  flush(): void {}
+
   close(code: number, reason: string): void {
     if (this.#closing || this.#ended) return;
     this.#closing = true;

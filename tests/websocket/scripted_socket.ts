@@ -34,6 +34,8 @@ export class ScriptedSocket implements Socket {
     return this.writable;
   }
 
+  flush(): void {}
+
   end(): void {
     this.ended = true;
   }
