@@ -43,8 +43,10 @@ export interface Socket {
   /** True once `onClose` was called or `reset()` was. Writes are then dropped without a word. */
   readonly closed: boolean;
   /**
-   * Takes the bytes (the caller must not change them until they left, and spends what it owns by this: lease.ts). What is written in one turn of the event loop
-   * leaves in one system call, at `setImmediate`. Returns false when the sender should wait for `onDrain`.
+   * Takes the bytes (the caller must not change them until they left, and spends what it owns by this: lease.ts). What
+   * is written in one turn of the event loop leaves in one system call, at `setImmediate`, unless it is bulk, which
+   * leaves as it comes. Returns false when the sender should wait for `onDrain`: the kernel takes no more, or this
+   * socket had its share of the turn.
    */
   write(bytes: Uint8Array): boolean;
   /**

@@ -94,6 +94,13 @@ describe("Socket.write", () => {
   });
 });
 
+/** Writes until the socket has enough, and gives how much that was. */
+function writeTurn(socket: Socket): number {
+  let written = HIGH_WATER_BYTES;
+  while (socket.write(new Uint8Array(HIGH_WATER_BYTES))) written += HIGH_WATER_BYTES;
+  return written;
+}
+
 describe("Socket.onDrain", () => {
   onPairs("is not called while no write returned false", async (dialed, accepted) => {
     const writer = new SocketReader(dialed);
@@ -108,16 +115,27 @@ describe("Socket.onDrain", () => {
   onPairs("follows exactly once, however many writes returned false", async (dialed, accepted) => {
     const writer = new SocketReader(dialed);
     const reader = new SocketReader(accepted);
-    assert.equal(dialed.write(new Uint8Array(HIGH_WATER_BYTES)), false);
+    const written = writeTurn(dialed);
     assert.equal(dialed.write(new Uint8Array(1)), false);
     assert.equal(dialed.write(new Uint8Array(0)), false);
-    await reader.read(HIGH_WATER_BYTES + 1);
+    await reader.read(written + 1);
     await eventually(() => writer.drains > 0);
     assert.ok(dialed.bufferedBytes < HIGH_WATER_BYTES);
     dialed.write(bytesOf("x"));
     dialed.end();
     await reader.ended;
     assert.equal(writer.drains, 1);
+  });
+
+  onPairs("waits for the end of the turn after 1 MiB, however much the kernel takes", async (dialed, accepted) => {
+    const writer = new SocketReader(dialed);
+    const reader = new SocketReader(accepted);
+    for (let drains = 1; drains <= 3; drains++) {
+      const written = writeTurn(dialed);
+      assert.ok(written <= (1 << 20) + 2 * HIGH_WATER_BYTES, `${written} bytes left in one turn`);
+      await reader.read(written);
+      await eventually(() => writer.drains === drains);
+    }
   });
 
   onPairs("follows when small writes added up", async (dialed, accepted) => {
