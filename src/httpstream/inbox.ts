@@ -1,10 +1,10 @@
 /**
  * The bytes of one stream that came in and wait for their reader.
  *
- * A chunk is a view of the message that brought it, and keeps that whole message alive while it waits. So whatever
- * still waits when the next turn ends is settled: chunks under 16 KiB, and those that use less than half
- * of their buffer, are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of
- * one-byte frames can never pin 65,536 messages.
+ * A chunk is a view of the read that brought it, and keeps all of that alive while it waits. So whatever still waits when
+ * the next turn ends is settled: chunks under 16 KiB, and those that together use less than half of their buffer, are
+ * copied into blocks of the stream's own. Blocks are what counts as held, so that a window of one-byte frames can never
+ * pin 65,536 messages.
  */
 import { keep, letGo, replace } from "../net/lease.ts";
 
@@ -12,10 +12,19 @@ import { keep, letGo, replace } from "../net/lease.ts";
 export const COPY_BELOW = 16 * 1_024;
 const FIRST_BLOCK = 1_024;
 
+/** Settled chunks that stay in one buffer, next to each other. */
+interface Shared {
+  readonly buffer: ArrayBufferLike;
+  /** How many of its bytes still wait. */
+  bytes: number;
+}
+
 export class Inbox {
   /** Chunks in order; those before `#first` are gone. */
   #chunks: (Uint8Array | null)[] = [];
   #first = 0;
+  /** Who shares a buffer, in the order of their chunks. */
+  #shared: Shared[] = [];
   /** Chunks from this index on are not settled. */
   #unsettled = 0;
   /** The block of the last settled chunk, where more fits behind it; else null. */
@@ -58,6 +67,7 @@ export class Inbox {
     this.#chunks[first] = null;
     this.#first = first + 1;
     if (this.#first > this.#unsettled) this.#unsettled = this.#first;
+    if (this.#shared.length > 0 && this.#shared[0].buffer === chunk.buffer) this.#leave(this.#shared[0], chunk);
     if (this.#first === this.#unsettled) this.#dropBlock();
     if (this.#first === this.#chunks.length) this.#reset();
     else if (this.#first >= 32 && this.#first * 2 >= this.#chunks.length) this.#compact();
@@ -99,9 +109,10 @@ export class Inbox {
       if (chunk.length < COPY_BELOW) {
         this.#append(chunk, moreBytes);
         letGo(chunk);
-      } else this.#keep(chunk);
+      } else this.#share(chunk);
     }
     this.#unsettled = this.#chunks.length;
+    for (const shared of this.#shared.filter(usesTooLittle)) this.#copyOut(shared.buffer);
     this.#promised = 0;
   }
 
@@ -121,12 +132,31 @@ export class Inbox {
     this.#promised = 0;
   }
 
-  #keep(chunk: Uint8Array): void {
+  #share(chunk: Uint8Array): void {
     this.#block = null;
-    if (chunk.length * 2 >= chunk.buffer.byteLength) return void this.#chunks.push(chunk);
-    const copy = chunk.slice();
-    replace(chunk, copy);
-    this.#chunks.push(copy);
+    this.#chunks.push(chunk);
+    const last = this.#shared.at(-1);
+    if (last?.buffer === chunk.buffer) last.bytes += chunk.length;
+    else this.#shared.push({ buffer: chunk.buffer, bytes: chunk.length });
+  }
+
+  /** The first chunk of the first shared buffer was read. */
+  #leave(shared: Shared, chunk: Uint8Array): void {
+    shared.bytes -= chunk.length;
+    if (shared.bytes === 0) this.#shared.shift();
+    else if (usesTooLittle(shared)) this.#copyOut(shared.buffer);
+  }
+
+  /** Lets go of a buffer that is too large for what of it still waits. */
+  #copyOut(buffer: ArrayBufferLike): void {
+    this.#shared = this.#shared.filter((shared) => shared.buffer !== buffer);
+    for (let index = this.#first; index < this.#chunks.length; index++) {
+      const chunk = this.#chunks[index]!;
+      if (chunk.buffer !== buffer || index >= this.#unsettled) continue;
+      const copy = chunk.slice();
+      replace(chunk, copy);
+      this.#chunks[index] = copy;
+    }
   }
 
   #append(chunk: Uint8Array, moreBytes: number): void {
@@ -157,7 +187,12 @@ export class Inbox {
 
   #reset(): void {
     this.#chunks.length = 0;
+    this.#shared = [];
     this.#first = this.#unsettled = 0;
     this.#dropBlock();
   }
+}
+
+function usesTooLittle({ buffer, bytes }: Shared): boolean {
+  return 2 * bytes < buffer.byteLength;
 }
