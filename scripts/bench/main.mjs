@@ -124,9 +124,9 @@ async function interleave(rounds, measure, a, b) {
 
 /**
  * @param {ReturnType<typeof readArguments>} options
- * @param {{ generator: Generator, pair: Subject, single: Subject, runnel: Subject }} subjects
+ * @param {{ generator: Generator, pair: Subject, single: Subject, installed: Subject, runnel: Subject }} subjects
  */
-async function measureAll(options, { generator, pair, single, runnel }) {
+async function measureAll(options, { generator, pair, single, installed, runnel }) {
   const { rounds, seconds } = options;
   const rows = [];
   for (const { port, host } of options.requests ? [pair, runnel] : []) {
@@ -152,11 +152,12 @@ async function measureAll(options, { generator, pair, single, runnel }) {
     add("p99 ms", "p99Ms");
   }
   if (options.bulk) {
-    for (const subject of [single, pair]) await measureBulk(generator, subject);
+    for (const subject of [single, installed, pair]) await measureBulk(generator, subject);
     for (let times = 0; times < bulkWarmUps; times++) await measureBulk(generator, runnel);
     /** @param {Subject} subject */
     const measure = (subject) => measureBulk(generator, subject);
     rows.push(row("bulk, beside one proxy", "MB/s", ...await interleave(rounds, measure, single, runnel)));
+    rows.push(row("bulk, one with defaults", "MB/s", ...await interleave(rounds, measure, installed, runnel)));
     rows.push(row("bulk, beside two", "MB/s", ...await interleave(rounds, measure, pair, runnel)));
   }
   return rows;
@@ -171,11 +172,13 @@ async function run(options, nginx) {
     const origin = await farm.startOrigin();
     const inner = await farm.startProxy("inner", origin.port);
     const outer = await farm.startProxy("outer", inner.port);
+    const installed = await farm.startProxy("installed", origin.port, "");
     tunnel = await startRunnel({ ...options, originPort: origin.port });
     const { edge, agent, port, host } = tunnel;
     const rows = await measureAll(options, {
       generator,
       single: { port: inner.port, host: "127.0.0.1", children: [inner.child] },
+      installed: { port: installed.port, host: "127.0.0.1", children: [installed.child] },
       pair: { port: outer.port, host: "127.0.0.1", children: [inner.child, outer.child] },
       runnel: { port, host, children: [edge, agent] },
     });
