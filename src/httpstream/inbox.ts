@@ -12,7 +12,7 @@ import { keep, letGo, replace } from "../net/lease.ts";
 export const COPY_BELOW = 16 * 1_024;
 const FIRST_BLOCK = 1_024;
 
-/** Settled chunks that stay in one buffer, next to each other. */
+/** A buffer with one or more settled chunks in it. */
 interface Shared {
   readonly buffer: ArrayBufferLike;
   /** How many of its bytes still wait. */
@@ -23,7 +23,7 @@ export class Inbox {
   /** Chunks in order; those before `#first` are gone. */
   #chunks: (Uint8Array | null)[] = [];
   #first = 0;
-  /** Who shares a buffer, in the order of their chunks. */
+  /** Buffers in which settled chunks stay, in the order of these. */
   #shared: Shared[] = [];
   /** Chunks from this index on are not settled. */
   #unsettled = 0;
@@ -150,9 +150,9 @@ export class Inbox {
   /** Lets go of a buffer that is too large for what of it still waits. */
   #copyOut(buffer: ArrayBufferLike): void {
     this.#shared = this.#shared.filter((shared) => shared.buffer !== buffer);
-    for (let index = this.#first; index < this.#chunks.length; index++) {
+    for (let index = this.#first; index < this.#unsettled; index++) {
       const chunk = this.#chunks[index]!;
-      if (chunk.buffer !== buffer || index >= this.#unsettled) continue;
+      if (chunk.buffer !== buffer) continue;
       const copy = chunk.slice();
       replace(chunk, copy);
       this.#chunks[index] = copy;
