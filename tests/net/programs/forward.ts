@@ -30,8 +30,9 @@ function pipe(from: Socket, to: Socket): void {
     onData: (chunk) => void (to.write(chunk) || from.pause()),
     onEnd: () => to.end(),
     onDrain: () => to.resume(),
-    onClose() {
-      to.reset();
+    onClose(error) {
+      // After a clean end the other one has been ended, and may have bytes to send still.
+      if (error !== null) to.reset();
       clearInterval(looking);
       look();
       console.log(`grown ${Math.ceil((peak - startedWith) / MB)} MB`);
