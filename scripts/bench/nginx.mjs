@@ -9,7 +9,10 @@ import { Child } from "./child.mjs";
 export const smallBytes = 1024;
 export const bulkBytes = 256 * 1024 * 1024;
 
-/** A body passes as it comes, in pieces as large as Runnel's; those of 4 KiB, nginx's own choice, take three times as long. */
+/**
+ * A body passes as it comes, in pieces as large as Runnel's; those of 4 KiB, nginx's own choice, take three times as
+ * long.
+ */
 const streamed = "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 2 64k; proxy_busy_buffers_size 64k;";
 
 /** Where nginx is, or null. Debian keeps it in /usr/sbin, which is not on everyone's PATH. */

@@ -1,10 +1,10 @@
 /**
  * The bytes of one stream that came in and wait for their reader.
  *
- * A chunk is a view of the read that brought it, and keeps all of that alive while it waits. So whatever still waits when
- * the next turn ends is settled: chunks under 16 KiB, and those that together use less than half of their buffer, are
- * copied into blocks of the stream's own. Blocks are what counts as held, so that a window of one-byte frames can never
- * pin 65,536 messages.
+ * A chunk is a view of the read that brought it, and keeps all of that alive while it waits. So whatever still waits
+ * when the next turn ends is settled: chunks under 16 KiB, and those that together use less than half of their buffer,
+ * are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of one-byte frames can
+ * never pin 65,536 messages.
  */
 import { keep, letGo, replace } from "../net/lease.ts";
 
@@ -187,7 +187,7 @@ export class Inbox {
 
   #reset(): void {
     this.#chunks.length = 0;
-    this.#shared = [];
+    this.#shared.length = 0;
     this.#first = this.#unsettled = 0;
     this.#dropBlock();
   }

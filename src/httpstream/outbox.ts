@@ -53,14 +53,13 @@ export class Outbox {
    * large one, and so that acknowledgement begins before all that may be under way has arrived.
    */
   get largestData(): number {
-    const share = Math.floor(this.inflight.estimator.limit / 4);
-    return share > MAX_DATA ? BULK_DATA : Math.max(QUANTUM, share);
+    const share = this.#share;
+    return share > MAX_DATA ? BULK_DATA : share;
   }
 
   /** Payload bytes of DATA that the message still takes; on a slow path messages are small, too. */
   get dataLeft(): number {
-    const limit = Math.max(QUANTUM, Math.floor(this.inflight.estimator.limit / 4)) + RESERVED;
-    return Math.min(BULK_MESSAGE, limit) - this.#message.byteLength - FRAME_HEADER_LENGTH;
+    return Math.min(BULK_MESSAGE, this.#share + RESERVED) - this.#message.byteLength - FRAME_HEADER_LENGTH;
   }
 
   /** Whether a head and the whole body behind it fit, as DATA would have to; of up to QUANTUM bytes they always do. */
@@ -113,6 +112,11 @@ export class Outbox {
   /** Not counted: a newer one takes its place. */
   ack(count: number): void {
     this.#message.ack(count);
+  }
+
+  /** What one message takes of all that may be in flight. */
+  get #share(): number {
+    return Math.max(QUANTUM, Math.floor(this.inflight.estimator.limit / 4));
   }
 
   #control(payloadBytes: number): void {

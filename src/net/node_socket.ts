@@ -17,9 +17,9 @@ import { hearTurnEnd, type TurnListener } from "./turn.ts";
  * Four times as much was no faster.
  */
 export const HIGH_WATER_BYTES = 64 * 1024;
-/** So much leaves at once, and its source goes on in the same turn, */
+/** So much leaves at once, so that its source goes on in the same turn. */
 const BULK_BYTES = 32 * 1024;
-/** up to here: then the other sockets have their turn, however much a client takes. */
+/** What leaves at once within a turn: then the other sockets have theirs, however much a client takes. */
 const TURN_BYTES = 1024 * 1024;
 /** Up to here neighbours are copied into one buffer: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;

@@ -114,7 +114,7 @@ function copyParts(bytes: Uint8Array, at: number, parts: readonly Uint8Array[], 
   for (let i = first; i < end; i++) {
     bytes.set(parts[i], at);
     at += parts[i].length;
-    if (!spend(parts[i]) && parts[i].length >= UNCOPIED_BYTES) weigh(parts[i].length);
+    if (!spend(parts[i])) weigh(parts[i].length);
   }
 }
 

@@ -13,10 +13,7 @@ const PER_COLLECTION = 200;
 
 const collectYoung = await youngCollector();
 const { edge } = connectedPair({
-  onAgentStream: (stream) => {
-    stream.respond([":status", "200"], { endStream: true });
-    stream.read();
-  },
+  onAgentStream: (stream) => stream.respond([":status", "200"], { endStream: true }),
 });
 const seen: WeakRef<object>[] = [];
 let opened = 0;
