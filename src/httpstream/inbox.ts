@@ -3,7 +3,7 @@
  *
  * A chunk is a view of the read that brought it, and keeps all of that alive while it waits. So whatever still waits
  * when the next turn ends is settled: chunks under 16 KiB, and those that together use less than half of their buffer,
- * are copied into blocks of the stream's own. Blocks are what counts as held, so that a window of one-byte frames can
+ * are copied into blocks of the stream's own. A reader that stops halfway through a buffer has the rest settled anew. Blocks are what counts as held, so that a window of one-byte frames can
  * never pin 65,536 messages.
  */
 import { keep, letGo, replace } from "../net/lease.ts";
@@ -25,6 +25,8 @@ export class Inbox {
   #first = 0;
   /** Buffers in which settled chunks stay, in the order of these. */
   #shared: Shared[] = [];
+  /** Whether of one of them so much was read that the rest is better copied. */
+  #pinsTooMuch = false;
   /** Chunks from this index on are not settled. */
   #unsettled = 0;
   /** The block of the last settled chunk, where more fits behind it; else null. */
@@ -42,6 +44,11 @@ export class Inbox {
   /** Bytes that waiting costs: those that wait, and what is free in the last block. */
   get heldBytes(): number {
     return this.#byteLength + this.#freeBytes;
+  }
+
+  /** Whether chunks that were settled are to be settled anew, since their neighbours were read. */
+  get pinsTooMuch(): boolean {
+    return this.#pinsTooMuch;
   }
 
   /**
@@ -103,7 +110,7 @@ export class Inbox {
   settle(moreBytes: number): void {
     const from = this.#unsettled;
     const count = this.#chunks.length;
-    if (from === count) return;
+    if (from === count && !this.#pinsTooMuch) return;
     const fresh = this.#chunks.splice(from, count - from) as Uint8Array[];
     for (const chunk of fresh) {
       if (chunk.length < COPY_BELOW) {
@@ -113,6 +120,7 @@ export class Inbox {
     }
     this.#unsettled = this.#chunks.length;
     for (const shared of this.#shared.filter(usesTooLittle)) this.#copyOut(shared.buffer);
+    this.#pinsTooMuch = false;
     this.#promised = 0;
   }
 
@@ -144,7 +152,7 @@ export class Inbox {
   #leave(shared: Shared, chunk: Uint8Array): void {
     shared.bytes -= chunk.length;
     if (shared.bytes === 0) this.#shared.shift();
-    else if (usesTooLittle(shared)) this.#copyOut(shared.buffer);
+    else if (usesTooLittle(shared)) this.#pinsTooMuch = true;
   }
 
   /** Lets go of a buffer that is too large for what of it still waits. */
@@ -188,6 +196,7 @@ export class Inbox {
   #reset(): void {
     this.#chunks.length = 0;
     this.#shared.length = 0;
+    this.#pinsTooMuch = false;
     this.#first = this.#unsettled = 0;
     this.#dropBlock();
   }

@@ -113,6 +113,11 @@ export class ReceiveHalf {
     this.#inbox.push(payload, this.#window.credit);
   }
 
+  /** Whether what still waits is to be settled anew. */
+  get pinsTooMuch(): boolean {
+    return this.#inbox.pinsTooMuch;
+  }
+
   /** Copies what still waits out of the messages that brought it. */
   settle(): void {
     this.#inbox.settle(this.finished ? 0 : this.#window.credit);

@@ -114,7 +114,9 @@ export class MuxStream extends StreamFace implements Stream, Sender {
 
   override read(): Uint8Array | null {
     const chunk = this.#receive.read();
-    if (chunk !== null) this.#account();
+    if (chunk === null) return null;
+    this.#account();
+    if (this.#receive.pinsTooMuch) this.#host.unsettled(this);
     return chunk;
   }
 

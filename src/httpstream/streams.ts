@@ -220,6 +220,7 @@ export class Streams implements StreamHost {
   unsettled(stream: MuxStream): void {
     if (!stream.isUnsettled) this.#unsettled.push(stream);
     stream.isUnsettled = true;
+    this.#options.outgoing.wake();
   }
 
   held(bytes: number, headerBytes: number): void {

@@ -51,7 +51,7 @@ describe("Inbox", () => {
     assert.equal(copy.buffer.byteLength, COPY_BELOW);
   });
 
-  it("Inbox keeps large chunks of one buffer where they are, until half of it was read", () => {
+  it("Inbox keeps large chunks of one buffer where they are, until it is settled with more than half of it read", () => {
     const inbox = new Inbox();
     const size = 4 * COPY_BELOW;
     const read = new Uint8Array(size).map((_, index) => index >> 8);
@@ -59,7 +59,11 @@ describe("Inbox", () => {
     chunks.forEach((chunk, index) => inbox.push(chunk, size - (index + 1) * COPY_BELOW));
     inbox.settle(0);
     assert.deepEqual([inbox.shift(), inbox.shift()], chunks.slice(0, 2));
+    assert.equal(inbox.pinsTooMuch, false);
     assert.equal(inbox.shift(), chunks[2]);
+    assert.equal(inbox.pinsTooMuch, true);
+    inbox.settle(0);
+    assert.equal(inbox.pinsTooMuch, false);
     const last = inbox.shift()!;
     assert.notEqual(last.buffer, read.buffer);
     assert.deepEqual(last, chunks[3]);
