@@ -15,8 +15,6 @@
  * alone (`edenGC` of bun:jsc) let through what was under way at each of them, and it grew by 75 to 94 MB.
  */
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
-import { systemClock } from "../clock.ts";
-import { Counterweight } from "./counterweight.ts";
 import { runtimeName } from "./platform.ts";
 
 const BYTES_PER_COLLECTION = 8 * 1024 * 1024;
@@ -44,18 +42,11 @@ let unmeasuredBytes = BYTES_PER_MEASURE;
 /** The last array. Exported, so that no compiler finds it unused. */
 export let weight: unknown[] = [];
 
-const counterweight = runtimeName === "bun" ? new Counterweight(systemClock, collectOnBun) : null;
 const count = runtimeName === "deno" ? addWeight : runtimeName === "bun" ? countForBun : () => {};
 
-/** To be told how many bytes of a chunk the collector will have to free. */
+/** To be told how many bytes of a chunk the collector will have to free, or with less than 0 will not after all. */
 export function weigh(bytes: number): void {
-  if (bytes >= LIGHT_BYTES) count(bytes);
-}
-
-/** To be told how many of those it will not have to free after all. */
-export function unweigh(bytes: number): void {
-  count(-bytes);
-  counterweight?.gaveBack(bytes);
+  if (bytes < 0 || bytes >= LIGHT_BYTES) count(bytes);
 }
 
 // Freed by a thread of its own, which waits for a processor like all others, dead chunks pile up under load.
@@ -82,11 +73,7 @@ function countForBun(bytes: number): void {
   const begunAt = performance.now();
   if (begunAt < restsUntil) return;
   uncollectedBytes = 0;
-  collectOnBun();
+  (globalThis as unknown as { Bun: { gc(isSynchronous: boolean): void } }).Bun.gc(true);
   const endedAt = performance.now();
   restsUntil = endedAt + BUN_REST_FACTOR * (endedAt - begunAt);
-}
-
-function collectOnBun(): void {
-  (globalThis as unknown as { Bun: { gc(isSynchronous: boolean): void } }).Bun.gc(true);
 }

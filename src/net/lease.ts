@@ -13,7 +13,7 @@
  * With the last of them spent the buffer is empty, and so are all views on it. Therefore only those views are spent
  * that somebody claimed, who knows that no user has them. Whoever hands bytes out to a user claims none of them.
  */
-import { unweigh, weigh } from "./ballast.ts";
+import { weigh } from "./ballast.ts";
 
 /** Smaller reads are not worth it; they are cheap to collect, too. */
 const LEASED_BYTES = 16 * 1024;
@@ -105,7 +105,7 @@ function leave(view: Uint8Array): void {
   if (--lease.holders > 0) return;
   leases.delete(buffer);
   running--;
-  unweigh(buffer.byteLength);
+  weigh(-buffer.byteLength);
   // Takes the memory from the buffer and frees it, at once on both runtimes.
   buffer.transfer(0);
 }
