@@ -36,10 +36,10 @@ Needs nginx (Debian: apt-get install nginx). Without it nothing is measured, and
 const levels = [1, 32, 256];
 /**
  * A server runs for weeks, so it is measured as its just-in-time compiler leaves it: the processor time of a request
- * falls by a third until 200,000 of them have passed, that of a download until about twelve have.
+ * falls by a third until 200,000 of them have passed, that of a download until about twenty have.
  */
 const warmUp = { requests: 200_000, milliseconds: 20_000 };
-const bulkWarmUps = 12;
+const bulkWarmUps = 25;
 
 function readArguments() {
   const { values } = readOptions("bench", help, {
