@@ -2,7 +2,7 @@
  * The process as both runtimes show it: `node:process` serves everything, so that only the name differs.
  */
 import process from "node:process";
-import { hearTurnEnd, type TurnListener } from "./turn.ts";
+import { hearTurnOver, type TurnListener } from "./turn.ts";
 
 export type RuntimeName = "bun" | "deno" | "node";
 
@@ -72,7 +72,10 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** One of the two outputs. What is written in one turn of the event loop leaves in one piece, at its end. */
+/**
+ * One of the two outputs. What is written in one turn of the event loop leaves in one piece, at its end, and after what
+ * sockets have to send: a write to it takes longer than one to them.
+ */
 class TextOutput implements TurnListener {
   readonly #stream: "stdout" | "stderr";
   #gathered = "";
@@ -83,7 +86,7 @@ class TextOutput implements TurnListener {
   }
 
   write(text: string): boolean {
-    if (this.#gathered === "") hearTurnEnd(this);
+    if (this.#gathered === "") hearTurnOver(this);
     this.#gathered += text;
     return !process[this.#stream].writableNeedDrain;
   }

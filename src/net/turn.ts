@@ -11,10 +11,14 @@ export interface TurnListener {
 
 let waiting: TurnListener[] = [];
 let next = 0;
+/** Those whom nobody outside waits for. */
+const patient: TurnListener[] = [];
+let scheduled = false;
 
 /** Calls `listener.onTurnEnd()` once. The caller sees to it that it waits only once. */
 export function hearTurnEnd(listener: TurnListener): void {
-  if (waiting.push(listener) === 1) setImmediate(endTurn);
+  waiting.push(listener);
+  schedule();
 }
 
 /** The same for a call. */
@@ -22,15 +26,29 @@ export function atTurnEnd(onTurnEnd: () => void): void {
   hearTurnEnd({ onTurnEnd });
 }
 
+/** Like `hearTurnEnd`, but when all the others were called and what they gave away has left. */
+export function hearTurnOver(listener: TurnListener): void {
+  patient.push(listener);
+  schedule();
+}
+
+function schedule(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(endTurn);
+}
+
 function endTurn(): void {
   try {
     tellUpTo(waiting.length);
     // Those that were written to just now. What comes after them waits for a turn: I/O must have one in between.
     tellUpTo(waiting.length);
+    for (let left = patient.length; left > 0; left--) patient.shift()!.onTurnEnd();
   } finally {
     waiting = waiting.slice(next);
     next = 0;
-    if (waiting.length > 0) setImmediate(endTurn);
+    scheduled = false;
+    if (waiting.length + patient.length > 0) schedule();
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { atTurnEnd, hearTurnEnd } from "../../src/net/turn.ts";
+import { atTurnEnd, hearTurnEnd, hearTurnOver } from "../../src/net/turn.ts";
 
 /** Resolves in the immediate after those that are due now. */
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -32,5 +32,16 @@ describe("The end of the turn", () => {
     setImmediate(count);
     while (heard.length < 3) await nextTurn();
     assert.deepEqual(heard, ["multiplexer 0", "socket 0", "later true"]);
+  });
+
+  it("hearTurnOver calls when all the others were called, in the same turn", async () => {
+    const heard: string[] = [];
+    hearTurnOver({ onTurnEnd: () => heard.push("log") });
+    atTurnEnd(() => {
+      heard.push("multiplexer");
+      atTurnEnd(() => heard.push("socket"));
+    });
+    await nextTurn();
+    assert.deepEqual(heard, ["multiplexer", "socket", "log"]);
   });
 });
