@@ -3,8 +3,8 @@
  *
  * A chunk is a view of the read that brought it, and keeps all of that alive while it waits. So whatever still waits
  * when the next turn ends is settled: chunks under 16 KiB, and those that together use less than half of their buffer,
- * are copied into blocks of the stream's own. A reader that stops halfway through a buffer has the rest settled anew. Blocks are what counts as held, so that a window of one-byte frames can
- * never pin 65,536 messages.
+ * are copied into blocks of the stream's own. A reader that stops halfway through a buffer has the rest settled anew.
+ * Blocks are what counts as held, so that a window of one-byte frames can never pin 65,536 messages.
  */
 import { keep, letGo, replace } from "../net/lease.ts";
 

@@ -121,6 +121,27 @@ describe("Connection", () => {
     connection.close();
   });
 
+  it("Connection lets go of a message when a reader stops halfway through it", async () => {
+    const accepted: Stream[] = [];
+    const { connection, peer } = await stage("agent", (stream) => accepted.push(stream));
+    const part = 20_000;
+    peer.send((m) => {
+      m.headers(2, GET, 0);
+      for (let count = 0; count < 3; count++) m.data(2, new Uint8Array(part).fill(count), false);
+    });
+    await turns();
+    const [stream] = accepted;
+    const first = stream.read()!;
+    assert.ok(first.length === part && first.buffer.byteLength >= 3 * part, "it was to wait in its message");
+    const second = stream.read()!;
+    assert.equal(second.buffer, first.buffer);
+    await turns();
+    const third = stream.read()!;
+    assert.deepEqual(third, new Uint8Array(part).fill(2));
+    assert.equal(third.buffer.byteLength, part);
+    connection.close();
+  });
+
   it("Connection opens a stream before anything else of it leaves", async () => {
     const { connection, peer } = await stage("edge");
     const stopped = connection.createStream(GET, { body: bytes("x") });

@@ -10,7 +10,7 @@ export class Relay {
     this.#server = server;
   }
 
-  /** Listens on a free port of 127.0.0.1; each connection goes on to `target`. */
+  /** Listens on a free port of 127.0.0.1; each connection goes on to `target`, and is reset where nobody is there. */
   static async start(target: DialTarget): Promise<Relay> {
     const server = await startTcpServer((socket) => void relay.#join(socket, target));
     const relay = new Relay(server);
@@ -43,7 +43,12 @@ export class Relay {
   }
 
   async #join(near: Socket, target: DialTarget): Promise<void> {
-    const far = await dial(target);
+    let far: Socket;
+    try {
+      far = await dial(target);
+    } catch {
+      return near.reset();
+    }
     this.#pass(near, far);
     this.#pass(far, near);
   }
