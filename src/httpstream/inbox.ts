@@ -25,8 +25,6 @@ export class Inbox {
   #first = 0;
   /** Buffers in which settled chunks stay, in the order of these. */
   #shared: Shared[] = [];
-  /** Whether of one of them so much was read that the rest is better copied. */
-  #pinsTooMuch = false;
   /** Chunks from this index on are not settled. */
   #unsettled = 0;
   /** The block of the last settled chunk, where more fits behind it; else null. */
@@ -46,9 +44,9 @@ export class Inbox {
     return this.#byteLength + this.#freeBytes;
   }
 
-  /** Whether chunks that were settled are to be settled anew, since their neighbours were read. */
+  /** Whether chunks that were settled are to be settled anew: their neighbours, which come before them, were read. */
   get pinsTooMuch(): boolean {
-    return this.#pinsTooMuch;
+    return this.#shared.length > 0 && usesTooLittle(this.#shared[0]);
   }
 
   /**
@@ -110,7 +108,7 @@ export class Inbox {
   settle(moreBytes: number): void {
     const from = this.#unsettled;
     const count = this.#chunks.length;
-    if (from === count && !this.#pinsTooMuch) return;
+    if (from === count && !this.pinsTooMuch) return;
     const fresh = this.#chunks.splice(from, count - from) as Uint8Array[];
     for (const chunk of fresh) {
       if (chunk.length < COPY_BELOW) {
@@ -120,7 +118,6 @@ export class Inbox {
     }
     this.#unsettled = this.#chunks.length;
     for (const shared of this.#shared.filter(usesTooLittle)) this.#copyOut(shared.buffer);
-    this.#pinsTooMuch = false;
     this.#promised = 0;
   }
 
@@ -152,7 +149,6 @@ export class Inbox {
   #leave(shared: Shared, chunk: Uint8Array): void {
     shared.bytes -= chunk.length;
     if (shared.bytes === 0) this.#shared.shift();
-    else if (usesTooLittle(shared)) this.#pinsTooMuch = true;
   }
 
   /** Lets go of a buffer that is too large for what of it still waits. */
@@ -196,7 +192,6 @@ export class Inbox {
   #reset(): void {
     this.#chunks.length = 0;
     this.#shared.length = 0;
-    this.#pinsTooMuch = false;
     this.#first = this.#unsettled = 0;
     this.#dropBlock();
   }
