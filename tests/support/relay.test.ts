@@ -6,10 +6,10 @@ import { Relay } from "./relay.ts";
 
 describe("Relay", () => {
   it("resets a connection whose target is not there", async () => {
-    const target = await startTcpServer();
-    const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port: target.port });
+    const server = await startTcpServer();
+    const relay = await Relay.start(server.target);
     try {
-      await target.close();
+      await server.close();
       const reader = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: relay.port }));
       assert.equal((await reader.closed)?.code, "connection_reset");
     } finally {

@@ -51,8 +51,8 @@ describe("maskMemory", () => {
         memory.forEach((_, i) => memory[i] = i * 31 >>> 3);
         const expected = memory.slice();
         expected.set(reference(memory.subarray(from, from + length), key), from);
-        const view = memory.subarray(from & 7);
-        applyMask(view, from - (from & 7), from - (from & 7) + length, key);
+        const before = from & 7;
+        applyMask(memory.subarray(before), from - before, from - before + length, key);
         assert.deepEqual(memory, expected);
       }),
       { numRuns: 50 },
