@@ -10,7 +10,7 @@
 export { expose, type Exposed, type ExposeOptions } from "./src/agent/expose.ts";
 export { AgentError, type AgentErrorCode } from "./src/agent/errors.ts";
 export { EdgeUrlError } from "./src/agent/edge_url.ts";
-export { type Clock, systemClock, type Timer } from "./src/clock.ts";
-export { type Initiator, RunnelError } from "./src/errors.ts";
-export { ErrorCode } from "./src/frame/mod.ts";
+export { type Clock, systemClock, type Timer } from "./src/base/clock.ts";
+export { type Initiator, RunnelError } from "./src/base/errors.ts";
+export { ErrorCode } from "./src/httpstream/wire/mod.ts";
 export * from "./src/httpstream/mod.ts";

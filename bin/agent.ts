@@ -1,4 +1,3 @@
-import { agentProgram } from "../src/cli/agent.ts";
-import { main } from "../src/cli/main.ts";
+import { agentProgram, main } from "../src/cli/mod.ts";
 
 await main(agentProgram);

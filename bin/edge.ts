@@ -1,4 +1,3 @@
-import { edgeProgram } from "../src/cli/edge.ts";
-import { main } from "../src/cli/main.ts";
+import { edgeProgram, main } from "../src/cli/mod.ts";
 
 await main(edgeProgram);

@@ -8,41 +8,31 @@ import { codeOf, importsOf } from "./support/source_text.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/**
- * Imports point from a higher rank to a lower one, or stay within a room. A room is a folder of `src/`, a file that
- * stands in `src/` itself, `bin`, `mod.ts`, or `package.json` (the version stands there).
- */
+/** Imports point from a higher rank to a lower one, or stay within a folder of `src/`. */
 const ranks: Record<string, number> = {
   "package.json": 0,
-  errors: 0,
-  cancel: 0,
-  clock: 0,
-  latin1: 0,
-  lane: 0,
-  slab: 0,
-  net: 1,
-  frame: 1,
-  http1: 2,
-  sse: 2,
-  config: 2,
+  base: 0,
+  memory: 1,
+  net: 2,
   observe: 2,
-  websocket: 3,
-  httpstream: 4,
-  exchange: 5,
-  wsproto: 6,
-  push: 6,
-  store: 6,
-  edge: 7,
-  agent: 7,
-  cli: 8,
-  mod: 8,
-  bin: 9,
+  config: 3,
+  http: 3,
+  http1: 4,
+  websocket: 5,
+  httpstream: 6,
+  session: 7,
+  edge: 8,
+  agent: 8,
+  cli: 9,
+  mod: 9,
+  bin: 10,
 };
 
 /** Rooms that may use the `process` object, which must then be imported: a program's arguments, signals and streams. */
 const processRooms = new Set(["net", "cli", "bin"]);
 
-const maxLines = 400;
+/** A smell to look at, and no law below it: a state machine may stand in one place. */
+const maxLines = 600;
 
 /** Every file of the repository that is not installed or built, relative to the root. */
 const files = readdirSync(root, { withFileTypes: true })

@@ -54,3 +54,11 @@ export function table(rows) {
 function format(value) {
   return value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(value >= 10 ? 1 : 2);
 }
+
+/** The 95 % interval of the mean of `values`. @param {readonly number[]} values at least two */
+export function interval(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  const half = 1.96 * Math.sqrt(variance / values.length);
+  return { low: mean - half, high: mean + half };
+}

@@ -8,24 +8,27 @@ import { freePort, untilAnswering } from "./ports.mjs";
 
 /** @typedef {import("../lib/toolchain.mjs").Runtime} Runtime */
 
-/** @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args */
+/** @param {string} name @param {Runtime} runtime @param {string} file an absolute path @param {string[]} args */
 function start(name, runtime, file, args) {
   const program = programOf(runtime);
   if (program === null) throw new Error(`there is no ${runtime} on this machine`);
-  return new Child(`${name} (${runtime})`, program, runArguments(runtime, join(root, file), args));
+  return new Child(`${name} (${runtime})`, program, runArguments(runtime, file, args));
 }
 
 /**
  * Starts both in front of `originPort`; resolves once requests for `host` are answered.
- * @param {{ edge: Runtime, agent: Runtime, protocol: string, originPort: number, name?: string }} options
+ * @param {{ edge: Runtime, agent: Runtime, protocol: string, originPort: number, name?: string, checkout?: string }} options
+ *   `checkout` is the folder whose programs are started, by default this one
  */
 export async function startRunnel(options) {
-  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench" } = options;
+  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench", checkout = root } = options;
   const token = randomBytes(16).toString("hex");
   const port = await freePort();
-  const edge = start("edge", edgeRuntime, "bin/edge.ts", ["serve", "--listen", `127.0.0.1:${port}`, "--token", token]);
+  const edge = start("edge", edgeRuntime, join(checkout, "bin/edge.ts"), [
+    ...["serve", "--listen", `127.0.0.1:${port}`, "--token", token],
+  ]);
   // Its line for each request goes to /dev/null, and is made all the same; nginx runs with its access log off.
-  const agent = start("agent", agentRuntime, "bin/agent.ts", [
+  const agent = start("agent", agentRuntime, join(checkout, "bin/agent.ts"), [
     ...["http", String(originPort), "--edge", `http://127.0.0.1:${port}`, "--token", token],
     ...["--name", name, "--protocol", protocol],
   ]);

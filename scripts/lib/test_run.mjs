@@ -49,7 +49,7 @@ function run(command, args, env, limitMs) {
     const child = spawn(command, args, {
       cwd: root,
       detached: true,
-      env: { ...process.env, NO_COLOR: "1", ...env },
+      env: { ...process.env, NO_COLOR: "1", RUNNEL_CHECK_BUFFERS: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const pid = child.pid;

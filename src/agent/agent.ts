@@ -1,6 +1,6 @@
 /** The agent, composed: it keeps one tunnel open for as long as it lives, whatever happens to the link. */
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import type { SessionEnd } from "../exchange/session.ts";
+import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import type { SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./session.ts";

@@ -1,6 +1,6 @@
 /** The edge's address as an agent is given it. */
 import { isIP } from "node:net";
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import { CertificateError, checkCertificates, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 
 export interface EdgeUrl {

@@ -1,5 +1,5 @@
 /** Why an agent has no session. */
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 
 export type AgentErrorCode =
   /** The edge could not be reached, or is no edge. Trying again may help. */

@@ -1,9 +1,9 @@
 /** The agent as a library: a function of the shape of `fetch`, served to the public through an edge. */
-import type { Clock } from "../clock.ts";
-import { version } from "../config/version.ts";
-import { fetchUpstream } from "../http1/fetch_upstream.ts";
+import type { Clock } from "../base/mod.ts";
+import { version } from "../config/mod.ts";
+import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
-import { openBinaryTunnel } from "./binary_dial.ts";
+import { openBinaryTunnel } from "./v2_dial.ts";
 import { parseEdgeUrl } from "./edge_url.ts";
 import type { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./session.ts";

@@ -1,22 +1,22 @@
 /** Opens a tunnel by the JSON protocol: one WebSocket without a subprotocol, `register`, and the edge's word on it. */
-import { type Clock, systemClock } from "../clock.ts";
-import type { Dial } from "../http1/client_options.ts";
-import type { Handler } from "../http1/message.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
+import type { Dial } from "../http1/mod.ts";
+import type { Handler } from "../http/mod.ts";
 import { SocketError } from "../net/mod.ts";
 import { dialWebSocket, HandshakeError, WebSocketConnection } from "../websocket/mod.ts";
-import { JsonAgentSession } from "../wsproto/agent_session.ts";
 import {
   type ErrorFrame,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
+  JsonAgentSession,
   parseEdgeFrame,
   type Register,
   type Registered,
   TypeError,
   TypeRegister,
   TypeRegistered,
-} from "../wsproto/frames.ts";
+} from "../session/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel } from "./session.ts";

@@ -1,7 +1,7 @@
 /** Which HTTP proxy an agent dials its edge through, if any: what the flag says, else the environment. */
 import { Buffer } from "node:buffer";
 import { BlockList, isIP } from "node:net";
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { TlsOptions, TlsTarget } from "../net/mod.ts";
 import { type EdgeUrl, isLoopback } from "./edge_url.ts";
 

@@ -1,10 +1,13 @@
 /** A tunnel through an HTTP proxy: CONNECT (RFC 9110 §9.3.6), and TLS with the target inside it. */
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import type { Dial } from "../http1/client_options.ts";
-import { HttpParseError } from "../http1/errors.ts";
-import { noBody } from "../http1/framing.ts";
-import { type ParsedResponse, ResponseParser } from "../http1/response_parser.ts";
-import { encodeRequestHead } from "../http1/writer.ts";
+import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import {
+  type Dial,
+  encodeRequestHead,
+  HttpParseError,
+  noBody,
+  type ParsedResponse,
+  ResponseParser,
+} from "../http1/mod.ts";
 import {
   aborted,
   DEFAULT_DIAL_TIMEOUT_MS,

@@ -1,5 +1,5 @@
 /** The agent's end of a session, whichever protocol it speaks. */
-import type { SessionEnd } from "../exchange/session.ts";
+import type { SessionEnd } from "../session/mod.ts";
 
 export interface AgentSession {
   /** Settles when the session is over; never rejects. */

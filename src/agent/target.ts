@@ -1,5 +1,5 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import { CertificateError, checkCertificates, type DialTarget, type TlsOptions } from "../net/mod.ts";
 
 export interface UpstreamTarget {

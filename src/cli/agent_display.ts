@@ -1,7 +1,7 @@
 /** What `agent http` shows of itself: events for a script, or plain lines where no person watches a terminal. */
-import type { RequestReport } from "../agent/observe.ts";
-import type { OpenTunnel } from "../agent/session.ts";
-import { logger } from "../observe/log.ts";
+import type { RequestReport } from "../http/mod.ts";
+import type { OpenTunnel } from "../agent/mod.ts";
+import { logger } from "../observe/mod.ts";
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 import type { Output } from "./output.ts";
 import { printablePath } from "./printable.ts";

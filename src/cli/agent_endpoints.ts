@@ -1,11 +1,8 @@
 /** The two ends that an agent dials, as its options name them: the edge, perhaps through a proxy, and the upstream. */
 import { readFile } from "node:fs/promises";
-import { type EdgeUrl, parseEdgeUrl } from "../agent/edge_url.ts";
-import { proxyFor } from "../agent/proxy.ts";
-import { dialThrough } from "../agent/proxy_dial.ts";
-import { parseTarget, type UpstreamTarget } from "../agent/target.ts";
-import { UsageError } from "../config/usage_error.ts";
-import type { Dial } from "../http1/client_options.ts";
+import { dialThrough, type EdgeUrl, parseEdgeUrl, parseTarget, proxyFor, type UpstreamTarget } from "../agent/mod.ts";
+import { UsageError } from "../config/mod.ts";
+import type { Dial } from "../http1/mod.ts";
 import { checkCertificates } from "../net/mod.ts";
 import { usage } from "./agent_settings.ts";
 import type { ProgramHost } from "./host.ts";

@@ -1,19 +1,20 @@
 /** `agent http`: serves a private HTTP service through an edge. */
-import { Agent, type AgentEvents } from "../agent/agent.ts";
-import type { EdgeUrl } from "../agent/edge_url.ts";
-import { type BinaryDialOptions, openBinaryTunnel } from "../agent/binary_dial.ts";
-import { openJsonTunnel } from "../agent/json_dial.ts";
-import { observed } from "../agent/observe.ts";
-import type { OpenTunnelOnce } from "../agent/session.ts";
-import { agentHttpOptions } from "../config/agent_options.ts";
-import { randomName } from "../config/names.ts";
-import { UsageError } from "../config/usage_error.ts";
-import { version } from "../config/version.ts";
-import { HttpClient } from "../http1/client.ts";
+import {
+  Agent,
+  type AgentEvents,
+  type BinaryDialOptions,
+  type EdgeUrl,
+  openBinaryTunnel,
+  openJsonTunnel,
+  type OpenTunnelOnce,
+} from "../agent/mod.ts";
+import { observed } from "../http/mod.ts";
+import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
+import { HttpClient } from "../http1/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
 import { checkOwner, readAgentSettings } from "./agent_settings.ts";
-import { logger } from "../observe/log.ts";
+import { logger } from "../observe/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";

@@ -1,10 +1,7 @@
 /** `agent login`: keeps an edge and its token, so that no other command needs to be told. */
-import { parseEdgeUrl } from "../agent/edge_url.ts";
-import { agentLoginOptions } from "../config/agent_options.ts";
-import { agentSettingsPath } from "../config/places.ts";
-import { updateSettings } from "../config/settings_file.ts";
-import { UsageError } from "../config/usage_error.ts";
-import { RunnelError } from "../errors.ts";
+import { parseEdgeUrl } from "../agent/mod.ts";
+import { agentLoginOptions, agentSettingsPath, updateSettings, UsageError } from "../config/mod.ts";
+import { RunnelError } from "../base/mod.ts";
 import { usage } from "./agent_settings.ts";
 import { ExitCode } from "./exit_codes.ts";
 import type { Command, CommandCall } from "./program.ts";

@@ -1,11 +1,14 @@
 /** The agent's settings file as its commands use it. */
-import { type EdgeUrl, parseEdgeUrl } from "../agent/edge_url.ts";
-import { agentHttpOptions } from "../config/agent_options.ts";
-import { agentSettingsPath } from "../config/places.ts";
-import { type GivenSettings, withoutPassword } from "../config/resolve.ts";
-import { readSettings } from "../config/settings_file.ts";
-import { UsageError } from "../config/usage_error.ts";
-import { RunnelError } from "../errors.ts";
+import { type EdgeUrl, parseEdgeUrl } from "../agent/mod.ts";
+import {
+  agentHttpOptions,
+  agentSettingsPath,
+  type GivenSettings,
+  readSettings,
+  UsageError,
+  withoutPassword,
+} from "../config/mod.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
 export function readAgentSettings(host: ProgramHost): Promise<GivenSettings | null> {

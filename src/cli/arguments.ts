@@ -3,10 +3,7 @@
  * misspells a flag must hear of it.
  */
 import { parseArgs } from "node:util";
-import { nearest } from "../config/nearest.ts";
-import type { OptionSpec, OptionSpecs } from "../config/option.ts";
-import type { GivenFlags } from "../config/resolve.ts";
-import { UsageError } from "../config/usage_error.ts";
+import { type GivenFlags, nearest, type OptionSpec, type OptionSpecs, UsageError } from "../config/mod.ts";
 
 export interface CheckedArguments {
   readonly flags: GivenFlags;

@@ -1,7 +1,5 @@
 /** `completion SHELL`: prints the script that teaches a shell the program's commands, flags and values. */
-import { commonOptions } from "../config/common_options.ts";
-import { nearest } from "../config/nearest.ts";
-import { UsageError } from "../config/usage_error.ts";
+import { commonOptions, nearest, UsageError } from "../config/mod.ts";
 import { bashCompletion } from "./completion/bash.ts";
 import { fishCompletion } from "./completion/fish.ts";
 import { powershellCompletion } from "./completion/powershell.ts";

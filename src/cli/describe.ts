@@ -1,5 +1,5 @@
 /** The reference of the command line as a page (Markdown), from the declarations that the programs themselves use. */
-import { environmentName, type OptionSpec } from "../config/option.ts";
+import { environmentName, type OptionSpec } from "../config/mod.ts";
 import { exitCodeMeanings } from "./exit_codes.ts";
 import type { Command, Program } from "./program.ts";
 

@@ -1,12 +1,9 @@
 /** The commands of `edge`. */
-import { isLoopback } from "../agent/edge_url.ts";
-import { DataFolder } from "../config/data_folder.ts";
-import { edgeServeOptions } from "../config/edge_options.ts";
-import { defaultDataFolder } from "../config/places.ts";
-import { version } from "../config/version.ts";
-import { type Edge, type EdgeEvents, startEdge } from "../edge/edge.ts";
+import { isLoopback } from "../agent/mod.ts";
+import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
+import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress } from "../net/mod.ts";
-import { logger } from "../observe/log.ts";
+import { logger } from "../observe/mod.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
 import type { Command, CommandCall, Program } from "./program.ts";

@@ -1,6 +1,6 @@
 /** Exit codes: a contract with scripts. */
-import { AgentError } from "../agent/errors.ts";
-import { RunnelError } from "../errors.ts";
+import { AgentError } from "../agent/mod.ts";
+import { RunnelError } from "../base/mod.ts";
 
 export const ExitCode = {
   ok: 0,

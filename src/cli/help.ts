@@ -1,5 +1,5 @@
 /** What `--help` prints, from the one declaration of commands and options. */
-import { environmentName, type OptionSpec } from "../config/option.ts";
+import { environmentName, type OptionSpec } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import type { Command, Program } from "./program.ts";
 

@@ -1,6 +1,6 @@
 /** What a program has of the process it runs in. A test passes its own, and runs a whole program in process. */
 import { homedir, platform } from "node:os";
-import type { Place } from "../config/places.ts";
+import type { Place } from "../config/mod.ts";
 import {
   environmentVariable,
   flushOutput,
@@ -13,7 +13,7 @@ import {
   type Terminal,
   terminalOf,
   writeText,
-} from "../net/platform.ts";
+} from "../net/mod.ts";
 
 export interface ProgramHost extends Place {
   /** The words after the program's name. */

@@ -1,6 +1,6 @@
 /** The live view of `agent http`: keeps its state, and draws it a few times a second at most. */
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { configureLog } from "../observe/log.ts";
+import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { configureLog } from "../observe/mod.ts";
 import type { AgentDisplay, AgentView } from "./agent_display.ts";
 import { type ProgramHost, wantsColour } from "./host.ts";
 import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";

@@ -1,11 +1,17 @@
 /** One program of several commands: finds the command, checks the arguments, resolves the options, runs, exits. */
-import { commonOptions } from "../config/common_options.ts";
-import { nearest } from "../config/nearest.ts";
-import { type OptionSpecs, type OptionValues, parseSwitch } from "../config/option.ts";
-import { type GivenSettings, type ResolvedOptions, resolveOptions } from "../config/resolve.ts";
-import { UsageError } from "../config/usage_error.ts";
-import { RunnelError } from "../errors.ts";
-import { configureLog, type LogOptions } from "../observe/log.ts";
+import {
+  commonOptions,
+  type GivenSettings,
+  nearest,
+  type OptionSpecs,
+  type OptionValues,
+  parseSwitch,
+  type ResolvedOptions,
+  resolveOptions,
+  UsageError,
+} from "../config/mod.ts";
+import { RunnelError } from "../base/mod.ts";
+import { configureLog, type LogOptions } from "../observe/mod.ts";
 import { checkArguments } from "./arguments.ts";
 import { ExitCode, exitCodeOf, remedyOf } from "./exit_codes.ts";
 import { findCommand, type FoundCommand } from "./find_command.ts";

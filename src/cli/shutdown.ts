@@ -1,6 +1,6 @@
 /** How a program ends: the first SIGTERM or Ctrl-C lets things finish, a second one, or too long a wait, does not. */
-import { type Clock, systemClock } from "../clock.ts";
-import { holdProcess, type SignalName } from "../net/platform.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
+import { holdProcess, type SignalName } from "../net/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
 export interface Stoppable {

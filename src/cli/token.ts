@@ -1,7 +1,6 @@
 /** The token of a command: given as it is, or in a file, so that it shows in no process list. */
 import { createReadStream } from "node:fs";
-import { maxTokenLength, tokenFault } from "../config/token_options.ts";
-import { UsageError } from "../config/usage_error.ts";
+import { maxTokenLength, tokenFault, UsageError } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
 export interface GivenToken {

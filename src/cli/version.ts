@@ -1,6 +1,6 @@
 /** What `--version` prints: `edge 1.0.0 (COMMIT, bun 1.4.5, linux-x64)`. */
-import { version } from "../config/version.ts";
-import { runtimeName, runtimeVersion, system } from "../net/platform.ts";
+import { version } from "../config/mod.ts";
+import { runtimeName, runtimeVersion, system } from "../net/mod.ts";
 import { commit } from "./commit.ts";
 
 export function versionLine(program: string): string {

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import { createPrivateFile, isSystemError } from "./private_file.ts";
 import { tokenFault } from "./token_options.ts";
 

@@ -1,5 +1,5 @@
 /** Values of options: flag before environment before settings file before default, each checked, each fault named. */
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import { environmentName, type OptionSpec, type OptionSpecs, type OptionValues } from "./option.ts";
 import { UsageError } from "./usage_error.ts";
 

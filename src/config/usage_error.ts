@@ -1,4 +1,4 @@
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 
 /** The program was called wrongly: exit code 2. */
 export class UsageError extends RunnelError {

@@ -1,10 +1,10 @@
 /** What an agent asks of its edge, as ordinary HTTP on a stream that the agent opened: there is no second language. */
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Session } from "../exchange/session.ts";
+import type { Session } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
-import { randomName } from "../config/names.ts";
+import { randomName } from "../config/mod.ts";
 
 /** Who is asking: it comes from the session, never from a field of the request. */
 export interface AgentIdentity {

@@ -1,7 +1,6 @@
 /** The edge's own HTTP routes, on the domain itself and on addresses. Tunnel traffic never passes through here. */
 import { Hono } from "hono";
-import type { ProblemCode } from "../exchange/errors.ts";
-import { problemAnswer } from "../exchange/problem.ts";
+import { problemAnswer, type ProblemCode } from "../http/mod.ts";
 
 export interface ApiOptions {
   version: string;

@@ -1,14 +1,17 @@
 /** The edge, composed: one public listener, the router behind it, and the door through which agents come. */
-import { type Clock, systemClock } from "../clock.ts";
-import { errorAnswer } from "../exchange/problem.ts";
-import type { Session } from "../exchange/session.ts";
-import { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "../exchange/timeouts.ts";
-import { fetchHandler } from "../http1/adapter.ts";
-import { createHttpServer, type HttpServer } from "../http1/server.ts";
-import type { HttpServerOptions } from "../http1/server_options.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
+import {
+  defaultExchangeTimeouts,
+  errorAnswer,
+  type ExchangeTimeouts,
+  fetchHandler,
+  TimeoutGuard,
+} from "../http/mod.ts";
+import type { Session } from "../session/mod.ts";
+import { createHttpServer, type HttpServer, type HttpServerOptions } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
-import { AgentDoors, type AgentDoorsOptions } from "./agent_doors.ts";
+import { AgentDoors, type AgentDoorsOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
 import { createApi, isOwnPath } from "./api.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";

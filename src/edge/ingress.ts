@@ -1,9 +1,16 @@
 /** The public door: a request comes in, its host says where it goes, and what comes back is made fit for the public. */
-import type { CancelSignal } from "../cancel.ts";
-import { ExchangeError } from "../exchange/errors.ts";
-import { forwardedFields, publicAnswer } from "../exchange/header_rules.ts";
-import type { TimeoutGuard } from "../exchange/timeouts.ts";
-import { type Answer, type Body, type Handler, type RequestHead, withFields } from "../http1/message.ts";
+import type { CancelSignal } from "../base/mod.ts";
+import {
+  type Answer,
+  type Body,
+  ExchangeError,
+  forwardedFields,
+  type Handler,
+  publicAnswer,
+  type RequestHead,
+  type TimeoutGuard,
+  withFields,
+} from "../http/mod.ts";
 import type { Router } from "./router.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 

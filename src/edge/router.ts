@@ -1,6 +1,6 @@
 /** Which room a public request goes to, by its host alone: the target is never looked at for a tunnel's host. */
 import { isIP } from "node:net";
-import { Remembered } from "../http1/remembered.ts";
+import { Memo } from "../base/mod.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export type Route =
@@ -23,7 +23,7 @@ export class Router {
   readonly #tunnels: Tunnels;
   readonly #domain: string;
   readonly #suffix: string;
-  readonly #places = new Remembered((authority) => this.#placeOf(authority));
+  readonly #places = new Memo((authority) => this.#placeOf(authority));
 
   /** @param domain tunnels are served at NAME.domain */
   constructor(tunnels: Tunnels, domain: string) {
@@ -34,7 +34,7 @@ export class Router {
 
   /** @param authority the Host field's value; the port and the case of letters do not matter */
   route(authority: string): Route {
-    const { host, name, isOwn } = this.#places.of(authority);
+    const { host, name, isOwn } = this.#places.get(authority);
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
     return isOwn ? own : { kind: "unknown", host };

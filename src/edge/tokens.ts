@@ -1,6 +1,6 @@
 /** Who an agent is: the check of its token, in constant time, and the brake on guessing. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
 
 /** Finds out whose token it is; null where it is nobody's. */
 export type TokenCheck = (token: string) => string | null;

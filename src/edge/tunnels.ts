@@ -2,10 +2,9 @@
  * The registry: which tunnels there are, and which session serves each. A tunnel outlives its session for a while, so
  * that its visitors are told «offline» instead of «unknown», and so that its name is not free for somebody else.
  */
-import { type Clock, systemClock } from "../clock.ts";
-import { nameFault } from "../config/names.ts";
-import { RunnelError } from "../errors.ts";
-import type { Session } from "../exchange/session.ts";
+import { type Clock, RunnelError, systemClock } from "../base/mod.ts";
+import { nameFault } from "../config/mod.ts";
+import type { Session } from "../session/mod.ts";
 
 export interface Tunnel {
   readonly name: string;

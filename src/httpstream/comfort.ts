@@ -2,7 +2,7 @@
  * What a stream's comfortable face is made of: promises, a signal, Web Streams. Most streams of a busy connection never
  * need any of it, so that all of it is made here, each part when it is first asked for.
  */
-import { Deferred } from "./deferred.ts";
+import { Deferred } from "../base/mod.ts";
 import type { StreamError } from "./errors.ts";
 import type { Fields, Stream } from "./types.ts";
 import { ReadableFace, WritableFace } from "./web_streams.ts";
@@ -18,7 +18,7 @@ export interface ComfortSource extends Pick<Stream, "error" | "readError" | "tra
 
 type FaceSource = Pick<
   Stream,
-  "read" | "consume" | "readEnded" | "stopSending" | "send" | "sendEnded" | "resetSending"
+  "take" | "consume" | "readEnded" | "stopSending" | "send" | "sendEnded" | "resetSending"
 >;
 
 export class Comfort {

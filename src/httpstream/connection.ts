@@ -3,21 +3,19 @@
  * and leaves in order. What comes in is judged in incoming.ts, what leaves is gathered in outgoing.ts, and what the
  * streams share is in streams.ts.
  */
-import { type Clock, IdleTimer, systemClock } from "../clock.ts";
-import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "../frame/mod.ts";
-import { Deferred } from "./deferred.ts";
+import { callAtTickEnd, type Clock, Deferred, Liveness, systemClock, Timeout } from "../base/mod.ts";
+import { release } from "../memory/mod.ts";
+import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 import { ConnectionError, type ConnectionErrorInit } from "./errors.ts";
 import { Incoming } from "./incoming.ts";
-import { FrameKind } from "./inflight.ts";
+import { FrameKind } from "./flow/mod.ts";
 import type { Link, LinkCloseInfo } from "./link.ts";
-import { Liveness } from "./liveness.ts";
 import {
   type ConnectionLimits,
   connectionLimits,
   type ConnectionOptions,
   defaultMaxConcurrentStreams,
 } from "./options.ts";
-import { atTurnEnd } from "../net/turn.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
 import type {
@@ -66,14 +64,14 @@ export class Connection implements ConnectionFace {
   #pinging: { sentAt: number; answer: Deferred<number> } | null = null;
   #pings = 0;
   #pingRttMs = 0;
-  #idle: IdleTimer | null = null;
+  #idle: Timeout | null = null;
 
   /** Takes the link over and introduces itself on it. @throws {OptionError} for a limit that cannot be. */
   constructor(link: Link, options: ConnectionOptions) {
     this.role = options.role;
     this.#link = link;
     this.#clock = options.clock ?? systemClock;
-    this.#defer = options.defer ?? atTurnEnd;
+    this.#defer = options.defer ?? callAtTickEnd;
     this.#limits = connectionLimits(options.role, options.limits);
     const streams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
     this.#controlRoom = CONTROL_ROOM + CONTROL_ROOM_PER_STREAM * streams;
@@ -174,7 +172,7 @@ export class Connection implements ConnectionFace {
   }
 
   setIdleTimeout(idleTimeoutMs: number): void {
-    this.#idle?.stop();
+    this.#idle?.close();
     this.#idle = null;
     if (idleTimeoutMs > 0 && this.#end === null) this.#watchIdle(idleTimeoutMs);
   }
@@ -214,7 +212,7 @@ export class Connection implements ConnectionFace {
   }
 
   #takeMessage(message: Uint8Array): void {
-    if (this.#end !== null) return;
+    if (this.#end !== null) return void release(message);
     const now = this.#clock.now();
     this.#streams.now = now;
     this.#liveness.heard(now);
@@ -223,6 +221,9 @@ export class Connection implements ConnectionFace {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return this.#refuseProtocol(error);
+    } finally {
+      // Streams have retained the parts that they keep.
+      release(message);
     }
     this.#streams.dispatch();
     this.#outgoing.received();
@@ -293,10 +294,11 @@ export class Connection implements ConnectionFace {
   }
 
   #watchIdle(idleTimeoutMs: number): void {
-    const idle = new IdleTimer(this.#clock, idleTimeoutMs, () => {
-      if (this.streams > 0) idle.restart(idleTimeoutMs);
+    const idle = new Timeout(this.#clock, () => {
+      if (this.streams > 0) idle.start(idleTimeoutMs);
       else this.#leave(ErrorCode.NO_ERROR, "idle", null);
     });
+    idle.start(idleTimeoutMs);
     this.#idle = idle;
   }
 
@@ -360,7 +362,7 @@ export class Connection implements ConnectionFace {
     this.#end = { code, reason, error };
     this.#outgoing.stop();
     this.#liveness.stop();
-    this.#idle?.stop();
+    this.#idle?.close();
     this.#idle = null;
     this.#pinging?.answer.reject(this.#refuse("closed", `The connection ended: ${reason}`));
     this.#pinging = null;

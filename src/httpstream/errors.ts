@@ -1,6 +1,6 @@
 /** How streams and connections fail. Each error tells who began it and whether the same call may succeed later. */
-import { type Initiator, RunnelError } from "../errors.ts";
-import { ErrorCode, errorCodeName } from "../frame/frame_types.ts";
+import { type Initiator, RunnelError } from "../base/mod.ts";
+import { ErrorCode, errorCodeName } from "./wire/mod.ts";
 
 export type StreamErrorCode =
   /** A reset, by either side or by the library; `errorCode` says why. */
@@ -91,12 +91,5 @@ export class ConnectionError extends RunnelError {
   constructor(init: ConnectionErrorInit) {
     super(init);
     this.errorCode = init.errorCode ?? ErrorCode.NO_ERROR;
-  }
-}
-
-/** An option has a value that it cannot have. The reason names option and value. */
-export class OptionError extends RunnelError {
-  constructor(reason: string) {
-    super({ code: "invalid_option", reason, initiator: "user" });
   }
 }

@@ -6,7 +6,7 @@
  * are copied into blocks of the stream's own. A reader that stops halfway through a buffer has the rest settled anew.
  * Blocks are what counts as held, so that a window of one-byte frames can never pin 65,536 messages.
  */
-import { keep, letGo, replace } from "../net/lease.ts";
+import { concat, count, release, retain } from "../memory/mod.ts";
 
 /** Chunks from this size on may wait in the buffer that brought them. */
 export const COPY_BELOW = 16 * 1_024;
@@ -55,7 +55,7 @@ export class Inbox {
    * @param moreBytes what may still come behind it. Room in a block for more than that is given back.
    */
   push(chunk: Uint8Array, moreBytes: number): void {
-    keep(chunk);
+    retain(chunk);
     if (this.#block !== null) {
       if (chunk.length < COPY_BELOW) this.#promised += chunk.length;
       if (chunk.length >= COPY_BELOW || this.#freeBytes > moreBytes) this.#closeBlock(this.#block);
@@ -85,17 +85,16 @@ export class Inbox {
     const first = this.shift();
     if (first === null) return new Uint8Array(0);
     if (this.#byteLength === 0) return first;
-    const whole = new Uint8Array(first.length + this.#byteLength);
-    whole.set(first);
-    let offset = first.length;
-    for (let chunk = this.shift(); chunk !== null; chunk = this.shift()) {
-      whole.set(chunk, offset);
-      offset += chunk.length;
-    }
+    const total = first.length + this.#byteLength;
+    const chunks = [first];
+    for (let chunk = this.shift(); chunk !== null; chunk = this.shift()) chunks.push(chunk);
+    const whole = concat(chunks, total);
+    for (const chunk of chunks) release(chunk);
     return whole;
   }
 
   clear(): void {
+    for (let index = this.#first; index < this.#chunks.length; index++) release(this.#chunks[index]!);
     this.#byteLength = 0;
     this.#reset();
   }
@@ -113,7 +112,7 @@ export class Inbox {
     for (const chunk of fresh) {
       if (chunk.length < COPY_BELOW) {
         this.#append(chunk, moreBytes);
-        letGo(chunk);
+        release(chunk);
       } else this.#share(chunk);
     }
     this.#unsettled = this.#chunks.length;
@@ -157,9 +156,8 @@ export class Inbox {
     for (let index = this.#first; index < this.#unsettled; index++) {
       const chunk = this.#chunks[index]!;
       if (chunk.buffer !== buffer) continue;
-      const copy = chunk.slice();
-      replace(chunk, copy);
-      this.#chunks[index] = copy;
+      this.#chunks[index] = count(chunk.slice());
+      release(chunk);
     }
   }
 

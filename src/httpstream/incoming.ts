@@ -1,7 +1,7 @@
 /** What comes in: each frame of a message, judged by what its stream and the connection know, and handed to them. */
-import { decodeHeaderBlock, ErrorCode, Flag, type FrameVisitor, ProtocolError, SettingId } from "../frame/mod.ts";
+import { decodeHeaderBlock, ErrorCode, Flag, type FrameVisitor, ProtocolError, SettingId } from "./wire/mod.ts";
 import { StreamError } from "./errors.ts";
-import type { Receipts } from "./receipts.ts";
+import type { Receipts } from "./flow/mod.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Streams } from "./streams.ts";
 

@@ -14,7 +14,10 @@ export interface LinkCloseInfo {
 
 /** What a link tells its one owner. No call is nested in a call of the link's own methods. */
 export interface LinkHandlers {
-  /** One whole message. The receiver may keep the buffer; the link never touches it again. */
+  /**
+   * One whole message. The buffer is the receiver's, to keep for as long as it likes: the link never touches it again.
+   * (That of a `WebSocketLink` may have a reference, which a `Connection` releases: see src/memory.)
+   */
   onMessage(message: Uint8Array): void;
   /** After a `send()` that returned false: the next message is welcome. */
   onDrain(): void;
@@ -30,8 +33,8 @@ export interface Link {
   /** Bytes given to `send()` that have not left this process. */
   readonly bufferedBytes: number;
   /**
-   * Sends the parts, one after the other, as one message. The caller does not change them afterwards, and the link
-   * does not either. Returns false when the sender should wait for `onDrain` before it sends more bulk; the message is
+   * Sends the parts, one after the other, as one message. The caller does not change or use them afterwards, and the
+   * link never changes them. Returns false when the sender should wait for `onDrain` before it sends more bulk; the message is
    * taken in either case. After a close it is dropped.
    */
   send(parts: readonly Uint8Array[]): boolean;

@@ -1,8 +1,8 @@
 /** The multiplexer: many streams with their own flow control on one link, after Kubernetes' httpstream. */
 export { Connection, noOpNewStreamHandler } from "./connection.ts";
-export { ConnectionError, type ConnectionErrorCode, OptionError, StreamError, type StreamErrorCode } from "./errors.ts";
+export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
 export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
-export { MemoryAccount } from "./memory.ts";
+export { MemoryAccount } from "./flow/memory_account.ts";
 export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 export type {
   ByteStream,
@@ -23,3 +23,5 @@ export {
   WebSocketUpgrader,
 } from "./upgrade.ts";
 export { WebSocketLink } from "./web_socket_link.ts";
+export { freshSession } from "./upgrade.ts";
+export { ErrorCode } from "./wire/mod.ts";

@@ -1,8 +1,7 @@
 /** Every number that a connection obeys: one place, each with its default, its unit and its check. */
-import type { Clock } from "../clock.ts";
-import { MAX_HEADER_BLOCK, MAX_U31 } from "../frame/frame_types.ts";
-import { OptionError } from "./errors.ts";
-import type { MemoryAccount } from "./memory.ts";
+import { checkRange, type Clock } from "../base/mod.ts";
+import { MAX_HEADER_BLOCK, MAX_U31 } from "./wire/mod.ts";
+import type { MemoryAccount } from "./flow/mod.ts";
 import type { NewStreamHandler, Role } from "./types.ts";
 
 const KIB = 1_024;
@@ -94,7 +93,5 @@ export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = 
 }
 
 function check(limits: ConnectionLimits, name: keyof ConnectionLimits, least: number, most: number): void {
-  const value = limits[name];
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new OptionError(`${name} is ${value}, not a whole number from ${least} to ${most}`);
+  checkRange(name, limits[name], least, most);
 }

@@ -1,6 +1,6 @@
 /** The message that is being filled: frames go into the builder, and the counted ones get their number. */
-import { FRAME_HEADER_LENGTH, MAX_DATA, MAX_MESSAGE, MessageBuilder } from "../frame/mod.ts";
-import { FrameKind, type Inflight } from "./inflight.ts";
+import { FRAME_HEADER_LENGTH, MAX_DATA, MAX_MESSAGE, MessageBuilder } from "./wire/mod.ts";
+import { FrameKind, type Inflight } from "./flow/mod.ts";
 
 /** Kept free in each message for one ACK and the control frames of one stream. */
 const RESERVED = 128;

@@ -5,12 +5,11 @@
  * A turn that handles many streams lets the first of them go ahead: the peer then works on those while this end is at
  * the others. Otherwise the two would take turns, each at rest while the other one is busy.
  */
-import type { Clock, Timer } from "../clock.ts";
-import { FRAME_HEADER_LENGTH, MAX_REASON } from "../frame/mod.ts";
-import { Inflight } from "./inflight.ts";
+import type { Clock, Timer } from "../base/mod.ts";
+import { FRAME_HEADER_LENGTH, MAX_REASON } from "./wire/mod.ts";
+import { ACK_AFTER_MS, Inflight, Receipts } from "./flow/mod.ts";
 import type { Link } from "./link.ts";
 import { Outbox } from "./outbox.ts";
-import { ACK_AFTER_MS, Receipts } from "./receipts.ts";
 import { Filled, Scheduler } from "./scheduler.ts";
 
 const LARGEST_GOAWAY = FRAME_HEADER_LENGTH + 8 + MAX_REASON;

@@ -2,13 +2,12 @@
  * One stream's peer's direction: the bytes that wait, what the reader took and has not consumed, and the credit that
  * goes back for it.
  */
-import { ErrorCode, ProtocolError } from "../frame/mod.ts";
+import { ErrorCode, ProtocolError } from "./wire/mod.ts";
 import { StreamError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
-import { GrowthAccount, type GrowthPool } from "./pool.ts";
+import { GrowthAccount, type GrowthPool, ReceiveWindow } from "./flow/mod.ts";
 import { Half, HalfEvent, isOver, step } from "./state.ts";
 import type { Fields } from "./types.ts";
-import { ReceiveWindow } from "./window.ts";
 
 const NO_FIELDS: Fields = [];
 /** Before the first bytes: most streams of small requests never get any. Nothing is ever put into it. */
@@ -123,13 +122,13 @@ export class ReceiveHalf {
     this.#inbox.settle(this.finished ? 0 : this.#window.credit);
   }
 
-  read(): Uint8Array | null {
+  take(): Uint8Array | null {
     const chunk = this.#inbox.shift();
     if (chunk !== null) this.#takenBytes += chunk.length;
     return chunk;
   }
 
-  readAll(): Uint8Array {
+  takeAll(): Uint8Array {
     const whole = this.#inbox.takeAll();
     this.#takenBytes += whole.length;
     return whole;

@@ -14,7 +14,7 @@
  * A stream stands in the lane of its next frame, and in the control lane besides. So its HEADERS, DATA and trailers
  * keep their order without a queue of frames: what waits is the stream's own knowledge until the moment it leaves.
  */
-import { Lane, Linked } from "../lane.ts";
+import { LinkedList, ListNode } from "../base/mod.ts";
 import { type Outbox, QUANTUM } from "./outbox.ts";
 
 /** What senders that just came to the data lane may send before one that waits has its turn. */
@@ -45,7 +45,7 @@ export interface Sender {
 }
 
 /** What the scheduler notes on a sender. */
-export class SchedulerSlot extends Linked<SchedulerSlot> {
+export class SchedulerSlot extends ListNode<SchedulerSlot> {
   readonly sender: Sender;
   wants: Want = Want.NOTHING;
   /** Whether the sender stands in the control lane. */
@@ -78,10 +78,10 @@ export type Filled = typeof Filled[keyof typeof Filled];
 export class Scheduler {
   /** An array, since nobody leaves it from the middle; each stands in it once. */
   #control: Sender[] = [];
-  readonly #heads = new Lane<SchedulerSlot>();
+  readonly #heads = new LinkedList<SchedulerSlot>();
   /** The data lane: those that just came, and those that wait for their next turn. */
-  readonly #fresh = new Lane<SchedulerSlot>();
-  readonly #data = new Lane<SchedulerSlot>();
+  readonly #fresh = new LinkedList<SchedulerSlot>();
+  readonly #data = new LinkedList<SchedulerSlot>();
   /** Senders that came to a lane since the last message was filled. */
   #arrivals = 0;
   /** Bytes that fresh senders sent since another one had its turn. */
@@ -109,8 +109,8 @@ export class Scheduler {
     this.#leave(slot);
     slot.wants = want;
     if (want !== Want.NOTHING) this.#arrivals++;
-    if (want === Want.HEAD) this.#heads.add(slot);
-    else if (want === Want.DATA) this.#fresh.add(slot);
+    if (want === Want.HEAD) this.#heads.append(slot);
+    else if (want === Want.DATA) this.#fresh.append(slot);
     slot.fresh = want === Want.DATA;
   }
 
@@ -213,8 +213,8 @@ export class Scheduler {
   }
 
   #rotate(slot: SchedulerSlot): void {
-    slot.leave();
-    this.#data.add(slot);
+    slot.unlink();
+    this.#data.append(slot);
     slot.fresh = false;
   }
 
@@ -223,7 +223,7 @@ export class Scheduler {
   }
 
   #leave(slot: SchedulerSlot): void {
-    slot.leave();
+    slot.unlink();
     slot.deficit = 0;
   }
 }

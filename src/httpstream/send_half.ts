@@ -2,13 +2,13 @@
  * One stream's own direction: what waits to leave, in the only order in which it can leave: heads, bytes, the end
  * (with trailers or without). The scheduler asks for one frame at a time.
  */
-import { Flag } from "../frame/mod.ts";
-import { share, spend } from "../net/lease.ts";
+import { Flag } from "./wire/mod.ts";
+import { release, slice } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
 import { Want } from "./scheduler.ts";
 import { Half, HalfEvent, step } from "./state.ts";
-import { SendWindow } from "./window.ts";
+import { SendWindow } from "./flow/mod.ts";
 
 /** Beyond this, or beyond the window, the sender is asked to wait. */
 export const UNSENT_HIGH_WATER = 64 * 1_024;
@@ -23,15 +23,6 @@ interface PendingHead {
 const EMPTY = new Uint8Array(0);
 /** Before the first bytes. Nothing is ever put into it. */
 const NO_CHUNKS: Uint8Array[] = [];
-
-/** What follows `part` in `chunk`. */
-function split(chunk: Uint8Array, part: Uint8Array): Uint8Array {
-  const rest = chunk.subarray(part.length);
-  share(chunk, part);
-  share(chunk, rest);
-  spend(chunk);
-  return rest;
-}
 
 export class SendHalf {
   readonly window: SendWindow;
@@ -128,6 +119,7 @@ export class SendHalf {
     if (this.#ended) return;
     this.#state = Half.BROKEN;
     this.#head = this.#lastHead = null;
+    for (let index = this.#firstChunk; index < this.#chunks.length; index++) release(this.#chunks[index]);
     this.#chunks = NO_CHUNKS;
     this.#firstChunk = 0;
     this.#unsentBytes = this.#headerBytes = 0;
@@ -183,20 +175,30 @@ export class SendHalf {
       return 0;
     }
     const chunk = this.#chunks[this.#firstChunk];
-    const payload = chunk.length > most ? chunk.subarray(0, most) : chunk;
-    if (payload === chunk) this.#dropChunk();
-    else this.#chunks[this.#firstChunk] = split(chunk, payload);
+    const payload = this.#takeFirst(chunk, most);
     this.#unsentBytes -= payload.length;
-    this.window.spend(payload.length);
+    this.window.take(payload.length);
     if (this.#unsentBytes === 0 && this.#end) this.#finish(out, streamId, payload);
-    else if (!out.data(streamId, payload, false)) spend(payload);
+    else if (!out.data(streamId, payload, false)) release(payload);
     return payload.length;
   }
 
   #finish(out: Outbox, streamId: number, payload: Uint8Array): void {
-    if (!out.data(streamId, payload, true)) spend(payload);
+    if (!out.data(streamId, payload, true)) release(payload);
     this.#end = false;
     this.#ended = true;
+  }
+
+  /** Takes the first chunk, or its first `most` bytes. */
+  #takeFirst(chunk: Uint8Array, most: number): Uint8Array {
+    if (chunk.length <= most) {
+      this.#dropChunk();
+      return chunk;
+    }
+    const payload = slice(chunk, 0, most);
+    this.#chunks[this.#firstChunk] = slice(chunk, most, chunk.length);
+    release(chunk);
+    return payload;
   }
 
   #dropChunk(): void {

@@ -4,7 +4,7 @@
  * sent (`receive…`), and the scheduler when there is room (`Sender`). Its owner is called by `dispatch()` alone, which
  * the connection calls when a message was dealt with: so no call is nested in another.
  */
-import { ErrorCode, Flag } from "../frame/mod.ts";
+import { ErrorCode, Flag } from "./wire/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
 import { ReceiveHalf } from "./receive_half.ts";
@@ -15,6 +15,7 @@ import { StreamControl } from "./stream_control.ts";
 import { News, StreamFace } from "./stream_face.ts";
 import type { StreamHost } from "./stream_host.ts";
 import type { Fields, HeadOptions, Stream } from "./types.ts";
+import { disown } from "../memory/mod.ts";
 
 const NO_FIELDS: Fields = [];
 
@@ -112,8 +113,13 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#queued();
   }
 
-  override read(): Uint8Array | null {
-    const chunk = this.#receive.read();
+  read(): Uint8Array | null {
+    const chunk = this.take();
+    return chunk === null ? null : disown(chunk);
+  }
+
+  override take(): Uint8Array | null {
+    const chunk = this.#receive.take();
     if (chunk === null) return null;
     this.#account();
     if (this.#receive.pinsTooMuch) this.#host.unsettled(this);
@@ -131,7 +137,7 @@ export class MuxStream extends StreamFace implements Stream, Sender {
 
   takeWhole(): Uint8Array | null {
     if (!this.#receive.readAllPossible) return null;
-    const whole = this.#receive.readAll();
+    const whole = this.#receive.takeAll();
     this.consume(whole.length);
     return whole;
   }

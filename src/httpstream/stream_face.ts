@@ -4,7 +4,7 @@
  * in another.
  */
 import { Comfort, type ComfortSource } from "./comfort.ts";
-import { Deferred } from "./deferred.ts";
+import { Deferred } from "../base/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { Fields, StreamHandlers } from "./types.ts";
 
@@ -39,7 +39,7 @@ export abstract class StreamFace implements ComfortSource {
   abstract readonly receivedHead: Fields | null;
   abstract readonly receiveFinished: boolean;
   abstract readonly isOver: boolean;
-  abstract read(): Uint8Array | null;
+  abstract take(): Uint8Array | null;
   abstract consume(bytes: number): void;
   abstract send(bytes: Uint8Array, end: boolean): boolean;
   abstract stopSending(code?: number): void;

@@ -1,5 +1,5 @@
 /** What a stream asks of its connection. */
-import type { GrowthPool } from "./pool.ts";
+import type { GrowthPool } from "./flow/mod.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Fields } from "./types.ts";

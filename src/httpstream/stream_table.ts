@@ -1,5 +1,5 @@
 /** The ids and slots of a connection: which streams are open, which were, and which never were. */
-import { ErrorCode, MAX_U31, ProtocolError } from "../frame/mod.ts";
+import { ErrorCode, MAX_U31, ProtocolError } from "./wire/mod.ts";
 import { IdMap } from "./id_map.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Role } from "./types.ts";

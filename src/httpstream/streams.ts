@@ -2,14 +2,12 @@
  * All streams of a connection: opening and accepting them, what they hold together, and when their owners hear of
  * news. Owners are called when a message or a flush was dealt with, never in the midst of it.
  */
-import type { Clock } from "../clock.ts";
-import { EncodeError, encodeHeaderBlock, ErrorCode, MAX_HEADER_BLOCK, ProtocolError } from "../frame/mod.ts";
+import type { Clock } from "../base/mod.ts";
+import { EncodeError, encodeHeaderBlock, ErrorCode, MAX_HEADER_BLOCK, ProtocolError } from "./wire/mod.ts";
 import { ConnectionError, StreamError } from "./errors.ts";
-import { MemoryAccount } from "./memory.ts";
+import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
-import { GrowthPool } from "./pool.ts";
-import { RateCap } from "./rate_cap.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { MuxStream } from "./stream.ts";
 import type { StreamHost } from "./stream_host.ts";
@@ -52,10 +50,10 @@ export class Streams implements StreamHost {
   /** Accepted streams that their handler has not seen. */
   #fresh: MuxStream[] = [];
   /** Caps on what an agent may do to an edge; null at an agent: a visitor who aborts must never cost the tunnel. */
-  readonly #openCap: RateCap | null;
-  readonly #resetCap: RateCap | null;
+  readonly #openCap: TokenBucket | null;
+  readonly #resetCap: TokenBucket | null;
   /** Opens beyond the cap are refused; too many of those end the connection. */
-  readonly #refusalCap: RateCap | null;
+  readonly #refusalCap: TokenBucket | null;
 
   constructor(options: StreamsOptions, limits: ConnectionLimits) {
     this.#options = options;
@@ -75,9 +73,9 @@ export class Streams implements StreamHost {
       () => this.#resetLongestStalled(),
     );
     const capped = options.role === "edge";
-    this.#openCap = capped ? new RateCap(limits.openBurst, limits.opensPerSecond, this.now) : null;
-    this.#refusalCap = capped ? new RateCap(limits.openBurst, limits.opensPerSecond, this.now) : null;
-    this.#resetCap = capped ? new RateCap(limits.resetBurst, limits.resetsPerSecond, this.now) : null;
+    this.#openCap = capped ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
+    this.#refusalCap = capped ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
+    this.#resetCap = capped ? new TokenBucket(limits.resetBurst, limits.resetsPerSecond, this.now) : null;
     this.#peerMaxStreams = defaultMaxConcurrentStreams(options.role === "edge" ? "agent" : "edge");
   }
 

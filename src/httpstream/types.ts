@@ -116,13 +116,21 @@ export interface ByteStream {
   readonly sendEnded: boolean;
 
   /**
-   * Takes the next waiting chunk, or null where none waits. It may be a view of a larger buffer and must not be
-   * altered. Its credit stays with the reader until `consume()`.
+   * The next waiting chunk, or null where none waits. It may be a view of a larger buffer and must not be altered. Its
+   * credit stays with the reader until `consume()`.
    */
   read(): Uint8Array | null;
-  /** Gives credit back for bytes taken by `read()`, once whoever got them has taken them. */
+  /**
+   * As `read()`, for a chunk that is passed on once, to another stream's `send()`: its memory is then freed as soon as
+   * it has left. It must not be used afterwards.
+   */
+  take(): Uint8Array | null;
+  /** Gives credit back for bytes of `read()` and `take()`, once their receiver has taken them. */
   consume(bytes: number): void;
-  /** Takes the whole body at once if its end is already here, else null. Its credit goes back by itself. */
+  /**
+   * The whole body at once where its end is already here, else null. To be passed on once, as with `take()`. Its credit
+   * goes back by itself.
+   */
   takeWhole(): Uint8Array | null;
   /** Bytes that `read()` would give. */
   readonly readableBytes: number;

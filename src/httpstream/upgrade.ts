@@ -3,7 +3,7 @@
  * what else the two heads say, is the caller's business.
  */
 import { randomBytes } from "node:crypto";
-import type { Answer, Fields, RequestHead } from "../http1/message.ts";
+import type { Answer, Fields, RequestHead } from "../http/mod.ts";
 import { checkUpgrade, dialWebSocket, type WebSocketDialOptions } from "../websocket/mod.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./options.ts";

@@ -1,5 +1,5 @@
 /** A WebSocket as a link: binary messages alone, each of at most 256 KiB (docs/protocol.md). */
-import { MAX_MESSAGE } from "../frame/mod.ts";
+import { MAX_MESSAGE } from "./wire/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import { WebSocketConnection, type WebSocketOptions } from "../websocket/mod.ts";
 import type { Link, LinkHandlers } from "./link.ts";
@@ -15,7 +15,6 @@ export class WebSocketLink implements Link {
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",
-      lent: true,
       maxMessageBytes: MAX_MESSAGE,
       handlers: {
         onMessage: (data) => this.handlers.onMessage(data as Uint8Array),

@@ -1,13 +1,14 @@
 /** A stream's comfortable face: Web Streams on top of the lean one, made only when asked for. */
-import { ErrorCode } from "../frame/mod.ts";
-import { Deferred } from "./deferred.ts";
+import { ErrorCode } from "./wire/mod.ts";
+import { Deferred } from "../base/mod.ts";
 import type { StreamError } from "./errors.ts";
 import type { Stream } from "./types.ts";
+import { disown, release } from "../memory/mod.ts";
 
 const PIECE = 64 * 1_024;
 const EMPTY = new Uint8Array(0);
 
-type Source = Pick<Stream, "read" | "consume" | "readEnded" | "readError" | "stopSending">;
+type Source = Pick<Stream, "take" | "consume" | "readEnded" | "readError" | "stopSending">;
 type Sink = Pick<Stream, "send" | "sendEnded" | "resetSending" | "error">;
 
 /** Gives waiting bytes as they are pulled; pulling is consuming. */
@@ -53,11 +54,11 @@ export class ReadableFace {
 
   /** Hands one chunk out, in a buffer of its own. */
   #give(): boolean {
-    const chunk = this.#source.read();
+    const chunk = this.#source.take();
     if (chunk === null) return false;
-    const own = chunk.length === chunk.buffer.byteLength ? chunk : chunk.slice();
-    this.#source.consume(chunk.length);
-    this.#controller.enqueue(own);
+    const { length } = chunk;
+    this.#controller.enqueue(owned(chunk));
+    this.#source.consume(length);
     return true;
   }
 
@@ -76,6 +77,14 @@ export class ReadableFace {
     this.#pulling?.resolve();
     this.#pulling = null;
   }
+}
+
+/** The bytes in a buffer that holds nothing else. */
+function owned(chunk: Uint8Array): Uint8Array {
+  if (chunk.length === chunk.buffer.byteLength) return disown(chunk);
+  const copy = chunk.slice();
+  release(chunk);
+  return copy;
 }
 
 /** Takes copies of what is written, and lets the writer go on once they left or wait in the stream's bounded queue. */

@@ -1,7 +1,7 @@
 /**
  * Addresses as text: what a person types for a listener, and what a log shows of a socket.
  */
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
 /** A listen address that nobody can listen on. `code` is `invalid_address`; the message names the value. */

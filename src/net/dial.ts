@@ -2,13 +2,13 @@
  * Dialing: a connected socket or one error that says what was dialed and why it failed.
  */
 import * as net from "node:net";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
 import { formatTarget } from "./address.ts";
 import { hasDescriptor, socketLimit } from "./descriptors.ts";
 import { aborted, socketError, timedOut } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
 import { type DialOptions, type DialTarget, type Socket, SocketError } from "./socket.ts";
-import { startTls } from "./start_tls.ts";
+import { startTls } from "./tls/mod.ts";
 
 /** Milliseconds for a dial, with all that belongs to it. */
 export const DEFAULT_DIAL_TIMEOUT_MS = 5_000;

@@ -1,7 +1,7 @@
 /**
  * From the system's error codes to ours: the one place that knows how Bun and Deno spell a failed call.
  */
-import type { Initiator } from "../errors.ts";
+import type { Initiator } from "../base/mod.ts";
 import { SocketError, type SocketErrorCode } from "./socket.ts";
 
 interface Meaning {

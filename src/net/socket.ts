@@ -1,8 +1,8 @@
 /**
- * The narrow waist between Runnel and the runtimes: a connected byte stream, and nothing of how Bun or Deno make one.
- * HTTP/1.1, WebSocket and raw streams are written against these interfaces alone.
+ * What Runnel knows of sockets: a connected byte stream, and nothing of how a runtime makes one. HTTP/1.1, WebSocket and
+ * raw streams are written against these interfaces alone.
  */
-import { RunnelError, type RunnelErrorInit } from "../errors.ts";
+import { RunnelError, type RunnelErrorInit } from "../base/mod.ts";
 
 /** Where a socket is, as text that a log can show. `port` is 0 and `host` the path for unix sockets. */
 export interface SocketAddress {
@@ -12,11 +12,14 @@ export interface SocketAddress {
 }
 
 /**
- * What a socket tells its one owner. Calls are never nested in a call of the socket's own methods, with one
- * exception: none. `onClose` is the last call, comes exactly once, and nothing follows it.
+ * What a socket tells its one owner. No call is nested in a call of the socket's own methods. `onClose` comes exactly
+ * once and is the last call.
  */
 export interface SocketHandlers {
-  /** Bytes of the peer's; the receiver may keep the buffer and write into it. Never empty. */
+  /**
+   * Bytes of the peer's, never empty. The buffer is the receiver's, to keep and to write into; a large one has a
+   * reference, which the receiver passes on or releases (src/memory).
+   */
   onData(chunk: Uint8Array): void;
   /**
    * The peer's FIN, after all its bytes. Our own direction stays open until `end()`. Not called after a reset.
@@ -24,47 +27,46 @@ export interface SocketHandlers {
    * §7.2.1); a FIN without one is a stream that was cut short, and comes to `onClose` as `connection_reset`.
    */
   onEnd(): void;
-  /** After a `write()` that returned false: what was waiting has gone, the next bytes are welcome. */
+  /** After a `write()` that returned false: there is room again. */
   onDrain(): void;
   /** Both directions are over. `error` is null after a clean end of both and after our own `reset()`. */
   onClose(error: SocketError | null): void;
 }
 
+/** For the time between making a socket and setting its owner's handlers. */
+export const noHandlers: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
 /**
- * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then `resume()`. Ownership moves by setting other handlers (an
- * upgrade does that); bytes that an owner read and did not use travel with the call that moves it.
+ * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then `resume()`. An upgrade moves the
+ * socket to a new owner by setting other handlers; bytes that were read and not used are passed along.
  */
 export interface Socket {
   handlers: SocketHandlers;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
-  /** Bytes accepted by `write()` that the kernel has not taken yet; a turn's bytes count until it took them all. */
+  /** Bytes accepted by `write()` that the kernel has not taken yet. */
   readonly bufferedBytes: number;
-  /** True once `onClose` was called or `reset()` was. Writes are then dropped without a word. */
+  /** True once `onClose` or `reset()` was called. Writes are then dropped. */
   readonly closed: boolean;
   /**
-   * Takes the bytes (the caller must not change them until they left, and spends what it owns by this: lease.ts). What
-   * is written in one turn of the event loop leaves in one system call, at `setImmediate`, unless it is bulk, which
-   * leaves as it comes. Returns false when the sender should wait for `onDrain`: the kernel takes no more, or this
-   * socket had its share of the turn.
+   * Sends bytes, which the caller must not change any more, and takes their reference (src/memory). What is written in
+   * one event-loop tick leaves in one system call at its end; bulk leaves as it comes. Returns false when the sender
+   * should wait for `onDrain`: the kernel takes no more, or this socket had its share of the tick.
    */
   write(bytes: Uint8Array): boolean;
-  /**
-   * Lets what was written leave now, and not at the turn's end: for who has more to do in this turn than the other end
-   * should wait for.
-   */
+  /** Sends what was written now, and not at the end of the tick. */
   flush(): void;
-  /** Sends FIN (with TLS a close_notify before it) after what was written; reading goes on. */
+  /** Sends FIN after what was written, with TLS a close_notify before it. Reading goes on. */
   end(): void;
   /**
-   * Drops what waits, sends RST, closes; `onClose(null)` follows, and nothing else. A unix socket knows no RST: its
-   * peer sees an end, or a reset where it had sent bytes that were not read.
+   * Drops what waits, sends RST and closes. Only `onClose(null)` follows. A unix socket knows no RST: its peer sees an
+   * end, or a reset where it had sent bytes that were not read.
    */
   reset(): void;
   /**
-   * Stops reading until `resume()`: the kernel's window fills, and a sender at the other end stops. The peer's reset is
-   * told all the same, within about a second, and what came before it unread is lost. Two may learn of it only later:
-   * who has called `end()`, at `resume()`; the owner of a unix socket, at the next `write()` or `resume()`.
+   * Stops reading until `resume()`: the kernel's window fills, and the peer's sends stop. A reset of the peer's is told
+   * within about a second all the same, and what came unread before it is lost. After `end()` it is told at `resume()`,
+   * on a unix socket at the next `write()` or `resume()`.
    */
   pause(): void;
   resume(): void;
@@ -99,7 +101,7 @@ export interface TlsOptions {
   readonly serverName?: string;
   /** Certificates in PEM that are trusted instead of the runtime's own list of authorities. */
   readonly ca?: string;
-  /** True: any certificate will do, and whoever is in between can read and change everything. Default false. */
+  /** True: any certificate is accepted, so anyone on the way can read and change everything. Default false. */
   readonly insecure?: boolean;
 }
 
@@ -128,7 +130,7 @@ export interface DialOptions {
 export type ListenTarget = TcpTarget | UnixTarget | { readonly kind: "fd"; readonly fd: number };
 
 export interface Listener {
-  /** What was really bound. For an `fd`, as far as the runtime tells. */
+  /** What was bound. For an `fd`, as far as the runtime tells. */
   readonly address: SocketAddress;
   /** Stops accepting; sockets already accepted live on. Resolves when the descriptor is closed. */
   close(): Promise<void>;

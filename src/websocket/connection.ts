@@ -10,9 +10,8 @@
  * While `closing` we still read, and send nothing; from `ended` on what still comes is dropped. One timer bounds both.
  * The server ends the socket first, the client waits for it (RFC 6455 §7.1.1).
  */
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { RunnelError } from "../errors.ts";
-import type { Socket, SocketAddress, SocketError } from "../net/socket.ts";
+import { type Clock, RunnelError, systemClock, type Timer } from "../base/mod.ts";
+import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
   CloseCode,
   MAX_CONTROL_BYTES,
@@ -22,9 +21,9 @@ import {
   type WebSocketRole,
 } from "./frames.ts";
 import { nextMaskKey } from "./mask.ts";
-import { MaskBlock } from "./mask_block.ts";
+import { MaskBuffer } from "./mask_buffer.ts";
 import { type Incoming, MessageParser, type ParserOptions } from "./parser.ts";
-import { allocate, MAX_SLAB_FRAME_BYTES } from "../slab.ts";
+import { MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
 import { closePayload, frame, type Key, textFrame, writeParts } from "./writer.ts";
 
 /** How a WebSocket ended. */
@@ -89,10 +88,10 @@ export class WebSocketConnection {
   readonly #clock: Clock;
   readonly #closeTimeoutMs: number;
   readonly #writePart: (bytes: Uint8Array) => void;
-  readonly #maskBlock = new MaskBlock();
+  readonly #maskBuffer = new MaskBuffer();
   readonly #takeMasked = (length: number) => {
-    if (length <= MAX_SLAB_FRAME_BYTES) return allocate(length);
-    return this.#maskBlock.take(length, this.#socket.bufferedBytes === 0);
+    if (length <= MAX_CUT_BYTES) return sharedAllocator.allocate(length);
+    return this.#maskBuffer.take(length, this.#socket.bufferedBytes === 0);
   };
 
   #state: "open" | "closing" | "ended" | "closed" = "open";

@@ -1,13 +1,8 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1). */
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock, type Timer } from "../clock.ts";
-import { RunnelError, type RunnelErrorInit } from "../errors.ts";
-import { BodyDecoder } from "../http1/body_decoder.ts";
-import { HttpParseError } from "../http1/errors.ts";
-import { fieldValues } from "../http1/fields.ts";
-import type { Fields } from "../http1/message.ts";
-import { type ParsedResponse, ResponseParser } from "../http1/response_parser.ts";
-import { encodeRequestHead } from "../http1/writer.ts";
+import { type Clock, RunnelError, type RunnelErrorInit, systemClock, type Timer } from "../base/mod.ts";
+import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
+import { type Fields, fieldValues } from "../http/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket, SocketError } from "../net/mod.ts";
 import { acceptFor, WEBSOCKET_VERSION } from "./handshake.ts";
 

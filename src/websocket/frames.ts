@@ -17,7 +17,7 @@
  *
  * Opcodes from 0x8 are control frames: at most 125 bytes, never fragmented, allowed between fragments.
  */
-import { RunnelError } from "../errors.ts";
+import { RunnelError } from "../base/mod.ts";
 
 /** The server answers plainly, the client masks what it sends. */
 export type WebSocketRole = "server" | "client";

@@ -1,8 +1,7 @@
 /** The server's half of the opening handshake (RFC 6455 §4.2), and what both halves share. */
 import { createHash } from "node:crypto";
-import { showText } from "../http1/errors.ts";
-import { fieldValues, isToken, listMembers } from "../http1/fields.ts";
-import type { Fields, RequestHead } from "../http1/message.ts";
+import { showText } from "../base/mod.ts";
+import { type Fields, fieldValues, isToken, listMembers, type RequestHead } from "../http/mod.ts";
 
 export const WEBSOCKET_VERSION = "13";
 /** RFC 6455 §1.3. */

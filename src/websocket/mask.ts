@@ -1,18 +1,12 @@
 /** Masking (RFC 6455 §5.3): byte i of a payload is combined with byte i mod 4 of the key, on both ways the same. */
 
-import { STEP_BYTES, vectorMaskOf } from "./mask_memory.ts";
-
-/** Below this a view on words costs more than it saves. */
+/** Below this, a view of words costs more than it saves. */
 const MIN_WORD_BYTES = 48;
-/** Below this to look for a vector mask does. */
-const MIN_VECTOR_BYTES = 4 * 1024;
 const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Masks or unmasks `bytes[from, to)` in place. `key`: the four bytes of the wire as a big endian u32. */
 export function applyMask(bytes: Uint8Array, from: number, to: number, key: number): void {
-  let at = from;
-  if (to - from >= MIN_VECTOR_BYTES) at = maskVectors(bytes, from, to, key);
-  if (at === from && to - from >= MIN_WORD_BYTES) at = maskWords(bytes, from, to, key);
+  let at = to - from >= MIN_WORD_BYTES ? maskWords(bytes, from, to, key) : from;
   for (; at < to; at++) bytes[at] ^= keyByte(key, at - from);
 }
 
@@ -20,16 +14,7 @@ function keyByte(key: number, index: number): number {
   return key >>> (24 - ((index & 3) << 3));
 }
 
-/** Does all but the last few bytes where they lie in the right memory, else none, and returns where it stopped. */
-function maskVectors(bytes: Uint8Array, from: number, to: number, key: number): number {
-  const vectorMask = vectorMaskOf(bytes.buffer);
-  if (vectorMask === undefined) return from;
-  const end = to - (to - from) % STEP_BYTES;
-  vectorMask(bytes.byteOffset + from, bytes.byteOffset + end, swapBytes(key));
-  return end;
-}
-
-/** Does all but the last few bytes, a word at a time, and returns where it stopped. */
+/** Masks all but the last few bytes, a word at a time. Returns where it stopped. */
 function maskWords(bytes: Uint8Array, from: number, to: number, key: number): number {
   let at = from;
   for (; ((bytes.byteOffset + at) & 3) !== 0; at++) bytes[at] ^= keyByte(key, at - from);

@@ -8,7 +8,7 @@
  *         └────────────────────────────────────────────────────┘ else: one `Incoming`
  */
 import { isUtf8 } from "node:buffer";
-import { claim, lend, share, spend } from "../net/lease.ts";
+import { count, release, share, slice } from "../memory/mod.ts";
 import { Assembly } from "./assembly.ts";
 import {
   CloseCode,
@@ -27,7 +27,10 @@ import {
 } from "./frames.ts";
 import { applyMask } from "./mask.ts";
 
-/** What the peer sent. Payloads are the receiver's to keep and to write into. */
+/**
+ * What the peer sent. Payloads are the receiver's, to keep and to write into. A large one has a reference, which the
+ * receiver passes on or releases (src/memory).
+ */
 export type Incoming =
   | { readonly kind: "message"; readonly data: Uint8Array | string }
   | { readonly kind: "ping" | "pong"; readonly payload: Uint8Array }
@@ -43,11 +46,6 @@ export interface ParserOptions {
   accept?: "text" | "binary" | "both";
   /** How a text message is handed over, its UTF-8 checked either way. Default `string`. */
   text?: "string" | "bytes";
-  /**
-   * True: a binary message is lent until `next()` is called again, and who needs more of a part than that keeps it
-   * (see net/lease.ts). Default false: it is the receiver's own.
-   */
-  lent?: boolean;
 }
 
 export const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
@@ -62,9 +60,6 @@ export class MessageParser {
   readonly #masked: boolean;
   readonly #accept: "text" | "binary" | "both";
   readonly #textAsBytes: boolean;
-  readonly #lent: boolean;
-  /** The message that is lent. */
-  #loan: Uint8Array = EMPTY;
 
   /** The bytes given by `push()`, used up to `#at`. */
   #chunk: Uint8Array = EMPTY;
@@ -93,21 +88,20 @@ export class MessageParser {
     this.#masked = options.role === "server";
     this.#accept = options.accept ?? "both";
     this.#textAsBytes = options.text === "bytes";
-    this.#lent = options.lent ?? false;
   }
 
   /** Gives the parser the next bytes, which it may write into and whose parts it hands over as payloads. */
   push(chunk: Uint8Array): void {
     if (this.#ended) return;
     if (this.#at === this.#chunk.length) {
-      this.#chunk = this.#own(chunk);
+      this.#chunk = plainView(chunk);
     } else {
       const unread = this.#chunk.length - this.#at;
       const joined = new Uint8Array(unread + chunk.length);
       joined.set(this.#chunk.subarray(this.#at));
       joined.set(chunk, unread);
-      this.#takeBack(this.#chunk);
-      this.#takeBack(this.#own(chunk));
+      release(this.#chunk);
+      release(chunk);
       this.#chunk = joined;
     }
     this.#at = 0;
@@ -119,8 +113,6 @@ export class MessageParser {
    * @throws {WebSocketProtocolError} the parser must not be used after it
    */
   next(): Incoming | null {
-    this.#takeBack(this.#loan);
-    this.#loan = EMPTY;
     while (!this.#ended) {
       if (!this.#inPayload && !this.#readHead()) break;
       const whole = this.#opcode >= Opcode.close ? this.#readControl() : this.#readData();
@@ -128,7 +120,7 @@ export class MessageParser {
       if (this.#inPayload) break;
     }
     // What was used must not be held until the next bytes come.
-    this.#takeBack(this.#chunk);
+    release(this.#chunk);
     this.#chunk = EMPTY;
     this.#at = 0;
     return null;
@@ -224,9 +216,7 @@ export class MessageParser {
     if (this.#fin && taken === this.#frameLength && this.#message.length === 0) {
       this.#endFrame(Opcode.continuation);
       if (this.#masked) applyMask(chunk, from, from + taken, this.#key);
-      const payload = chunk.subarray(from, from + taken);
-      if (this.#lent) share(chunk, this.#loan = payload);
-      return this.#delivered(opcode, payload);
+      return this.#delivered(opcode, slice(chunk, from, from + taken));
     }
     const expected = this.#message.length + taken + this.#left;
     this.#message.append(chunk, from, from + taken, expected, this.#fin ? expected : this.maxMessageBytes);
@@ -234,12 +224,7 @@ export class MessageParser {
     if (this.#masked) this.#message.unmask(expected - this.#frameLength, this.#key);
     this.#endFrame(this.#fin ? Opcode.continuation : opcode);
     if (!this.#fin) return null;
-    const payload = this.#message.take();
-    if (this.#lent) {
-      lend(payload);
-      claim(this.#loan = payload);
-    }
-    return this.#delivered(opcode, payload);
+    return this.#delivered(opcode, count(this.#message.take()));
   }
 
   #readControl(): Incoming | null {
@@ -263,23 +248,13 @@ export class MessageParser {
 
   #delivered(opcode: number, payload: Uint8Array): Incoming {
     if (opcode === Opcode.binary) return { kind: "message", data: payload };
-    if (!this.#textAsBytes) return { kind: "message", data: decoded(payload, "text message") };
+    if (!this.#textAsBytes) {
+      const data = decoded(payload, "text message");
+      release(payload);
+      return { kind: "message", data };
+    }
     if (!isUtf8(payload)) throw notUtf8("text message");
     return { kind: "message", data: payload };
-  }
-
-  /** A runtime's Buffer as what it is typed as: payloads cut from it must not have Buffer's own `slice()`. */
-  #own(bytes: Uint8Array): Uint8Array {
-    if (this.#lent) claim(bytes);
-    if (bytes.constructor === Uint8Array) return bytes;
-    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-    share(bytes, plain);
-    this.#takeBack(bytes);
-    return plain;
-  }
-
-  #takeBack(bytes: Uint8Array): void {
-    if (this.#lent) spend(bytes);
   }
 
   #closed(payload: Uint8Array): Incoming {
@@ -290,6 +265,15 @@ export class MessageParser {
     if (!isCloseCode(code)) throw violation(`close frame has the code ${code}`);
     return { kind: "close", code, reason: decoded(payload.subarray(2), "reason of a close frame") };
   }
+}
+
+/** A runtime's Buffer as a plain Uint8Array: payloads cut from it must not have Buffer's own `slice()`. */
+function plainView(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes;
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  share(bytes, plain);
+  release(bytes);
+  return plain;
 }
 
 function violation(reason: string): WebSocketProtocolError {

@@ -1,6 +1,5 @@
 /** Messages and control frames as bytes: one frame each, never fragmented (RFC 6455 §5.2). */
-import { weigh } from "../net/ballast.ts";
-import { spend } from "../net/lease.ts";
+import { MAX_CUT_BYTES, release, reportGarbage, sharedAllocator } from "../memory/mod.ts";
 import {
   CloseCode,
   FIN,
@@ -13,7 +12,6 @@ import {
   type SendOpcode,
 } from "./frames.ts";
 import { applyMask } from "./mask.ts";
-import { allocate, commit, MAX_SLAB_FRAME_BYTES, reserve } from "../slab.ts";
 
 /** A client's masking key as a u32 (`nextMaskKey()`), or `null` in the role of a server. */
 export type Key = number | null;
@@ -22,10 +20,11 @@ export type Key = number | null;
 export const UNCOPIED_BYTES = 4 * 1024;
 /** A head of four bytes and a key: what `textFrame` leaves free before the payload. */
 const TEXT_AT = 8;
-/** The longest text whose frame surely fits the slab: a UTF-16 unit is at most three bytes of UTF-8. */
-const MAX_SLAB_TEXT = Math.floor((MAX_SLAB_FRAME_BYTES - TEXT_AT) / 3);
+/** The longest text whose frame surely is a short piece: a UTF-16 unit is at most three bytes of UTF-8. */
+const MAX_SHORT_TEXT = Math.floor((MAX_CUT_BYTES - TEXT_AT) / 3);
 
 const encoder = new TextEncoder();
+const allocateShared = (length: number) => sharedAllocator.allocate(length);
 
 /**
  * One frame in one buffer. The parts are joined, and masked there: they are not changed and may be used again at once.
@@ -36,7 +35,7 @@ export function frame(
   opcode: SendOpcode,
   parts: readonly Uint8Array[],
   key: Key,
-  take: (length: number) => Uint8Array = allocate,
+  take: (length: number) => Uint8Array = allocateShared,
 ): Uint8Array {
   const length = totalLength(parts);
   const bytes = take(headLength(length, key) + length);
@@ -48,11 +47,12 @@ export function frame(
 
 /** A text message in one new buffer; lone surrogates become U+FFFD. */
 export function textFrame(text: string, key: Key): Uint8Array {
-  if (text.length > MAX_SLAB_TEXT) return frame(Opcode.text, [encoder.encode(text)], key);
-  const bytes = reserve(TEXT_AT + 3 * text.length);
-  const { written } = encoder.encodeInto(text, bytes.subarray(TEXT_AT));
+  if (text.length > MAX_SHORT_TEXT) return frame(Opcode.text, [encoder.encode(text)], key);
+  sharedAllocator.ensure(TEXT_AT + 3 * text.length);
+  const { block, position } = sharedAllocator;
+  const { written } = encoder.encodeInto(text, block.subarray(position + TEXT_AT));
   const end = TEXT_AT + written;
-  commit(end);
+  const bytes = sharedAllocator.take(end);
   const from = TEXT_AT - headLength(written, key);
   writeHead(bytes, from, Opcode.text, written, key);
   if (key !== null) applyMask(bytes, TEXT_AT, end, key);
@@ -77,7 +77,7 @@ export function writeParts(
       continue;
     }
     if (block > 0) {
-      const bytes = allocate(block);
+      const bytes = sharedAllocator.allocate(block);
       const at = first === 0 ? writeHead(bytes, 0, opcode, length, null) : 0;
       copyParts(bytes, at, parts, first, i);
       write(bytes);
@@ -114,7 +114,7 @@ function copyParts(bytes: Uint8Array, at: number, parts: readonly Uint8Array[], 
   for (let i = first; i < end; i++) {
     bytes.set(parts[i], at);
     at += parts[i].length;
-    if (!spend(parts[i])) weigh(parts[i].length);
+    if (!release(parts[i])) reportGarbage(parts[i].length);
   }
 }
 

@@ -4,7 +4,7 @@ import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
 import type { AgentSession, OpenTunnel } from "../../src/agent/session.ts";
-import type { SessionEnd } from "../../src/exchange/session.ts";
+import type { SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { proxyFor } from "../../src/agent/proxy.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { dialThrough } from "../../src/agent/proxy_dial.ts";
-import type { Dial } from "../../src/http1/client_options.ts";
+import type { Dial } from "../../src/http1/client/options.ts";
 import { type DialTarget, SocketError } from "../../src/net/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { type ConnectProxy, type ConnectProxyOptions, startConnectProxy } from "../support/connect_proxy.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { openBinaryTunnel } from "../../src/agent/binary_dial.ts";
+import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
 import { EdgeUrlError, parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { AgentError } from "../../src/agent/errors.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
@@ -8,8 +8,8 @@ import { proxyFor } from "../../src/agent/proxy.ts";
 import { dialThrough } from "../../src/agent/proxy_dial.ts";
 import type { OpenTunnel } from "../../src/agent/session.ts";
 import { parseTarget, TargetError } from "../../src/agent/target.ts";
-import type { Dial } from "../../src/http1/client_options.ts";
-import type { Handler } from "../../src/http1/message.ts";
+import type { Dial } from "../../src/http1/client/options.ts";
+import type { Handler } from "../../src/http/message.ts";
 import { dial } from "../../src/net/mod.ts";
 import { never } from "../support/client_requests.ts";
 import { startConnectProxy } from "../support/connect_proxy.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { RequestReport } from "../../src/agent/observe.ts";
+import type { RequestReport } from "../../src/http/observer.ts";
 import { liveDisplay } from "../../src/cli/live_display.ts";
 import type { ProgramHost } from "../../src/cli/host.ts";
 import { logger } from "../../src/observe/log.ts";

@@ -6,12 +6,12 @@ import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import type { Command, Program } from "../../src/cli/program.ts";
-import { defaultExchangeTimeouts } from "../../src/exchange/timeouts.ts";
-import { defaultLimits } from "../../src/http1/limits.ts";
-import { verifyServerOptions } from "../../src/http1/server_options.ts";
+import { defaultExchangeTimeouts } from "../../src/http/timeouts.ts";
+import { defaultLimits } from "../../src/http1/codec/limits.ts";
+import { verifyServerOptions } from "../../src/http1/server/options.ts";
 import { connectionLimits } from "../../src/httpstream/options.ts";
-import { heartbeatDefaults } from "../../src/wsproto/link.ts";
-import { defaultSlowReaderLimits } from "../../src/wsproto/slow_readers.ts";
+import { heartbeatDefaults } from "../../src/session/wsproto/link.ts";
+import { defaultSlowReaderLimits } from "../../src/session/wsproto/slow_readers.ts";
 import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { hostOf, Router } from "../../src/edge/router.ts";
 import { Tunnels } from "../../src/edge/tunnels.ts";
-import type { Session } from "../../src/exchange/session.ts";
+import type { Session } from "../../src/session/session.ts";
 
 describe("hostOf", () => {
   const table: [authority: string, host: string][] = [

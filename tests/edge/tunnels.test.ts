@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ClaimError, type ClaimErrorCode, Tunnels, type TunnelsOptions } from "../../src/edge/tunnels.ts";
-import type { Session, SessionEnd } from "../../src/exchange/session.ts";
+import type { Session, SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 
 /** A session whose ping is answered when the test says so. */

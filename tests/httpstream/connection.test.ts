@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode, Flag } from "../../src/frame/mod.ts";
+import { ErrorCode, Flag } from "../../src/httpstream/wire/mod.ts";
 import { Connection, MemoryAccount, type Stream } from "../../src/httpstream/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { FramePeer } from "../support/frame_peer.ts";

@@ -1,7 +1,7 @@
 /** A peer that asks for more than it may: limits, and what happens at each. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode, Flag } from "../../src/frame/mod.ts";
+import { ErrorCode, Flag } from "../../src/httpstream/wire/mod.ts";
 import type { Stream } from "../../src/httpstream/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { endsWith, GET, goesOn, hostileStage as stage, OK } from "./hostile_stage.ts";

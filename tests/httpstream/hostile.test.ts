@@ -1,7 +1,7 @@
 /** A peer that lies, played frame by frame. What a frame's own bytes prove is tested with the codec. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode, Flag, type MessageBuilder } from "../../src/frame/mod.ts";
+import { ErrorCode, Flag, type MessageBuilder } from "../../src/httpstream/wire/mod.ts";
 import { Connection } from "../../src/httpstream/mod.ts";
 import { FramePeer } from "../support/frame_peer.ts";
 import { linkPair } from "../support/link_pair.ts";

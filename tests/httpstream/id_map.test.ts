@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { IdMap } from "../../src/httpstream/id_map.ts";
-import { MAX_U31 } from "../../src/frame/mod.ts";
+import { MAX_U31 } from "../../src/httpstream/wire/mod.ts";
 
 describe("IdMap", () => {
   it("IdMap does as a Map would, whichever ids come and go", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Inflight } from "../../src/httpstream/inflight.ts";
+import { Inflight } from "../../src/httpstream/flow/inflight.ts";
 import { Outbox, QUANTUM } from "../../src/httpstream/outbox.ts";
 import { Filled, Scheduler, SchedulerSlot, type Sender, Want } from "../../src/httpstream/scheduler.ts";
 import { recordFrames } from "../support/frame_recorder.ts";

@@ -1,7 +1,7 @@
 /** What a stream does for its owner, on a linked pair. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode } from "../../src/frame/mod.ts";
+import { ErrorCode } from "../../src/httpstream/wire/mod.ts";
 import { type Fields, type Stream, StreamError } from "../../src/httpstream/mod.ts";
 import { bytes, connectedPair, echo, GET, OK, type Pair, type PairOptions, readAll, text } from "./pair.ts";
 

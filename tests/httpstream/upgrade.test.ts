@@ -1,8 +1,8 @@
 /** From an HTTP request to a connection, on real sockets. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Answer, Handler, RequestHead } from "../../src/http1/message.ts";
-import { createHttpServer } from "../../src/http1/server.ts";
+import type { Answer, Handler, RequestHead } from "../../src/http/message.ts";
+import { createHttpServer } from "../../src/http1/server/server.ts";
 import { type Connection, WebSocketRoundTripper, WebSocketUpgrader } from "../../src/httpstream/mod.ts";
 import { dialWebSocket, HandshakeError } from "../../src/websocket/mod.ts";
 import { startTcpServer } from "../support/net.ts";

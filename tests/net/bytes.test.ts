@@ -1,8 +1,9 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { HIGH_WATER_BYTES, type Socket } from "../../src/net/mod.ts";
+import type { Socket } from "../../src/net/mod.ts";
 import { bytesOf, eventually, latin1, patternBytes, SocketReader } from "../support/net.ts";
 import { transports } from "../support/tls.ts";
+import { HIGH_WATER_BYTES } from "../../src/net/node_socket.ts";
 
 /** Runs `use` as a test on each transport, with the two ends of one connection. */
 function onPairs(name: string, use: (dialed: Socket, accepted: Socket) => Promise<void>): void {

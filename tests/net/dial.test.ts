@@ -1,6 +1,6 @@
 import { after, describe, it } from "node:test";
 import assert from "node:assert/strict";
-import type { Clock } from "../../src/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { dial, type DialTarget, listen, SocketError, type SocketErrorCode } from "../../src/net/mod.ts";
 import {
   bytesOf,

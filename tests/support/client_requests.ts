@@ -1,7 +1,7 @@
 /** Requests, bodies and answers as tests of Handlers make and read them. */
 import assert from "node:assert/strict";
-import { UpstreamError, type UpstreamErrorCode } from "../../src/http1/client_error.ts";
-import type { Answer, Body, RequestHead } from "../../src/http1/message.ts";
+import { UpstreamError, type UpstreamErrorCode } from "../../src/http/upstream_error.ts";
+import type { Answer, Body, RequestHead } from "../../src/http/message.ts";
 import { bytesOf, latin1 } from "./net.ts";
 
 /** `GET / ` with Host `a.test` and no other field, but for what is given. */

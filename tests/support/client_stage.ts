@@ -1,7 +1,7 @@
 /** One `HttpClient` before one scripted upstream, both ended with the test. */
-import { HttpClient } from "../../src/http1/client.ts";
-import type { ClientOptions } from "../../src/http1/client_options.ts";
-import type { Answer, Body, RequestHead } from "../../src/http1/message.ts";
+import { HttpClient } from "../../src/http1/client/client.ts";
+import type { ClientOptions } from "../../src/http1/client/options.ts";
+import type { Answer, Body, RequestHead } from "../../src/http/message.ts";
 import { never, requestHead } from "./client_requests.ts";
 import { eventually } from "./net.ts";
 import { type Script, ScriptedServer } from "./scripted_server.ts";

@@ -1,5 +1,5 @@
 /** A clock that stands still until the test moves it. */
-import type { Clock, Timer } from "../../src/clock.ts";
+import type { Clock, Timer } from "../../src/base/clock.ts";
 
 interface Alarm {
   readonly at: number;

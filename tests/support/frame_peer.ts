@@ -3,7 +3,7 @@
  * what it gets, and answers nothing by itself.
  */
 import assert from "node:assert/strict";
-import { decodeMessage, FrameType, MessageBuilder } from "../../src/frame/mod.ts";
+import { decodeMessage, FrameType, MessageBuilder } from "../../src/httpstream/wire/mod.ts";
 import type { Link, LinkCloseInfo } from "../../src/httpstream/link.ts";
 import { type FrameName, type FrameOf, FrameRecorder, type RecordedFrame } from "./frame_recorder.ts";
 

@@ -1,5 +1,5 @@
 /** Frames as plain objects, to look at and to compare: what the codec, for its speed, never makes of them. */
-import { decodeHeaderBlock, decodeMessage, type FrameVisitor } from "../../src/frame/mod.ts";
+import { decodeHeaderBlock, decodeMessage, type FrameVisitor } from "../../src/httpstream/wire/mod.ts";
 
 export type RecordedFrame =
   | { type: "DATA"; streamId: number; payload: Uint8Array; endStream: boolean }

@@ -1,6 +1,6 @@
 /** The link under a JSON session, played by the test: it keeps what is sent, and hands over what the test says. */
 import type { WebSocketClose } from "../../src/websocket/mod.ts";
-import type { JsonLink } from "../../src/wsproto/link.ts";
+import type { JsonLink } from "../../src/session/wsproto/link.ts";
 
 type Frame = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 /** Two links joined in memory, so that two connections, or one and a scripted peer, meet without sockets. */
 import { clearImmediate, setImmediate } from "node:timers";
-import { type Clock, systemClock, type Timer } from "../../src/clock.ts";
+import { type Clock, systemClock, type Timer } from "../../src/base/clock.ts";
 import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/link.ts";
 
 export interface LinkPairOptions {

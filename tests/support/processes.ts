@@ -7,9 +7,9 @@ import { readdirSync } from "node:fs";
 import process from "node:process";
 import { Program } from "../../scripts/lib/program.mjs";
 import { dial } from "../../src/net/mod.ts";
-import { runtimeName } from "../../src/net/platform.ts";
 import { SocketReader } from "./net.ts";
 import type { Protocol, Tunnel } from "./tunnel.ts";
+import { runtimeName } from "../../src/net/current_runtime.ts";
 
 type Runtime = "bun" | "deno";
 export type Line = Record<string, unknown>;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import * as tls from "node:tls";
 import { dial, listen, type Listener, type Socket, type TcpTarget, type TlsOptions } from "../../src/net/mod.ts";
-import { TlsSocket } from "../../src/net/tls_socket.ts";
+import { TlsSocket } from "../../src/net/tls/tls_socket.ts";
 import { connectPair } from "./net.ts";
 
 /** Each is for `server.key`; `authority` signed all but the self-signed one. */

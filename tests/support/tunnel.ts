@@ -2,13 +2,13 @@
 import { Agent } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
-import { openBinaryTunnel } from "../../src/agent/binary_dial.ts";
+import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import type { OpenTunnel } from "../../src/agent/session.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
-import { HttpClient } from "../../src/http1/client.ts";
-import type { ClientOptions } from "../../src/http1/client_options.ts";
-import type { Handler } from "../../src/http1/message.ts";
+import { HttpClient } from "../../src/http1/client/client.ts";
+import type { ClientOptions } from "../../src/http1/client/options.ts";
+import type { Handler } from "../../src/http/message.ts";
 import { dial, type DialTarget } from "../../src/net/mod.ts";
 import { type DialedWebSocket, dialWebSocket } from "../../src/websocket/mod.ts";
 import { SocketReader } from "./net.ts";

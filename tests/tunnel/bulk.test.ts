@@ -5,7 +5,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import { after, before, describe, it } from "node:test";
 import { sequence } from "../../scripts/lib/sequence.mjs";
-import { fetchUpstream } from "../../src/http1/fetch_upstream.ts";
+import { fetchUpstream } from "../../src/http/fetch_upstream.ts";
 import { eventually } from "../support/net.ts";
 import { startTunnel, type Tunnel } from "../support/tunnel.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import type { Program } from "../../scripts/lib/program.mjs";
-import type { BinarySession } from "../../src/exchange/binary_session.ts";
+import type { BinarySession } from "../../src/session/v2/edge_session.ts";
 import { bytesOf, eventually, patternBytes, type SocketReader } from "../support/net.ts";
 import { agentRuntime, edgeRuntime, killAll, spawnTunnel } from "../support/processes.ts";
 import { type ScriptedPeer, ScriptedServer } from "../support/scripted_server.ts";

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import type { BinarySession } from "../../src/exchange/binary_session.ts";
+import type { BinarySession } from "../../src/session/v2/edge_session.ts";
 import { eventually } from "../support/net.ts";
 import { startTunnel, type Tunnel } from "../support/tunnel.ts";
 import { type ForeignServer, type ForeignSocket, WebSocket, WebSocketServer } from "../websocket/foreign.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { RequestHead } from "../../src/http1/message.ts";
+import type { RequestHead } from "../../src/http/message.ts";
 import { checkUpgrade, type RefusedUpgrade } from "../../src/websocket/mod.ts";
 
 const KEY = ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="];

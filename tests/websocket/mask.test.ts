@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { applyMask, nextMaskKey } from "../../src/websocket/mask.ts";
-import { maskMemory, vectorMaskOf } from "../../src/websocket/mask_memory.ts";
 
 /** RFC 6455 §5.3, word for word. */
 function reference(payload: Uint8Array, key: number): Uint8Array {
@@ -38,41 +37,6 @@ describe("applyMask", () => {
       applyMask(masked, 0, masked.length, key);
       assert.deepEqual(masked, bytes);
     }));
-  });
-});
-
-describe("maskMemory", () => {
-  it("applyMask does what RFC 6455 §5.3 says in it, wherever the range begins and ends", () => {
-    const memory = maskMemory(65_536);
-    assert.notEqual(vectorMaskOf(memory.buffer), undefined, "no WebAssembly here");
-    const ranges = fc.record({ from: fc.nat(300), length: fc.integer({ min: 4_000, max: 9_000 }), key: keys });
-    fc.assert(
-      fc.property(ranges, ({ from, length, key }) => {
-        memory.forEach((_, i) => memory[i] = i * 31 >>> 3);
-        const expected = memory.slice();
-        expected.set(reference(memory.subarray(from, from + length), key), from);
-        const before = from & 7;
-        applyMask(memory.subarray(before), from - before, from - before + length, key);
-        assert.deepEqual(memory, expected);
-      }),
-      { numRuns: 50 },
-    );
-  });
-
-  it("maskMemory gives common memory when the runtime has no other", () => {
-    const { Memory } = WebAssembly;
-    WebAssembly.Memory = class {
-      constructor() {
-        throw new RangeError("could not allocate memory");
-      }
-    } as unknown as typeof Memory;
-    try {
-      const memory = maskMemory(100_000);
-      assert.ok(memory.length >= 100_000);
-      assert.equal(vectorMaskOf(memory.buffer), undefined);
-    } finally {
-      WebAssembly.Memory = Memory;
-    }
   });
 });
 

@@ -1,5 +1,5 @@
 /** What a shell can offer at each point of a command line: the one thing that the scripts for four shells are made of. */
-import type { Completion } from "../../config/option.ts";
+import type { Completion } from "../../config/mod.ts";
 import type { Command, Program } from "../program.ts";
 
 /** What may follow words that are typed already. */

@@ -1,4 +1,4 @@
-import type { Completion } from "../../config/option.ts";
+import type { Completion } from "../../config/mod.ts";
 import type { Program } from "../program.ts";
 import { type Level, outlineOf } from "./outline.ts";
 

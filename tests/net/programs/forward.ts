@@ -3,8 +3,9 @@
  * how much its memory grew.
  */
 import process from "node:process";
-import { dial, listen, programArguments, type Socket } from "../../../src/net/mod.ts";
+import { dial, listen, programArguments, type Socket, tuneRuntime } from "../../../src/net/mod.ts";
 
+tuneRuntime();
 const MB = 1 << 20;
 const [portText, word] = programArguments();
 const port = Number(portText);

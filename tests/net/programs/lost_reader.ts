@@ -1,5 +1,5 @@
 /** Writes to standard output after its reader has gone, and tells on standard error that it goes on. */
-import { writeText } from "../../../src/net/platform.ts";
+import { writeText } from "../../../src/net/process.ts";
 
 writeText("stdout", "ready\n");
 let lines = 0;

@@ -1,0 +1,174 @@
+// @ts-check
+/** Two checkouts of Runnel side by side, in pairs of measurements: did a change cost processor time? */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readOptions, usageError } from "../lib/arguments.mjs";
+import { root, setUp } from "../lib/toolchain.mjs";
+import { interval, median } from "./figures.mjs";
+import { Generator } from "./generator.mjs";
+import { bulkBytes, findNginx, NginxFarm, smallBytes } from "./nginx.mjs";
+import { startRunnel } from "./runnel.mjs";
+
+/** @typedef {import("./runnel.mjs").Runtime} Runtime */
+/** @typedef {Awaited<ReturnType<typeof startRunnel>>} Tunnel */
+/** @typedef {{ cpu: number, speed: number }} Sample processor time of edge and agent together, and what a second brought */
+/** @typedef {(generator: Generator, tunnel: Tunnel) => Promise<Sample>} Measure */
+
+const help = `Usage: node scripts/bench/pairs.mjs --against DIR [--edge bun|deno] [--agent bun|deno] [--rounds N]
+
+Measures this checkout and the one in DIR (git worktree add DIR COMMIT, with node_modules) in pairs: processor time for
+each request of 1 KiB at 32 connections, and for each megabyte of a download of 256 MiB. Prints, for this checkout
+divided by the other, the median of the pairs and the 95 % interval of their mean. Exits with 1 where a median of
+processor time is over the limit.
+
+  --against DIR    the other checkout
+  --edge RUNTIME   what the edges run on (default bun)
+  --agent RUNTIME  what the agents run on (default bun)
+  --rounds N       pairs of each measurement (default 20)
+  --limit RATIO    the most that a median of processor time may be (default 1.03)
+  --json           print one JSON object
+  --help           print this
+
+Needs Linux and nginx. Without nginx nothing is measured, and the exit code is 0.`;
+
+/** See main.mjs: the just-in-time compilers have settled after these. */
+const warmUp = { requests: 200_000, milliseconds: 20_000 };
+const bulkWarmUps = 25;
+const connections = 32;
+/** Long enough for the ticks of 10 ms in which processor time is told. */
+const requestMilliseconds = 2_000;
+const downloads = 3;
+
+function readArguments() {
+  const { values } = readOptions("pairs", help, {
+    options: {
+      against: { type: "string", default: "" },
+      edge: { type: "string", default: "bun" },
+      agent: { type: "string", default: "bun" },
+      rounds: { type: "string", default: "20" },
+      limit: { type: "string", default: "1.03" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const against = resolve(values.against);
+  if (values.against === "" || !existsSync(join(against, "bin/edge.ts"))) {
+    usageError("pairs", `--against is no checkout of Runnel: ${values.against}`);
+  }
+  for (const name of /** @type {const} */ (["edge", "agent"])) {
+    if (!["bun", "deno"].includes(values[name])) usageError("pairs", `--${name} is no runtime: ${values[name]}`);
+  }
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 2) usageError("pairs", `--rounds is no number from 2: ${values.rounds}`);
+  const limit = Number(values.limit);
+  if (!(limit > 0)) usageError("pairs", `--limit is no ratio: ${values.limit}`);
+  const { edge, agent } = /** @type {{ edge: Runtime, agent: Runtime }} */ (values);
+  return { against, edge, agent, rounds, limit, json: values.json };
+}
+
+/** @param {Tunnel} tunnel */
+const cpuSeconds = ({ edge, agent }) => edge.cpuSeconds + agent.cpuSeconds;
+
+/** @type {Measure} Microseconds a request, and requests a second. */
+async function measureRequests(generator, tunnel) {
+  const { port, host } = tunnel;
+  const before = cpuSeconds(tunnel);
+  const result = await generator.run({
+    ...{ port, host, path: "/small", connections, bodyBytes: smallBytes, milliseconds: requestMilliseconds },
+  });
+  return {
+    cpu: (cpuSeconds(tunnel) - before) / result.requests * 1e6,
+    speed: result.requests / result.seconds,
+  };
+}
+
+/** @type {Measure} Microseconds a megabyte, and megabytes a second. */
+async function measureBulk(generator, tunnel) {
+  const { port, host } = tunnel;
+  const before = cpuSeconds(tunnel);
+  const result = await generator.run({
+    ...{ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: downloads },
+  });
+  const megabytes = downloads * bulkBytes / 1e6;
+  return { cpu: (cpuSeconds(tunnel) - before) / megabytes * 1e6, speed: megabytes / result.seconds };
+}
+
+/**
+ * @param {string} name @param {Measure} measure @param {number} rounds @param {Generator} generator
+ * @param {Tunnel} here @param {Tunnel} there
+ */
+async function pairsOf(name, measure, rounds, generator, here, there) {
+  /** @type {[Sample[], Sample[]]} */
+  const samples = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
+      samples[side].push(await measure(generator, [here, there][side]));
+    }
+  }
+  /** @param {keyof Sample} key */
+  const ratios = (key) => samples[0].map((sample, round) => sample[key] / samples[1][round][key]);
+  /** @param {0 | 1} side @param {keyof Sample} key */
+  const middle = (side, key) => median(samples[side].map((sample) => sample[key]));
+  return {
+    name,
+    cpu: { here: middle(0, "cpu"), there: middle(1, "cpu"), ratio: median(ratios("cpu")), ...interval(ratios("cpu")) },
+    speed: {
+      ...{ here: middle(0, "speed"), there: middle(1, "speed"), ratio: median(ratios("speed")) },
+      ...interval(ratios("speed")),
+    },
+  };
+}
+
+/** @param {ReturnType<typeof readArguments>} options @param {string} nginx */
+async function run(options, nginx) {
+  const farm = new NginxFarm(nginx);
+  const generator = new Generator();
+  /** @type {Tunnel[]} */
+  const tunnels = [];
+  try {
+    const origin = await farm.startOrigin();
+    for (const checkout of [root, options.against]) {
+      tunnels.push(await startRunnel({ ...options, protocol: "v2", originPort: origin.port, checkout }));
+    }
+    const [here, there] = tunnels;
+    for (const { port, host } of tunnels) {
+      await generator.run({ port, host, path: "/small", connections, bodyBytes: smallBytes, ...warmUp });
+    }
+    const requests = await pairsOf("requests", measureRequests, options.rounds, generator, here, there);
+    for (const { port, host } of tunnels) {
+      await generator.run({ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps });
+    }
+    return [requests, await pairsOf("bulk", measureBulk, options.rounds, generator, here, there)];
+  } finally {
+    for (const tunnel of tunnels) await tunnel.stop();
+    await generator.stop();
+    await farm.stop();
+  }
+}
+
+/** @param {{ ratio: number, low: number, high: number }} figures */
+const ratioText = ({ ratio, low, high }) => `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+
+const options = readArguments();
+const nginx = findNginx();
+if (nginx === null || process.platform !== "linux") {
+  console.log("pairs: skipped: needs nginx, and processor time from /proc (Linux)");
+  process.exit(0);
+}
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
+setUp();
+const rows = await run(options, nginx);
+if (options.json) console.log(JSON.stringify({ date: new Date().toISOString(), ...options, rows }));
+else {
+  console.log(
+    `edge on ${options.edge}, agent on ${options.agent}, ${options.rounds} pairs, against ${options.against}`,
+  );
+  for (const { name, cpu, speed } of rows) {
+    const unit = name === "bulk" ? "MB" : "request";
+    console.log(`${name}, CPU: ${ratioText(cpu)}, ${cpu.here.toFixed(1)} µs a ${unit}, was ${cpu.there.toFixed(1)}`);
+    console.log(
+      `${name}, speed: ${ratioText(speed)}, ${speed.here.toFixed(0)} a second, was ${speed.there.toFixed(0)}`,
+    );
+  }
+}
+if (rows.some(({ cpu }) => cpu.ratio > options.limit)) process.exitCode = 1;

@@ -1,0 +1,39 @@
+/** Bytes as text, one code point a byte (ISO 8859-1): the texts of HTTP heads. */
+import { Buffer } from "node:buffer";
+
+/** Longer texts hardly come again. */
+const INTERNED_LENGTH = 64;
+/** A power of two. */
+const INTERNED_COUNT = 4_096;
+
+/** What `toString("latin1")` calls. It takes any Uint8Array, where Node's `toString` wants a Buffer. */
+const decode = (Buffer.prototype as unknown as { latin1Slice(start: number, end: number): string }).latin1Slice;
+const interned: string[] = new Array(INTERNED_COUNT).fill("");
+
+/** The bytes from `start` to `end` as a string. */
+export function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return decode.call(bytes, start, end);
+}
+
+/**
+ * The same for texts that come again: words of a start line, names and values of fields. A text that was seen before is
+ * given as the same string: making a string costs several times as much as comparing one, and leaves garbage.
+ */
+export function internedLatin1(bytes: Uint8Array, start: number, end: number): string {
+  const length = end - start;
+  if (length === 0) return "";
+  if (length > INTERNED_LENGTH) return latin1(bytes, start, end);
+  // Names and values mostly differ in length, first, middle or last byte. The last text of a slot stays.
+  const middle = bytes[start + (length >> 1)];
+  const slot = (length * 7 + bytes[start] * 31 + middle * 57 + bytes[end - 1] * 131) & (INTERNED_COUNT - 1);
+  const text = interned[slot];
+  if (text.length === length && equals(text, bytes, start)) return text;
+  return interned[slot] = latin1(bytes, start, end);
+}
+
+function equals(text: string, bytes: Uint8Array, start: number): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,69 @@
+/** Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded or resolved. */
+import { byteTable, COLON, consistsOf, digitBytes, hexBytes } from "./bytes.ts";
+import { Memo } from "../base/mod.ts";
+
+/** `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3): what a registered name holds beside `%` and two hex digits. */
+const nameBytes = byteTable("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=");
+const addressBytes = byteTable("0123456789abcdefABCDEF:.");
+
+const PERCENT = 0x25;
+
+/** A host of DNS has at most 253 characters, and a port five behind its colon. */
+const longestAuthority = 253 + 6;
+
+export interface Authority {
+  /** As written; an IPv6 address keeps its brackets. */
+  readonly host: string;
+  /** Digits, or `""` where there are none. */
+  readonly port: string;
+}
+
+/**
+ * Splits `host [":" port]`. `null` for anything else: an empty host, userinfo, a port that is not digits or is above
+ * 65,535, a zone id, more than 259 characters.
+ */
+export function splitAuthority(text: string): Authority | null {
+  if (text.length > longestAuthority) return null;
+  const end = text.startsWith("[") ? addressEnd(text) : nameEnd(text);
+  if (end <= 0) return null;
+  if (end === text.length) return { host: text, port: "" };
+  if (text.charCodeAt(end) !== COLON) return null;
+  const port = text.slice(end + 1);
+  if (port !== "" && !(port.length <= 5 && consistsOf(digitBytes, port) && Number(port) <= 65_535)) return null;
+  return { host: text.slice(0, end), port };
+}
+
+const areAuthorities = new Memo((text) => splitAuthority(text) !== null);
+
+export function isAuthority(text: string): boolean {
+  return areAuthorities.get(text);
+}
+
+/** The offset behind `"[" address "]"`; -1 if the brackets hold no address. */
+function addressEnd(text: string): number {
+  const close = text.indexOf("]");
+  return close > 2 && consistsOf(addressBytes, text.slice(1, close)) ? close + 1 : -1;
+}
+
+/** The offset of the first character that belongs to no registered name; -1 for a `%` without two hex digits. */
+function nameEnd(text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === PERCENT) {
+      if (!consistsOf(hexBytes, text.slice(i + 1, i + 3)) || i + 2 >= text.length) return -1;
+      i += 2;
+    } else if (code > 0xff || nameBytes[code] === 0) return i;
+  }
+  return text.length;
+}
+
+/** True if both name the same host and port for `scheme`, case and default port aside. */
+export function sameAuthority(one: string, other: string, scheme: "http" | "https"): boolean {
+  if (one === other) return true;
+  const left = splitAuthority(one);
+  const right = splitAuthority(other);
+  if (left === null || right === null || left.host.toLowerCase() !== right.host.toLowerCase()) return false;
+  const defaultPort = scheme === "http" ? 80 : 443;
+  return (left.port === "" ? defaultPort : Number(left.port)) ===
+    (right.port === "" ? defaultPort : Number(right.port));
+}

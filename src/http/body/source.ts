@@ -1,0 +1,129 @@
+/**
+ * A body that comes in, as a stream: what arrives is pushed, and waits here until the reader pulls it. The stream itself
+ * reads nothing ahead (its high-water mark is 0), so what waits is what the owner pushes without being asked. The owner
+ * bounds that: it reads on while `isHungry`, or pushes only when `onPull` asks.
+ *
+ *     socket or stream ── push ──▶ BodySource ── pull ──▶ reader
+ *              ▲                        │
+ *              └──────── onPull ◀───────┘   the reader waits, and nothing is here
+ */
+
+/** Who feeds a body. */
+export interface BodyOwner {
+  /** The reader waits and nothing is here. It has taken everything pushed before. May push at once. */
+  onPull(): void;
+  /** The reader wants no more. Called at most once, and not after the reader has the end or the failure. */
+  onCancel(reason: unknown): void;
+  /** The reader took a chunk that waited. */
+  onTaken?(chunk: Uint8Array): void;
+  /** The reader has the end that `end()` announced. */
+  onEnded?(): void;
+}
+
+const readNothingAhead = { highWaterMark: 0 };
+
+export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #owner: BodyOwner;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  #queue: Uint8Array[] = [];
+  #isWaiting = false;
+  #isEnding = false;
+  #isOver = false;
+
+  constructor(owner: BodyOwner) {
+    this.#owner = owner;
+    this.stream = new ReadableStream<Uint8Array>(this, readNothingAhead);
+  }
+
+  /** True while the reader waits for bytes that are not here. */
+  get isWaiting(): boolean {
+    return this.#isWaiting;
+  }
+
+  /** True while the next chunk would leave at once, or be the only one that waits. */
+  get isHungry(): boolean {
+    return this.#isWaiting || this.#queue.length === 0;
+  }
+
+  /** True once `end()` was called, even where the reader does not have all of the body yet. */
+  get isComplete(): boolean {
+    return this.#isEnding;
+  }
+
+  /** True once the reader has the end, canceled, or was told of a failure. All calls are then without effect. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Gives the reader a chunk, or lets it wait. Empty chunks and chunks after the end are dropped. */
+  push(chunk: Uint8Array): void {
+    if (this.#isOver || this.#isEnding || chunk.length === 0) return;
+    if (!this.#isWaiting) {
+      this.#queue.push(chunk);
+      return;
+    }
+    this.#isWaiting = false;
+    this.#controller.enqueue(chunk);
+    this.#owner.onTaken?.(chunk);
+  }
+
+  /** The body is complete. The stream ends behind what waits. */
+  end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    if (this.#queue.length === 0) this.#close();
+  }
+
+  /** The body broke off. What waits is dropped, and the reader's next read rejects with `error`. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#finish();
+    this.#controller.error(error);
+  }
+
+  /** For the stream alone, as are `pull` and `cancel`. */
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+  }
+
+  pull(): void {
+    const chunk = this.#queue.shift();
+    if (chunk === undefined) {
+      if (this.#isOver) return;
+      this.#isWaiting = true;
+      this.#owner.onPull();
+      return;
+    }
+    this.#controller.enqueue(chunk);
+    this.#owner.onTaken?.(chunk);
+    if (this.#isEnding && this.#queue.length === 0) this.#close();
+  }
+
+  cancel(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#finish();
+    this.#owner.onCancel(reason);
+  }
+
+  #close(): void {
+    if (this.#isOver) return;
+    this.#finish();
+    this.#controller.close();
+    this.#owner.onEnded?.();
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#isWaiting = false;
+    this.#queue = [];
+  }
+}
+
+/** Whole bytes as a stream of one chunk. */
+export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  const source = new BodySource({ onPull() {}, onCancel() {} });
+  source.push(bytes);
+  source.end();
+  return source.stream;
+}

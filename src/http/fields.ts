@@ -1,0 +1,188 @@
+/**
+ * Reading and thinning the flat `Fields` of a message. Names are compared without case; `lowerName` is the caller's
+ * constant in lower case.
+ */
+import { consistsOf, HTAB, SP, tokenBytes, valueBytes } from "./bytes.ts";
+import type { Fields } from "./message.ts";
+
+/** True if `text` is a token (RFC 9110 §5.6.2), as methods and field names are. */
+export function isToken(text: string): boolean {
+  return consistsOf(tokenBytes, text);
+}
+
+/** True if `text` is one `protocol-name ["/" protocol-version]` (RFC 9110 §7.8), as in Upgrade. */
+export function isProtocol(text: string): boolean {
+  const slash = text.indexOf("/");
+  return slash === -1 ? isToken(text) : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1));
+}
+
+/** True if `text` may stand as a field's value: no CTL but HTAB, and nothing above 0xFF. The empty value may. */
+export function isFieldValue(text: string): boolean {
+  return text === "" || consistsOf(valueBytes, text);
+}
+
+/**
+ * Compares without case and without allocating. `lower` holds only letters in lower case, digits, `-` and `/`; `text`
+ * holds no control characters. Then setting bit 5 makes equal only what is equal.
+ */
+export function equalsLower(text: string, lower: string): boolean {
+  if (text.length !== lower.length) return false;
+  for (let i = 0; i < lower.length; i++) {
+    if ((text.charCodeAt(i) | 0x20) !== lower.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** The first value of that name. */
+export function fieldValue(fields: Fields, lowerName: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (equalsLower(fields[i], lowerName)) return fields[i + 1];
+  }
+  return undefined;
+}
+
+/** Every value of that name, in order. */
+export function fieldValues(fields: Fields, lowerName: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if (equalsLower(fields[i], lowerName)) values.push(fields[i + 1]);
+  }
+  return values;
+}
+
+/** `text` from `start` to `end` without SP and HTAB at both ends (OWS, RFC 9110 §5.6.3). */
+export function trimSlice(text: string, start: number, end: number): string {
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SP || code === HTAB;
+}
+
+/** The members of a comma-separated list (RFC 9110 §5.6.1), without the empty ones. Not for values with quotes. */
+export function listMembers(value: string): string[] {
+  const members: string[] = [];
+  for (let start = 0; start <= value.length;) {
+    const comma = value.indexOf(",", start);
+    const end = comma === -1 ? value.length : comma;
+    const member = trimSlice(value, start, end);
+    if (member !== "") members.push(member);
+    start = end + 1;
+  }
+  return members;
+}
+
+/** True if a field of that name lists `lowerToken`, compared without case. */
+export function hasToken(fields: Fields, lowerName: string, lowerToken: string): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (equalsLower(fields[i], lowerName) && listHasToken(fields[i + 1], lowerToken)) return true;
+  }
+  return false;
+}
+
+/** True if the comma-separated list `value` has the member `lowerToken`, compared without case. */
+export function listHasToken(value: string, lowerToken: string): boolean {
+  if (value.length === lowerToken.length) return equalsLower(value, lowerToken);
+  return value.length > lowerToken.length && listMembers(value).some((member) => equalsLower(member, lowerToken));
+}
+
+/** The fields without those of the given names, all in lower case; the same array where none of them is there. */
+export function withoutFields(fields: Fields, lowerNames: ReadonlySet<string>): Fields {
+  return keep(fields, (name) => !lowerNames.has(name.toLowerCase()));
+}
+
+function keep(fields: Fields, isKept: (name: string) => boolean): Fields {
+  let kept: string[] | null = null;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (isKept(fields[i])) kept?.push(fields[i], fields[i + 1]);
+    else kept ??= fields.slice(0, i);
+  }
+  return kept ?? fields;
+}
+
+/**
+ * True for the fields that concern one connection alone (RFC 9110 §7.6.1): Connection, Keep-Alive, Proxy-Connection,
+ * TE, Transfer-Encoding, Upgrade.
+ */
+export function isHopByHop(name: string): boolean {
+  switch (name.length) {
+    case 2:
+      return equalsLower(name, "te");
+    case 7:
+      return equalsLower(name, "upgrade");
+    case 10:
+      return equalsLower(name, "connection") || equalsLower(name, "keep-alive");
+    case 16:
+      return equalsLower(name, "proxy-connection");
+    case 17:
+      return equalsLower(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
+/** Fields that no nomination removes: without them a message would mean something else to the next reader. */
+const neverNominated: ReadonlySet<string> = new Set(["host", "content-length", "authorization", "cookie"]);
+
+/**
+ * The names in lower case that the value of a Connection field nominates as hop-by-hop, added to `nominated`. `null`
+ * stands for the empty set, so that the ordinary `keep-alive` and `close` cost nothing.
+ */
+export function addNominations(nominated: Set<string> | null, connection: string): Set<string> | null {
+  if (equalsLower(connection, "keep-alive") || equalsLower(connection, "close")) return nominated;
+  for (const member of listMembers(connection)) {
+    const name = member.toLowerCase();
+    if (name === "close" || isHopByHop(name) || neverNominated.has(name)) continue;
+    nominated ??= new Set();
+    nominated.add(name);
+  }
+  return nominated;
+}
+
+/**
+ * What may go on to the next hop (RFC 9110 §7.6.1): the fields without the hop-by-hop ones and those that Connection
+ * nominates. A nomination of Host, Content-Length, Authorization or Cookie is ignored. The same array where nothing
+ * goes.
+ */
+export function endToEndFields(fields: Fields): Fields {
+  let nominated: Set<string> | null = null;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (equalsLower(fields[i], "connection")) nominated = addNominations(nominated, fields[i + 1]);
+  }
+  const removed = nominated;
+  return keep(fields, (name) => !isHopByHop(name) && !(removed !== null && removed.has(name.toLowerCase())));
+}
+
+/**
+ * Names that mean nothing, or something dangerous, after the content (RFC 9110 §6.5.1): message framing, routing,
+ * request modifiers, authentication, and what describes the content or decides its handling.
+ */
+const notInTrailers: ReadonlySet<string> = new Set([
+  ...["content-length", "content-encoding", "content-type", "content-range", "trailer"],
+  ...["host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "max-forwards", "via"],
+  ...["cache-control", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
+  ...["if-range", "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info"],
+  ...["www-authenticate", "proxy-authenticate", "cookie", "set-cookie"],
+  ...["age", "date", "expires", "location", "retry-after", "vary"],
+]);
+
+/**
+ * The fields that may stand in a trailer section. The others are dropped: a sender must not generate them, and a
+ * recipient may ignore them (RFC 9110 §6.5.1). The same array where all may.
+ */
+export function trailerFields(fields: Fields): Fields {
+  return keep(fields, (name) => !isHopByHop(name) && !notInTrailers.has(name.toLowerCase()));
+}
+
+/** `1*DIGIT` (RFC 9110 §8.6) up to 2^53 - 1; -1 for anything else. */
+export function parseLength(text: string): number {
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9 || length > (Number.MAX_SAFE_INTEGER - digit) / 10) return -1;
+    length = length * 10 + digit;
+  }
+  return text === "" ? -1 : length;
+}

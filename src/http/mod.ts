@@ -1,0 +1,43 @@
+/** The face of `src/http`. */
+export { isAuthority, sameAuthority } from "./authority.ts";
+export {
+  BodyLengthError,
+  type BodyOwner,
+  BodyPump,
+  type BodySink,
+  BodySource,
+  cancelBody,
+  collectBody,
+  CollectBudget,
+  streamOf,
+  type Tap,
+  tap,
+} from "./body/mod.ts";
+export { COLON, CR, emptyBytes, HTAB, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { fetchHandler } from "./fetch_handler.ts";
+export { fetchUpstream } from "./fetch_upstream.ts";
+export {
+  addNominations,
+  endToEndFields,
+  equalsLower,
+  fieldValue,
+  fieldValues,
+  hasToken,
+  isFieldValue,
+  isHopByHop,
+  isProtocol,
+  isToken,
+  listHasToken,
+  listMembers,
+  parseLength,
+  trailerFields,
+  withoutFields,
+} from "./fields.ts";
+export { forwardedFields, publicAnswer } from "./forwarding.ts";
+export { isLiveFormat } from "./media_type.ts";
+export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
+export { observed, type RequestReport } from "./observer.ts";
+export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
+export { ExchangeError, isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
+export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
+export { UpstreamError } from "./upstream_error.ts";

@@ -1,0 +1,124 @@
+/** Watches each exchange of an upstream and tells, when it has ended, how it went. */
+import { cachedClock, type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
+import { problemKinds } from "./problems.ts";
+import { problemCodeOf } from "./problem_answer.ts";
+import { type Tap, tap } from "./body/mod.ts";
+import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+
+/** One exchange, after its end. Never holds a query string, which may be secret. */
+export interface RequestReport {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  /** What the visitor got: the answer's status, or that of the problem; 0 where the visitor left before. */
+  readonly status: number;
+  /** Body bytes from the client, and to it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds until the answer's head; null where there was none. */
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+  /** Why it ended early: a problem code, or `canceled`. */
+  readonly code?: string;
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** Serves as `upstream` does, and tells of each exchange once, when it has ended. */
+export function observed(
+  upstream: Handler,
+  report: (request: RequestReport) => void,
+  clock: Clock = systemClock,
+): Handler {
+  const time = cachedClock(clock);
+  return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(upstream, body);
+}
+
+class ObservedExchange implements Tap {
+  readonly #head: RequestHead;
+  readonly #signal: CancelSignal;
+  readonly #report: (request: RequestReport) => void;
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  #status = 0;
+  #firstByteMs: number | null = null;
+  #bytesIn = 0;
+  #bytesOut = 0;
+
+  constructor(head: RequestHead, signal: CancelSignal, report: (request: RequestReport) => void, clock: Clock) {
+    this.#head = head;
+    this.#signal = signal;
+    this.#report = report;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  run(upstream: Handler, body: Body): Promise<Answer> {
+    const counted = body === null ? null : tap(body, { onChunk: (chunk) => void (this.#bytesIn += chunk.length) });
+    let answer: Promise<Answer>;
+    try {
+      answer = upstream(this.#head, counted, this.#signal);
+    } catch (error) {
+      answer = Promise.reject(error);
+    }
+    return answer.then((answer) => this.#pass(answer), (error) => this.#fail(error));
+  }
+
+  /** Of the answer's body, as is `onOver`. */
+  onChunk(chunk: Uint8Array): void {
+    this.#bytesOut += chunk.length;
+  }
+
+  onOver(error?: unknown): void {
+    this.#tell(this.#elapsedMs(), error);
+  }
+
+  #pass(answer: Answer): Answer {
+    const elapsedMs = this.#elapsedMs();
+    const { status, body } = answer;
+    this.#status = status;
+    this.#firstByteMs = elapsedMs;
+    if (body instanceof ReadableStream) return this.#watch(answer, body);
+    // Over with its head; and the clock is not for nothing, either.
+    this.#bytesOut = body === null ? 0 : body.length;
+    this.#tell(elapsedMs);
+    return answer;
+  }
+
+  #watch(answer: Answer, body: ReadableStream<Uint8Array>): Answer {
+    try {
+      return { ...answer, body: tap(body, this) };
+    } catch (error) {
+      // Somebody reads the body already.
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    this.onOver(error);
+    throw error;
+  }
+
+  #tell(durationMs: number, error?: unknown): void {
+    const failure = error === undefined ? null : this.#signal.aborted ? "canceled" : problemCodeOf(error);
+    if (this.#status === 0 && failure !== null && failure !== "canceled") this.#status = problemKinds[failure].status;
+    const { id, method, target } = this.#head;
+    const query = target.indexOf("?");
+    const report: Writable<RequestReport> = {
+      id,
+      method,
+      path: query < 0 ? target : target.slice(0, query),
+      status: this.#status,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      firstByteMs: this.#firstByteMs,
+      durationMs,
+    };
+    if (failure !== null) report.code = failure;
+    this.#report(report);
+  }
+
+  #elapsedMs(): number {
+    return Math.round(this.#clock.now() - this.#startedAt);
+  }
+}

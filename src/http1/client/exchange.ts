@@ -1,0 +1,356 @@
+/**
+ * One request to the upstream and its answer, on one connection (two, where the first proves stale).
+ *
+ *     waiting ─ start ─▶ head ─ final head ─▶ body ─ last byte ─▶ over
+ *        ▲                │ └──── whole answer ────────────────────▲
+ *        └─ stale socket ─┘ └──── 101 ──▶ raw ─ both directions ───┤
+ *     any ──────────────────── fail, abort ────────────────────────┘
+ *
+ * The request's body is sent beside all of this (`Upload`): the answer may begin, and end, before it does.
+ */
+import type { CancelSignal, Timer } from "../../base/mod.ts";
+import {
+  type Answer,
+  type Body,
+  type BodyOwner,
+  BodySource,
+  cancelBody,
+  type Fields,
+  type RequestHead,
+  streamOf,
+  UpstreamError,
+} from "../../http/mod.ts";
+import { release, share } from "../../memory/mod.ts";
+import type { SocketError } from "../../net/mod.ts";
+import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
+import type { ClientConnection, ConnectionUser } from "./connection.ts";
+import type { ClientSettings } from "./options.ts";
+import type { Applicant, ConnectionPool } from "./pool.ts";
+import type { RequestPlan } from "./request.ts";
+import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
+
+/** Interim answers that are passed on; what an upstream sends beyond them is dropped. */
+const MAX_INFORMATIONAL = 16;
+/** A body that came with its head is given as bytes up to here, longer ones as a stream. */
+const MAX_WHOLE_BYTES = 64 * 1024;
+
+type Phase = "waiting" | "head" | "body" | "raw" | "over";
+
+export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, BodyOwner {
+  readonly answer: Promise<Answer>;
+  readonly wantsFresh: boolean;
+
+  readonly #pool: ConnectionPool;
+  readonly #settings: ClientSettings;
+  readonly #head: RequestHead;
+  readonly #body: Body;
+  readonly #signal: CancelSignal;
+  readonly #plan: RequestPlan;
+  #resolve!: (answer: Answer) => void;
+  #reject!: (error: UpstreamError) => void;
+
+  #phase: Phase = "waiting";
+  #connection: ClientConnection | null = null;
+  #upload: Upload | null = null;
+  /** True once the request is sent to its last byte. */
+  #uploaded = false;
+  #firstByteTimer: Timer | null = null;
+  /** True once a byte of an answer came: from then on the request may have had an effect. */
+  #answered = false;
+  #informed = 0;
+  #keepAlive = false;
+  #decoder: BodyDecoder | null = null;
+  #answerBody: BodySource | null = null;
+  /** In `raw`: the upstream's FIN came. */
+  #rawEnded = false;
+
+  constructor(
+    pool: ConnectionPool,
+    settings: ClientSettings,
+    head: RequestHead,
+    body: Body,
+    signal: CancelSignal,
+    plan: RequestPlan,
+  ) {
+    this.#pool = pool;
+    this.#settings = settings;
+    this.#head = head;
+    this.#body = body;
+    this.#signal = signal;
+    this.#plan = plan;
+    this.wantsFresh = body !== null;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    signal.addEventListener("abort", this);
+  }
+
+  /** For the `abort` event of the signal. */
+  handleEvent(): void {
+    this.#fail(UpstreamError.ofCancel(this.#signal.reason));
+  }
+
+  start(connection: ClientConnection): void {
+    this.#phase = "head";
+    this.#connection = connection;
+    connection.assign(this);
+    connection.socket.write(this.#plan.head);
+    const { framing } = this.#plan;
+    if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
+    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
+    if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
+    connection.socket.write(this.#body);
+    this.onUploaded();
+  }
+
+  refuse(error: UpstreamError): void {
+    this.#fail(error);
+  }
+
+  onUploaded(): void {
+    this.#uploaded = true;
+    const { firstByteMs, clock } = this.#settings;
+    if (firstByteMs === null || this.#phase !== "head") return;
+    this.#firstByteTimer = clock.after(firstByteMs, () => {
+      this.#fail(new UpstreamError("upstream_timeout", `no answer of the upstream within ${firstByteMs} ms`));
+    });
+  }
+
+  onUploadFailed(error: UpstreamError): void {
+    this.#fail(error);
+  }
+
+  /** The reader of the answer waits for bytes. */
+  onPull(): void {
+    if (this.#phase !== "over") this.#connection!.resume();
+  }
+
+  /** The reader of the answer has gone. */
+  onCancel(reason: unknown): void {
+    this.#fail(UpstreamError.ofCancel(reason));
+  }
+
+  onDrain(): void {
+    this.#upload?.drained();
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#phase === "body") this.#readBody(chunk);
+    else if (this.#phase === "head") this.#readHead(chunk);
+    else if (this.#phase === "raw") this.#deliver(chunk);
+  }
+
+  onEnd(): void {
+    if (this.#phase === "raw") {
+      this.#rawEnded = true;
+      this.#answerBody!.end();
+    } else if (this.#phase === "body") {
+      this.#endBody();
+    } else if (this.#mayRetry()) {
+      // The second attempt begins in `onClose`, when the slot is free.
+      this.#connection!.socket.reset();
+    } else {
+      this.#fail(new UpstreamError("upstream_closed", "the upstream closed before its answer"));
+    }
+  }
+
+  onClose(error: SocketError | null): void {
+    if (this.#phase === "raw") {
+      if (error === null && this.#rawEnded) this.#finish();
+      else this.#fail(new UpstreamError("upstream_reset", "the upstream broke the upgraded connection off", error));
+    } else if (this.#phase === "body") {
+      this.#fail(new UpstreamError("upstream_reset", "the upstream broke its answer off", error));
+    } else if (this.#mayRetry()) {
+      this.#firstByteTimer?.cancel();
+      this.#phase = "waiting";
+      this.#connection = null;
+      this.#pool.acquireNew(this);
+    } else {
+      this.#fail(new UpstreamError("upstream_closed", "the upstream closed before its answer", error));
+    }
+  }
+
+  /** A kept connection may have been closed by the upstream just when it was taken; nothing was lost then. */
+  #mayRetry(): boolean {
+    return this.#connection!.reused && !this.#answered && this.#plan.isReplayable;
+  }
+
+  #beginUpload(body: ReadableStream<Uint8Array>, connection: ClientConnection, framing: UploadFraming): void {
+    this.#upload = new Upload(body, connection.socket, framing, this, this.#head.trailers);
+    this.#upload.run();
+  }
+
+  #readHead(chunk: Uint8Array): void {
+    this.#answered = true;
+    const { parser } = this.#connection!;
+    let unread = chunk;
+    for (;;) {
+      let parsed: ParsedResponse | null;
+      try {
+        parsed = parser.push(unread, this.#head.method);
+      } catch (cause) {
+        return this.#fail(UpstreamError.ofParse(cause));
+      }
+      const { rest } = parser;
+      // The head was copied into strings: what follows it is all that is needed of the read.
+      if (rest.length > 0) share(unread, rest);
+      release(unread);
+      if (parsed === null) return;
+      if (parsed.status >= 200 || parsed.status === 101) return this.#begin(parsed, rest);
+      this.#inform(parsed);
+      unread = rest;
+      if (unread.length === 0 || this.#isOver()) return;
+    }
+  }
+
+  // A method, so that the compiler does not believe a phase that a callback may have changed.
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  #inform(parsed: ParsedResponse): void {
+    if (++this.#informed > MAX_INFORMATIONAL) return;
+    try {
+      this.#head.onInformational?.(parsed.status, parsed.fields);
+    } catch (cause) {
+      this.#fail(UpstreamError.ofCancel(cause));
+    }
+  }
+
+  /** The final head is here, and `rest` was read with it. */
+  #begin(parsed: ParsedResponse, rest: Uint8Array): void {
+    this.#firstByteTimer?.cancel();
+    if (parsed.status === 101) return this.#beginRaw(parsed, rest);
+    if (this.#head.upgrade !== undefined) {
+      cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
+    }
+    this.#keepAlive = parsed.keepAlive;
+    const { status, fields, framing } = parsed;
+    if (framing.kind === "none") {
+      this.#resolve({ status, fields, body: null });
+      return this.#complete(rest.length === 0);
+    }
+    // The ordinary small answer, without a decoder.
+    if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
+      const isAll = framing.length === rest.length;
+      this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
+      return this.#complete(isAll);
+    }
+    this.#beginBody(parsed, rest);
+  }
+
+  #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
+    const decoder = new BodyDecoder(framing, this.#settings.limits, "answer");
+    this.#decoder = decoder;
+    const trailers = (): Fields => decoder.trailers;
+    let content: Uint8Array = read;
+    let rest: Uint8Array | null = null;
+    if (read.length > 0) {
+      try {
+        ({ content, rest } = decodeRead(decoder, read));
+      } catch (cause) {
+        return this.#fail(UpstreamError.ofParse(cause));
+      }
+    }
+    // Trailers need a body that can be followed by something.
+    if (rest !== null && content.length <= MAX_WHOLE_BYTES && decoder.trailers.length === 0) {
+      this.#resolve({ status, fields, body: content });
+      return this.#complete(rest.length === 0);
+    }
+    this.#phase = "body";
+    this.#resolve({ status, fields, body: this.#openBody(), trailers });
+    this.#take(content, rest);
+  }
+
+  #readBody(read: Uint8Array): void {
+    let content: Uint8Array;
+    let rest: Uint8Array | null;
+    try {
+      ({ content, rest } = decodeRead(this.#decoder!, read));
+    } catch (cause) {
+      return this.#fail(UpstreamError.ofParse(cause));
+    }
+    this.#take(content, rest);
+  }
+
+  #take(content: Uint8Array, rest: Uint8Array | null): void {
+    if (content.length > 0) this.#deliver(content);
+    if (rest === null) return;
+    this.#answerBody!.end();
+    this.#complete(rest.length === 0);
+  }
+
+  #deliver(chunk: Uint8Array): void {
+    // Before the delivery, which may call `onPull` at once where another read waits already.
+    this.#connection!.pause();
+    this.#answerBody!.push(chunk);
+  }
+
+  /** From here on the socket is read when the body's reader asks. */
+  #openBody(): ReadableStream<Uint8Array> {
+    this.#connection!.pause();
+    this.#answerBody = new BodySource(this);
+    return this.#answerBody.stream;
+  }
+
+  /** FIN in the middle of a body: its end where nothing else marks it (RFC 9112 §6.3), else a loss. */
+  #endBody(): void {
+    try {
+      this.#decoder!.finish();
+    } catch (cause) {
+      const detail = cause instanceof HttpParseError ? `: ${cause.reason}` : "";
+      return this.#fail(new UpstreamError("upstream_closed", `the upstream ended its answer short${detail}`, cause));
+    }
+    this.#keepAlive = false;
+    this.#answerBody!.end();
+    this.#complete(true);
+  }
+
+  #beginRaw(parsed: ParsedResponse, rest: Uint8Array): void {
+    const asked = this.#head.upgrade;
+    if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
+      const agreed = JSON.stringify(parsed.upgrade ?? "nothing");
+      const reason = `the upstream switched to ${agreed}, asked for was ${JSON.stringify(asked ?? "nothing")}`;
+      return this.#fail(new UpstreamError("upstream_invalid", reason));
+    }
+    this.#phase = "raw";
+    const { status, fields, upgrade } = parsed;
+    this.#resolve({ status, fields, upgrade, body: this.#openBody() });
+    if (rest.length > 0) this.#deliver(rest);
+    const connection = this.#connection!;
+    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, { kind: "raw" });
+    if (this.#body !== null) connection.socket.write(this.#body);
+    connection.socket.end();
+  }
+
+  /** The answer is whole. @param isAll no bytes follow it that nobody asked for */
+  #complete(isAll: boolean): void {
+    const connection = this.#connection!;
+    const isClean = this.#uploaded && isAll && connection.socket.bufferedBytes === 0;
+    this.#finish();
+    if (!isClean) return connection.abort();
+    if (!this.#keepAlive) return connection.retire();
+    connection.resume();
+    this.#pool.release(connection);
+  }
+
+  /** Everything that the exchange holds, but its connection, is let go. */
+  #finish(): void {
+    this.#phase = "over";
+    this.#signal.removeEventListener("abort", this);
+    this.#firstByteTimer?.cancel();
+    this.#upload?.stop(new UpstreamError("canceled", "the answer ended before the request's body"));
+  }
+
+  #fail(error: UpstreamError): void {
+    if (this.#phase === "over") return;
+    if (this.#phase === "waiting") this.#pool.withdraw(this);
+    this.#connection?.abort();
+    this.#upload?.stop(error);
+    cancelBody(this.#body, error);
+    this.#finish();
+    if (this.#answerBody === null) this.#reject(error);
+    else this.#answerBody.fail(error);
+  }
+}

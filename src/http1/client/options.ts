@@ -1,0 +1,85 @@
+/** What can be set about the pooled client, each with its default, in one place. */
+import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
+import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
+import { isFieldValue } from "../../http/mod.ts";
+import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
+
+/** Makes one connection to a target, with TLS where the target says so. */
+export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>;
+
+export interface ClientOptions {
+  /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
+  target: DialTarget;
+  /** Default `dial` of `src/net/`. */
+  dial?: Dial;
+  /** Milliseconds until a dial fails with `upstream_timeout`. Default 5,000. */
+  connectTimeoutMs?: number;
+  /**
+   * Connections at a time, those being dialed or closed included. Default 16,384, as many streams as an agent takes:
+   * answers that never end, such as events, must not keep others waiting.
+   */
+  maxSockets?: number;
+  /** Idle connections kept for later requests; the oldest goes first. Default 256, or `maxSockets` where that is less. */
+  maxIdle?: number;
+  /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
+  maxWaiting?: number;
+  /** Milliseconds an idle connection is kept. Default 4,000: under the 5 s after which a Node server closes it. */
+  idleMs?: number;
+  /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
+  firstByteMs?: number | null;
+  /** Of the answers' heads and framing. */
+  limits?: Partial<HttpLimits>;
+  /** The Host field: as the public client sent it (`preserve`, the default), the target's (`rewrite`), or this one. */
+  hostHeader?: string;
+  clock?: Clock;
+}
+
+/** The options completed with their defaults. */
+export interface ClientSettings {
+  readonly target: DialTarget;
+  readonly dial: Dial;
+  readonly connectTimeoutMs: number;
+  readonly maxSockets: number;
+  readonly maxIdle: number;
+  readonly maxWaiting: number;
+  readonly idleMs: number;
+  readonly firstByteMs: number | null;
+  readonly limits: HttpLimits;
+  /** What every request's Host is, or `null` where each keeps its own. */
+  readonly host: string | null;
+  /** Host for a request that names none. */
+  readonly targetHost: string;
+  readonly clock: Clock;
+}
+
+/** @throws {OptionError} naming the option and its value; and for `limits`. */
+export function verifyClientOptions(options: ClientOptions): ClientSettings {
+  const { target, maxSockets = 16_384, hostHeader = "preserve", firstByteMs = null } = options;
+  const targetHost = hostOf(target);
+  if (!isFieldValue(hostHeader) || hostHeader === "") {
+    throw new OptionError(`hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
+  }
+  const rewritten = hostHeader === "rewrite" ? targetHost : hostHeader;
+  return {
+    target,
+    dial: options.dial ?? dial,
+    connectTimeoutMs: checkRange("connectTimeoutMs", options.connectTimeoutMs ?? 5_000, 1),
+    maxSockets: checkRange("maxSockets", maxSockets, 1),
+    maxIdle: checkRange("maxIdle", options.maxIdle ?? Math.min(256, maxSockets), 0),
+    maxWaiting: checkRange("maxWaiting", options.maxWaiting ?? 1_024, 0),
+    idleMs: checkRange("idleMs", options.idleMs ?? 4_000, 1),
+    firstByteMs: firstByteMs === null ? null : checkRange("firstByteMs", firstByteMs, 1),
+    limits: verifyLimits(options.limits),
+    host: hostHeader === "preserve" ? null : rewritten,
+    targetHost,
+    clock: options.clock ?? systemClock,
+  };
+}
+
+/** The target as a Host field names it (RFC 9110 §7.2): without its scheme's default port, IPv6 in brackets. */
+function hostOf(target: DialTarget): string {
+  if (target.kind === "unix") return "localhost";
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  const defaultPort = target.tls === undefined ? 80 : 443;
+  return target.port === defaultPort ? host : `${host}:${target.port}`;
+}

@@ -1,0 +1,206 @@
+/**
+ * The bytes of a head (RFC 9112 §2.1), or of a trailer section, as a machine that can stop and go on at any byte:
+ *
+ *     start-line ──CR──▶ LF ──▶ field ──▶ name ──:──▶ value ──CR──▶ LF ─┐
+ *                                 ▲ └──CR──▶ LF ──▶ done                │
+ *                                 └─────────────────────────────────────┘
+ *
+ * Each byte is looked at once, wherever the chunks break, and the first byte that is wrong or too much is the one that
+ * is reported: the result never depends on how the input was split. A head inside one chunk is read in place; only one
+ * that comes in pieces is copied together. The scanner knows lines and fields; what a start line says is the caller's
+ * affair.
+ */
+import { COLON, CR, emptyBytes, HTAB, LF, SP, tokenBytes, valueBytes } from "../../http/mod.ts";
+import { internedLatin1, latin1, showByte, showText } from "../../base/mod.ts";
+import { HttpParseError, type MessageSide } from "./errors.ts";
+
+const START_LINE = 0;
+const START_LINE_LF = 1;
+const FIELD = 2;
+const NAME = 3;
+const VALUE = 4;
+const VALUE_LF = 5;
+const LAST_LF = 6;
+
+export interface ScannerOptions {
+  readonly side: MessageSide;
+  /** Reads the start line, `bytes` from 0 to `end`, and throws if it is none. `null`: there is none (trailers). */
+  readonly onStartLine: ((bytes: Uint8Array, end: number) => void) | null;
+  /** Bytes of the start line with its CRLF, and of the whole. */
+  readonly startLineBytes: number;
+  readonly totalBytes: number;
+  readonly fieldCount: number;
+}
+
+export class HeadScanner {
+  readonly #options: ScannerOptions;
+  readonly #firstPhase: number;
+  #phase: number;
+  /** How far the head was looked at, and where it lies: in the chunk, or copied together in `#held`. */
+  #scanned = 0;
+  #held: Uint8Array = emptyBytes;
+  /** Where the name or value begins that is being read. */
+  #textFrom = 0;
+  /** Names and values that were read to their ends. */
+  #fields: string[] = [];
+
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+    this.#firstPhase = options.onStartLine === null ? FIELD : START_LINE;
+    this.#phase = this.#firstPhase;
+  }
+
+  /** True from a head's first byte to its last. */
+  get started(): boolean {
+    return this.#scanned > 0;
+  }
+
+  /**
+   * Takes the next bytes. Returns how many of them belong to the head if that completes it, else -1: all do.
+   * After a completed head, call `takeFields()`; the push after that begins the next head.
+   *
+   * @throws {HttpParseError} 400, 414 or 431 (answers: 502), and what `onStartLine` throws. The scanner is then spent.
+   */
+  push(chunk: Uint8Array): number {
+    if (this.#scanned === 0) {
+      const end = this.#scan(chunk, chunk.length);
+      if (end === -1) this.#hold(chunk, 0);
+      return end;
+    }
+    const before = this.#scanned;
+    this.#hold(chunk, before);
+    const end = this.#scan(this.#held, before + chunk.length);
+    return end === -1 ? -1 : end - before;
+  }
+
+  /** The completed head's fields, as on the wire, for the caller to keep; makes the scanner ready for the next head. */
+  takeFields(): string[] {
+    const fields = this.#fields;
+    this.#phase = this.#firstPhase;
+    this.#scanned = 0;
+    // Keeps nothing of the last head: a connection may be idle for long.
+    this.#held = emptyBytes;
+    this.#fields = [];
+    return fields;
+  }
+
+  /** Copies the chunk behind the `length` bytes already held, as far as a head may reach. */
+  #hold(chunk: Uint8Array, length: number): void {
+    const { totalBytes } = this.#options;
+    const needed = Math.min(length + chunk.length, totalBytes);
+    if (needed > this.#held.length) {
+      const grown = new Uint8Array(Math.min(Math.max(needed, 2 * this.#held.length, 512), totalBytes));
+      grown.set(this.#held.subarray(0, length));
+      this.#held = grown;
+    }
+    this.#held.set(chunk.subarray(0, needed - length), length);
+  }
+
+  /** Goes on at `#scanned`. Returns the offset behind the head, or -1 where `end` came first. */
+  #scan(bytes: Uint8Array, end: number): number {
+    const { startLineBytes, totalBytes } = this.#options;
+    let phase = this.#phase;
+    let limit = phase <= START_LINE_LF ? startLineBytes : totalBytes;
+    let stop = Math.min(end, limit);
+    let textFrom = this.#textFrom;
+    let i = this.#scanned;
+    while (i < stop) {
+      switch (phase) {
+        case START_LINE:
+          while (i < stop && valueBytes[bytes[i]] === 1) i++;
+          if (i === stop) break;
+          if (bytes[i] !== CR) throw this.#unexpected("the start line", bytes[i]);
+          i++;
+          phase = START_LINE_LF;
+          break;
+        case START_LINE_LF:
+          this.#expectLf(bytes[i]);
+          this.#options.onStartLine?.(bytes, i - 1);
+          i++;
+          phase = FIELD;
+          limit = totalBytes;
+          stop = Math.min(end, limit);
+          break;
+        case FIELD:
+          phase = bytes[i] === CR ? LAST_LF : this.#beginField(bytes[i]);
+          textFrom = i++;
+          break;
+        case NAME:
+          while (i < stop && tokenBytes[bytes[i]] === 1) i++;
+          if (i === stop) break;
+          if (bytes[i] !== COLON) throw this.#badName(bytes, textFrom, i);
+          this.#fields.push(internedLatin1(bytes, textFrom, i));
+          textFrom = ++i;
+          phase = VALUE;
+          break;
+        case VALUE:
+          while (i < stop && valueBytes[bytes[i]] === 1) i++;
+          if (i === stop) break;
+          if (bytes[i] !== CR) throw this.#unexpected("a field's value", bytes[i]);
+          this.#fields.push(internedTrimmed(bytes, textFrom, i++));
+          phase = VALUE_LF;
+          break;
+        case VALUE_LF:
+          this.#expectLf(bytes[i++]);
+          phase = FIELD;
+          break;
+        case LAST_LF:
+          this.#expectLf(bytes[i++]);
+          return i;
+      }
+    }
+    if (i === limit) throw this.#tooLong(phase);
+    this.#phase = phase;
+    this.#textFrom = textFrom;
+    this.#scanned = i;
+    return -1;
+  }
+
+  /** Checks a field line's first byte. */
+  #beginField(byte: number): number {
+    if (tokenBytes[byte] === 0) {
+      if (byte === SP || byte === HTAB) throw this.#fail(400, "A header line begins with white space");
+      throw this.#unexpected("a field's name", byte);
+    }
+    if (this.#fields.length === 2 * this.#options.fieldCount) {
+      throw this.#fail(431, `There are more than ${this.#options.fieldCount} header fields`);
+    }
+    return NAME;
+  }
+
+  #expectLf(byte: number): void {
+    if (byte !== LF) throw this.#fail(400, `A CR is followed by ${showByte(byte)} instead of LF`);
+  }
+
+  #badName(bytes: Uint8Array, start: number, at: number): HttpParseError {
+    const name = showText(latin1(bytes, start, at));
+    if (bytes[at] === SP || bytes[at] === HTAB) return this.#fail(400, `White space follows the field name ${name}`);
+    return this.#unexpected("a field's name", bytes[at]);
+  }
+
+  #unexpected(where: string, byte: number): HttpParseError {
+    return this.#fail(400, byte === LF ? `A bare LF ends ${where}` : `The byte ${showByte(byte)} stands in ${where}`);
+  }
+
+  #tooLong(phase: number): HttpParseError {
+    const { startLineBytes, totalBytes } = this.#options;
+    return phase <= START_LINE_LF
+      ? this.#fail(414, `The start line is longer than ${startLineBytes} bytes`)
+      : this.#fail(431, `The header is longer than ${totalBytes} bytes`);
+  }
+
+  #fail(status: 400 | 414 | 431, reason: string): HttpParseError {
+    return HttpParseError.for(this.#options.side, status, reason);
+  }
+}
+
+/** A value without the white space around it (OWS, RFC 9110 §5.6.3). */
+function internedTrimmed(bytes: Uint8Array, start: number, end: number): string {
+  while (start < end && isBlank(bytes[start])) start++;
+  while (end > start && isBlank(bytes[end - 1])) end--;
+  return internedLatin1(bytes, start, end);
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SP || byte === HTAB;
+}

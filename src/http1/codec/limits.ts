@@ -1,0 +1,54 @@
+/** How much of a message's framing is read before it is refused (an answer always with 502). Bodies have no limit here. */
+import { checkRange, OptionError } from "../../base/mod.ts";
+
+export interface HttpLimits {
+  /** Bytes of a request line, or of a status line, with its CRLF; more is a 414. Default 8,192. */
+  readonly requestLineBytes: number;
+  /** Bytes of a whole head, from the start line to the empty line; more is a 431. Default 32,768. */
+  readonly headBytes: number;
+  /** Fields of a head, and of a trailer section; more is a 431. Default 100. */
+  readonly fieldCount: number;
+  /** Bytes between a chunk's size and its CRLF; more is a 400. Default 256. */
+  readonly chunkExtensionBytes: number;
+  /** Bytes of a trailer section with its empty line; more is a 431. Default 8,192. */
+  readonly trailerBytes: number;
+}
+
+export const defaultLimits: HttpLimits = Object.freeze({
+  requestLineBytes: 8_192,
+  headBytes: 32_768,
+  fieldCount: 100,
+  chunkExtensionBytes: 256,
+  trailerBytes: 8_192,
+});
+
+/** The least values with which a minimal message (`GET / HTTP/1.1`, one Host) still passes. */
+const least: HttpLimits = {
+  requestLineBytes: 64,
+  headBytes: 128,
+  fieldCount: 1,
+  chunkExtensionBytes: 0,
+  trailerBytes: 2,
+};
+
+/** Offsets into a head are small integers, and a head is kept in memory while it comes in. */
+const mostBytes = 16 * 1024 * 1024;
+
+/**
+ * Completes `limits` with the defaults.
+ *
+ * @throws {OptionError} where a limit is no integer, is too small for any message or above 16 MiB, or where the
+ *   request line may be longer than the head that it is a part of.
+ */
+export function verifyLimits(limits: Partial<HttpLimits> = {}): HttpLimits {
+  const complete: HttpLimits = { ...defaultLimits, ...limits };
+  for (const name of Object.keys(least) as (keyof HttpLimits)[]) {
+    checkRange(name, complete[name], least[name], mostBytes);
+  }
+  if (complete.requestLineBytes > complete.headBytes) {
+    throw new OptionError(
+      `requestLineBytes is ${complete.requestLineBytes}, more than headBytes, ${complete.headBytes}`,
+    );
+  }
+  return complete;
+}

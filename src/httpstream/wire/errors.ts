@@ -1,0 +1,39 @@
+/** What the codec refuses: bytes of a peer's that break the rules, and calls that would. */
+import { RunnelError } from "../../base/mod.ts";
+import { errorCodeName } from "./frame_types.ts";
+
+export interface ProtocolErrorInit {
+  /** The code for RST_STREAM or GOAWAY; see `ErrorCode`. */
+  errorCode: number;
+  /** What was wrong, with the value, no full stop. */
+  reason: string;
+  /** `connection`: nothing more can be understood or trusted. `stream`: a reset of the one stream is enough. */
+  scope: "connection" | "stream";
+  /** The frame's stream, where it is known. */
+  streamId?: number;
+}
+
+/** The peer broke the protocol. `code` is `protocol_error`; `errorCode` is the number that the wire carries. */
+export class ProtocolError extends RunnelError {
+  readonly errorCode: number;
+  readonly scope: "connection" | "stream";
+  readonly streamId?: number;
+
+  constructor(init: ProtocolErrorInit) {
+    super({
+      code: "protocol_error",
+      reason: `${init.reason} (${errorCodeName(init.errorCode)})`,
+      initiator: "remote",
+    });
+    this.errorCode = init.errorCode;
+    this.scope = init.scope;
+    if (init.streamId !== undefined) this.streamId = init.streamId;
+  }
+}
+
+/** The caller asked for a frame that a peer would have to refuse. `code` is `invalid_frame`; nothing was encoded. */
+export class EncodeError extends RunnelError {
+  constructor(reason: string) {
+    super({ code: "invalid_frame", reason, initiator: "user" });
+  }
+}

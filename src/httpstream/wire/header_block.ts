@@ -1,0 +1,225 @@
+/**
+ * Header blocks: the payload of HEADERS. A u16 count of fields, then per field a u16 length and the name, a u32 length
+ * and the value. No compression and no state, so that a lost or refused block costs its stream alone.
+ *
+ * In memory a block is a flat row of strings, name, value, name, value, and so on. Order, repeats and the case of names
+ * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
+ */
+import { EncodeError, ProtocolError } from "./errors.ts";
+import {
+  ALL_ALPHABETS,
+  Alphabet,
+  alphabets,
+  fieldFault,
+  isInterimStatus,
+  isRefusedName,
+  isStatusName,
+  pseudoFieldFault,
+} from "./field_rules.ts";
+import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK } from "./frame_types.ts";
+import { internedLatin1 } from "../../base/mod.ts";
+import { sharedAllocator } from "../../memory/mod.ts";
+
+const COUNT_LENGTH = 2;
+/** The two length fields of a field. */
+const FIELD_OVERHEAD = 6;
+const COLON = 0x3a;
+
+/**
+ * Bytes that `writeHeaderBlock` will write for these fields.
+ *
+ * @throws {EncodeError} above 128 fields or 65,536 bytes, or when a name stands without a value.
+ */
+export function headerBlockLength(fields: readonly string[]): number {
+  const count = fields.length / 2;
+  if (!Number.isInteger(count)) throw new EncodeError(`Row of ${fields.length} names and values is uneven`);
+  if (count > MAX_FIELDS) throw new EncodeError(`Header block of ${count} fields exceeds ${MAX_FIELDS}`);
+  let length = COUNT_LENGTH + count * FIELD_OVERHEAD;
+  for (let index = 0; index < fields.length; index++) length += fields[index]!.length;
+  if (length > MAX_HEADER_BLOCK) throw new EncodeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK}`);
+  return length;
+}
+
+/** The block of its own; see `writeHeaderBlock`. */
+export function encodeHeaderBlock(fields: readonly string[], flags?: number): Uint8Array {
+  const block = sharedAllocator.allocate(headerBlockLength(fields));
+  writeHeaderBlock(block, 0, fields, flags);
+  return block;
+}
+
+/**
+ * Writes the block at `offset`, where `headerBlockLength(fields)` bytes must be free (asking for that length checks the
+ * limits), and returns the offset after it.
+ *
+ * @param flags the frame's flags, where what they promise of the fields is to be checked, too.
+ * @throws {EncodeError} when a decoder would refuse the block: a name that is no token, a control character, a code point
+ *   above 0xFF, a pseudo-field that is late, repeated or invalid, a field that speaks of one hop (`connection`, `host`,
+ *   `transfer-encoding`, `upgrade`). Bytes may have been written by then.
+ */
+export function writeHeaderBlock(
+  target: Uint8Array,
+  offset: number,
+  fields: readonly string[],
+  flags?: number,
+): number {
+  let end = putU16(target, offset, fields.length >> 1);
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index]!;
+    const value = fields[index + 1]!;
+    const start = end;
+    const nameStart = putU16(target, start, name.length);
+    const nameAlphabets = putLatin1(target, nameStart, name);
+    const nameEnd = nameStart + name.length;
+    const valueStart = putU16(target, putU16(target, nameEnd, 0), value.length);
+    const valueAlphabets = putLatin1(target, valueStart, value);
+    end = valueStart + value.length;
+    const plain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 && (valueAlphabets & Alphabet.VALUE) !== 0;
+    if (plain && !isRefusedName(target, nameStart, nameEnd)) continue;
+    const fault = faultOf(target, offset, start, valueStart, end);
+    if (fault !== null) throw new EncodeError(fault);
+  }
+  const fault = flagsFault(target, offset, flags);
+  if (fault !== null) throw new EncodeError(fault);
+  return end;
+}
+
+/**
+ * The fields of a block. Nothing is allocated before the block's count and size are known to be within the limits.
+ *
+ * @param flags the frame's flags, where what they promise of the fields is to be checked: no pseudo-fields in TRAILERS,
+ *   a `:status` of 100 to 199 without 101 exactly with INFORMATIONAL. Default: not checked.
+ * @throws {ProtocolError} of scope `connection` when the lengths do not add up to the block's size; of scope `stream`
+ *   when they do, but a field is refused (see `writeHeaderBlock`). `streamId` is the caller's to know.
+ */
+export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
+  const end = block.length;
+  if (end < COUNT_LENGTH) throw shapeError(`Header block of ${end} bytes holds no count`);
+  if (end > MAX_HEADER_BLOCK) throw shapeError(`Header block of ${end} bytes exceeds ${MAX_HEADER_BLOCK}`);
+  const count = readU16(block, 0);
+  if (count > MAX_FIELDS) {
+    throw refuse(block, COUNT_LENGTH, count, `Header block of ${count} fields exceeds ${MAX_FIELDS}`);
+  }
+  const fields: string[] = [];
+  let offset = COUNT_LENGTH;
+  for (let index = 0; index < count; index++) {
+    const start = offset;
+    const valueStart = fieldValueStart(block, start);
+    offset = fieldEnd(block, valueStart);
+    const fault = faultOf(block, 0, start, valueStart, offset);
+    if (fault !== null) throw refuse(block, offset, count - index - 1, fault);
+    fields.push(internedLatin1(block, start + 2, valueStart - 4), internedLatin1(block, valueStart, offset));
+  }
+  if (offset !== end) throw shapeError(`Header block has ${end - offset} bytes after its last field`);
+  const fault = flagsFault(block, 0, flags);
+  if (fault !== null) throw refuse(block, end, 0, fault);
+  return fields;
+}
+
+/**
+ * What is wrong with the field at `offset`, or null; the fields between `blockStart` and it are known to be right. It
+ * looks at bytes alone: a string cut out of another costs its copy when it is first looked into.
+ */
+function faultOf(
+  bytes: Uint8Array,
+  blockStart: number,
+  offset: number,
+  valueStart: number,
+  valueEnd: number,
+): string | null {
+  const nameStart = offset + 2;
+  const nameEnd = valueStart - 4;
+  if (nameStart === nameEnd || bytes[nameStart] !== COLON) {
+    return fieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
+  }
+  const fault = pseudoFieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
+  if (fault !== null) return fault;
+  for (let earlier = blockStart + COUNT_LENGTH; earlier < offset;) {
+    if (bytes[earlier + 2] !== COLON) return `Pseudo-field ${nameAt(bytes, offset)} stands after an ordinary field`;
+    if (sameName(bytes, earlier, offset)) return `Pseudo-field ${nameAt(bytes, offset)} stands twice`;
+    earlier = fieldEnd(bytes, fieldValueStart(bytes, earlier));
+  }
+  return null;
+}
+
+/** What of the block's fields, each right for itself, is not as the frame's flags promise; or null. */
+function flagsFault(bytes: Uint8Array, blockStart: number, flags: number | undefined): string | null {
+  if (flags === undefined) return null;
+  let interim = false;
+  let offset = blockStart + COUNT_LENGTH;
+  for (let left = readU16(bytes, blockStart); left > 0 && bytes[offset + 2] === COLON; left--) {
+    if ((flags & Flag.TRAILERS) !== 0) return `Pseudo-field ${nameAt(bytes, offset)} stands among trailers`;
+    const valueStart = fieldValueStart(bytes, offset);
+    if (isStatusName(bytes, offset + 2, valueStart - 4)) interim = isInterimStatus(bytes, valueStart);
+    offset = fieldEnd(bytes, valueStart);
+  }
+  if (interim === ((flags & Flag.INFORMATIONAL) !== 0)) return null;
+  return interim ? "Interim :status without INFORMATIONAL" : "INFORMATIONAL without an interim :status";
+}
+
+function sameName(bytes: Uint8Array, offset: number, other: number): boolean {
+  const end = offset + 2 + readU16(bytes, offset);
+  for (; offset < end; offset++, other++) if (bytes[offset] !== bytes[other]) return false;
+  return true;
+}
+
+/** For a message: the name of the field at `offset`, known to be a token, and cut where it is long. */
+function nameAt(bytes: Uint8Array, offset: number): string {
+  return String.fromCharCode(...bytes.subarray(offset + 2, offset + 2 + Math.min(readU16(bytes, offset), 64)));
+}
+
+/** Where the value of the field at `offset` begins. */
+function fieldValueStart(block: Uint8Array, offset: number): number {
+  // Past the end of the block the length reads as 0, and the start is past the end, too.
+  const valueStart = offset + FIELD_OVERHEAD + readU16(block, offset);
+  if (valueStart > block.length) throw shapeError(`Header block ends within the field at byte ${offset}`);
+  return valueStart;
+}
+
+function fieldEnd(block: Uint8Array, valueStart: number): number {
+  const end = valueStart + readU16(block, valueStart - 2);
+  // A value of 64 KiB has no room in a block, so that the upper half of its length is always 0.
+  if (end > block.length || readU16(block, valueStart - 4) !== 0) {
+    throw shapeError(`Header block ends within the value at byte ${valueStart}`);
+  }
+  return end;
+}
+
+/** The error for a refused field, unless the fields after it do not add up: that weighs more. */
+function refuse(block: Uint8Array, offset: number, remaining: number, fault: string): ProtocolError {
+  for (; remaining > 0; remaining--) offset = fieldEnd(block, fieldValueStart(block, offset));
+  if (offset !== block.length) {
+    return shapeError(`Header block has ${block.length - offset} bytes after its last field`);
+  }
+  return new ProtocolError({ errorCode: ErrorCode.PROTOCOL_ERROR, reason: fault, scope: "stream" });
+}
+
+function shapeError(reason: string): ProtocolError {
+  return new ProtocolError({ errorCode: ErrorCode.FRAME_SIZE_ERROR, reason, scope: "connection" });
+}
+
+function readU16(bytes: Uint8Array, offset: number): number {
+  return bytes[offset]! << 8 | bytes[offset + 1]!;
+}
+
+function putU16(target: Uint8Array, offset: number, value: number): number {
+  target[offset] = value >> 8;
+  target[offset + 1] = value;
+  return offset + 2;
+}
+
+/**
+ * Writes the text, and returns the alphabets that all its characters belong to. A loop beats the runtimes' string
+ * writers at the lengths of header fields, and sees in the same pass what does not fit a byte.
+ */
+function putLatin1(target: Uint8Array, offset: number, text: string): number {
+  let seen = 0;
+  let common = ALL_ALPHABETS;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    seen |= code;
+    common &= alphabets[code & 0xff]!;
+    target[offset + index] = code;
+  }
+  if (seen > 0xff) throw new EncodeError(`Field text ${JSON.stringify(text.slice(0, 64))} has code points above 0xFF`);
+  return common;
+}

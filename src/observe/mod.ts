@@ -1,0 +1,2 @@
+/** The face of `src/observe`. */
+export { configureLog, logger, type LogOptions } from "./log.ts";

@@ -1,0 +1,49 @@
+/** An agent on `runnel.v2`, as the registry sees it: each exchange is a stream of its connection. */
+import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
+import type { Answer, Body, RequestHead } from "../../http/mod.ts";
+import type { Connection } from "../../httpstream/mod.ts";
+import { openExchange } from "./open.ts";
+import type { Session, SessionEnd } from "../session.ts";
+
+export class BinarySession implements Session {
+  readonly protocol = "v2";
+  readonly closed: Promise<SessionEnd>;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+
+  constructor(readonly id: string, connection: Connection, clock: Clock = systemClock) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.closed = connection.closed.then(({ reason, error }) => {
+      return { code: error?.code ?? "closed", reason: reason || "the agent left" };
+    });
+  }
+
+  get active(): number {
+    return this.#connection.streams;
+  }
+
+  /** Bytes held for its exchanges, both directions; bounded as `Connection.bufferedBytes` is. */
+  get bufferedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
+
+  readonly open = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
+    return openExchange(this.#connection, head, body, signal);
+  };
+
+  ping(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(timeoutMs, () => resolve(false));
+      this.#connection.ping().then(() => resolve(true), () => resolve(false)).finally(() => timer.cancel());
+    });
+  }
+
+  async drain(): Promise<void> {
+    await this.#connection.drain();
+  }
+
+  close(reason: string): void {
+    this.#connection.close(undefined, reason);
+  }
+}

@@ -1,0 +1,170 @@
+/** The asking end: one HTTP exchange becomes one stream of a connection. */
+import type { CancelSignal } from "../../base/mod.ts";
+import {
+  type Connection,
+  ErrorCode,
+  type Stream,
+  type StreamError,
+  type StreamHandlers,
+} from "../../httpstream/mod.ts";
+import { type Answer, type Body, ExchangeError, type Fields, type RequestHead, trailerFields } from "../../http/mod.ts";
+import { exchangeErrorOf } from "./error_codes.ts";
+import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
+import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
+import { StreamSender } from "./stream_sender.ts";
+
+/** Interim answers that one exchange may pass on. */
+const maxInformational = 16;
+
+/**
+ * Asks the peer of `connection`. The answer may come, and end, while `body` is still being sent. Rejects with
+ * `ExchangeError`; aborting `signal` resets the stream at once.
+ */
+export function openExchange(
+  connection: Connection,
+  head: RequestHead,
+  body: Body,
+  signal: CancelSignal,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    let stream: Stream;
+    try {
+      stream = body instanceof ReadableStream
+        ? connection.createStream(requestFields(head))
+        : openWhole(connection, head, body);
+    } catch (error) {
+      return reject(exchangeErrorOf(error));
+    }
+    const exchange = new OpenedExchange(stream, head, signal, resolve, reject);
+    if (body instanceof ReadableStream) exchange.upload(body, head.trailers);
+  });
+}
+
+/** Everything of the request leaves in one message. */
+function openWhole(connection: Connection, head: RequestHead, body: Uint8Array | null): Stream {
+  const trailers = head.trailers?.() ?? [];
+  const endStream = trailers.length === 0;
+  const stream = connection.createStream(requestFields(head), body === null ? { endStream } : { endStream, body });
+  if (endStream) return stream;
+  try {
+    stream.sendTrailers(trailers);
+  } catch (error) {
+    stream.reset(ErrorCode.CLIENT_GONE);
+    throw error;
+  }
+  return stream;
+}
+
+class OpenedExchange implements StreamHandlers, StreamBodyOwner {
+  readonly #stream: Stream;
+  readonly #head: RequestHead;
+  readonly #signal: CancelSignal;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  /** Null until an answer came whose body was not whole. */
+  #answerBody: StreamBody | null = null;
+  #sender: StreamSender | null = null;
+  #informational = 0;
+  #isAnswered = false;
+
+  constructor(
+    stream: Stream,
+    head: RequestHead,
+    signal: CancelSignal,
+    resolve: (answer: Answer) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#stream = stream;
+    this.#head = head;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    stream.handlers = this;
+    signal.addEventListener("abort", this);
+  }
+
+  bodyCanceled(): void {
+    this.#stream.reset(ErrorCode.CLIENT_GONE);
+  }
+
+  /** For the `abort` event of the signal. */
+  handleEvent(): void {
+    this.#stream.reset(ErrorCode.CLIENT_GONE);
+  }
+
+  upload(body: ReadableStream<Uint8Array>, trailers?: () => Fields): void {
+    // A request that broke off is never ended cleanly. `onClose` tells whoever waits.
+    const breakOff = () => this.#stream.reset(ErrorCode.CLIENT_GONE);
+    try {
+      this.#sender = new StreamSender(this.#stream, body, trailers);
+      this.#sender.run().catch(breakOff);
+    } catch {
+      // Somebody reads the body already.
+      breakOff();
+    }
+  }
+
+  onInform(received: Fields): void {
+    if (++this.#informational > maxInformational || this.#isAnswered) return;
+    const { status, fields } = parseAnswer(received);
+    this.#head.onInformational?.(status, fields);
+  }
+
+  onResponse(received: Fields): void {
+    this.#isAnswered = true;
+    try {
+      this.#resolve(this.#answer(received));
+    } catch (error) {
+      this.#stream.reset(ErrorCode.PROTOCOL_ERROR);
+      this.#reject(error);
+    }
+  }
+
+  onReadable(): void {
+    if (this.#isAnswered) return this.#answerBody?.onReadable();
+    // The peer broke its direction alone, and will never answer.
+    if (this.#stream.readError === null) return;
+    this.#isAnswered = true;
+    this.#reject(exchangeErrorOf(this.#stream.readError));
+    this.#stream.reset(ErrorCode.CANCEL);
+  }
+
+  onWritable(): void {
+    this.#sender?.onWritable();
+  }
+
+  onStop(code: number): void {
+    this.#sender?.stop(new ExchangeError("upstream_closed", `the upstream takes no more of the request (${code})`));
+  }
+
+  onClose(error: StreamError | null): void {
+    this.#signal.removeEventListener("abort", this);
+    if (error === null) return this.#answerBody?.onClose(null);
+    const why = this.#signal.aborted ? this.#signal.reason : exchangeErrorOf(error);
+    if (!this.#isAnswered) this.#reject(why);
+    this.#sender?.stop(why);
+    this.#answerBody?.onClose(why);
+  }
+
+  #answer(received: Fields): Answer {
+    const { status, fields } = parseAnswer(received);
+    const { method, upgrade } = this.#head;
+    if (status !== 101) {
+      const isBare = method === "HEAD" || status === 204 || status === 304;
+      const announced = isBare ? null : announcedLength(fields);
+      const whole = wholeBody(this.#stream, announced);
+      const body = whole === undefined ? this.#streamed(announced) : whole;
+      // Those of a whole body came with it.
+      if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
+      return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
+    }
+    if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "an unsolicited 101 came");
+    return { status, fields, body: this.#streamed(null), upgrade };
+  }
+
+  #streamed(announced: number | null): ReadableStream<Uint8Array> {
+    this.#answerBody = new StreamBody(this.#stream, this, announced);
+    return this.#answerBody.body;
+  }
+}

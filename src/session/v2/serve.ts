@@ -1,0 +1,113 @@
+/** The answering end: one stream of a connection becomes one HTTP exchange with a handler. */
+import { CancelSource } from "../../base/mod.ts";
+import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
+import { type Answer, type Body, type Fields, type Handler, type RequestHead, trailerFields } from "../../http/mod.ts";
+import { errorCodeOf, exchangeErrorOf } from "./error_codes.ts";
+import { announcedLength, answerFields, parseRequest } from "./pseudo_fields.ts";
+import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
+import { StreamSender } from "./stream_sender.ts";
+
+const noTrailers: Fields = [];
+
+/**
+ * Serves `stream` with `handler`. What the handler rejects with becomes the number of a reset. The stream keeps its
+ * slot until the handler has let go of everything.
+ */
+export function serveExchange(stream: Stream, handler: Handler): void {
+  const exchange = new ServedExchange(stream);
+  stream.hold();
+  void exchange.run(handler);
+}
+
+/** Itself the signal that its handler gets: it aborts when the stream breaks. */
+class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyOwner {
+  readonly #stream: Stream;
+  /** Null where all of the request was here at once. */
+  #requestBody: StreamBody | null = null;
+  #sender: StreamSender | null = null;
+
+  constructor(stream: Stream) {
+    super();
+    this.#stream = stream;
+    stream.handlers = this;
+  }
+
+  /** Never rejects. Lets go of the stream at its end. */
+  async run(handler: Handler): Promise<void> {
+    try {
+      const head = this.#head();
+      const body = this.#body(head);
+      const answer = await handler(head, body, this);
+      if (answer.body instanceof ReadableStream) await this.#sendStream(answer, answer.body);
+      else this.#sendWhole(answer, answer.body);
+      // A request that nobody began to read will not be read behind its answer.
+      if (body instanceof ReadableStream && !body.locked) await body.cancel();
+    } catch (error) {
+      this.#stream.reset(errorCodeOf(error));
+    } finally {
+      this.#stream.release();
+    }
+  }
+
+  /** The handler takes no more of the request: an early answer goes on, only the upload stops. */
+  bodyCanceled(): void {
+    this.#stream.stopSending(ErrorCode.NO_ERROR);
+  }
+
+  onReadable(): void {
+    this.#requestBody?.onReadable();
+  }
+
+  onWritable(): void {
+    this.#sender?.onWritable();
+  }
+
+  onStop(code: number): void {
+    this.#sender?.stop(new Error(`The asking side takes no more of the answer (${code})`));
+  }
+
+  onClose(error: StreamError | null): void {
+    if (error === null) return this.#requestBody?.onClose(null);
+    const why = exchangeErrorOf(error);
+    this.abort(why);
+    this.#sender?.stop(why);
+    this.#requestBody?.onClose(why);
+  }
+
+  #head(): RequestHead {
+    return parseRequest(this.#stream.headers, {
+      onInformational: (status, fields) => this.#stream.inform(answerFields(status, fields)),
+      trailers: () => trailerFields(this.#stream.trailerFields),
+    });
+  }
+
+  #body(head: RequestHead): Body {
+    const announced = head.upgrade === undefined ? announcedLength(head.fields) : null;
+    const whole = head.upgrade === undefined ? wholeBody(this.#stream, announced) : undefined;
+    if (whole !== undefined) return whole;
+    this.#requestBody = new StreamBody(this.#stream, this, announced);
+    return this.#requestBody.body;
+  }
+
+  async #sendStream(answer: Answer, body: ReadableStream<Uint8Array>): Promise<void> {
+    if (this.#stream.sendEnded) return void await body.cancel(this.#stream.error);
+    try {
+      this.#stream.respond(answerFields(answer.status, answer.fields));
+    } catch (error) {
+      await body.cancel(error);
+      throw error;
+    }
+    this.#sender = new StreamSender(this.#stream, body, answer.trailers);
+    await this.#sender.run();
+  }
+
+  #sendWhole(answer: Answer, body: Uint8Array | null): void {
+    const trailers = answer.trailers?.() ?? noTrailers;
+    const endStream = trailers.length === 0;
+    this.#stream.respond(
+      answerFields(answer.status, answer.fields),
+      body === null ? { endStream } : { endStream, body },
+    );
+    if (trailers.length > 0) this.#stream.sendTrailers(trailers);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The JSON text frames that agents without a subprotocol speak: one JSON object a WebSocket text message. The keys and
+ * the names of the constants are the contract with agents in other languages.
+ *
+ *   register            agent → edge   tunnel_id, agent_token, features?, force?
+ *   registered          edge → agent   url, features
+ *   error               edge → agent   message, code
+ *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
+ *   http_request_cancel edge → agent   request_id                        (only to agents that announced it)
+ *   http_response       agent → edge   request_id, status, headers, body_b64
+ *   http_response_start agent → edge   request_id, status, headers
+ *   http_response_chunk agent → edge   request_id, data_b64
+ *   http_response_end   agent → edge   request_id
+ *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
+ *
+ * Frames of other types are ignored, so that either side may learn new ones first.
+ */
+import { z } from "zod";
+import { RunnelError } from "../../base/mod.ts";
+
+export const TypeRegister = "register";
+export const TypeRegistered = "registered";
+export const TypeError = "error";
+export const TypeHTTPRequest = "http_request";
+export const TypeHTTPRequestCancel = "http_request_cancel";
+export const TypeHTTPResponse = "http_response";
+export const TypeHTTPResponseStart = "http_response_start";
+export const TypeHTTPResponseChunk = "http_response_chunk";
+export const TypeHTTPResponseEnd = "http_response_end";
+export const TypeHTTPResponseAbort = "http_response_abort";
+
+/** What this implementation can do beyond the first ten frames; told in `registered.features` and `register.features`. */
+export const FeatureResponseAbort = "http_response_abort";
+export const FeatureRequestCancel = "http_request_cancel";
+
+const requestId = z.string().min(1).max(256);
+const features = z.array(z.string().max(256)).max(64);
+/** 101 belongs to upgrades, which this protocol does not carry; other interim answers have no frame. */
+const status = z.int().min(200).max(999);
+
+/** Name → string. Not `z.record`, which drops a field called `__proto__`: here it is a name like any other. */
+const headers = z.custom<Readonly<Record<string, string>>>(
+  (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.values(value).every((item) => typeof item === "string"),
+  { error: "expected an object of strings" },
+);
+
+const register = z.object({
+  type: z.literal(TypeRegister),
+  tunnel_id: z.string().max(256),
+  agent_token: z.string().max(4096),
+  features: features.optional(),
+  /** Take the name over from a live session of the same owner. */
+  force: z.boolean().optional(),
+});
+const registered = z.object({
+  type: z.literal(TypeRegistered),
+  url: z.string().optional(),
+  features: features.optional(),
+});
+const error = z.object({ type: z.literal(TypeError), message: z.string(), code: z.string().optional() });
+const httpRequest = z.object({
+  type: z.literal(TypeHTTPRequest),
+  request_id: requestId,
+  method: z.string().min(1),
+  path: z.string().min(1),
+  query: z.string().default(""),
+  headers,
+  body_b64: z.string().default(""),
+});
+const httpRequestCancel = z.object({ type: z.literal(TypeHTTPRequestCancel), request_id: requestId });
+const httpResponse = z.object({
+  type: z.literal(TypeHTTPResponse),
+  request_id: requestId,
+  status,
+  headers,
+  body_b64: z.string().default(""),
+});
+const httpResponseStart = z.object({ type: z.literal(TypeHTTPResponseStart), request_id: requestId, status, headers });
+const httpResponseChunk = z.object({
+  type: z.literal(TypeHTTPResponseChunk),
+  request_id: requestId,
+  data_b64: z.string(),
+});
+const httpResponseEnd = z.object({ type: z.literal(TypeHTTPResponseEnd), request_id: requestId });
+const httpResponseAbort = z.object({
+  type: z.literal(TypeHTTPResponseAbort),
+  request_id: requestId,
+  message: z.string().default(""),
+  code: z.string().optional(),
+});
+
+export type Register = z.infer<typeof register>;
+export type Registered = z.infer<typeof registered>;
+export type ErrorFrame = z.infer<typeof error>;
+export type HTTPRequest = z.infer<typeof httpRequest>;
+export type HTTPRequestCancel = z.infer<typeof httpRequestCancel>;
+export type HTTPResponse = z.infer<typeof httpResponse>;
+export type HTTPResponseStart = z.infer<typeof httpResponseStart>;
+export type HTTPResponseChunk = z.infer<typeof httpResponseChunk>;
+export type HTTPResponseEnd = z.infer<typeof httpResponseEnd>;
+export type HTTPResponseAbort = z.infer<typeof httpResponseAbort>;
+
+const fromAgent = z.discriminatedUnion("type", [
+  register,
+  httpResponse,
+  httpResponseStart,
+  httpResponseChunk,
+  httpResponseEnd,
+  httpResponseAbort,
+]);
+const fromEdge = z.discriminatedUnion("type", [registered, error, httpRequest, httpRequestCancel]);
+
+export type AgentFrame = z.infer<typeof fromAgent>;
+export type EdgeFrame = z.infer<typeof fromEdge>;
+
+/** A message was no frame: no JSON, a missing key, a value of the wrong shape. The session it came on is over. */
+export class FrameError extends RunnelError {
+  constructor(reason: string, cause?: unknown) {
+    super({ code: "bad_frame", reason, initiator: "remote", cause });
+  }
+}
+
+/** Reads what an agent sent; null for a type that this edge does not know. Throws `FrameError`. */
+export function parseAgentFrame(text: string): AgentFrame | null {
+  return parse(text, fromAgent, agentTypes);
+}
+
+/** Reads what an edge sent; null for a type that this agent does not know. Throws `FrameError`. */
+export function parseEdgeFrame(text: string): EdgeFrame | null {
+  return parse(text, fromEdge, edgeTypes);
+}
+
+const agentTypes = typesOf(fromAgent);
+const edgeTypes = typesOf(fromEdge);
+
+function typesOf(union: typeof fromAgent | typeof fromEdge): ReadonlySet<string> {
+  return new Set(union.options.map((option) => option.shape.type.value));
+}
+
+function parse<T>(text: string, schema: z.ZodType<T>, known: ReadonlySet<string>): T | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FrameError("A frame is not JSON", cause);
+  }
+  const type = (value as { type?: unknown } | null)?.type;
+  if (typeof type !== "string") throw new FrameError("A frame has no `type`");
+  if (!known.has(type)) return null;
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new FrameError(`Frame \`${type}\`, key \`${issue?.path.join(".")}\`: ${issue?.message}`);
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { ExchangeError } from "../../src/http/problems.ts";
+import { defaultExchangeTimeouts, TimeoutGuard } from "../../src/http/timeouts.ts";
+import type { Answer, Body, Handler } from "../../src/http/message.ts";
+import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
+import { FakeClock } from "../support/clock.ts";
+import { bytesOf } from "../support/net.ts";
+
+const lengths = { firstByteMs: 1_000, idleMs: 5_000 };
+
+/** A handler that never answers, and rejects when it is told to stop. */
+const silent: Handler = (_head, _body, signal) => {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+};
+
+/** A handler whose answer's body fails when it is told to stop, as a real one's does. */
+function streaming(fed: FedBody, fields: string[] = [], status = 200): Handler {
+  return (_head, _body, signal) => {
+    signal.addEventListener("abort", () => fed.fail(signal.reason));
+    return Promise.resolve({ status, fields, body: fed.stream });
+  };
+}
+
+function isTimeout(error: unknown): boolean {
+  assert.ok(error instanceof ExchangeError, String(error));
+  assert.equal(error.code, "upstream_timeout");
+  return true;
+}
+
+describe("TimeoutGuard", () => {
+  let clock: FakeClock;
+  let guard: TimeoutGuard;
+  beforeEach(() => {
+    clock = new FakeClock();
+    guard = new TimeoutGuard(clock, lengths);
+  });
+  const ask = (handler: Handler, body: Body = null, signal: AbortSignal = never): Promise<Answer> => {
+    return guard.ask(handler, requestHead(), body, signal);
+  };
+
+  it("waits 60 s for the head and 300 s for a byte when it is not told otherwise", () => {
+    assert.deepEqual(defaultExchangeTimeouts, { firstByteMs: 60_000, idleMs: 300_000 });
+  });
+
+  it("rejects with upstream_timeout when no head comes", async () => {
+    const answer = ask(silent);
+    clock.advance(1_000);
+    await assert.rejects(answer, isTimeout);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("rejects, and cancels the request's body, when the handler throws or its answer's body is being read", async () => {
+    const locked = new FedBody().stream;
+    locked.getReader();
+    const throwing: Handler = () => {
+      throw new Error("at once");
+    };
+    for (const handler of [throwing, () => Promise.resolve({ status: 200, fields: [], body: locked })]) {
+      let canceled = false;
+      const upload = new ReadableStream<Uint8Array>({ cancel: () => void (canceled = true) }, { highWaterMark: 0 });
+      await assert.rejects(ask(handler, upload), (error) => !(error instanceof ExchangeError));
+      assert.ok(canceled);
+    }
+    clock.advance(1_000);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("waits on while an upload moves", async () => {
+    const upload = new FedBody();
+    let reader!: BodyReader;
+    const answer = ask((head, body, signal) => {
+      reader = new BodyReader({ status: 200, fields: [], body });
+      return silent(head, null, signal);
+    }, upload.stream);
+    for (let round = 0; round < 5; round++) {
+      clock.advance(900);
+      upload.push("x");
+      await reader.next();
+    }
+    clock.advance(999);
+    assert.equal(await Promise.race([answer, "waits"]), "waits");
+    clock.advance(1);
+    await assert.rejects(answer, isTimeout);
+  });
+
+  it("breaks an answer off when nothing moves for its idle time, counting both directions", async () => {
+    const fed = new FedBody();
+    const upload = new FedBody();
+    let uploaded!: BodyReader;
+    const answer = await ask((head, body, signal) => {
+      uploaded = new BodyReader({ status: 200, fields: [], body });
+      return streaming(fed)(head, null, signal);
+    }, upload.stream);
+    const reader = new BodyReader(answer);
+    clock.advance(4_999);
+    fed.push("a");
+    assert.equal(await reader.next(), "a");
+    clock.advance(4_999);
+    upload.push("b");
+    await uploaded.next();
+    clock.advance(4_999);
+    const read = reader.next();
+    clock.advance(1);
+    await assert.rejects(read, isTimeout);
+    assert.equal(clock.pending, 0);
+  });
+
+  const exempt: [string, number, string[]][] = [
+    ["SSE", 200, ["content-type", "text/event-stream; charset=utf-8"]],
+    ["NDJSON", 200, ["Content-Type", "application/x-ndjson"]],
+    ["an upgrade", 101, []],
+  ];
+  for (const [what, status, fields] of exempt) {
+    it(`lets ${what} be silent for ever, and still passes the client's leaving on`, async () => {
+      const client = new AbortController();
+      const fed = new FedBody();
+      const reader = new BodyReader(await ask(streaming(fed, fields, status), null, client.signal));
+      clock.advance(10_000_000);
+      fed.push("late");
+      assert.equal(await reader.next(), "late");
+      client.abort(new Error("left"));
+      await assert.rejects(reader.next(), /left/);
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  it("leaves no timer behind a whole answer, an ended one, a cancelled one and a failure", async () => {
+    assert.equal(await bodyText((await ask(() => Promise.resolve({ status: 200, fields: [], body: null }))).body), "");
+    const bytes = () => Promise.resolve({ status: 200, fields: [], body: bytesOf("a") });
+    assert.equal(await bodyText((await ask(bytes)).body), "a");
+    assert.equal(await bodyText((await ask(streaming(new FedBody((fed) => fed.end())))).body), "");
+    await new BodyReader(await ask(streaming(new FedBody()))).cancel();
+    await assert.rejects(ask(() => Promise.reject(new Error("failed"))), /failed/);
+    // The queue's shared timer may still come once, for nobody.
+    clock.advance(5_000);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("passes the client's leaving on with its reason", async () => {
+    const client = new AbortController();
+    const answer = ask(silent, null, client.signal);
+    client.abort(new Error("left"));
+    await assert.rejects(answer, /left/);
+    await assert.rejects(ask(silent, null, AbortSignal.abort(new Error("gone before"))), /gone before/);
+  });
+
+  it("cancels a body that a refusing handler left unread", async () => {
+    const upload = new FedBody();
+    await assert.rejects(ask(() => Promise.reject(new Error("refused")), upload.stream), /refused/);
+    assert.match(String(upload.canceled), /refused/);
+  });
+});

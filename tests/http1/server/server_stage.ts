@@ -1,0 +1,233 @@
+/** A server on a real socket, a clock that stands still, and clients that speak bytes. */
+import assert from "node:assert/strict";
+import type { CancelSignal } from "../../../src/base/cancel.ts";
+import type { Answer, Body, Fields, Handler, RequestHead } from "../../../src/http/message.ts";
+import { createHttpServer, type HttpServer } from "../../../src/http1/server/server.ts";
+import type { HttpServerOptions } from "../../../src/http1/server/options.ts";
+import { dial, type Socket, type SocketError } from "../../../src/net/mod.ts";
+import { FakeClock } from "../../support/clock.ts";
+import { bytesOf, eventually, latin1, SocketReader, startTcpServer, type TcpServer } from "../../support/net.ts";
+
+export const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** One client's end, in Latin-1. */
+export class RawClient {
+  readonly socket: Socket;
+  readonly reader: SocketReader;
+
+  constructor(socket: Socket, options: { paused?: boolean } = {}) {
+    this.socket = socket;
+    this.reader = new SocketReader(socket, options);
+  }
+
+  send(text: string): void {
+    this.socket.write(bytesOf(text));
+  }
+
+  /** The next bytes are these. */
+  async expect(text: string): Promise<void> {
+    assert.equal(latin1(await this.reader.read(text.length)), text);
+  }
+
+  /** These are the last bytes, and a FIN comes behind them. */
+  async expectEnd(text = ""): Promise<void> {
+    assert.equal(latin1(await this.reader.readAll()), text);
+  }
+
+  /** The other end takes nothing more. Behind a FIN a runtime may only see that when it writes. */
+  async expectGone(): Promise<void> {
+    await eventually(() => {
+      this.send("x");
+      return this.reader.sawClose;
+    }, { message: "the connection is gone" });
+    assert.equal((await this.reader.closed)?.code, "connection_reset");
+  }
+
+  /** The connection breaks off. Returns what came before. */
+  async expectReset(): Promise<string> {
+    const error: SocketError | null = await this.reader.closed;
+    assert.equal(error?.code, "connection_reset");
+    assert.equal(this.reader.sawEnd, false, "a FIN came before the reset");
+    return latin1(await this.reader.read(this.reader.receivedBytes).catch(() => new Uint8Array(0)));
+  }
+}
+
+/** What a handler was given. */
+export interface Asked {
+  readonly head: RequestHead;
+  readonly body: Body;
+  readonly signal: CancelSignal;
+}
+
+export class ServerStage {
+  readonly clock = new FakeClock();
+  /** Each call of the handler, in order. */
+  readonly asked: Asked[] = [];
+  /** What `onError` was told. */
+  readonly errors: unknown[] = [];
+  readonly server: HttpServer;
+  readonly #clients: Socket[] = [];
+  #receivedBytes = 0;
+  #tcp!: TcpServer;
+
+  private constructor(handler: Handler, options: Partial<HttpServerOptions>) {
+    let count = 0;
+    const nextId = () => `id-${++count}`;
+    const onError = (error: unknown) => this.errors.push(error);
+    this.server = createHttpServer((head, body, signal) => {
+      this.asked.push({ head, body, signal });
+      return handler(head, body, signal);
+    }, { clock: this.clock, nextId, onError, ...options });
+  }
+
+  /** Runs `act` on a server of its own, and sees to it that nothing is left behind. */
+  static async run(
+    handler: Handler,
+    options: Partial<HttpServerOptions>,
+    act: (stage: ServerStage) => Promise<void>,
+  ): Promise<void> {
+    const stage = new ServerStage(handler, options);
+    stage.#tcp = await startTcpServer((socket) => {
+      stage.server.accept(socket);
+      stage.#watch(socket);
+    });
+    try {
+      await act(stage);
+    } finally {
+      for (const socket of stage.#clients) socket.reset();
+      stage.server.close();
+      await stage.#tcp.close();
+    }
+    assert.equal(stage.server.connections, 0);
+    assert.equal(stage.clock.pending, 0, "a timer outlives its connection");
+  }
+
+  /** The server's ends of the connections, in order. */
+  get sockets(): readonly Socket[] {
+    return this.#tcp.sockets;
+  }
+
+  async connect(options: { paused?: boolean } = {}): Promise<RawClient> {
+    const socket = await dial(this.#tcp.target);
+    this.#clients.push(socket);
+    return new RawClient(socket, options);
+  }
+
+  /** The server resets who connects now; a runtime may see that while it still dials, or behind. */
+  async expectRefusal(): Promise<void> {
+    let client: RawClient;
+    try {
+      client = await this.connect();
+    } catch (error) {
+      assert.equal((error as SocketError).code, "connection_reset");
+      return;
+    }
+    await client.expectReset();
+  }
+
+  /** Waits until the handler was called `count` times; returns the last of those calls. */
+  async called(count = 1): Promise<Asked> {
+    await eventually(() => this.asked.length >= count, { message: `${count} calls of the handler` });
+    return this.asked[count - 1];
+  }
+
+  /** Waits until the server has read so many bytes, from all clients together. */
+  async received(bytes: number): Promise<void> {
+    await eventually(() => this.#receivedBytes >= bytes, { message: `${bytes} bytes were read` });
+  }
+
+  /** Waits until no connection is left. */
+  async empty(): Promise<void> {
+    await eventually(() => this.server.connections === 0, { message: "no connection left" });
+  }
+
+  #watch(socket: Socket): void {
+    const { handlers } = socket;
+    socket.handlers = {
+      onData: (chunk) => {
+        this.#receivedBytes += chunk.length;
+        handlers.onData(chunk);
+      },
+      onEnd: () => handlers.onEnd(),
+      onDrain: () => handlers.onDrain(),
+      onClose: (error) => handlers.onClose(error),
+    };
+  }
+}
+
+/** A handler that always answers the same. */
+export function always(status: number, fields: Fields = [], body: Body | string = null): Handler {
+  const whole = typeof body === "string" ? bytesOf(body) : body;
+  return () => Promise.resolve({ status, fields, body: whole });
+}
+
+/** A handler that answers each request with its own target. */
+export const echoTarget: Handler = (head) =>
+  Promise.resolve({ status: 200, fields: [], body: bytesOf(head.target) } satisfies Answer);
+
+/** A handler that never answers. */
+export const silent: Handler = () => new Promise<Answer>(() => {});
+
+/** A stream that a test feeds by hand. */
+export class Source {
+  readonly stream: ReadableStream<Uint8Array>;
+  /** How often a chunk was asked for, and why the reader left. */
+  pulls = 0;
+  canceled: unknown = undefined;
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+
+  /** @param onPull called for each chunk that is asked for */
+  constructor(onPull: (source: Source) => void = () => {}) {
+    this.stream = new ReadableStream<Uint8Array>({
+      start: (controller) => void (this.#controller = controller),
+      pull: () => {
+        this.pulls++;
+        onPull(this);
+      },
+      cancel: (reason) => void (this.canceled = reason ?? "canceled"),
+    }, { highWaterMark: 0 });
+  }
+
+  send(chunk: string | Uint8Array): void {
+    this.#controller.enqueue(typeof chunk === "string" ? bytesOf(chunk) : chunk);
+  }
+
+  end(): void {
+    this.#controller.close();
+  }
+
+  fail(error: unknown): void {
+    this.#controller.error(error);
+  }
+}
+
+/** A stream of these chunks. */
+export function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
+  return new Source((source) => {
+    const chunk = chunks.shift();
+    if (chunk === undefined) source.end();
+    else source.send(chunk);
+  }).stream;
+}
+
+/** A body as a Latin-1 string, however it came. */
+export async function textOf(body: Body): Promise<string> {
+  if (body === null) return "";
+  if (body instanceof Uint8Array) return latin1(body);
+  let text = "";
+  for await (const chunk of body) text += latin1(chunk);
+  return text;
+}
+
+/** The value of `read` once it stands still for 200 ms. */
+export async function settled(read: () => number): Promise<number> {
+  let last = read();
+  let since = performance.now();
+  await eventually(() => {
+    const now = read();
+    if (now !== last) since = performance.now();
+    last = now;
+    return performance.now() - since > 200;
+  });
+  return last;
+}

@@ -1,0 +1,48 @@
+/**
+ * Opens streams for as long as it takes to see what their collectors make of them, eight at any time, and prints which
+ * part of those that are over outlived collections of the young generation alone.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { connectedPair } from "../pair.ts";
+import { runtimeName } from "../../../src/net/current_runtime.ts";
+
+const STREAMS = 4_000;
+const AT_ONCE = 8;
+const PER_COLLECTION = 200;
+
+const collectYoung = await youngCollector();
+const { edge } = connectedPair({
+  onAgentStream: (stream) => stream.respond([":status", "200"], { endStream: true }),
+});
+const seen: WeakRef<object>[] = [];
+let opened = 0;
+
+async function openSome(): Promise<void> {
+  while (opened < STREAMS) {
+    const stream = edge.createStream([":method", "GET"], { endStream: true });
+    seen.push(new WeakRef(stream));
+    if (++opened % PER_COLLECTION === 0) await collect();
+    await stream.response;
+  }
+}
+await Promise.all(Array.from({ length: AT_ONCE }, openSome));
+await collect();
+await collect();
+console.log(seen.filter((ref) => ref.deref() !== undefined).length / STREAMS);
+
+/** What was looked at in a turn lives to its end. */
+async function collect(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  collectYoung();
+}
+
+async function youngCollector(): Promise<() => void> {
+  if (runtimeName === "bun") {
+    const { edenGC } = await import("bun:jsc" as string) as { edenGC(): void };
+    return edenGC;
+  }
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as (options: { type: "minor" }) => void;
+  return () => gc({ type: "minor" });
+}

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { BinarySession } from "../../../src/session/v2/edge_session.ts";
+import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
+import { Connection } from "../../../src/httpstream/mod.ts";
+import { FakeClock } from "../../support/clock.ts";
+import { FramePeer } from "../../support/frame_peer.ts";
+import { linkPair } from "../../support/link_pair.ts";
+import { eventually } from "../../support/net.ts";
+import { head, never, withScriptedAgent } from "./stage.ts";
+
+describe("BinarySession", () => {
+  it("ping is true when the agent answers in time", async () => {
+    const { session, agent, close } = await withScriptedAgent();
+    const pinged = session.ping(1_000_000);
+    const { payload } = await agent.expectFrame("PING");
+    agent.send((m) => m.ping(payload, true));
+    assert.equal(await pinged, true);
+    await close();
+  });
+
+  it("ping is false when the agent stays silent, and leaves no timer", async () => {
+    const clock = new FakeClock();
+    const links = linkPair();
+    const connection = new Connection(links.edge, { role: "edge" });
+    const session = new BinarySession("s1", connection, clock);
+    const pinged = session.ping(3_000);
+    assert.equal(clock.pending, 1);
+    clock.advance(3_000);
+    assert.equal(await pinged, false);
+    connection.close();
+    await connection.closed;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("ping is false when the session is over", async () => {
+    const { session, close } = await withScriptedAgent();
+    await close();
+    assert.equal(await session.ping(1_000_000), false);
+  });
+
+  it("active counts the exchanges under way", async () => {
+    const stage = await withScriptedAgent();
+    assert.equal(stage.session.active, 0);
+    const { answer, id } = await stage.ask();
+    assert.equal(stage.session.active, 1);
+    stage.agent.send((m) => m.headers(id, [":status", "204"], Flag.END_STREAM));
+    await answer;
+    await eventually(() => stage.session.active === 0);
+    await stage.close();
+  });
+
+  it("drain lets what runs end, takes nothing new, and then closes with 1001", async () => {
+    const stage = await withScriptedAgent();
+    const { answer, id } = await stage.ask();
+    const drained = stage.session.drain();
+    await assert.rejects(stage.session.open(head(), null, never), { code: "tunnel_offline" });
+    await stage.agent.expectFrame("GOAWAY", { lastStreamId: 0x7fff_ffff, errorCode: ErrorCode.NO_ERROR });
+    // One round trip, whose PING may stand before the GOAWAY that it belongs to.
+    const pings = () => stage.agent.frames.filter((frame) => frame.type === "PING");
+    await stage.agent.until(() => pings().length > 0, "a PING");
+    stage.agent.send((m) => m.ping(pings()[0]!.payload, true));
+    await stage.agent.expectFrame("GOAWAY", { lastStreamId: 0 });
+    assert.equal(stage.agent.closeInfo, null);
+    stage.agent.send((m) => m.headers(id, [":status", "204"], Flag.END_STREAM));
+    assert.equal((await answer).status, 204);
+    await drained;
+    assert.equal((await stage.agent.closed()).code, 1001);
+    assert.equal((await stage.session.closed).code, "closed");
+  });
+
+  it("close breaks what runs off, and says why", async () => {
+    const stage = await withScriptedAgent();
+    const { answer } = await stage.ask();
+    stage.session.close("replaced");
+    await assert.rejects(answer, { code: "agent_lost" });
+    assert.equal((await stage.agent.expectFrame("GOAWAY")).reason, "replaced");
+    assert.deepEqual(await stage.session.closed, { code: "closed", reason: "replaced" });
+  });
+
+  it("closed tells how a session was lost", async () => {
+    const links = linkPair();
+    const session = new BinarySession("s1", new Connection(links.edge, { role: "edge" }));
+    const agent = new FramePeer(links.agent);
+    await agent.greet();
+    agent.abort();
+    assert.equal((await session.closed).code, "link_lost");
+  });
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  announcedLength,
+  answerFields,
+  parseAnswer,
+  parseRequest,
+  requestFields,
+} from "../../../src/session/v2/pseudo_fields.ts";
+import { withFields } from "../../../src/http/message.ts";
+import { head } from "./stage.ts";
+
+describe("pseudo-fields", () => {
+  it("requestFields puts the head's own facts first, and the fields behind them as they are", () => {
+    const fields = ["X-A", "1", "x-a", "2", "Cookie", "a=b"];
+    assert.deepEqual(requestFields(head({ method: "POST", scheme: "https", fields })), [
+      ...[":method", "POST", ":scheme", "https", ":authority", "shop.localhost", ":path", "/x?y=%41"],
+      ...[":client", "192.0.2.1", ":request-id", "r1"],
+      ...fields,
+    ]);
+  });
+
+  it("requestFields names an upgrade's token as :protocol", () => {
+    const fields = requestFields(head({ upgrade: "chat/2" }));
+    assert.equal(fields[fields.indexOf(":protocol") + 1], "chat/2");
+  });
+
+  it("parseRequest gives back what requestFields was given", () => {
+    for (const given of [head(), head({ scheme: "https", upgrade: "websocket", authority: "", client: "::1" })]) {
+      assert.deepEqual(parseRequest(requestFields(given)), withFields(given, given.fields));
+    }
+  });
+
+  for (const missing of [":method", ":path"]) {
+    it(`parseRequest refuses a head without ${missing}`, () => {
+      const fields = [...requestFields(head())];
+      fields.splice(fields.indexOf(missing), 2);
+      assert.throws(() => parseRequest(fields), { name: "ExchangeError", code: "bad_request" });
+    });
+  }
+
+  it("parseRequest takes a scheme that it does not know for http", () => {
+    assert.equal(parseRequest([":method", "GET", ":scheme", "gopher", ":path", "/"]).scheme, "http");
+  });
+
+  it("parseAnswer gives status and fields", () => {
+    assert.deepEqual(parseAnswer(answerFields(418, ["X", "1"])), { status: 418, fields: ["X", "1"] });
+  });
+
+  for (const received of [[], ["X", "1"], [":status", "099"], [":status", "20x"]]) {
+    it(`parseAnswer refuses ${JSON.stringify(received)}`, () => {
+      assert.throws(() => parseAnswer(received), { name: "ExchangeError", code: "upstream_invalid" });
+    });
+  }
+
+  it("announcedLength gives the one Content-Length, null where there is none", () => {
+    assert.equal(announcedLength(["content-LENGTH", "12"]), 12);
+    assert.equal(announcedLength(["Content-Length", "0"]), 0);
+    assert.equal(announcedLength(["X", "1"]), null);
+  });
+
+  for (const values of [["1", "1"], ["1", "2"], ["-1"], ["1, 1"], ["0x1"], [""], ["9007199254740993"]]) {
+    it(`announcedLength refuses the Content-Length ${values.join(" and ")}`, () => {
+      const fields = values.flatMap((value) => ["Content-Length", value]);
+      assert.throws(() => announcedLength(fields), { name: "ExchangeError", code: "upstream_invalid" });
+    });
+  }
+});

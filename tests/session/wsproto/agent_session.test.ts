@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { CancelSignal } from "../../../src/base/cancel.ts";
+import { UpstreamError } from "../../../src/http/upstream_error.ts";
+import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
+import { JsonAgentSession, type JsonAgentSessionOptions } from "../../../src/session/wsproto/agent_session.ts";
+import { bodyText, FedBody } from "../../support/client_requests.ts";
+import { FakeClock } from "../../support/clock.ts";
+import { FakeJsonLink } from "../../support/json_link.ts";
+import { bytesOf, eventually } from "../../support/net.ts";
+
+interface Stage {
+  link: FakeJsonLink;
+  clock: FakeClock;
+  session: JsonAgentSession;
+}
+
+const features = ["http_response_abort"];
+
+function start(upstream: Handler, options: Partial<JsonAgentSessionOptions> = {}): Stage {
+  const link = new FakeJsonLink("agent");
+  const clock = new FakeClock();
+  return { link, clock, session: new JsonAgentSession(link, { upstream, features, clock, ...options }) };
+}
+
+function answering(answer: Partial<Answer>): Handler {
+  return () => Promise.resolve({ status: 200, fields: [], body: null, ...answer });
+}
+
+const never: Handler = () => new Promise(() => {});
+const request = { type: "http_request", request_id: "1", method: "GET", path: "/", headers: { Host: "a.test" } };
+const base64 = (text: string) => btoa(text);
+
+function streamOf(...texts: string[]): ReadableStream<Uint8Array> {
+  return new FedBody((fed) => texts.length > 0 ? fed.push(texts.shift()!) : fed.end()).stream;
+}
+
+describe("JsonAgentSession", () => {
+  it("asks the upstream for what the frame says", async () => {
+    const asked: [RequestHead, Body][] = [];
+    const { link } = start((head, body) => {
+      asked.push([head, body]);
+      return never(head, body, new AbortController().signal);
+    });
+    const headers = { HOST: "a.test:81", Cookie: "a=1; b=2", Connection: "x-hop", "X-Hop": "1", "X-Price": "5 €" };
+    Object.defineProperty(headers, "__proto__", { value: "p", enumerable: true });
+    link.receive({ ...request, method: "POST", path: "/a", query: "b=\xff", headers, body_b64: base64("in\xff") });
+    const [head, body] = asked[0];
+    assert.deepEqual([head.method, head.target, head.authority, head.id], ["POST", "/a?b=\xff", "a.test:81", "1"]);
+    assert.deepEqual(head.fields, ["Cookie", "a=1; b=2", "X-Price", "5 \xe2\x82\xac", "__proto__", "p"]);
+    assert.equal(await bodyText(body), "in\xff");
+  });
+
+  const streamed: [string, Partial<Answer>][] = [
+    ["it has no length", { body: streamOf("ab", "c") }],
+    ["it is SSE, whatever its length", {
+      fields: ["Content-Type", "text/event-stream; charset=utf-8", "Content-Length", "3"],
+      body: streamOf("ab", "c"),
+    }],
+    ["it is NDJSON", { fields: ["content-type", "application/x-ndjson"], body: streamOf("ab", "c") }],
+    ["its length is over 64 KiB", { fields: ["Content-Length", "65537"], body: streamOf("ab", "c") }],
+  ];
+  for (const [when, answer] of streamed) {
+    it(`streams an answer when ${when}`, async () => {
+      const { link } = start(answering(answer));
+      link.receive(request);
+      const startFrame = await link.next();
+      assert.equal(startFrame.type, "http_response_start");
+      assert.equal(startFrame.status, 200);
+      assert.deepEqual(await link.next(), { type: "http_response_chunk", request_id: "1", data_b64: base64("ab") });
+      assert.deepEqual(await link.next(), { type: "http_response_chunk", request_id: "1", data_b64: base64("c") });
+      assert.deepEqual(await link.next(), { type: "http_response_end", request_id: "1" });
+    });
+  }
+
+  const whole: [string, Partial<Answer>, string][] = [
+    ["it has no body", { status: 204 }, ""],
+    ["it has a short length", { fields: ["Content-Length", "3"], body: streamOf("ab", "c") }, "abc"],
+    ["its body is bytes with their length", { fields: ["Content-Length", "1"], body: bytesOf("\xff") }, "\xff"],
+    ["it answers HEAD with a great length", { fields: ["Content-Length", "999999"] }, ""],
+  ];
+  for (const [when, answer, text] of whole) {
+    it(`sends one http_response when ${when}`, async () => {
+      const { link, session } = start(answering(answer));
+      link.receive({ ...request, method: answer.fields?.[1] === "999999" ? "HEAD" : "GET" });
+      const frame = await link.next();
+      assert.equal(frame.type, "http_response");
+      assert.equal(frame.status, answer.status ?? 200);
+      assert.equal(frame.body_b64, base64(text));
+      await eventually(() => session.active === 0);
+      assert.deepEqual(link.sent, []);
+    });
+  }
+
+  for (const [text, length] of [["ab", "3"], ["x".repeat(70_000), "3"], ["abcd", "3"]]) {
+    it(`answers upstream_invalid when the body has ${text.length} bytes and Content-Length says ${length}`, async () => {
+      const { link } = start(answering({ fields: ["Content-Length", length], body: streamOf(text) }));
+      link.receive(request);
+      const { message: _, ...frame } = await link.next();
+      assert.deepEqual(frame, { type: "http_response_abort", request_id: "1", code: "upstream_invalid" });
+    });
+  }
+
+  it("tells a failure before the head by http_response_abort when the edge announced it", async () => {
+    const { link } = start(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
+    link.receive(request);
+    assert.deepEqual(await link.next(), {
+      type: "http_response_abort",
+      request_id: "1",
+      message: "nobody there",
+      code: "upstream_refused",
+    });
+  });
+
+  it("makes the answer itself when the edge did not announce http_response_abort", async () => {
+    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "too slow"));
+    const { link } = start(refuse, { features: [] });
+    link.receive(request);
+    const frame = await link.next();
+    assert.deepEqual([frame.type, frame.status], ["http_response", 504]);
+    assert.equal((frame.headers as Record<string, string>)["X-Runnel-Error"], "upstream_timeout");
+    assert.equal(JSON.parse(atob(frame.body_b64 as string)).code, "upstream_timeout");
+  });
+
+  it("breaks a streamed answer off by http_response_abort, or with the link where the edge does not know that", async () => {
+    for (const announced of [features, []]) {
+      const body = new FedBody();
+      const { link } = start(answering({ body: body.stream }), { features: announced });
+      link.receive(request);
+      body.push("a");
+      await link.next();
+      await link.next();
+      body.fail(new UpstreamError("upstream_closed", "cut"));
+      if (announced.length > 0) assert.equal((await link.next()).type, "http_response_abort");
+      else await eventually(() => link.aborted);
+      assert.deepEqual(link.sent, []);
+    }
+  });
+
+  it("stops the upstream, and sends nothing more, when the request is cancelled", async () => {
+    let signal!: CancelSignal;
+    const body = new FedBody();
+    const { link, session } = start((_head, _body, given) => {
+      signal = given;
+      return Promise.resolve({ status: 200, fields: [], body: body.stream });
+    });
+    link.receive(request);
+    await link.next();
+    link.receive({ type: "http_request_cancel", request_id: "1" });
+    assert.equal(signal.aborted, true);
+    await eventually(() => body.canceled !== undefined && session.active === 0);
+    assert.deepEqual(link.sent, []);
+  });
+
+  it("lets an answer go that comes behind the cancellation", async () => {
+    let answer!: (answer: Answer) => void;
+    const { link, session } = start(() => new Promise((resolve) => answer = resolve));
+    link.receive(request);
+    link.receive({ type: "http_request_cancel", request_id: "1" });
+    const body = new FedBody();
+    answer({ status: 200, fields: [], body: body.stream });
+    await eventually(() => body.canceled !== undefined && session.active === 0);
+    assert.deepEqual(link.sent, []);
+  });
+
+  it("reads the upstream on only when the link has room", async () => {
+    const body = new FedBody((fed) => fed.pulls < 12 && fed.push("x"));
+    const { link } = start(answering({ body: body.stream }));
+    link.isWritable = false;
+    link.receive(request);
+    await eventually(() => link.sent.length === 2);
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(link.sent.length, 2);
+    link.isWritable = true;
+    link.drain();
+    await eventually(() => link.sent.length === 12);
+    link.lose();
+    await eventually(() => body.canceled !== undefined);
+  });
+
+  it("answers overloaded when too many requests are under way", async () => {
+    const { link } = start(never, { maxActive: 1 });
+    link.receive(request);
+    link.receive({ ...request, request_id: "2" });
+    const frame = await link.next();
+    assert.deepEqual([frame.request_id, frame.status], ["2", 503]);
+  });
+
+  for (const frame of [{ ...request, path: undefined }, { ...request, body_b64: "!" }, request]) {
+    it(`closes with the reason when ${frame === request ? "an id is used twice" : "a frame is malformed"}`, async () => {
+      const { link, session, clock } = start(never);
+      link.receive(request);
+      link.receive({ ...frame, request_id: frame === request ? "1" : "2" });
+      assert.equal(link.closedWith?.code, 1002);
+      assert.equal((await session.closed).code, "bad_frame");
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  it("aborts what runs, and asks for nothing more, when the link is gone", async () => {
+    const signals: CancelSignal[] = [];
+    const { link, session } = start((_head, _body, signal) => {
+      signals.push(signal);
+      return new Promise((_, reject) => signal.addEventListener("abort", reject));
+    });
+    link.receive(request);
+    link.lose({ reason: "gone" });
+    assert.deepEqual(await session.closed, { code: "link_closed", reason: "gone" });
+    assert.equal(signals[0].aborted, true);
+    link.receive({ ...request, request_id: "2" });
+    assert.equal(signals.length, 1);
+    await eventually(() => session.active === 0);
+  });
+
+  it("gives the edge up when it is silent for 25 s", async () => {
+    const { link, clock, session } = start(never);
+    clock.advance(25_000);
+    assert.equal(link.aborted, true);
+    assert.equal((await session.closed).code, "edge_silent");
+  });
+
+  it("closes behind its last answer when it drains", async () => {
+    let answer!: (answer: Answer) => void;
+    const { link, session } = start(() => new Promise((resolve) => answer = resolve));
+    link.receive(request);
+    const drained = session.drain();
+    assert.equal(link.closedWith?.code, undefined);
+    answer({ status: 204, fields: [], body: null });
+    await eventually(() => link.closedWith !== null);
+    link.lose();
+    await drained;
+    assert.deepEqual(link.sentTypes, ["http_response"]);
+    assert.equal(link.closedWith?.code, 1001);
+  });
+});

@@ -1,0 +1,378 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { ExchangeError, type ProblemCode } from "../../../src/http/problems.ts";
+import type { Answer, Body, RequestHead } from "../../../src/http/message.ts";
+import { JsonEdgeSession, type JsonEdgeSessionOptions } from "../../../src/session/wsproto/edge_session.ts";
+import { BodyReader, bodyText, FedBody, never, requestHead } from "../../support/client_requests.ts";
+import { FakeClock } from "../../support/clock.ts";
+import { FakeJsonLink } from "../../support/json_link.ts";
+import { bytesOf, eventually } from "../../support/net.ts";
+
+let link: FakeJsonLink;
+let clock: FakeClock;
+
+function startSession(options: Partial<JsonEdgeSessionOptions> = {}): JsonEdgeSession {
+  link = new FakeJsonLink("edge");
+  clock = new FakeClock();
+  return new JsonEdgeSession(link, { id: "s1", features: [], clock, ...options });
+}
+
+function isProblem(code: ProblemCode): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof ExchangeError, String(error));
+    assert.equal(error.code, code, error.reason);
+    return true;
+  };
+}
+
+const base64 = (text: string) => btoa(text);
+
+describe("JsonEdgeSession", () => {
+  let session: JsonEdgeSession;
+  beforeEach(() => void (session = startSession({ features: ["http_request_cancel"] })));
+
+  const open = (head: Partial<RequestHead> = {}, body: Body = null, signal: AbortSignal = never) =>
+    session.open(requestHead({ id: "1", ...head }), body, signal);
+  const assertIdle = () => {
+    assert.deepEqual([session.pending.size, session.streaming.size, session.active], [0, 0, 0]);
+  };
+  /** An answer that has begun. */
+  const started = async (head: Partial<RequestHead> = {}, signal?: AbortSignal): Promise<Answer> => {
+    const answer = open(head, null, signal);
+    await link.next();
+    link.receive({ type: "http_response_start", request_id: "1", status: 200, headers: {} });
+    return await answer;
+  };
+  const chunk = (text: string) =>
+    link.receive({ type: "http_response_chunk", request_id: "1", data_b64: base64(text) });
+  const end = () => link.receive({ type: "http_response_end", request_id: "1" });
+
+  const targets: [target: string, path: string, query: string][] = [
+    ["/", "/", ""],
+    ["/x?a=b?c", "/x", "a=b?c"],
+    ["/x?", "/x?", ""],
+    ["*", "*", ""],
+    ["/\xc3\xa9?q=\xff", "/\xc3\xa9", "q=\xff"],
+  ];
+  for (const [target, path, query] of targets) {
+    it(`asks for path ${path} and query ${JSON.stringify(query)} when the target is ${target}`, async () => {
+      open({ target }).catch(() => {});
+      const frame = await link.next();
+      assert.deepEqual([frame.path, frame.query], [path, query]);
+    });
+  }
+
+  it("sends head and body in one frame, with the body's length where it was chunked", async () => {
+    const body = new FedBody();
+    open({ method: "POST", fields: ["X-A", "1", "x-a", "2"] }, body.stream).catch(() => {});
+    body.push("ab");
+    body.push("\xff");
+    body.end();
+    assert.deepEqual(await link.next(), {
+      type: "http_request",
+      request_id: "1",
+      method: "POST",
+      path: "/",
+      query: "",
+      headers: { Host: "a.test", "X-A": "1, 2", "Content-Length": "3" },
+      body_b64: base64("ab\xff"),
+    });
+  });
+
+  it("answers with a whole http_response", async () => {
+    const answer = open();
+    await link.next();
+    assert.equal(session.pending.size, 1);
+    const headers = { "Set-Cookie": "a=1\nb=2", "Content-Length": "2" };
+    link.receive({ type: "http_response", request_id: "1", status: 201, headers, body_b64: base64("ok") });
+    const { status, fields, body } = await answer;
+    assert.equal(status, 201);
+    assert.deepEqual(fields, ["Set-Cookie", "a=1", "Set-Cookie", "b=2", "Content-Length", "2"]);
+    assert.equal(await bodyText(body), "ok");
+    assertIdle();
+  });
+
+  const lengths: [string, Partial<RequestHead>, number, readonly string[]][] = [
+    ["drops", {}, 200, []],
+    ["keeps", { method: "HEAD" }, 200, ["Content-Length", "9"]],
+    ["keeps", {}, 304, ["Content-Length", "9"]],
+  ];
+  for (const [does, head, status, fields] of lengths) {
+    it(`${does} a Content-Length that is not the whole body's when ${head.method ?? "GET"} gets ${status}`, async () => {
+      const answer = open(head);
+      await link.next();
+      const headers = { "Content-Length": "9" };
+      link.receive({ type: "http_response", request_id: "1", status, headers, body_b64: "" });
+      assert.deepEqual((await answer).fields, fields);
+    });
+  }
+
+  it("hands over each chunk of a streamed answer as it comes", async () => {
+    const reader = new BodyReader(await started());
+    assert.equal(session.streaming.size, 1);
+    for (const text of ["a", "bc"]) {
+      chunk(text);
+      assert.equal(await reader.next(), text);
+    }
+    end();
+    assert.equal(await reader.next(), null);
+    assertIdle();
+  });
+
+  it("ignores frames of ids that it does not know, and of types that it does not know", async () => {
+    for (const type of ["http_response_end", "http_response_abort", "shiny_new"]) {
+      link.receive({ type, request_id: "unknown" });
+    }
+    link.receive({ type: "http_response_chunk", request_id: "unknown", data_b64: base64("x") });
+    link.receive({ type: "http_response", request_id: "unknown", status: 200, headers: {} });
+    link.receive({ type: "http_response_start", request_id: "unknown", status: 200, headers: {} });
+    assert.equal(link.closedWith?.code, undefined);
+    const reader = new BodyReader(await started());
+    end();
+    chunk("late");
+    assert.equal(await reader.next(), null);
+  });
+
+  for (const text of ["{", '{"type":"http_response_end"}', '{"type":"register","tunnel_id":"a","agent_token":"b"}']) {
+    it(`closes with the reason, and loses what runs, when ${text} comes`, async () => {
+      const answer = open();
+      link.receiveText(text);
+      await assert.rejects(answer, isProblem("agent_lost"));
+      assert.equal(link.closedWith?.code, 1002);
+      assert.notEqual(link.closedWith?.reason, "");
+      assert.deepEqual(await session.closed, { code: "bad_frame", reason: link.closedWith?.reason });
+      assertIdle();
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  it("loses what runs when the link is lost: no answer, and no clean end", async () => {
+    const reader = new BodyReader(await started());
+    const waiting = open({ id: "2" });
+    await link.next();
+    link.lose();
+    await assert.rejects(waiting, isProblem("agent_lost"));
+    await assert.rejects(reader.next(), isProblem("agent_lost"));
+    await assert.rejects(open(), isProblem("agent_lost"));
+    assert.equal((await session.closed).code, "link_closed");
+    assertIdle();
+    assert.equal(clock.pending, 0);
+  });
+
+  it("keeps an answer whole when the link is lost behind its end", async () => {
+    const answer = await started();
+    chunk("all");
+    end();
+    link.lose();
+    assert.equal(await bodyText(answer.body), "all");
+  });
+
+  for (const [code, expected] of [["upstream_refused", "upstream_refused"], ["nonsense", "upstream_failed"]] as const) {
+    it(`rejects with ${expected} when the agent says ${code}, without the agent's words`, async () => {
+      const answer = open();
+      await link.next();
+      link.receive({ type: "http_response_abort", request_id: "1", message: "10.0.0.7 is down", code });
+      await assert.rejects(answer, (error) => {
+        assert.doesNotMatch((error as ExchangeError).reason, /10\.0/);
+        return isProblem(expected)(error);
+      });
+      assertIdle();
+    });
+  }
+
+  it("breaks an answer off when the agent says so", async () => {
+    const reader = new BodyReader(await started());
+    link.receive({ type: "http_response_abort", request_id: "1" });
+    await assert.rejects(reader.next(), isProblem("upstream_failed"));
+    assertIdle();
+  });
+
+  it("tells the agent when the asking side goes, before the head and behind it", async () => {
+    const gone = new AbortController();
+    const waiting = open({}, null, gone.signal);
+    await link.next();
+    gone.abort(new Error("gone"));
+    await assert.rejects(waiting, /gone/);
+    assert.deepEqual(await link.next(), { type: "http_request_cancel", request_id: "1" });
+    const reader = new BodyReader(await started());
+    await reader.cancel();
+    assert.deepEqual(await link.next(), { type: "http_request_cancel", request_id: "1" });
+    assertIdle();
+  });
+
+  it("tells nothing to an agent that did not announce http_request_cancel", async () => {
+    session = startSession();
+    const reader = new BodyReader(await started());
+    await reader.cancel();
+    assert.deepEqual(link.sent, []);
+    assertIdle();
+  });
+
+  it("refuses an upgrade", async () => {
+    await assert.rejects(open({ upgrade: "websocket" }), isProblem("upgrade_not_supported"));
+    assert.deepEqual(link.sent, []);
+  });
+
+  it("refuses a body over the limit, and cancels the rest of it", async () => {
+    session = startSession({ bodyLimitBytes: 4 });
+    const body = new FedBody((fed) => fed.push("abc"));
+    await assert.rejects(open({ method: "POST" }, body.stream), isProblem("body_too_large"));
+    assert.equal(body.pulls, 2);
+    await assert.rejects(open({ method: "POST" }, bytesOf("abcde")), isProblem("body_too_large"));
+    assert.deepEqual(link.sent, []);
+    assertIdle();
+  });
+
+  it("refuses a body whose announced length is over the limit without reading it or asking for it", async () => {
+    session = startSession({ bodyLimitBytes: 4 });
+    const informed: number[] = [];
+    const body = new FedBody();
+    const head = {
+      method: "POST",
+      fields: ["Content-Length", "5", "Expect", "100-continue"],
+      onInformational: (status: number) => void informed.push(status),
+    };
+    await assert.rejects(open(head, body.stream), isProblem("body_too_large"));
+    assert.equal(body.pulls, 0);
+    assert.deepEqual(informed, []);
+    assertIdle();
+  });
+
+  it("answers Expect: 100-continue itself, since the upstream cannot", async () => {
+    const informed: number[] = [];
+    const body = new FedBody((fed) => fed.end());
+    const fields = ["Expect", "100-continue"];
+    open({ method: "POST", fields, onInformational: (status) => void informed.push(status) }, body.stream)
+      .catch(() => {});
+    await link.next();
+    assert.deepEqual(informed, [100]);
+  });
+
+  it("answers overloaded when the bodies of all requests together are over their limit", async () => {
+    session = startSession({ collectLimitBytes: 6 });
+    const first = new FedBody((fed) => fed.pulls === 1 && fed.push("abcd"));
+    open({ id: "1" }, first.stream).catch(() => {});
+    await eventually(() => first.pulls === 2);
+    await assert.rejects(open({ id: "2" }, new FedBody((fed) => fed.push("abcd")).stream), isProblem("overloaded"));
+    first.end();
+    assert.equal((await link.next()).body_b64, base64("abcd"));
+    open({ id: "3" }, new FedBody((fed) => fed.pulls === 1 ? fed.push("abcdef") : fed.end()).stream).catch(() => {});
+    assert.equal((await link.next()).body_b64, base64("abcdef"));
+  });
+
+  it("answers overloaded when too many requests are under way", async () => {
+    session = startSession({ maxActive: 2 });
+    for (const id of ["1", "2"]) open({ id }).catch(() => {});
+    await assert.rejects(open({ id: "3" }), isProblem("overloaded"));
+  });
+
+  it("lets go of a request whose body breaks off", async () => {
+    const body = new FedBody();
+    const answer = open({ method: "POST" }, body.stream);
+    body.push("a");
+    body.fail(new Error("cut"));
+    await assert.rejects(answer, /cut/);
+    assert.deepEqual(link.sent, []);
+    assertIdle();
+  });
+
+  it("closes behind the last answer when it drains, also where its request was still coming in", async () => {
+    const body = new FedBody();
+    const answer = open({ method: "POST" }, body.stream);
+    const drained = session.drain();
+    await assert.rejects(open({ id: "2" }), isProblem("overloaded"));
+    assert.equal(link.closedWith?.code, undefined);
+    body.push("a");
+    body.end();
+    await link.next();
+    assert.equal(link.closedWith?.code, undefined);
+    link.receive({ type: "http_response", request_id: "1", status: 200, headers: {}, body_b64: base64("ok") });
+    assert.equal(await bodyText((await answer).body), "ok");
+    await eventually(() => link.closedWith !== null);
+    link.lose();
+    await drained;
+    assert.equal(link.closedWith?.code, 1001);
+  });
+
+  it("closes at once when it drains and nothing runs", async () => {
+    const drained = session.drain();
+    assert.equal(link.closedWith?.code, 1001);
+    link.lose();
+    await drained;
+    assert.equal(clock.pending, 0);
+  });
+});
+
+describe("JsonEdgeSession with a slow client", () => {
+  const slowReaders = { bufferBytes: 1000, totalBytes: 10_000, stallMs: 2_000 };
+  let session: JsonEdgeSession;
+  beforeEach(() => void (session = startSession({ features: ["http_request_cancel"], slowReaders })));
+
+  const begin = async (id: string, signal: AbortSignal = never): Promise<Answer> => {
+    const answer = session.open(requestHead({ id }), null, signal);
+    await link.next();
+    link.receive({ type: "http_response_start", request_id: id, status: 200, headers: {} });
+    return await answer;
+  };
+  const chunk = (id: string, bytes: number) =>
+    link.receive({ type: "http_response_chunk", request_id: id, data_b64: base64("x".repeat(bytes)) });
+  const end = (id: string) => link.receive({ type: "http_response_end", request_id: id });
+
+  it("pauses the link past its buffer, and gives that one answer up after 2 s without a byte taken", async () => {
+    const slow = new BodyReader(await begin("1"));
+    const other = new BodyReader(await begin("2"));
+    chunk("1", 1000);
+    assert.equal(link.paused, true);
+    clock.advance(1_999);
+    assert.equal(link.paused, true);
+    clock.advance(1);
+    assert.equal(link.paused, false);
+    assert.deepEqual(await link.next(), { type: "http_request_cancel", request_id: "1" });
+    await assert.rejects(slow.next(), isProblem("request_timeout"));
+    chunk("1", 5000);
+    assert.equal(link.paused, false);
+    chunk("2", 3);
+    assert.equal(await other.next(), "xxx");
+  });
+
+  it("gives an answer up although the agent has ended it", async () => {
+    const slow = new BodyReader(await begin("1"));
+    chunk("1", 1000);
+    end("1");
+    clock.advance(2_000);
+    assert.equal(link.paused, false);
+    await assert.rejects(slow.next(), isProblem("request_timeout"));
+  });
+
+  it("reads the link on at once when the client of an ended answer leaves", async () => {
+    const slow = new BodyReader(await begin("1"));
+    chunk("1", 1000);
+    end("1");
+    assert.equal(link.paused, true);
+    await slow.cancel();
+    assert.equal(link.paused, false);
+  });
+
+  it("breaks an ended answer off when the asking side's timeout comes", async () => {
+    const gone = new AbortController();
+    const slow = new BodyReader(await begin("1", gone.signal));
+    chunk("1", 10);
+    end("1");
+    gone.abort(new ExchangeError("upstream_timeout", "Nothing moved"));
+    await assert.rejects(slow.next(), isProblem("upstream_timeout"));
+  });
+
+  it("is exempt from the heartbeat while it does not read the link", async () => {
+    const busy = new BodyReader(await begin("1"));
+    for (let count = 0; count < 30; count++) chunk("1", 500);
+    for (let taken = 0; taken < 29; taken++) {
+      assert.equal(link.paused, true);
+      clock.advance(1_900);
+      await busy.next();
+    }
+    assert.equal(link.paused, false);
+    assert.equal(link.aborted, false);
+    clock.advance(25_000);
+    assert.equal(link.aborted, true);
+  });
+});

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MaskBuffer } from "../../src/websocket/mask_buffer.ts";
+
+const overlap = (a: Uint8Array, b: Uint8Array) =>
+  a.buffer === b.buffer && a.byteOffset < b.byteOffset + b.length && b.byteOffset < a.byteOffset + a.length;
+
+describe("MaskBuffer", () => {
+  it("take gives the same memory again when all of it has left", () => {
+    const buffer = new MaskBuffer();
+    const first = buffer.take(100_000, true);
+    assert.equal(first.length, 100_000);
+    assert.ok(overlap(first, buffer.take(200_000, true)));
+  });
+
+  it("take gives memory of its own when the last still waits, within the block and beyond it", () => {
+    const buffer = new MaskBuffer();
+    const waiting: Uint8Array[] = [];
+    for (let i = 0; i < 8; i++) {
+      const bytes = buffer.take(100_000, false);
+      assert.equal(bytes.length, 100_000);
+      assert.deepEqual(waiting.filter((other) => overlap(bytes, other)), []);
+      waiting.push(bytes);
+    }
+  });
+
+  it("take gives memory of its own when a frame is larger than the block", () => {
+    assert.equal(new MaskBuffer().take(1_000_000, true).length, 1_000_000);
+  });
+});
