@@ -18,7 +18,7 @@ export type FetchApp = (request: Request, head: RequestHead) => Response | Promi
 export function fetchHandler(app: FetchApp, origin: string): Handler {
   return async (head, body, signal) => {
     // What the app gets is its own: it may keep a chunk, or send it twice.
-    const request = requestOf(origin, head, tap(body, { onChunk: disown }), signal);
+    const request = requestOf(origin, head, tap(body, { onChunk: disown }, true), signal);
     if (request === null) {
       cancelBody(body, new TypeError(`Request refuses the method ${head.method}`));
       return { status: 501, fields: ["Date", currentDate()], body: null };

@@ -12,25 +12,29 @@ export interface Tap {
 /**
  * The same body, watched. One that is no stream is told as one chunk, and over, at once. One that breaks off is told so
  * and breaks off for its reader, although nobody is reading.
+ *
+ * @param isLazy true: `body` is locked by the first read, so that its owner can still see that nobody reads it. A body
+ *   that breaks off before is told then. Default false: it is locked at once.
+ * @throws {TypeError} where somebody reads `body` already
  */
-export function tap<B extends Body>(body: B, watcher: Tap): B {
-  if (body instanceof ReadableStream) return new TappedBody(body, watcher).stream as B;
+export function tap<B extends Body>(body: B, watcher: Tap, isLazy = false): B {
+  if (body instanceof ReadableStream) return new TappedBody(body, watcher, isLazy).stream as B;
   if (body !== null && body.length > 0) watcher.onChunk(body);
   watcher.onOver?.();
   return body;
 }
 
 class TappedBody implements BodyOwner {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #body: ReadableStream<Uint8Array>;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   readonly #watcher: Tap;
   readonly #source: BodySource;
 
-  /** @throws {TypeError} where somebody reads `body` already */
-  constructor(body: ReadableStream<Uint8Array>, watcher: Tap) {
-    this.#reader = body.getReader();
+  constructor(body: ReadableStream<Uint8Array>, watcher: Tap, isLazy: boolean) {
+    this.#body = body;
     this.#watcher = watcher;
     this.#source = new BodySource(this);
-    this.#reader.closed.catch((error) => this.#fail(error));
+    if (!isLazy) this.#lock();
   }
 
   get stream(): ReadableStream<Uint8Array> {
@@ -38,13 +42,20 @@ class TappedBody implements BodyOwner {
   }
 
   onPull(): void {
-    this.#reader.read().then((result) => this.#take(result), (error) => this.#fail(error));
+    const reader = this.#reader ?? this.#lock();
+    reader.read().then((result) => this.#take(result), (error) => this.#fail(error));
   }
 
   onCancel(reason: unknown): void {
     this.#watcher.onOver?.(reason ?? new Error("The reader canceled the body"));
     // A source that fails while it is told to stop has stopped.
-    this.#reader.cancel(reason).catch(() => {});
+    (this.#reader ?? this.#body).cancel(reason).catch(() => {});
+  }
+
+  #lock(): ReadableStreamDefaultReader<Uint8Array> {
+    const reader = this.#reader = this.#body.getReader();
+    reader.closed.catch((error) => this.#fail(error));
+    return reader;
   }
 
   #take({ value, done }: ReadableStreamReadResult<Uint8Array>): void {
