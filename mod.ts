@@ -7,10 +7,44 @@
  *
  * @module
  */
-export { expose, type Exposed, type ExposeOptions } from "./src/agent/expose.ts";
-export { AgentError, type AgentErrorCode } from "./src/agent/errors.ts";
-export { EdgeUrlError } from "./src/agent/edge_url.ts";
-export { type Clock, systemClock, type Timer } from "./src/base/clock.ts";
-export { type Initiator, RunnelError } from "./src/base/errors.ts";
-export { ErrorCode } from "./src/httpstream/wire/mod.ts";
-export * from "./src/httpstream/mod.ts";
+export {
+  AgentError,
+  type AgentErrorCode,
+  EdgeUrlError,
+  expose,
+  type Exposed,
+  type ExposeOptions,
+} from "./src/agent/mod.ts";
+export { type Clock, type Initiator, OptionError, RunnelError, systemClock, type Timer } from "./src/base/mod.ts";
+export {
+  type ByteStream,
+  type CloseInfo,
+  Connection,
+  ConnectionError,
+  type ConnectionErrorCode,
+  type ConnectionLimits,
+  type ConnectionOptions,
+  defaultMaxConcurrentStreams,
+  ErrorCode,
+  type Fields,
+  type HeadOptions,
+  type Link,
+  type LinkCloseInfo,
+  type LinkHandlers,
+  MemoryAccount,
+  type NewStreamHandler,
+  noOpNewStreamHandler,
+  type ResponseUpgrader,
+  type Role,
+  type Stream,
+  StreamError,
+  type StreamErrorCode,
+  type StreamHandlers,
+  type UpgradedConnection,
+  type UpgradeOptions,
+  type UpgradeRoundTripper,
+  WebSocketLink,
+  WebSocketRoundTripper,
+  WebSocketUpgrader,
+} from "./src/httpstream/mod.ts";
+export { tuneRuntime } from "./src/net/mod.ts";

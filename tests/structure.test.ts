@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import * as library from "../mod.ts";
 import { codeOf, importsOf } from "./support/source_text.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -28,8 +29,8 @@ const ranks: Record<string, number> = {
   bin: 10,
 };
 
-/** Rooms that may use the `process` object, which must then be imported: a program's arguments, signals and streams. */
-const processRooms = new Set(["net", "cli", "bin"]);
+/** Folders that may use the `process` object, which must then be imported: a program's arguments, signals and streams. */
+const processFolders = new Set(["net", "cli", "bin"]);
 
 /** A smell to look at, and no law below it: a state machine may stand in one place. */
 const maxLines = 600;
@@ -52,27 +53,90 @@ const read = (file: string) => readFileSync(join(root, file), "utf8");
 const readJson = (file: string) => JSON.parse(read(file));
 const sources = files.filter((file) => /^(src|bin)\/.*\.ts$/.test(file) || file === "mod.ts");
 
-/** `src/net/socket.ts` is in `net`, `src/clock.ts` in `clock`, `bin/edge.ts` in `bin`. */
-function roomOf(file: string): string {
+/** `src/net/tls/mod.ts` is in `net`, `mod.ts` in `mod`, `bin/edge.ts` in `bin`. */
+function folderOf(file: string): string {
   const parts = file.replace(/^src\//, "").split("/");
   return parts[0].replace(/\.ts$/, "");
 }
 
+/** What `file` imports of this repository, types included, relative to the root. */
+const targetsOf = (file: string): string[] =>
+  importsOf(read(file))
+    .filter((specifier) => specifier.startsWith("."))
+    .map((specifier) => relative(root, join(root, dirname(file), specifier)).replaceAll("\\", "/"));
+
+/** The folders of `src/` with a `mod.ts` of their own that `file` lies in, the outermost first. */
+const entered = new Set(sources.filter((file) => file.startsWith("src/") && file.endsWith("/mod.ts")).map(dirname));
+function enteredFolders(file: string): string[] {
+  const parts = file.split("/");
+  return parts.map((_, index) => parts.slice(0, index).join("/")).filter((folder) => entered.has(folder));
+}
+
+/** The one file through which `from` may import `target`: the `mod.ts` of the outermost folder that `from` is not in. */
+function entranceTo(target: string, from: string): string {
+  const around = enteredFolders(from);
+  const folder = enteredFolders(target).find((item) => !around.includes(item));
+  return folder === undefined ? target : `${folder}/mod.ts`;
+}
+
+/** Files that import each other, directly or by way of others: each such group once (Tarjan). */
+function circles(files: readonly string[]): string[][] {
+  const found: string[][] = [];
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const visit = (file: string): number => {
+    const index = low.size;
+    let lowest = index;
+    low.set(file, index);
+    const depth = stack.push(file) - 1;
+    for (const target of targetsOf(file)) {
+      if (!low.has(target) && files.includes(target)) lowest = Math.min(lowest, visit(target));
+      else if (stack.includes(target)) lowest = Math.min(lowest, low.get(target) as number);
+    }
+    low.set(file, lowest);
+    if (lowest === index) {
+      const group = stack.splice(depth);
+      if (group.length > 1) found.push(group.sort());
+    }
+    return lowest;
+  };
+  for (const file of files) if (!low.has(file)) visit(file);
+  return found;
+}
+
 describe("imports", () => {
-  it("every room has a rank when there are files in it", () => {
+  it("every folder has a rank when there are files in it", () => {
     assert.ok(sources.length > 0);
-    assert.deepEqual(sources.filter((file) => ranks[roomOf(file)] === undefined), []);
+    assert.deepEqual(sources.filter((file) => ranks[folderOf(file)] === undefined), []);
   });
 
-  it("point one way when they leave a room", () => {
+  it("point one way when they leave a folder", () => {
     const wrong = sources.flatMap((file) =>
-      importsOf(read(file))
-        .filter((specifier) => specifier.startsWith("."))
-        .map((specifier) => relative(root, join(root, dirname(file), specifier)).replaceAll("\\", "/"))
-        .filter((target) => roomOf(target) !== roomOf(file) && !(ranks[roomOf(target)] < ranks[roomOf(file)]))
+      targetsOf(file)
+        .filter((target) => folderOf(target) !== folderOf(file) && !(ranks[folderOf(target)] < ranks[folderOf(file)]))
         .map((target) => `${file} imports ${target}`)
     );
     assert.deepEqual(wrong, []);
+  });
+
+  it("enter a folder through its mod.ts", () => {
+    const wrong = sources.flatMap((file) =>
+      targetsOf(file)
+        .filter((target) => entranceTo(target, file) !== target)
+        .map((target) => `${file} imports ${target}, not ${entranceTo(target, file)}`)
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it("make no circle, those of types included", () => {
+    assert.deepEqual(circles(sources), []);
+  });
+
+  it("entranceTo leads through the outermost folder that the importing file is not in", () => {
+    assert.equal(entranceTo("src/http1/codec/writer.ts", "src/edge/edge.ts"), "src/http1/mod.ts");
+    assert.equal(entranceTo("src/http1/codec/writer.ts", "src/http1/server/server.ts"), "src/http1/codec/mod.ts");
+    assert.equal(entranceTo("src/http1/codec/writer.ts", "src/http1/codec/limits.ts"), "src/http1/codec/writer.ts");
+    assert.equal(entranceTo("src/http1/write_chunk.ts", "src/http1/server/server.ts"), "src/http1/write_chunk.ts");
   });
 
   it("name only pinned packages and node: modules when they leave the repository", () => {
@@ -89,12 +153,12 @@ describe("imports", () => {
 
 describe("source files", () => {
   it("know no runtime when they are outside src/net", () => {
-    const wrong = sources.filter((file) => roomOf(file) !== "net").flatMap((file) => {
+    const wrong = sources.filter((file) => folderOf(file) !== "net").flatMap((file) => {
       const code = codeOf(read(file));
       const found: string[] = code.match(/\b(?:Bun|Deno)\b(?=\s*[.?[]|\s*$)/gm) ?? [];
       const imported = importsOf(read(file)).includes("node:process");
       const usesProcess = /(?<![.\w])process\s*\??\./.test(code);
-      if (usesProcess && !(imported && processRooms.has(roomOf(file)))) found.push("process");
+      if (usesProcess && !(imported && processFolders.has(folderOf(file)))) found.push("process");
       return found.map((name) => `${file} uses ${name}`);
     });
     assert.deepEqual(wrong, []);
@@ -105,6 +169,30 @@ describe("source files", () => {
       .map((file) => ({ file, lines: read(file).split("\n").length - 1 }))
       .filter(({ lines }) => lines > maxLines);
     assert.deepEqual(long, []);
+  });
+});
+
+describe("the library", () => {
+  it("gives these values, and nothing that is Runnel's own affair", () => {
+    assert.deepEqual(Object.keys(library).sort(), [
+      "AgentError",
+      "Connection",
+      "ConnectionError",
+      "EdgeUrlError",
+      "ErrorCode",
+      "MemoryAccount",
+      "OptionError",
+      "RunnelError",
+      "StreamError",
+      "WebSocketLink",
+      "WebSocketRoundTripper",
+      "WebSocketUpgrader",
+      "defaultMaxConcurrentStreams",
+      "expose",
+      "noOpNewStreamHandler",
+      "systemClock",
+      "tuneRuntime",
+    ]);
   });
 });
 

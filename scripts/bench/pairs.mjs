@@ -15,6 +15,7 @@ import { startRunnel } from "./runnel.mjs";
 /** @typedef {(generator: Generator, tunnel: Tunnel) => Promise<Sample>} Measure */
 
 const help = `Usage: node scripts/bench/pairs.mjs --against DIR [--edge bun|deno] [--agent bun|deno] [--rounds N]
+                                   [--bulk-only | --requests-only]
 
 Measures this checkout and the one in DIR (git worktree add DIR COMMIT, with node_modules) in pairs: processor time for
 each request of 1 KiB at 32 connections, and for each megabyte of a download of 256 MiB. Prints, for this checkout
@@ -25,6 +26,8 @@ processor time is over the limit.
   --edge RUNTIME   what the edges run on (default bun)
   --agent RUNTIME  what the agents run on (default bun)
   --rounds N       pairs of each measurement (default 20)
+  --bulk-only      only downloads
+  --requests-only  only requests
   --limit RATIO    the most that a median of processor time may be (default 1.03)
   --json           print one JSON object
   --help           print this
@@ -47,6 +50,8 @@ function readArguments() {
       agent: { type: "string", default: "bun" },
       rounds: { type: "string", default: "20" },
       limit: { type: "string", default: "1.03" },
+      "bulk-only": { type: "boolean", default: false },
+      "requests-only": { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -63,7 +68,11 @@ function readArguments() {
   const limit = Number(values.limit);
   if (!(limit > 0)) usageError("pairs", `--limit is no ratio: ${values.limit}`);
   const { edge, agent } = /** @type {{ edge: Runtime, agent: Runtime }} */ (values);
-  return { against, edge, agent, rounds, limit, json: values.json };
+  if (values["bulk-only"] && values["requests-only"]) {
+    usageError("pairs", "--bulk-only and --requests-only exclude each other");
+  }
+  const what = { requests: !values["bulk-only"], bulk: !values["requests-only"] };
+  return { against, edge, agent, rounds, limit, ...what, json: values.json };
 }
 
 /** @param {Tunnel} tunnel */
@@ -134,11 +143,15 @@ async function run(options, nginx) {
     for (const { port, host } of tunnels) {
       await generator.run({ port, host, path: "/small", connections, bodyBytes: smallBytes, ...warmUp });
     }
-    const requests = await pairsOf("requests", measureRequests, options.rounds, generator, here, there);
+    const rows = [];
+    if (options.requests) {
+      rows.push(await pairsOf("requests", measureRequests, options.rounds, generator, here, there));
+    }
+    if (!options.bulk) return rows;
     for (const { port, host } of tunnels) {
       await generator.run({ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps });
     }
-    return [requests, await pairsOf("bulk", measureBulk, options.rounds, generator, here, there)];
+    return [...rows, await pairsOf("bulk", measureBulk, options.rounds, generator, here, there)];
   } finally {
     for (const tunnel of tunnels) await tunnel.stop();
     await generator.stop();
