@@ -1,8 +1,7 @@
 /** The commands of `edge`. */
-import { isLoopback } from "../agent/mod.ts";
 import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
 import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
-import { formatAddress } from "../net/mod.ts";
+import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
