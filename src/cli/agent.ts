@@ -2,7 +2,7 @@
 import { httpCommand } from "./agent_http.ts";
 import { loginCommand } from "./agent_login.ts";
 import { completionCommand } from "./completion.ts";
-import type { Program } from "./program.ts";
+import type { Program } from "./command.ts";
 import { versionLine } from "./version.ts";
 
 export const agentProgram: Program = {

@@ -18,7 +18,7 @@ import { logger } from "../observe/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
-import type { Command, CommandCall } from "./program.ts";
+import type { Command, CommandCall } from "./command.ts";
 import { untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 
@@ -40,7 +40,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
-  const target = await upstreamEndpoint(call.positionals[0] as string, values);
+  const target = await upstreamEndpoint(call.positionals.TARGET, values);
   const endpoint = await edgeEndpoint(values, host);
   const { edge } = endpoint;
   const token = await tokenFor(edge, call);

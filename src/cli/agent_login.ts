@@ -4,7 +4,7 @@ import { agentLoginOptions, agentSettingsPath, updateSettings, UsageError } from
 import { RunnelError } from "../base/mod.ts";
 import { usage } from "./agent_settings.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, CommandCall } from "./program.ts";
+import type { Command, CommandCall } from "./command.ts";
 import { readToken } from "./token.ts";
 
 export class LoginError extends RunnelError {
@@ -26,7 +26,7 @@ export const loginCommand: Command<typeof agentLoginOptions> = {
 };
 
 async function login({ values, positionals, output, host }: CommandCall<typeof agentLoginOptions>): Promise<number> {
-  const edge = usage(() => parseEdgeUrl(positionals[0] as string, values.edgeInsecure));
+  const edge = usage(() => parseEdgeUrl(positionals.URL, values.edgeInsecure));
   if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.json) {
     host.stderr("Paste the token, then press Return and Ctrl-D\n");
   }

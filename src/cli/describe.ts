@@ -1,7 +1,7 @@
 /** The reference of the command line as a page (Markdown), from the declarations that the programs themselves use. */
 import { environmentName, type OptionSpec } from "../config/mod.ts";
 import { exitCodeMeanings } from "./exit_codes.ts";
-import type { Command, Program } from "./program.ts";
+import { type Command, type Program, usageLine } from "./command.ts";
 
 /** `docs/cli.md`, whole. */
 export function cliPage(programs: readonly Program[]): string {
@@ -47,14 +47,13 @@ export function describeProgram(program: Program): string {
 
 function describeCommand(program: Program, command: Command): string {
   const positionals = Object.entries(command.positionals);
-  const words = [program.name, command.name, ...positionals.map(([name]) => name), "[OPTIONS]"];
   const hasFile = command.settings !== undefined;
   const head = ["Flag", "Variable", ...(hasFile ? ["Key in the settings file"] : []), "Default", "What it does"];
   const rows = Object.entries(command.options).map(([key, spec]) => optionRow(key, spec, hasFile));
   return [
     `### ${program.name} ${command.name}\n`,
     `${command.summary}.\n`,
-    `    ${words.join(" ")}\n`,
+    `    ${usageLine(program, command)}\n`,
     ...positionals.map(([name, help]) => `\`${name}\`: ${help}\n`),
     row(head),
     row(head.map(() => "---")),

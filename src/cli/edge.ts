@@ -5,7 +5,7 @@ import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, CommandCall, Program } from "./program.ts";
+import type { Command, CommandCall, Program } from "./command.ts";
 import { untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 import { versionLine } from "./version.ts";

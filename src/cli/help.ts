@@ -1,7 +1,7 @@
 /** What `--help` prints, from the one declaration of commands and options. */
 import { environmentName, type OptionSpec } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
-import type { Command, Program } from "./program.ts";
+import { type Command, type Program, usageLine } from "./command.ts";
 
 /** Of a table's first column, with the indent before it and the gap after it. */
 const firstColumn = 26;
@@ -25,12 +25,11 @@ export function programUsage(program: Program, host: ProgramHost): string {
 export function commandUsage(program: Program, command: Command, host: ProgramHost): string {
   const width = widthOf(host);
   const positionals = Object.entries(command.positionals);
-  const words = [program.name, command.name, ...positionals.map(([name]) => name), "[OPTIONS]"];
   const file = command.settings === undefined ? "" : ", then the settings file";
   const sources = `A flag counts first, then the variable in brackets${file}, then the default.`;
   return sections(
     [command.summary],
-    [`Usage: ${words.join(" ")}`],
+    [`Usage: ${usageLine(program, command)}`],
     positionals.length === 0 ? [] : ["Arguments", ...table(positionals, width)],
     ["Options", ...table([...Object.values(command.options).map(optionEntry), ...always], width)],
     wrap(sources, width),

@@ -2,10 +2,11 @@
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import type { AgentDisplay, AgentView } from "./agent_display.ts";
+import type { CommandCall } from "./command.ts";
 import { type ProgramHost, wantsColour } from "./host.ts";
 import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
+import { logOptions } from "./output.ts";
 import { printable, printablePath } from "./printable.ts";
-import { type CommandCall, logOptions } from "./program.ts";
 import { Screen } from "./screen.ts";
 
 /** Milliseconds from a change to the picture that shows it: many changes make one picture. */

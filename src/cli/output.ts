@@ -1,4 +1,6 @@
-/** What the programs print: on standard output what was asked for, as lines for people or, with `--json`, as JSON. */
+/** What the programs print: results and events on standard output, as lines or with `--json` as JSON; the log on standard error. */
+import type { commonOptions, OptionValues } from "../config/mod.ts";
+import type { LogOptions } from "../observe/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import { printable } from "./printable.ts";
 
@@ -26,4 +28,9 @@ export function createOutput(json: boolean, host: Pick<ProgramHost, "stdout">): 
     },
     result: (fields, ...lines) => json ? printObject(fields) : printLines(lines),
   };
+}
+
+/** Where and how a command logs: to standard error, as its options say. */
+export function logOptions(values: OptionValues<typeof commonOptions>, host: Pick<ProgramHost, "stderr">): LogOptions {
+  return { level: values.logLevel, format: values.logFormat, write: (line) => void host.stderr(line) };
 }

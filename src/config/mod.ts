@@ -4,7 +4,7 @@ export { commonOptions } from "./common_options.ts";
 export { DataFolder } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
 export { nameFault, randomName } from "./names.ts";
-export { nearest } from "./nearest.ts";
+export { didYouMean } from "./nearest.ts";
 export {
   type Completion,
   environmentName,

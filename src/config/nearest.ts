@@ -1,5 +1,15 @@
 /** The closest of some words to a mistyped one. */
 
+/**
+ * `; did you mean --name?`, for the end of an error's sentence; empty where none of `words` is close to `word`.
+ *
+ * @param prefix stands before the word that is meant, such as `--`
+ */
+export function didYouMean(word: string, words: readonly string[], prefix = ""): string {
+  const near = nearest(word, words);
+  return near === null ? "" : `; did you mean ${prefix}${near}?`;
+}
+
 /** @returns null where none is close: more than a third of the letters would have to change */
 export function nearest(word: string, words: readonly string[]): string | null {
   let best: string | null = null;

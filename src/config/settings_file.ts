@@ -1,7 +1,7 @@
 /** A settings file: YAML whose keys are those under which options are declared (`connectTimeout: 5s`). */
 import { readFile } from "node:fs/promises";
 import { Document, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
-import { nearest } from "./nearest.ts";
+import { didYouMean } from "./nearest.ts";
 import type { OptionSpecs } from "./option.ts";
 import { isSystemError, replacePrivateFile } from "./private_file.ts";
 import type { GivenSettings } from "./resolve.ts";
@@ -85,8 +85,7 @@ function textOf(value: Node | null, what: string): string {
 }
 
 function unknownKey(at: string, name: string, keys: readonly string[]): UsageError {
-  const near = nearest(name, keys);
-  return new UsageError(`${at}: unknown key ${JSON.stringify(name)}${near === null ? "" : `; did you mean ${near}?`}`);
+  return new UsageError(`${at}: unknown key ${JSON.stringify(name)}${didYouMean(name, keys)}`);
 }
 
 function place(path: string, lines: LineCounter, node: Node): string {

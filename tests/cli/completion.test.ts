@@ -7,7 +7,7 @@ import { agentProgram } from "../../src/cli/agent.ts";
 import { bashCompletion } from "../../src/cli/completion/bash.ts";
 import { outlineOf } from "../../src/cli/completion/outline.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Command, Program } from "../../src/cli/program.ts";
+import type { Command, Program } from "../../src/cli/command.ts";
 import { commonOptions } from "../../src/config/common_options.ts";
 import { missingPeer } from "../support/peers.ts";
 import { withScratch } from "../support/scratch.ts";

@@ -1,5 +1,6 @@
 /** Runs a whole program in this process, with arguments, environment, terminal and signals of the test's own. */
-import { type Program, runProgram } from "../../src/cli/program.ts";
+import type { Program } from "../../src/cli/command.ts";
+import { runProgram } from "../../src/cli/program.ts";
 import type { ProgramHost } from "../../src/cli/host.ts";
 import type { Terminal } from "../../src/net/mod.ts";
 

@@ -4,7 +4,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Command, Program } from "../../src/cli/program.ts";
+import type { Command, Program } from "../../src/cli/command.ts";
 import { environmentName } from "../../src/config/option.ts";
 import metadata from "../../package.json" with { type: "json" };
 import { runToEnd } from "./program_run.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Program } from "../../src/cli/program.ts";
+import type { Program } from "../../src/cli/command.ts";
 import { withScratch } from "../support/scratch.ts";
 import { ProgramRun, type RunOptions, runToEnd } from "./program_run.ts";
 

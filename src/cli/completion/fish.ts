@@ -1,5 +1,5 @@
 import type { Completion } from "../../config/mod.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../command.ts";
 import { type Level, outlineOf } from "./outline.ts";
 
 /** A script for fish 3 or later. */

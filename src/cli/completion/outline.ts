@@ -1,6 +1,6 @@
 /** What a shell can offer at each point of a command line: the one thing that the scripts for four shells are made of. */
 import type { Completion } from "../../config/mod.ts";
-import type { Command, Program } from "../program.ts";
+import type { Command, Program } from "../command.ts";
 
 /** What may follow words that are typed already. */
 export interface Level {

@@ -1,5 +1,5 @@
 import type { Completion } from "../../config/mod.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../command.ts";
 import { type Level, outlineOf } from "./outline.ts";
 
 /** A script for PowerShell 5.1 or later. What it offers nothing for, PowerShell completes with names of files. */
