@@ -1,4 +1,4 @@
-/** What programs and their commands are: declarations, of which running, help, completion and `docs/cli.md` are made. */
+/** Declarations of programs and commands, which running, `--help`, completion and `docs/cli.md` are made of. */
 import type { commonOptions, GivenSettings, OptionSpecs, ResolvedOptions } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import type { Output } from "./output.ts";

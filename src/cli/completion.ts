@@ -1,11 +1,11 @@
-/** `completion SHELL`: prints the script that teaches a shell the program's commands, flags and values. */
+/** `completion SHELL`: prints the script by which a shell completes the program's commands, flags and values. */
 import { commonOptions, didYouMean, UsageError } from "../config/mod.ts";
+import type { Command, Program } from "./command.ts";
 import { bashCompletion } from "./completion/bash.ts";
 import { fishCompletion } from "./completion/fish.ts";
 import { powershellCompletion } from "./completion/powershell.ts";
 import { zshCompletion } from "./completion/zsh.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, Program } from "./command.ts";
 
 const scripts: Readonly<Record<string, (program: Program) => string>> = {
   bash: bashCompletion,

@@ -1,17 +1,22 @@
-/** What the programs print: results and events on standard output, as lines or with `--json` as JSON; the log on standard error. */
+/** What the programs print: lines or, with `--json`, JSON on standard output, and the log on standard error. */
 import type { commonOptions, OptionValues } from "../config/mod.ts";
 import type { LogOptions } from "../observe/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import { printable } from "./printable.ts";
 
-/** An event of the contract: `event`, `time` (ISO 8601), and what belongs to it. */
+/** What an event or a result has besides its name and its time, under the keys of its JSON. */
 export type EventFields = Readonly<Record<string, unknown>>;
 
+/** Standard output of a command. */
 export interface Output {
   readonly json: boolean;
-  /** @param lines what a person reads instead; none where a person needs no line */
+  /**
+   * With `--json` one object: `event`, `time` (ISO 8601) and the fields. Else the lines.
+   *
+   * @param lines what a person reads; none where an event is for scripts only
+   */
   event(name: string, fields: EventFields, ...lines: readonly string[]): void;
-  /** The result of a command that answers and ends: one object, or its lines. */
+  /** The result of a command that prints and ends: with `--json` one object, else the lines. */
   result(fields: EventFields, ...lines: readonly string[]): void;
 }
 

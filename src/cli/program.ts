@@ -1,6 +1,6 @@
 /** One program of several commands: finds the command, checks the arguments, resolves the options, runs, exits. */
-import { type GivenFlags, parseSwitch, resolveOptions, UsageError } from "../config/mod.ts";
 import { RunnelError } from "../base/mod.ts";
+import { type GivenFlags, parseSwitch, resolveOptions, UsageError } from "../config/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import { checkArguments } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";

@@ -209,7 +209,7 @@ describe("agent http", () => {
   });
 
   for (const [variable, value] of [["NO_COLOR", "1"], ["TERM", "dumb"]] as const) {
-    it(`uses no colour when ${variable} is ${value}`, async () => {
+    it(`uses no color when ${variable} is ${value}`, async () => {
       const terminal = { isTerminal: true, columns: 70, rows: 20 };
       const agent = new ProgramRun(agentProgram, withToken(), { terminal, environment: { [variable]: value } });
       await agent.waitFor(() => agent.stdout.includes("localhost"));

@@ -6,12 +6,12 @@ import { Screen } from "../../src/cli/screen.ts";
 const line = (text: string, style: Style = "plain"): Line => [{ text, style }];
 
 /** A terminal of some width, and what it was given. */
-function stage(colour = false) {
+function stage(isColored = false) {
   const stage = { columns: 20, written: "", screen: null as unknown as Screen };
   stage.screen = new Screen({
     write: (text) => stage.written += text,
     columns: () => stage.columns,
-    colour,
+    isColored,
   });
   return stage;
 }
@@ -50,10 +50,10 @@ describe("Screen", () => {
     assert.equal(take(at), "\r\x1b[Jtwo\n");
   });
 
-  it("colours what has a style when colour is wanted, and nothing when it is not", () => {
-    const [coloured, plain] = [stage(true), stage(false)];
-    for (const at of [coloured, plain]) at.screen.draw([[...line("a", "strong"), ...line("b"), ...line("c", "bad")]]);
-    assert.equal(take(coloured), "\r\x1b[J\x1b[1ma\x1b[0mb\x1b[31mc\x1b[0m\n");
+  it("colors what has a style when color is wanted, and nothing when it is not", () => {
+    const [colored, plain] = [stage(true), stage(false)];
+    for (const at of [colored, plain]) at.screen.draw([[...line("a", "strong"), ...line("b"), ...line("c", "bad")]]);
+    assert.equal(take(colored), "\r\x1b[J\x1b[1ma\x1b[0mb\x1b[31mc\x1b[0m\n");
     assert.equal(take(plain), "\r\x1b[Jabc\n");
   });
 });
