@@ -1,23 +1,23 @@
 /**
- * What citty lets pass. A script that mistypes a flag must hear of it, so each of these is refused here:
+ * The mistakes on a command line that citty lets pass. A mistyped flag must end the program, so each is refused here:
  *
- * - an unknown flag: citty ignores it. It also takes `--logLevel` for `--log-level` and `--no-json` for a switch that is
- *   off, which are unknown here.
- * - a flag without its value: citty takes the next flag for the value, or an empty text at the end.
- * - a value for a switch: citty takes `--json=x` for `--json`.
- * - a flag that is given twice: citty takes the last value. The values come from here, since citty has but one for an
- *   option that may be repeated.
- * - a surplus argument: citty ignores it.
- * - a flag before the command: citty skips it, and takes its value for the command.
+ * - An unknown flag: citty ignores it. It also takes `--logLevel` for `--log-level`, and `--no-json` for a switch that is
+ *   off; neither is documented, and both are refused.
+ * - A flag without its value: citty takes the next flag as the value, or the empty text at the end of the line.
+ * - A value for a switch: citty takes `--json=x` for `--json`.
+ * - A flag that is given twice: citty takes the last value. It knows no option that may be repeated, and so the values
+ *   of all flags come from here.
+ * - A surplus argument: citty ignores it.
+ * - A flag before the command: citty skips it, and takes its value for the command.
  *
- * All but the last are seen in the tokens of `parseArgs` of node:util, with which citty parses, too, in the same lenient
- * mode. citty does notice a missing argument and an unknown command (dispatch.ts).
+ * citty parses with `parseArgs` of node:util in its lenient mode. The checks look at the tokens of that same parser, and
+ * so see the same flags and arguments. A missing argument and an unknown command are left to citty (dispatch.ts).
  */
 import { parseArgs } from "node:util";
-import { didYouMean, type GivenFlags, type OptionSpec, UsageError } from "../config/mod.ts";
+import { didYouMean, flagUsage, type GivenFlags, type OptionSpec, UsageError } from "../config/mod.ts";
 import type { Command } from "./command.ts";
 
-/** Flags that every program answers itself. */
+/** Flags that are no options: the program answers them before anything is checked. */
 const builtInFlags = ["help", "version"];
 
 /**
@@ -30,7 +30,14 @@ export function checkArguments(args: readonly string[], command: Command): Given
   const surplusAt = Object.keys(command.positionals).length;
   const flags = new Map<string, string[]>();
   const words: string[] = [];
-  for (const token of tokensOf(args, specs.values())) {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: flagTypes(command),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
     const spec = token.rawName.startsWith("--") ? specs.get(token.name) : undefined;
@@ -48,17 +55,17 @@ export function hasLeadingFlags(args: readonly string[], command: Command, rest:
   return args.length > command.name.split(" ").length + rest.length;
 }
 
-/** Throws `UsageError` where a flag stands in place of the command. */
-export function checkFirstWord(word: string): void {
-  // Only the flag is shown of `--token=SECRET`.
-  if (word.startsWith("-")) throw new UsageError(`The flag ${word.split("=")[0]} stands before the command`);
+/** The error of a flag that stands in place of the command. */
+export function leadingFlagError(word: string): UsageError {
+  // Of `--token=SECRET` only the flag is shown.
+  return new UsageError(`The flag ${word.split("=")[0]} stands before the command`);
 }
 
-function tokensOf(args: readonly string[], specs: Iterable<OptionSpec>) {
-  const options = Object.fromEntries(
-    Array.from(specs, ({ name, kind }) => [name, { type: kind === "switch" ? "boolean" : "string" } as const]),
+/** The flags of a command, as citty and `parseArgs` want them: they must know which of them have a value. */
+export function flagTypes({ options }: Command): Record<string, { readonly type: "boolean" | "string" }> {
+  return Object.fromEntries(
+    Object.values(options).map(({ name, kind }) => [name, { type: kind === "switch" ? "boolean" : "string" }]),
   );
-  return parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true }).tokens;
 }
 
 function unknownFlag(rawName: string, names: readonly string[]): UsageError {
@@ -74,8 +81,8 @@ function flagValue(spec: OptionSpec, value: string | undefined, isInline: boolea
   }
   // In `--name --edge x` the value of --name was forgotten.
   if (value === undefined || (!isInline && value.startsWith("-") && value !== "-")) {
-    const hint = `--${spec.name} ${spec.hint}, or --${spec.name}=VALUE for one that begins with a hyphen`;
-    throw new UsageError(`The flag --${spec.name} has no value`, `Write ${hint}`);
+    const inline = `--${spec.name}=VALUE for one that begins with a hyphen`;
+    throw new UsageError(`The flag --${spec.name} has no value`, `Write ${flagUsage(spec)}, or ${inline}`);
   }
   return value;
 }

@@ -1,14 +1,14 @@
 /**
- * Commands as citty's: it finds the one that the words name, tells its arguments from its flags, notices a missing
- * argument, and runs it. What citty lets pass is checked in check_arguments.ts.
+ * citty runs the commands: it finds the one that the words name, tells its arguments from the values of its flags,
+ * notices a missing argument, and calls the command. The mistakes that it lets pass are in check_arguments.ts.
  *
  * citty is called twice. It parses the arguments of a command before it calls anything of that command, so that in one
  * call a missing argument would come before `--help` and hide a misspelled flag. The first call therefore stops at the
  * command (`resolveSubCommand`, which citty does not export, would do the same), and the second one runs it.
  */
-import { type ArgsDef, defineCommand, runCommand, type SubCommandsDef } from "citty";
+import { defineCommand, runCommand, type SubCommandsDef } from "citty";
 import { didYouMean, UsageError } from "../config/mod.ts";
-import { checkFirstWord, hasLeadingFlags } from "./check_arguments.ts";
+import { flagTypes, hasLeadingFlags, leadingFlagError } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 
 export interface FoundCommand {
@@ -32,12 +32,12 @@ export async function findCommand(program: Program, args: readonly string[]): Pr
   return found;
 }
 
-/** What is wrong with `args`, in which `findCommand` found no command. */
+/** Why `findCommand` found no command in `args`. */
 export function noSuchCommand(program: Program, args: readonly string[]): UsageError {
   const names = program.commands.map(({ name }) => name);
   const [word] = args;
   if (word === undefined) return new UsageError(`The command is missing: one of ${names.join(", ")}`);
-  checkFirstWord(word);
+  if (word.startsWith("-")) return leadingFlagError(word);
   return new UsageError(`Unknown command ${word}${didYouMean(word, names)}`);
 }
 
@@ -51,17 +51,18 @@ export async function runFound(
   { command, rest }: FoundCommand,
   run: (positionals: CommandCall["positionals"]) => Promise<number>,
 ): Promise<number> {
-  const names = Object.keys(command.positionals);
+  const positionals = Object.entries(command.positionals);
+  const words = positionals.map(([name, description]) => [name, { type: "positional", description }] as const);
   const definition = defineCommand({
     meta: { name: command.name, description: command.summary },
-    args: argumentsOf(command),
-    run: ({ args }) => run(Object.fromEntries(names.map((name) => [name, String(args[name])]))),
+    args: { ...flagTypes(command), ...Object.fromEntries(words) },
+    run: ({ args }) => run(Object.fromEntries(positionals.map(([name]) => [name, String(args[name])]))),
   });
   try {
     const { result } = await runCommand(definition, { rawArgs: [...rest] });
     return result as number;
   } catch (error) {
-    // The only mistake that citty itself finds in checked arguments; its message ends with the name.
+    // The one mistake that citty finds in checked arguments. Its message ends with the argument's name.
     if (isCittyError(error)) throw new UsageError(`The argument ${error.message.split(" ").at(-1)} is missing`);
     throw error;
   }
@@ -83,17 +84,6 @@ function commandTree(
       : defineCommand({ subCommands: commandTree(group, depth + 1, onFound) });
   }
   return tree;
-}
-
-/** citty must know the flags, too: only so does it see that in `--name shop 3000` the argument is `3000`. */
-function argumentsOf({ options, positionals }: Command): ArgsDef {
-  const flags = Object.values(options).map(({ name, kind, help }) => {
-    return [name, { type: kind === "switch" ? "boolean" : "string", description: help }] as const;
-  });
-  const words = Object.entries(positionals).map(([name, help]) => {
-    return [name, { type: "positional", description: help }] as const;
-  });
-  return Object.fromEntries([...flags, ...words]);
 }
 
 /** citty does not export the class of its errors. */
