@@ -12,13 +12,13 @@ import { runToEnd } from "./program_run.ts";
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 const commands = programs.flatMap((program) => program.commands.map((command) => ({ program, command })));
 
-/** The words of a call that says everything the command needs. */
+/** The arguments of a call that gives the command all it needs. */
 function call(command: Command): string[] {
   const words = Object.keys(command.positionals).map((name) => command.choices?.[name]?.[0] ?? "http://127.0.0.1:3000");
   return [...command.name.split(" "), ...words];
 }
 
-/** Runs it with a mistake in it; nothing else may be printed than the error, in both forms. */
+/** The message of a wrong call. Nothing but the error may be printed, with and without `--json`. */
 async function usageErrorOf(program: Program, args: string[], environment: Record<string, string> = {}) {
   const plain = await runToEnd(program, args, { environment });
   assert.equal(plain.exitCode, 2);

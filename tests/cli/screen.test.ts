@@ -5,7 +5,7 @@ import { Screen } from "../../src/cli/screen.ts";
 
 const line = (text: string, style: Style = "plain"): Line => [{ text, style }];
 
-/** A terminal of some width, and what it was given. */
+/** A screen on a terminal of 20 columns, and what was written to it. */
 function stage(isColored = false) {
   const stage = { columns: 20, written: "", screen: null as unknown as Screen };
   stage.screen = new Screen({
@@ -24,7 +24,7 @@ function take(from: { written: string }): string {
 }
 
 describe("Screen", () => {
-  it("goes back over the last picture when it draws again", () => {
+  it("goes back over the last lines when it draws again", () => {
     const at = stage();
     at.screen.draw([line("one"), line("two")]);
     assert.equal(take(at), "\r\x1b[Jone\ntwo\n");
@@ -41,7 +41,7 @@ describe("Screen", () => {
     assert.equal(take(at), "\x1b[5A\r\x1b[Jz\n");
   });
 
-  it("goes back over nothing when the picture was taken away", () => {
+  it("goes back over nothing when the lines were erased", () => {
     const at = stage();
     at.screen.draw([line("one")]);
     at.screen.clear();

@@ -1,4 +1,4 @@
-/** A token that was given in any way, right or wrong, is never printed. */
+/** A token is never printed, however it is given, and be it valid or not. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { withScratch } from "../support/scratch.ts";
 import { ProgramRun, type RunOptions, runToEnd } from "./program_run.ts";
 
 const secret = "S3CRET";
-/** No token, since it has a character that is none of ASCII's. */
+/** No valid token, since one of its characters is not ASCII. */
 const wrong = `${secret}\u00e9`;
 
 interface Wrong extends RunOptions {
