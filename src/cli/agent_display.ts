@@ -31,11 +31,11 @@ export interface AgentDisplay {
 /** Prints events with `--json`, else lines. What has no line is logged. */
 export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
-  let wasReady = false;
+  let hasBeenReady = false;
   return {
     ready({ url, name, tunnelId }) {
-      const line = wasReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
-      wasReady = true;
+      const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
+      hasBeenReady = true;
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
     },
     disconnected(reason) {
@@ -49,7 +49,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.
-      if (output.json) output.event("request", { ...report });
+      if (output.isJson) output.event("request", { ...report });
       else output.event("request", noFields, requestLine(report));
     },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),

@@ -44,7 +44,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const { edge, dial } = await edgeEndpoint(values, host);
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
-  const display = !output.json && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
+  const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const client = new HttpClient({ target: target.dial });
   try {
     const upstream = observed(client.request, (request) => display.request(request));

@@ -27,7 +27,7 @@ export const loginCommand: Command<typeof agentLoginOptions> = {
 
 async function login({ values, positionals, output, host }: CommandCall<typeof agentLoginOptions>): Promise<number> {
   const edge = asUsageError(() => parseEdgeUrl(positionals.URL, values.edgeInsecure));
-  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.json) {
+  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.isJson) {
     host.stderr("Paste the token, then press Return and Ctrl-D\n");
   }
   const token = await readToken(values, host);

@@ -9,7 +9,8 @@ export type EventFields = Readonly<Record<string, unknown>>;
 
 /** Standard output of a command. */
 export interface Output {
-  readonly json: boolean;
+  /** True with `--json`. */
+  readonly isJson: boolean;
   /**
    * With `--json` one object: `event`, `time` (ISO 8601) and the fields. Else the lines.
    *
@@ -20,18 +21,18 @@ export interface Output {
   result(fields: EventFields, ...lines: readonly string[]): void;
 }
 
-export function createOutput(json: boolean, host: Pick<ProgramHost, "stdout">): Output {
+export function createOutput(isJson: boolean, host: Pick<ProgramHost, "stdout">): Output {
   const printObject = (fields: EventFields) => void host.stdout(JSON.stringify(fields) + "\n");
   const printLines = (lines: readonly string[]) => {
     if (lines.length > 0) host.stdout(lines.map(printable).join("\n") + "\n");
   };
   return {
-    json,
+    isJson,
     event(name, fields, ...lines) {
-      if (json) printObject({ event: name, time: new Date().toISOString(), ...fields });
+      if (isJson) printObject({ event: name, time: new Date().toISOString(), ...fields });
       else printLines(lines);
     },
-    result: (fields, ...lines) => json ? printObject(fields) : printLines(lines),
+    result: (fields, ...lines) => isJson ? printObject(fields) : printLines(lines),
   };
 }
 

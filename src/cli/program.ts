@@ -46,16 +46,16 @@ async function runCommand(
 
 /** Prints what went wrong, and returns the exit code. */
 function fail(error: unknown, program: Program, command: Command | undefined, host: ProgramHost): number {
-  const known = error instanceof RunnelError;
-  const code = known ? error.code : "internal";
-  const message = known ? error.reason : error instanceof Error ? error.stack ?? error.message : String(error);
+  const isKnown = error instanceof RunnelError;
+  const code = isKnown ? error.code : "internal";
+  const message = isKnown ? error.reason : error instanceof Error ? error.stack ?? error.message : String(error);
   const help = `See '${program.name}${command === undefined ? "" : ` ${command.name}`} --help'`;
   const remedy = (error instanceof UsageError ? error.remedy : null) ?? remedyOf(code) ?? help;
   const exitCode = exitCodeOf(error);
   const output = createOutput(isJsonWanted(host), host);
   output.event("error", { code, message, remedy });
   output.event("exit", { code: exitCode, from: "error" });
-  host.stderr(`error: ${known ? printable(message) : message}\n${remedy}\n`);
+  host.stderr(`error: ${isKnown ? printable(message) : message}\n${remedy}\n`);
   return exitCode;
 }
 

@@ -1,9 +1,8 @@
 /** The edge's data folder. It is made with the first file in it, and only its owner can read the files. */
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RunnelError } from "../base/mod.ts";
-import { createPrivateFile, isSystemError } from "./private_file.ts";
+import { createPrivateFile, readIfExists } from "./private_file.ts";
 import { tokenFault } from "./token_options.ts";
 
 /** The data folder cannot be used. Code `data_folder`. */
@@ -46,15 +45,9 @@ export class DataFolder {
 
   /** Null where there is no file. */
   async #readToken(): Promise<string | null> {
-    let text: string;
-    try {
-      text = await readFile(this.tokenPath, "utf8");
-    } catch (error) {
-      if (isSystemError(error, "ENOENT")) return null;
-      throw error;
-    }
-    const fault = tokenFault(text.trim());
+    const text = (await readIfExists(this.tokenPath))?.trim() ?? null;
+    const fault = text === null ? null : tokenFault(text);
     if (fault !== null) throw new DataFolderError(`The token in ${this.tokenPath} ${fault}`);
-    return text.trim();
+    return text;
   }
 }

@@ -20,7 +20,7 @@ export interface OptionSpec<T = unknown> {
   readonly default?: string;
   readonly completion?: Completion;
   /** True where no message may show the value. Default false. */
-  readonly secret?: boolean;
+  readonly isSecret?: boolean;
   /** The name of an option that says the same in another way: a command uses one of the two. */
   readonly insteadOf?: string;
   /**
@@ -96,15 +96,25 @@ export function choiceOption<C extends string, D extends Omit<Declaration, "hint
 
 /** A duration such as `30s`, in milliseconds. */
 export function durationOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
-  return parsedOption({ ...declaration, hint: "DURATION" }, (text) => {
-    return orThrow(parseDuration(text), "is no duration such as 500ms, 30s, 5m, 1h");
-  }) as OptionSpec<Value<D, number>>;
+  return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h");
 }
 
 /** A size such as `4MiB`, in bytes. */
 export function sizeOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
-  return parsedOption({ ...declaration, hint: "SIZE" }, (text) => {
-    return orThrow(parseSize(text), "is no size such as 64KiB, 4MiB");
+  return unitOption(declaration, "SIZE", parseSize, "is no size such as 64KiB, 4MiB");
+}
+
+/** @param parse returns null for a text of another form, which `fault` then describes */
+function unitOption<D extends Omit<Declaration, "hint">>(
+  declaration: D,
+  hint: string,
+  parse: (text: string) => number | null,
+  fault: string,
+): OptionSpec<Value<D, number>> {
+  return parsedOption({ ...declaration, hint }, (text) => {
+    const value = parse(text);
+    if (value === null) throw new Error(fault);
+    return value;
   }) as OptionSpec<Value<D, number>>;
 }
 
@@ -123,9 +133,4 @@ export function parseSwitch(text: string): boolean {
   if (text === "true" || text === "1") return true;
   if (text === "false" || text === "0") return false;
   throw new Error("is neither true nor false");
-}
-
-function orThrow(value: number | null, fault: string): number {
-  if (value === null) throw new Error(fault);
-  return value;
 }

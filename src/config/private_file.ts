@@ -1,6 +1,6 @@
 /** Files that hold secrets. Only the owner can read them, and nobody sees them half written. */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Writes or replaces the file `path`, mode 0600. Makes the folder, mode 0700, where it is missing. */
@@ -20,8 +20,18 @@ export async function createPrivateFile(path: string, text: string): Promise<boo
   }
 }
 
+/** The text of the file; null where there is none. */
+export async function readIfExists(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return null;
+    throw error;
+  }
+}
+
 /** True for an error of the system with this code, such as `ENOENT`. */
-export function isSystemError(error: unknown, code: string): boolean {
+function isSystemError(error: unknown, code: string): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === code;
 }
 

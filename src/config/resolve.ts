@@ -100,7 +100,7 @@ function parse(spec: OptionSpec, text: string, from: string): unknown {
     return spec.parse(text);
   } catch (error) {
     if (error instanceof RunnelError) throw new UsageError(`${from}: ${withoutPassword(error.reason)}`);
-    const shown = spec.secret === true ? "" : ` ${JSON.stringify(withoutPassword(text))}`;
+    const shown = spec.isSecret === true ? "" : ` ${JSON.stringify(withoutPassword(text))}`;
     throw new UsageError(`${from}${shown} ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -1,9 +1,8 @@
 /** The settings file: YAML whose keys are those under which the options are declared (`connectTimeout: 5s`). */
-import { readFile } from "node:fs/promises";
 import { Document, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { didYouMean } from "./nearest.ts";
 import type { OptionSpecs } from "./option.ts";
-import { isSystemError, replacePrivateFile } from "./private_file.ts";
+import { readIfExists, replacePrivateFile } from "./private_file.ts";
 import type { GivenSettings } from "./resolve.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -53,14 +52,10 @@ export async function updateSettings(path: string, changes: Readonly<Record<stri
 
 /** Null where there is no file. */
 async function readText(path: string): Promise<string | null> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return null;
-    throw new UsageError(`The settings ${path} cannot be read: ${(error as Error).message}`);
-  }
-  if (text.length > MAX_FILE_CHARACTERS) {
+  const text = await readIfExists(path).catch((error: Error) => {
+    throw new UsageError(`The settings ${path} cannot be read: ${error.message}`);
+  });
+  if (text !== null && text.length > MAX_FILE_CHARACTERS) {
     throw new UsageError(`The settings ${path} have more than ${MAX_FILE_CHARACTERS} characters`);
   }
   return text;

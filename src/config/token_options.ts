@@ -4,7 +4,7 @@ import { textOption } from "./option.ts";
 /** @param help what the token does, for `--help` */
 export function tokenOptions(help: string) {
   return {
-    token: textOption({ name: "token", hint: "TOKEN", help, secret: true }, tokenFault),
+    token: textOption({ name: "token", hint: "TOKEN", help, isSecret: true }, tokenFault),
     tokenFile: textOption({
       name: "token-file",
       hint: "FILE|-",

@@ -59,7 +59,7 @@ for (const { program, command } of commands) {
       assert.equal(await usageErrorOf(program, command.name.split(" ")), `The argument ${first} is missing`);
     });
 
-    for (const { name, kind, secret } of options) {
+    for (const { name, kind, isSecret } of options) {
       if (kind === "switch") {
         it(`exits 2 when --${name} is given a value, or given twice`, async () => {
           const message = await usageErrorOf(program, [...good, `--${name}=x`]);
@@ -89,7 +89,7 @@ for (const { program, command } of commands) {
 
       it(`exits 2 and names --${name} when it is empty`, async () => {
         const message = await usageErrorOf(program, [...good, `--${name}=`]);
-        assert.ok(message.startsWith(secret ? `--${name} is empty` : `--${name}`), message);
+        assert.ok(message.startsWith(isSecret ? `--${name} is empty` : `--${name}`), message);
       });
     }
 
