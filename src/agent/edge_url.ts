@@ -1,7 +1,6 @@
 /** The edge's address as an agent is given it. */
-import { isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
-import { CertificateError, checkCertificates, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { CertificateError, checkCertificates, isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 
 export interface EdgeUrl {
   /** With `tls` where the edge is `https://` or `wss://`. */
@@ -59,10 +58,4 @@ function trust(insecure: boolean, ca: string | undefined): TlsOptions {
     throw new EdgeUrlError(`The edge's CA cannot be used: ${error.reason}`);
   }
   return { ca };
-}
-
-/** True for this machine's own addresses and names: `localhost`, NAME.localhost, 127.0.0.0/8, ::1. */
-export function isLoopback(host: string): boolean {
-  if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "::1" || host === "localhost" || host.endsWith(".localhost");
 }

@@ -1,6 +1,6 @@
 /** The private side: dials the edge, keeps the tunnel open, asks the upstream. */
 export { Agent, type AgentEvents } from "./agent.ts";
-export { type EdgeUrl, isLoopback, parseEdgeUrl } from "./edge_url.ts";
+export { type EdgeUrl, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
 export { openJsonTunnel } from "./json_dial.ts";
 export { proxyFor } from "./proxy.ts";

@@ -2,8 +2,8 @@
 import { Buffer } from "node:buffer";
 import { BlockList, isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
-import type { TlsOptions, TlsTarget } from "../net/mod.ts";
-import { type EdgeUrl, isLoopback } from "./edge_url.ts";
+import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import type { EdgeUrl } from "./edge_url.ts";
 
 export interface ProxyTarget {
   /** With `tls` where the proxy itself is `https://`. */

@@ -1,8 +1,8 @@
-/** The commands of `agent`. */
+/** The program `agent`. */
 import { httpCommand } from "./agent_http.ts";
 import { loginCommand } from "./agent_login.ts";
+import type { Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
-import type { Program } from "./program.ts";
 import { versionLine } from "./version.ts";
 
 export const agentProgram: Program = {

@@ -1,37 +1,41 @@
-/** What `agent http` shows of itself: events for a script, or plain lines where no person watches a terminal. */
-import type { RequestReport } from "../http/mod.ts";
+/** What `agent http` prints while it runs: events for a script, or plain lines where the output is no terminal. */
 import type { OpenTunnel } from "../agent/mod.ts";
+import type { RequestReport } from "../http/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 import type { Output } from "./output.ts";
 import { printablePath } from "./printable.ts";
 
-/** What is known before anything has happened. */
+/** What is known from the start. */
 export interface AgentView {
   readonly upstream: string;
   readonly edge: string;
   readonly protocol: string;
 }
 
+/** Told what happens to an agent, and shows it. */
 export interface AgentDisplay {
   ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId">): void;
   disconnected(reason: string): void;
-  /** @param because why the last attempt failed; null before the first one */
+  /**
+   * @param inMs milliseconds until the attempt
+   * @param because why the last attempt failed; null before the first one
+   */
   reconnecting(attempt: number, inMs: number, because: string | null): void;
   request(report: RequestReport): void;
-  /** The first signal came: what runs is finished. */
+  /** The first signal came: the agent finishes the requests that run. */
   stopping(): void;
   close(): void;
 }
 
-/** Prints events or lines, and logs what has no line of its own. */
+/** Prints events with `--json`, else lines. What has no line is logged. */
 export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
-  let wasReady = false;
+  let hasBeenReady = false;
   return {
     ready({ url, name, tunnelId }) {
-      const line = wasReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
-      wasReady = true;
+      const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
+      hasBeenReady = true;
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
     },
     disconnected(reason) {
@@ -44,8 +48,8 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       log.info("Reconnecting in {inMs} ms, attempt {attempt}{why}", { inMs, attempt, why });
     },
     request(report) {
-      // Thousands a second: of line and event only what is printed is made.
-      if (output.json) output.event("request", { ...report });
+      // There may be thousands a second, so the line is made only where it is printed.
+      if (output.isJson) output.event("request", { ...report });
       else output.event("request", noFields, requestLine(report));
     },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),
@@ -55,7 +59,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
 
 const noFields = {};
 
-/** `14:03:09 GET /events 200 1.2 KiB 34 ms`, and a problem's code at the end. */
+/** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end. */
 function requestLine({ method, path, status, bytesOut, durationMs, code }: RequestReport): string {
   const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
   const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;
@@ -65,7 +69,7 @@ function requestLine({ method, path, status, bytesOut, durationMs, code }: Reque
 let shownSecond = -1;
 let shownTime = "";
 
-/** Made once a second, however many requests end in it. */
+/** The text is made once a second, however many requests end in it. */
 function currentTimeOfDay(): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== shownSecond) {

@@ -8,17 +8,17 @@ import {
   openJsonTunnel,
   type OpenTunnelOnce,
 } from "../agent/mod.ts";
-import { observed } from "../http/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
+import { observed } from "../http/mod.ts";
 import { HttpClient } from "../http1/mod.ts";
+import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
-import { checkOwner, readAgentSettings } from "./agent_settings.ts";
-import { logger } from "../observe/mod.ts";
+import { checkEdgeOfToken, readAgentSettings } from "./agent_settings.ts";
+import type { Command, CommandCall } from "./command.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
-import type { Command, CommandCall } from "./program.ts";
 import { untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 
@@ -40,23 +40,23 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
-  const target = await upstreamEndpoint(call.positionals[0] as string, values);
-  const endpoint = await edgeEndpoint(values, host);
-  const { edge } = endpoint;
+  const target = await upstreamEndpoint(call.positionals.TARGET, values);
+  const { edge, dial } = await edgeEndpoint(values, host);
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
-  const display = !output.json && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
+  const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const client = new HttpClient({ target: target.dial });
   try {
     const upstream = observed(client.request, (request) => display.request(request));
     const agent = new Agent({
       open: tunnelOpener(values, {
-        ...endpoint,
+        edge,
+        dial,
         token,
         upstream,
         upstreamLabel: target.label,
         version,
-        onError: logMistake,
+        onError: logError,
       }),
       connectTimeoutMs: values.connectTimeout,
       events: shownOn(display),
@@ -73,8 +73,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
 }
 
 async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {
-  const isKept = origins.token === "settings" || origins.tokenFile === "settings";
-  if (isKept && settings !== null) checkOwner(edge, settings);
+  const isFromSettings = origins.token === "settings" || origins.tokenFile === "settings";
+  if (isFromSettings && settings !== null) checkEdgeOfToken(edge, settings);
   const token = await readToken(values, host);
   if (token !== null) return token;
   const login = `agent login ${edge.label} --token-file -`;
@@ -82,13 +82,13 @@ async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: Http
 }
 
 function tunnelOpener(values: HttpCall["values"], options: Omit<BinaryDialOptions, "name" | "force">): OpenTunnelOnce {
-  // Drawn once, so that the URL stays the same across reconnects.
+  // The name is chosen once, so that the URL stays the same when the agent reconnects.
   const chosen = { ...options, name: values.name ?? randomName(), force: values.force };
   const open = values.protocol === "json" ? openJsonTunnel : openBinaryTunnel;
   return (signal) => open(chosen, signal);
 }
 
-function logMistake(error: unknown): void {
+function logError(error: unknown): void {
   logger("agent").error("An exchange failed: {error}", { error: String(error) });
 }
 

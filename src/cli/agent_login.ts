@@ -1,12 +1,12 @@
-/** `agent login`: keeps an edge and its token, so that no other command needs to be told. */
+/** `agent login`: saves an edge and its token in the settings file, from which the other commands take them. */
 import { parseEdgeUrl } from "../agent/mod.ts";
-import { agentLoginOptions, agentSettingsPath, updateSettings, UsageError } from "../config/mod.ts";
 import { RunnelError } from "../base/mod.ts";
-import { usage } from "./agent_settings.ts";
+import { agentLoginOptions, agentSettingsPath, asUsageError, updateSettings, UsageError } from "../config/mod.ts";
+import type { Command, CommandCall } from "./command.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, CommandCall } from "./program.ts";
 import { readToken } from "./token.ts";
 
+/** The settings file cannot be written. Code `login_failed`. */
 export class LoginError extends RunnelError {
   constructor(reason: string, cause: unknown) {
     super({ code: "login_failed", reason, initiator: "user", cause });
@@ -26,8 +26,8 @@ export const loginCommand: Command<typeof agentLoginOptions> = {
 };
 
 async function login({ values, positionals, output, host }: CommandCall<typeof agentLoginOptions>): Promise<number> {
-  const edge = usage(() => parseEdgeUrl(positionals[0] as string, values.edgeInsecure));
-  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.json) {
+  const edge = asUsageError(() => parseEdgeUrl(positionals.URL, values.edgeInsecure));
+  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.isJson) {
     host.stderr("Paste the token, then press Return and Ctrl-D\n");
   }
   const token = await readToken(values, host);

@@ -1,11 +1,11 @@
-/** `completion SHELL`: prints the script that teaches a shell the program's commands, flags and values. */
-import { commonOptions, nearest, UsageError } from "../config/mod.ts";
+/** `completion SHELL`: prints the script by which a shell completes the program's commands, flags and values. */
+import { commonOptions, didYouMean, UsageError } from "../config/mod.ts";
+import type { Command, Program } from "./command.ts";
 import { bashCompletion } from "./completion/bash.ts";
 import { fishCompletion } from "./completion/fish.ts";
 import { powershellCompletion } from "./completion/powershell.ts";
 import { zshCompletion } from "./completion/zsh.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, Program } from "./program.ts";
 
 const scripts: Readonly<Record<string, (program: Program) => string>> = {
   bash: bashCompletion,
@@ -30,20 +30,15 @@ export function completionCommand(name: string): Command<typeof commonOptions> {
       `${name} completion fish > ~/.config/fish/completions/${name}.fish`,
       `${name} completion powershell | Out-String | Invoke-Expression`,
     ],
-    run({ program, positionals: [shell], host }) {
-      const script = Object.hasOwn(scripts, shell as string) ? scripts[shell as string] : undefined;
-      if (script === undefined) throw unknownShell(shell as string);
-      host.stdout(script(program));
+    run({ program, positionals: { SHELL: shell }, host }) {
+      if (!Object.hasOwn(scripts, shell)) throw unknownShell(shell);
+      host.stdout(scripts[shell](program));
       return Promise.resolve(ExitCode.ok);
     },
   };
 }
 
 function unknownShell(shell: string): UsageError {
-  const near = nearest(shell, shells);
-  return new UsageError(
-    `The shell ${JSON.stringify(shell)} is none of ${shells.join(", ")}${
-      near === null ? "" : `; did you mean ${near}?`
-    }`,
-  );
+  const reason = `The shell ${JSON.stringify(shell)} is none of ${shells.join(", ")}`;
+  return new UsageError(`${reason}${didYouMean(shell, shells)}`);
 }

@@ -1,9 +1,9 @@
-/** The reference of the command line as a page (Markdown), from the declarations that the programs themselves use. */
-import { environmentName, type OptionSpec } from "../config/mod.ts";
+/** `docs/cli.md`, the reference of the command line, made of the declarations of the programs. */
+import { environmentName, flagUsage, type OptionSpec } from "../config/mod.ts";
+import { type Command, type Program, usageLine } from "./command.ts";
 import { exitCodeMeanings } from "./exit_codes.ts";
-import type { Command, Program } from "./program.ts";
 
-/** `docs/cli.md`, whole. */
+/** The whole page, in Markdown. */
 export function cliPage(programs: readonly Program[]): string {
   const exitCodes = Object.entries(exitCodeMeanings).map(([code, meaning]) => `| ${code} | ${meaning} |`);
   return `# The command line
@@ -29,7 +29,7 @@ const rules = [
   "What was asked for goes to standard output, with `--json` as one JSON object a line; logs go to standard error.",
   "A token on the command line shows in process lists: `--token-file FILE` reads it from a file, `-` from standard " +
   "input.",
-  "Colour is used on a terminal alone, and not where `NO_COLOR` is set.",
+  "Color is used on a terminal alone, and not where `NO_COLOR` is set.",
   "The agent's settings file is `$XDG_CONFIG_HOME/runnel/agent.yaml` (`~/.config` where that is not set; on macOS " +
   "`~/Library/Application Support/runnel`, on Windows `%APPDATA%\\runnel`). `agent login` writes it.",
   "The edge's data are in `--data`, else `$STATE_DIRECTORY`, else `/var/lib/runnel` for root, else " +
@@ -47,14 +47,13 @@ export function describeProgram(program: Program): string {
 
 function describeCommand(program: Program, command: Command): string {
   const positionals = Object.entries(command.positionals);
-  const words = [program.name, command.name, ...positionals.map(([name]) => name), "[OPTIONS]"];
   const hasFile = command.settings !== undefined;
   const head = ["Flag", "Variable", ...(hasFile ? ["Key in the settings file"] : []), "Default", "What it does"];
   const rows = Object.entries(command.options).map(([key, spec]) => optionRow(key, spec, hasFile));
   return [
     `### ${program.name} ${command.name}\n`,
     `${command.summary}.\n`,
-    `    ${words.join(" ")}\n`,
+    `    ${usageLine(program, command)}\n`,
     ...positionals.map(([name, help]) => `\`${name}\`: ${help}\n`),
     row(head),
     row(head.map(() => "---")),
@@ -66,11 +65,9 @@ function describeCommand(program: Program, command: Command): string {
 }
 
 function optionRow(key: string, spec: OptionSpec, hasFile: boolean): string {
-  const flag = spec.hint === "" ? `--${spec.name}` : `--${spec.name} ${spec.hint}`;
   const fallback = spec.default === undefined ? "" : code(spec.default);
-  const repeats = spec.kind === "list" ? "; may be repeated" : "";
-  const cells = [code(flag), code(environmentName(spec.name)), ...(hasFile ? [code(key)] : []), fallback];
-  return row([...cells, `${spec.help}${repeats}`]);
+  const cells = [code(flagUsage(spec)), code(environmentName(spec.name)), ...(hasFile ? [code(key)] : []), fallback];
+  return row([...cells, spec.help]);
 }
 
 function code(text: string): string {

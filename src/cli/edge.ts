@@ -1,12 +1,11 @@
-/** The commands of `edge`. */
-import { isLoopback } from "../agent/mod.ts";
+/** The program `edge`. */
 import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
 import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
-import { formatAddress } from "../net/mod.ts";
+import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
+import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
-import type { Command, CommandCall, Program } from "./program.ts";
 import { untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 import { versionLine } from "./version.ts";
@@ -38,13 +37,13 @@ async function serveEdge(call: ServeCall): Promise<number> {
     timeouts: { firstByteMs: values.firstByteTimeout, idleMs: values.idleTimeout },
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     events: logEvents(),
-    ...(values.publicUrl === undefined ? {} : { publicUrl: values.publicUrl }),
-    ...(values.defaultTunnel === undefined ? {} : { defaultTunnel: values.defaultTunnel }),
+    publicUrl: values.publicUrl,
+    defaultTunnel: values.defaultTunnel,
   });
   const listen = formatAddress(edge.address);
   output.event(
     "ready",
-    // Nothing is listened on for the administration, and scripts may already read the key.
+    // `admin` is null until there is a listener for administration: scripts may read the key already.
     { version, listen, admin: null, domain: values.domain, publicUrl: edge.urlOf(), dataDir: data.path },
     `Listening   ${listen}, and serving tunnels at ${edge.urlOf("NAME")}`,
     `Data        ${data.path}${given === null ? "" : " (nothing is kept yet: the token was given)"}`,
@@ -56,7 +55,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
   return ExitCode.ok;
 }
 
-/** What to type where the private service runs. */
+/** The command to type where the private service runs. */
 function connectCommand(edge: Edge, values: ServeCall["values"], tokenFile: string | undefined): string {
   const url = dialUrl(edge, values);
   const insecure = url.protocol === "http:" && !isLoopback(url.hostname.replace(/^\[|\]$/g, ""))
@@ -66,7 +65,7 @@ function connectCommand(edge: Edge, values: ServeCall["values"], tokenFile: stri
   return `agent http 3000 --edge ${url.origin}${insecure} --token-file ${file}`;
 }
 
-/** Where agents find this edge: its public URL, or what it listens on while it has no domain of its own. */
+/** Where agents find this edge: at its public URL, or at the address it listens on while it has no domain. */
 function dialUrl(edge: Edge, { publicUrl, domain }: ServeCall["values"]): URL {
   const { address } = edge;
   if (publicUrl !== undefined || domain !== "localhost" || address.kind === "unix") return new URL(edge.urlOf());

@@ -1,19 +1,16 @@
-/** Exit codes: a contract with scripts. */
-import { AgentError } from "../agent/mod.ts";
+/** Exit codes, on which scripts rely, and what to do about an error. */
 import { RunnelError } from "../base/mod.ts";
 
 export const ExitCode = {
   ok: 0,
   failure: 1,
   usage: 2,
-  /** The token was refused. */
   refused: 3,
   edgeUnreachable: 4,
-  /** The name, hostname or port is somebody else's. */
   taken: 5,
 } as const;
 
-/** What each says, for the documentation. */
+/** What each exit code means, for the documentation. */
 export const exitCodeMeanings: Readonly<Record<number, string>> = {
   [ExitCode.ok]: "all went well",
   [ExitCode.failure]: "something failed",
@@ -24,25 +21,21 @@ export const exitCodeMeanings: Readonly<Record<number, string>> = {
 };
 
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof AgentError) return agentCodes[error.code] ?? ExitCode.failure;
-  if (!(error instanceof RunnelError)) return ExitCode.failure;
-  return localCodes[error.code] ?? ExitCode.failure;
+  return (error instanceof RunnelError ? exitCodes[error.code] : undefined) ?? ExitCode.failure;
 }
 
-const agentCodes: Readonly<Record<string, number>> = {
+/** The exit code of each error code; for all others it is `ExitCode.failure`. */
+const exitCodes: Readonly<Record<string, number>> = {
+  usage: ExitCode.usage,
   unauthorized: ExitCode.refused,
   too_many_attempts: ExitCode.refused,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
   bad_name: ExitCode.usage,
-};
-
-const localCodes: Readonly<Record<string, number>> = {
-  usage: ExitCode.usage,
   address_in_use: ExitCode.taken,
 };
 
-/** What a person can do about an error of this code; null where only `--help` can say it. */
+/** What a person can do about an error of this code; null where only `--help` can tell. */
 export function remedyOf(code: string): string | null {
   return code === "usage" ? null : remedies[code] ?? "Run it again with --log-level debug to see more";
 }

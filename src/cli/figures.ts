@@ -1,4 +1,4 @@
-/** Sizes and times as people read them. */
+/** Sizes and times as they are shown to people. */
 
 /** `0 B`, `812 B`, `1.2 KiB`, `3.4 GiB`. */
 export function formatBytes(bytes: number): string {
@@ -6,7 +6,7 @@ export function formatBytes(bytes: number): string {
   const units = ["KiB", "MiB", "GiB", "TiB"];
   let value = bytes / 1024;
   let unit = 0;
-  // What would be rounded to 1024.0 is shown in the next unit.
+  // A value that would be rounded to 1024.0 is shown in the next unit.
   while (value >= 1023.95 && unit < units.length - 1) {
     value /= 1024;
     unit++;
@@ -24,7 +24,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)}h${twoDigits(minutes % 60)}m`;
 }
 
-/** `14:03:09`, in the time zone of whoever looks. */
+/** `14:03:09`, in the local time zone. */
 export function formatTimeOfDay(time: Date): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(":");
 }

@@ -1,15 +1,19 @@
-/** What `--help` prints, from the one declaration of commands and options. */
-import { environmentName, type OptionSpec } from "../config/mod.ts";
+/** What `--help` prints, made of the declarations of commands and options. */
+import { environmentName, flagUsage, type OptionSpec } from "../config/mod.ts";
+import { type Command, type Program, usageLine } from "./command.ts";
 import type { ProgramHost } from "./host.ts";
-import type { Command, Program } from "./program.ts";
 
-/** Of a table's first column, with the indent before it and the gap after it. */
-const firstColumn = 26;
+/** The width of a table's first column, with the indent before it and the gap after it. */
+const FIRST_COLUMN_WIDTH = 26;
+/** The least width of a table's second column, however narrow the terminal is. */
+const LEAST_COLUMN_WIDTH = 20;
+const MAX_WIDTH = 100;
 
-/** A line of a table: what it is about, and the paragraphs about it. */
+/** An entry of a table: what stands in the first column, and the paragraphs in the second. */
 type Entry = readonly [subject: string, ...paragraphs: string[]];
 
-const always: readonly Entry[] = [["--help, -h", "prints this"], ["--version", "prints the version"]];
+/** The flags that every command has besides its options. */
+const builtInFlags: readonly Entry[] = [["--help, -h", "prints this"], ["--version", "prints the version"]];
 
 export function programUsage(program: Program, host: ProgramHost): string {
   const width = widthOf(host);
@@ -17,7 +21,7 @@ export function programUsage(program: Program, host: ProgramHost): string {
     [program.summary],
     [`Usage: ${program.name} COMMAND [OPTIONS]`],
     ["Commands", ...table(program.commands.map(({ name, summary }) => [name, summary]), width)],
-    ["Options", ...table(always, width)],
+    ["Options", ...table(builtInFlags, width)],
     [`'${program.name} COMMAND --help' tells more about a command.`],
   );
 }
@@ -25,37 +29,34 @@ export function programUsage(program: Program, host: ProgramHost): string {
 export function commandUsage(program: Program, command: Command, host: ProgramHost): string {
   const width = widthOf(host);
   const positionals = Object.entries(command.positionals);
-  const words = [program.name, command.name, ...positionals.map(([name]) => name), "[OPTIONS]"];
   const file = command.settings === undefined ? "" : ", then the settings file";
   const sources = `A flag counts first, then the variable in brackets${file}, then the default.`;
   return sections(
     [command.summary],
-    [`Usage: ${words.join(" ")}`],
+    [`Usage: ${usageLine(program, command)}`],
     positionals.length === 0 ? [] : ["Arguments", ...table(positionals, width)],
-    ["Options", ...table([...Object.values(command.options).map(optionEntry), ...always], width)],
+    ["Options", ...table([...Object.values(command.options).map(optionEntry), ...builtInFlags], width)],
     wrap(sources, width),
     ["Examples", ...command.examples.map((example) => `  ${example}`)],
   );
 }
 
 function optionEntry(spec: OptionSpec): Entry {
-  const repeats = spec.kind === "list" ? "; may be repeated" : "";
   const fallback = spec.default === undefined ? "" : ` default ${spec.default}`;
-  const subject = `--${spec.name} ${spec.hint}`.trimEnd();
-  return [subject, `${spec.help}${repeats}`, `[${environmentName(spec.name)}]${fallback}`];
+  return [flagUsage(spec), spec.help, `[${environmentName(spec.name)}]${fallback}`];
 }
 
 function table(entries: readonly Entry[], width: number): string[] {
   return entries.flatMap(([subject, ...paragraphs]) => {
-    const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, width - firstColumn));
+    const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, width - FIRST_COLUMN_WIDTH));
     const begin = `  ${subject}`;
-    // A subject that leaves no gap has its line for itself.
-    const head = begin.length > firstColumn - 2 ? [begin] : [begin.padEnd(firstColumn) + lines.shift()];
-    return [...head, ...lines.map((line) => " ".repeat(firstColumn) + line)];
+    // A subject that leaves no gap gets a line of its own.
+    const head = begin.length > FIRST_COLUMN_WIDTH - 2 ? [begin] : [begin.padEnd(FIRST_COLUMN_WIDTH) + lines.shift()];
+    return [...head, ...lines.map((line) => " ".repeat(FIRST_COLUMN_WIDTH) + line)];
   });
 }
 
-/** Breaks between words. A word that is longer than the line stays whole, so that it can be copied. */
+/** Breaks lines between words. A word longer than the line stays whole, so that it can be copied. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
@@ -66,12 +67,13 @@ function wrap(text: string, width: number): string[] {
   return lines;
 }
 
+/** Paragraphs with a blank line between them; those without lines are left out. */
 function sections(...parts: readonly (readonly string[])[]): string {
   return parts.filter((lines) => lines.length > 0).map((lines) => lines.join("\n") + "\n").join("\n");
 }
 
-/** In columns: a long line is hard to read, however wide the window is. */
+/** The width of the text in columns. It has a limit, since long lines are hard to read. */
 function widthOf(host: ProgramHost): number {
   const { isTerminal, columns } = host.terminal("stdout");
-  return isTerminal ? Math.min(Math.max(columns - 1, firstColumn + 20), 100) : 100;
+  return isTerminal ? Math.min(Math.max(columns - 1, FIRST_COLUMN_WIDTH + LEAST_COLUMN_WIDTH), MAX_WIDTH) : MAX_WIDTH;
 }

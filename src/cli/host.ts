@@ -1,4 +1,4 @@
-/** What a program has of the process it runs in. A test passes its own, and runs a whole program in process. */
+/** What a program uses of the process it runs in. Tests pass their own, and run whole programs within their process. */
 import { homedir, platform } from "node:os";
 import type { Place } from "../config/mod.ts";
 import {
@@ -18,17 +18,19 @@ import {
 export interface ProgramHost extends Place {
   /** The words after the program's name. */
   readonly args: readonly string[];
+  /** Both return false where a slow reader makes the text wait in memory. */
   stdout(text: string): boolean;
   stderr(text: string): boolean;
   stdin(): AsyncIterable<string>;
   /** Resolves when what was written to standard output has left the process. */
   flush(): Promise<void>;
   terminal(stream: "stdout" | "stderr"): Terminal;
-  /** Both give the call that ends the subscription. */
+  /** Both return a function that ends the subscription. */
   onResize(handler: () => void): () => void;
   onSignal(name: SignalName, handler: () => void): () => void;
 }
 
+/** The process itself. */
 export function processHost(): ProgramHost {
   return {
     args: programArguments(),
@@ -46,12 +48,12 @@ export function processHost(): ProgramHost {
   };
 }
 
-/** Colour is for people at a terminal that has it, and who did not ask to be spared (https://no-color.org). */
-export function wantsColour(host: ProgramHost): boolean {
+/** True where colors are used: on a terminal that has them, unless NO_COLOR is set (https://no-color.org). */
+export function canUseColor(host: ProgramHost): boolean {
   return canRedraw(host) && (host.environment("NO_COLOR") ?? "") === "";
 }
 
-/** True where what was printed can be printed over: a terminal that understands escape sequences. */
+/** True where standard output is a terminal that understands escape sequences, so that text can be drawn over. */
 export function canRedraw(host: ProgramHost): boolean {
   return host.terminal("stdout").isTerminal && host.environment("TERM") !== "dumb";
 }

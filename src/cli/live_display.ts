@@ -1,20 +1,23 @@
-/** The live view of `agent http`: keeps its state, and draws it a few times a second at most. */
+/** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import type { AgentDisplay, AgentView } from "./agent_display.ts";
-import { type ProgramHost, wantsColour } from "./host.ts";
+import type { CommandCall } from "./command.ts";
+import { canUseColor, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
+import { logOptions } from "./output.ts";
 import { printable, printablePath } from "./printable.ts";
-import { type CommandCall, logOptions } from "./program.ts";
 import { Screen } from "./screen.ts";
 
-/** Milliseconds from a change to the picture that shows it: many changes make one picture. */
-const drawDelayMs = 100;
+/** From a change until the view is drawn, so that changes which come together are drawn together. */
+const DRAW_DELAY_MS = 100;
 
-/** More than a window has rows. */
-const maxRecent = 200;
+/** More than the rows of any window. */
+const MAX_RECENT_REQUESTS = 200;
 
-/** Takes over standard output, and the log where it goes to the same terminal, until `close()`. */
+/**
+ * Draws to standard output until `close()`. Where the log goes to the same terminal, its lines go above the view.
+ */
 export async function liveDisplay(
   view: AgentView,
   { host, values }: Pick<CommandCall, "host" | "values">,
@@ -35,7 +38,7 @@ class LiveDisplay implements AgentDisplay {
   readonly #recent: LiveRequest[] = [];
   #state: LiveState;
   #timer: Timer | null = null;
-  #closed = false;
+  #isClosed = false;
 
   constructor(view: AgentView, host: ProgramHost, clock: Clock) {
     this.#host = host;
@@ -43,7 +46,7 @@ class LiveDisplay implements AgentDisplay {
     this.#screen = new Screen({
       write: (text) => host.stdout(text),
       columns: () => host.terminal("stdout").columns,
-      colour: wantsColour(host),
+      isColored: canUseColor(host),
     });
     const status = { kind: "connecting" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
@@ -67,7 +70,7 @@ class LiveDisplay implements AgentDisplay {
 
   request({ method, path, status, bytesOut, durationMs, code = "" }: Parameters<AgentDisplay["request"]>[0]): void {
     const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
-    if (this.#recent.push(request) > maxRecent) this.#recent.shift();
+    if (this.#recent.push(request) > MAX_RECENT_REQUESTS) this.#recent.shift();
     const { requests, failed, bytesOut: sum } = this.#state;
     this.#change({
       requests: requests + 1,
@@ -80,34 +83,34 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ status: { kind: "stopping" } });
   }
 
-  /** A line of the log goes above the picture, as if there were none. */
+  /** Prints a line of the log above the view. */
   log(line: string): void {
-    if (this.#closed) return void this.#host.stderr(line);
+    if (this.#isClosed) return void this.#host.stderr(line);
     this.#screen.clear();
     this.#host.stderr(line);
     this.#draw();
   }
 
-  /** Leaves the last picture where it is. */
+  /** Draws for the last time. What was drawn stays on the terminal. */
   close(): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     if (this.#state.url !== null) this.#state = { ...this.#state, status: { kind: "ended" } };
     this.#draw();
-    this.#closed = true;
+    this.#isClosed = true;
     this.#stopResize();
   }
 
   #change(change: Partial<LiveState>): void {
     this.#state = { ...this.#state, ...change };
-    if (this.#closed) return;
-    this.#timer ??= this.#clock.after(drawDelayMs, () => this.#draw());
+    if (this.#isClosed) return;
+    this.#timer ??= this.#clock.after(DRAW_DELAY_MS, () => this.#draw());
   }
 
   #draw(): void {
     this.#timer?.cancel();
     this.#timer = null;
     const { columns, rows } = this.#host.terminal("stdout");
-    // The last column and the last row stay free: a terminal that fills them scrolls.
+    // The last column and the last row stay empty: a terminal scrolls when they are filled.
     this.#screen.draw(renderLive(this.#state, Math.max(1, columns - 1), Math.max(1, rows - 1)));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The live view of an agent as a pure function: state and size in, lines out. Nothing here knows a terminal.
+ * The live view of an agent as a pure function of its state and the size of the window.
  *
  *     https://shop.example.com -> http://127.0.0.1:3000
  *     Online through https://example.com (json), Ctrl-C ends it
@@ -18,19 +18,21 @@ export type LiveStatus =
   | { readonly kind: "stopping" }
   | { readonly kind: "ended" };
 
-/** One request that has ended. `path` has one column a character. */
+/** One request that has ended. Each character of `path` takes one column. */
 export interface LiveRequest {
   readonly endedAt: Date;
   readonly method: string;
   readonly path: string;
+  /** 0 where the visitor left before the answer. */
   readonly status: number;
   readonly bytesOut: number;
   readonly durationMs: number;
+  /** Of the problem that ended it; empty where there was none. */
   readonly code: string;
 }
 
 export interface LiveState {
-  /** Null until the first connection. */
+  /** The public URL; null until the first connection. */
   readonly url: string | null;
   readonly upstream: string;
   readonly edge: string;
@@ -39,7 +41,7 @@ export interface LiveState {
   readonly requests: number;
   readonly failed: number;
   readonly bytesOut: number;
-  /** The last ones, oldest first. */
+  /** The last requests, oldest first. */
   readonly recent: readonly LiveRequest[];
 }
 
@@ -50,18 +52,18 @@ export interface Span {
   readonly style: Style;
 }
 
-/** Together at most `columns` characters. */
+/** The spans of one line, from left to right. */
 export type Line = readonly Span[];
 
 /**
- * At most `rows` lines, none wider than `columns`. A public URL that is wider goes on in the next line, so that it can
- * be read and copied whole.
+ * At most `rows` lines of at most `columns` characters. A public URL that is longer is broken over several lines, so
+ * that it can be read and copied whole.
  */
 export function renderLive(state: LiveState, columns: number, rows: number): Line[] {
   const head = [...addressLines(state, columns), ...sentences(state, columns)].slice(0, Math.max(rows, 1));
-  const room = rows - head.length - 1;
-  if (room < 1 || state.recent.length === 0) return head;
-  return [...head, [], ...requestLines(state.recent.slice(-room), columns)];
+  const rowsLeft = rows - head.length - 1;
+  if (rowsLeft < 1 || state.recent.length === 0) return head;
+  return [...head, [], ...requestLines(state.recent.slice(-rowsLeft), columns)];
 }
 
 function addressLines({ url, upstream, edge }: LiveState, columns: number): Line[] {
@@ -97,12 +99,12 @@ function statusLine({ status, edge, protocol }: LiveState): Line {
   }
 }
 
-/** Widths in columns; the path takes what is left. */
+/** The widths of the cells, in columns. The path takes what is left. */
 const widths = { time: 8, method: 7, status: 3, bytes: 10, duration: 8 };
-const gap = 2;
-const minPath = 8;
+const GAP_COLUMNS = 2;
+const MIN_PATH_COLUMNS = 8;
 
-/** What a narrow window does without, in this order. */
+/** The cells that are left out where the window is narrow, in this order. */
 const dispensable = ["code", "time", "bytes", "duration"] as const;
 
 function requestLines(requests: readonly LiveRequest[], columns: number): Line[] {
@@ -116,13 +118,13 @@ function requestLines(requests: readonly LiveRequest[], columns: number): Line[]
     ["duration", widths.duration],
     ...(codeWidth === 0 ? [] : [["code", codeWidth] as const]),
   ]);
-  const roomForPath = () => [...shown.values()].reduce((room, width) => room - width - gap, columns);
+  const columnsForPath = () => [...shown.values()].reduce((left, width) => left - width - GAP_COLUMNS, columns);
   for (const name of dispensable) {
-    if (roomForPath() >= minPath) break;
+    if (columnsForPath() >= MIN_PATH_COLUMNS) break;
     shown.delete(name);
   }
   const longest = Math.max(...requests.map(({ path }) => path.length));
-  shown.set("path", Math.max(1, Math.min(roomForPath(), longest)));
+  shown.set("path", Math.max(1, Math.min(columnsForPath(), longest)));
   return requests.map((request) => cut(requestLine(request, shown), columns));
 }
 
@@ -142,23 +144,23 @@ function requestLine(request: LiveRequest, shown: ReadonlyMap<string, number>): 
   for (const [name, { text, style }, side] of cells) {
     const width = shown.get(name);
     if (width === undefined) continue;
-    if (line.length > 0) line.push(plain(" ".repeat(gap)));
+    if (line.length > 0) line.push(plain(" ".repeat(GAP_COLUMNS)));
     const fitting = shorten(text, width);
     const filled = side === "left" ? fitting.padEnd(width) : fitting.padStart(width);
-    // Nothing follows the code: blanks at the end would only break over the edge of a window that becomes narrower.
+    // Nothing follows the code, so it is not padded: blanks would be broken into another row in a narrower window.
     line.push({ text: name === "code" ? fitting : filled, style });
   }
   return line;
 }
 
-/** The line's first `columns` characters; an ellipsis says that there was more. */
+/** The first `columns` characters of the line. An ellipsis stands for the rest of a span. */
 function cut(line: Line, columns: number): Line {
-  let room = columns;
+  let columnsLeft = columns;
   const spans: Span[] = [];
   for (const { text, style } of line) {
-    if (room === 0) break;
-    spans.push({ text: shorten(text, room), style });
-    room -= Math.min(text.length, room);
+    if (columnsLeft === 0) break;
+    spans.push({ text: shorten(text, columnsLeft), style });
+    columnsLeft -= Math.min(text.length, columnsLeft);
   }
   return spans;
 }

@@ -1,29 +1,42 @@
-/** What the programs print: on standard output what was asked for, as lines for people or, with `--json`, as JSON. */
+/** What the programs print: lines or, with `--json`, JSON on standard output, and the log on standard error. */
+import type { commonOptions, OptionValues } from "../config/mod.ts";
+import type { LogOptions } from "../observe/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import { printable } from "./printable.ts";
 
-/** An event of the contract: `event`, `time` (ISO 8601), and what belongs to it. */
+/** What an event or a result has besides its name and its time, under the keys of its JSON. */
 export type EventFields = Readonly<Record<string, unknown>>;
 
+/** Standard output of a command. */
 export interface Output {
-  readonly json: boolean;
-  /** @param lines what a person reads instead; none where a person needs no line */
+  /** True with `--json`. */
+  readonly isJson: boolean;
+  /**
+   * With `--json` one object: `event`, `time` (ISO 8601) and the fields. Else the lines.
+   *
+   * @param lines what a person reads; none where an event is for scripts only
+   */
   event(name: string, fields: EventFields, ...lines: readonly string[]): void;
-  /** The result of a command that answers and ends: one object, or its lines. */
+  /** The result of a command that prints and ends: with `--json` one object, else the lines. */
   result(fields: EventFields, ...lines: readonly string[]): void;
 }
 
-export function createOutput(json: boolean, host: Pick<ProgramHost, "stdout">): Output {
+export function createOutput(isJson: boolean, host: Pick<ProgramHost, "stdout">): Output {
   const printObject = (fields: EventFields) => void host.stdout(JSON.stringify(fields) + "\n");
   const printLines = (lines: readonly string[]) => {
     if (lines.length > 0) host.stdout(lines.map(printable).join("\n") + "\n");
   };
   return {
-    json,
+    isJson,
     event(name, fields, ...lines) {
-      if (json) printObject({ event: name, time: new Date().toISOString(), ...fields });
+      if (isJson) printObject({ event: name, time: new Date().toISOString(), ...fields });
       else printLines(lines);
     },
-    result: (fields, ...lines) => json ? printObject(fields) : printLines(lines),
+    result: (fields, ...lines) => isJson ? printObject(fields) : printLines(lines),
   };
+}
+
+/** Where and how a command logs: to standard error, as its options say. */
+export function logOptions(values: OptionValues<typeof commonOptions>, host: Pick<ProgramHost, "stderr">): LogOptions {
+  return { level: values.logLevel, format: values.logFormat, write: (line) => void host.stderr(line) };
 }

@@ -1,15 +1,15 @@
 /**
- * A picture of a few lines at the bottom of what the terminal has shown, drawn again in place. It uses neither the
- * alternate screen nor a hidden cursor: whatever ends the program, the terminal is as it was, with the last picture.
+ * A few lines at the end of a terminal's output, which are drawn again in place. The alternate screen is not used and
+ * the cursor is not hidden: however the program ends, the terminal needs no repair, and the last lines stay.
  */
 import type { Line, Style } from "./live_view.ts";
 
 export interface ScreenOptions {
   /** Writes to the terminal. */
   write(text: string): void;
-  /** The terminal's width now, in columns. */
+  /** The current width of the terminal, in columns. */
   columns(): number;
-  colour: boolean;
+  isColored: boolean;
 }
 
 /** Select Graphic Rendition (ECMA-48 §8.3.117). */
@@ -24,26 +24,27 @@ const codes: Readonly<Record<Style, string>> = {
 
 export class Screen {
   readonly #options: ScreenOptions;
-  /** Widths of the lines that stand there; the cursor is below the last of them, in the first column. */
+  /** The widths of the lines that are drawn. The cursor is below the last one, in the first column. */
   #drawn: readonly number[] = [];
 
   constructor(options: ScreenOptions) {
     this.#options = options;
   }
 
+  /** Draws `lines` in place of those that were drawn before. */
   draw(lines: readonly Line[]): void {
     const text = lines.map((line) => `${this.#paint(line)}\n`).join("");
     this.#options.write(this.#erase() + text);
     this.#drawn = lines.map((line) => line.reduce((width, span) => width + span.text.length, 0));
   }
 
-  /** Takes the picture away, so that something else can be printed in its place. */
+  /** Erases the lines, so that something else can be printed in their place. */
   clear(): void {
     this.#options.write(this.#erase());
     this.#drawn = [];
   }
 
-  /** In a window that has become narrower, the terminal itself has broken each line into several rows. */
+  /** The sequence that erases the lines. A terminal breaks them into several rows when its window becomes narrower. */
   #erase(): string {
     const columns = Math.max(1, this.#options.columns());
     const rows = this.#drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
@@ -53,7 +54,7 @@ export class Screen {
   #paint(line: Line): string {
     return line.map(({ text, style }) => {
       const code = codes[style];
-      return this.#options.colour && code !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
+      return this.#options.isColored && code !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
     }).join("");
   }
 }

@@ -1,17 +1,17 @@
-/** The token of a command: given as it is, or in a file, so that it shows in no process list. */
+/** The token of a command: its text, or a file that holds it, which does not show in process lists. */
 import { createReadStream } from "node:fs";
-import { maxTokenLength, tokenFault, UsageError } from "../config/mod.ts";
+import { MAX_TOKEN_CHARACTERS, tokenFault, UsageError } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
 export interface GivenToken {
   readonly token: string | undefined;
-  /** A path, or `-` for standard input. White space around the token is dropped. */
+  /** A path, or `-` for standard input. White space around the token is ignored. */
   readonly tokenFile: string | undefined;
 }
 
 /**
- * @returns null where none was given
- * @throws {UsageError} where what was given is no token; it never holds the text
+ * @returns null where none is given
+ * @throws {UsageError} where the file cannot be read or does not hold a token. It never shows the text.
  */
 export async function readToken({ token, tokenFile }: GivenToken, host: ProgramHost): Promise<string | null> {
   if (token !== undefined) return token;
@@ -31,12 +31,12 @@ async function readTokenFile(path: string): Promise<string> {
   }
 }
 
-/** No more than can still be a token with white space around it: a file may be without end. */
+/** The start of a text, which may be endless: enough for the longest token and white space around it. */
 async function readStart(pieces: AsyncIterable<string>): Promise<string> {
   let text = "";
   for await (const piece of pieces) {
     text += piece;
-    if (text.length > 2 * maxTokenLength) break;
+    if (text.length > 2 * MAX_TOKEN_CHARACTERS) break;
   }
   return text;
 }

@@ -1,4 +1,4 @@
-/** What every command of both programs takes. */
+/** The options that every command of both programs takes. */
 import { choiceOption, switchOption } from "./option.ts";
 
 export const commonOptions = {

@@ -1,11 +1,11 @@
-/** The edge's data folder: made when the first thing is kept in it, every file readable by its owner alone. */
+/** The edge's data folder. It is made with the first file in it, and only its owner can read the files. */
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RunnelError } from "../base/mod.ts";
-import { createPrivateFile, isSystemError } from "./private_file.ts";
+import { createPrivateFile, readIfExists } from "./private_file.ts";
 import { tokenFault } from "./token_options.ts";
 
+/** The data folder cannot be used. Code `data_folder`. */
 export class DataFolderError extends RunnelError {
   constructor(reason: string, cause?: unknown) {
     super({ code: "data_folder", reason, initiator: "user", cause });
@@ -19,15 +19,15 @@ export class DataFolder {
     this.path = path;
   }
 
-  /** Where the edge's own token is, once `ownToken()` was called. */
+  /** The file of the edge's own token. It exists once `ownToken()` has resolved. */
   get tokenPath(): string {
     return join(this.path, "token");
   }
 
   /**
-   * The token that the edge made for itself: 256 random bits in base64url, made at the first call.
+   * The edge's own token: 256 random bits in base64url. It is made at the first call, and read from the file later.
    *
-   * @throws {DataFolderError} where the folder or the file cannot be made or read, or holds something else
+   * @throws {DataFolderError} where folder or file cannot be made or read, or the file does not hold a token
    */
   async ownToken(): Promise<string> {
     try {
@@ -35,6 +35,7 @@ export class DataFolder {
       if (known !== null) return known;
       const made = randomBytes(32).toString("base64url");
       if (await createPrivateFile(this.tokenPath, `${made}\n`)) return made;
+      // Another edge has made the file meanwhile.
       return await this.#readToken() ?? made;
     } catch (error) {
       if (error instanceof RunnelError) throw error;
@@ -42,16 +43,11 @@ export class DataFolder {
     }
   }
 
+  /** Null where there is no file. */
   async #readToken(): Promise<string | null> {
-    let text: string;
-    try {
-      text = await readFile(this.tokenPath, "utf8");
-    } catch (error) {
-      if (isSystemError(error, "ENOENT")) return null;
-      throw error;
-    }
-    const fault = tokenFault(text.trim());
+    const text = (await readIfExists(this.tokenPath))?.trim() ?? null;
+    const fault = text === null ? null : tokenFault(text);
     if (fault !== null) throw new DataFolderError(`The token in ${this.tokenPath} ${fault}`);
-    return text.trim();
+    return text;
   }
 }

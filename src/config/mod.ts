@@ -1,27 +1,22 @@
-/** The face of `src/config`. */
+/** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
 export { nameFault, randomName } from "./names.ts";
-export { nearest } from "./nearest.ts";
+export { didYouMean } from "./nearest.ts";
 export {
   type Completion,
   environmentName,
+  flagUsage,
   type OptionSpec,
   type OptionSpecs,
   type OptionValues,
   parseSwitch,
 } from "./option.ts";
 export { agentSettingsPath, defaultDataFolder, type Place } from "./places.ts";
-export {
-  type GivenFlags,
-  type GivenSettings,
-  type ResolvedOptions,
-  resolveOptions,
-  withoutPassword,
-} from "./resolve.ts";
+export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptions } from "./resolve.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
-export { maxTokenLength, tokenFault } from "./token_options.ts";
-export { UsageError } from "./usage_error.ts";
+export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
+export { asUsageError, UsageError } from "./usage_error.ts";
 export { serves, version, versionFieldName } from "./version.ts";

@@ -1,6 +1,21 @@
-/** The closest of some words to a mistyped one. */
+/** Suggestions for mistyped words. */
 
-/** @returns null where none is close: more than a third of the letters would have to change */
+/**
+ * `; did you mean --name?`, for the end of an error's sentence; empty where none of `words` is close to `word`.
+ *
+ * @param prefix stands before the word that is meant, such as `--`
+ */
+export function didYouMean(word: string, words: readonly string[], prefix = ""): string {
+  const near = nearest(word, words);
+  return near === null ? "" : `; did you mean ${prefix}${near}?`;
+}
+
+/**
+ * The one of `words` that is closest to `word`, by the letters that would have to change. A word that begins with
+ * `word` counts as one letter away.
+ *
+ * @returns null where more than a third of the letters would have to change
+ */
 export function nearest(word: string, words: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -15,7 +30,7 @@ export function nearest(word: string, words: readonly string[]): string | null {
   return best;
 }
 
-/** Letters to add, drop, change or swap with their neighbour (optimal string alignment), row by row. */
+/** How many letters to add, drop, change or swap with the next one (optimal string alignment distance). */
 function editDistance(from: string, to: string): number {
   let older: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

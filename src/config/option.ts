@@ -1,40 +1,43 @@
 /**
- * Options, declared once: name, kind, default, check and help. Flags, environment variables, keys of a settings file,
- * `--help`, completion, the documentation and error messages are all made of these.
+ * Options are declared once: name, kind, default, check and help. Flags, environment variables, keys of the settings
+ * file, `--help`, completion, `docs/cli.md` and error messages are made of these declarations.
  */
 import { parseDuration, parseSize } from "./units.ts";
 
-/** What a shell offers as the value: these words, or what is on the disk. */
+/** What a shell offers as the value: these words, or names of files or folders. */
 export type Completion = readonly string[] | "file" | "folder";
 
 export interface OptionSpec<T = unknown> {
-  /** As on the command line, without the dashes: `connect-timeout`. */
+  /** As on the command line, without the hyphens: `connect-timeout`. */
   readonly name: string;
-  /** `switch` takes no value; `list` may be repeated; everything else stands once. */
+  /** A `switch` takes no value, a `list` may be repeated, and a `value` is given once. */
   readonly kind: "value" | "switch" | "list";
-  /** Shown for the value in `--help`: `URL`, `30s`; empty for a switch. */
+  /** Stands for the value in `--help`: `URL`, `DURATION`; empty for a switch. */
   readonly hint: string;
-  /** What it is for, as a sentence without capital and full stop. */
+  /** What it does, as a sentence without capital and full stop. */
   readonly help: string;
-  /** As one would write it; undefined where there is none. */
+  /** As a person would type it; undefined where there is none. */
   readonly default?: string;
   readonly completion?: Completion;
-  /** True where the value must never be shown again, not even in an error. */
-  readonly secret?: boolean;
-  /** The name of an option for which this one stands: only one of the two may be given. */
+  /** True where no message may show the value. Default false. */
+  readonly isSecret?: boolean;
+  /** The name of an option that says the same in another way: a command uses one of the two. */
   readonly insteadOf?: string;
-  /** Makes the value of its text (of a list: one item); throws an `Error` that ends the sentence «--name VALUE …». */
+  /**
+   * Makes the value of its text; of a list, one item. Throws an `Error` whose message goes on after name and value, such
+   * as `is empty`, or a `RunnelError` whose reason is a sentence of its own.
+   */
   readonly parse: (text: string) => T;
 }
 
-/** An option that collects: `--allow a --allow b`. */
+/** An option that may be repeated: `--allow a --allow b`. */
 export interface ListSpec<T = unknown> extends OptionSpec<T> {
   readonly kind: "list";
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
-/** What `resolveOptions` makes of specs, each under its key. */
+/** The values of options, under the keys of their declarations. */
 export type OptionValues<S extends OptionSpecs> = {
   readonly [K in keyof S]: S[K] extends ListSpec<infer T> ? readonly T[] : S[K] extends OptionSpec<infer T> ? T : never;
 };
@@ -44,23 +47,35 @@ export function environmentName(name: string): string {
   return `RUNNEL_${name.toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** The words of a declaration: everything that needs no code. */
-type Words = Omit<OptionSpec, "kind" | "parse">;
-
-/** An option with a default always has a value; any other may have none. */
-type Value<W, T> = W extends { readonly default: string } ? T : T | undefined;
-
-/** Whatever `parse` makes of the text; the message of what it throws is shown. */
-export function parsedOption<T, W extends Words>(words: W, parse: (text: string) => T): OptionSpec<Value<W, T>> {
-  return { ...words, kind: "value", parse: parse as (text: string) => Value<W, T> };
+/** `--edge URL`; `--json` for a switch. */
+export function flagUsage({ name, hint }: OptionSpec): string {
+  return hint === "" ? `--${name}` : `--${name} ${hint}`;
 }
 
-/** @param check what is wrong with the text, as the end of a sentence; null where nothing is */
-export function textOption<W extends Words>(
-  words: W,
+/** What every kind of option declares. */
+type Declaration = Omit<OptionSpec, "kind" | "parse">;
+
+/** Only an option with a default always has a value. */
+type Value<D, T> = D extends { readonly default: string } ? T : T | undefined;
+
+/** An option with a syntax of its own. See `OptionSpec.parse` for what `parse` may throw. */
+export function parsedOption<T, D extends Declaration>(
+  declaration: D,
+  parse: (text: string) => T,
+): OptionSpec<Value<D, T>> {
+  return { ...declaration, kind: "value", parse: parse as (text: string) => Value<D, T> };
+}
+
+/**
+ * Any text but the empty one.
+ *
+ * @param check returns what is wrong with the text, as the end of a sentence; null where nothing is
+ */
+export function textOption<D extends Declaration>(
+  declaration: D,
   check: (text: string) => string | null = () => null,
-): OptionSpec<Value<W, string>> {
-  return parsedOption(words, (text) => {
+): OptionSpec<Value<D, string>> {
+  return parsedOption(declaration, (text) => {
     const fault = text === "" ? "is empty" : check(text);
     if (fault !== null) throw new Error(fault);
     return text;
@@ -68,49 +83,54 @@ export function textOption<W extends Words>(
 }
 
 /** One of `choices`. */
-export function choiceOption<C extends string, W extends Omit<Words, "hint">>(
-  words: W,
+export function choiceOption<C extends string, D extends Omit<Declaration, "hint">>(
+  declaration: D,
   choices: readonly C[],
-): OptionSpec<Value<W, C>> {
-  return parsedOption({ ...words, hint: choices.join("|"), completion: choices }, (text) => {
+): OptionSpec<Value<D, C>> {
+  return parsedOption({ ...declaration, hint: choices.join("|"), completion: choices }, (text) => {
     const choice = choices.find((item) => item === text);
     if (choice === undefined) throw new Error(`is none of ${choices.join(", ")}`);
     return choice;
-  }) as OptionSpec<Value<W, C>>;
+  }) as OptionSpec<Value<D, C>>;
 }
 
-/** Milliseconds. */
-export function durationOption<W extends Omit<Words, "hint">>(words: W): OptionSpec<Value<W, number>> {
-  return parsedOption({ ...words, hint: "DURATION" }, (text) => {
-    return orThrow(parseDuration(text), "is no duration such as 500ms, 30s, 5m, 1h");
-  }) as OptionSpec<Value<W, number>>;
+/** A duration such as `30s`, in milliseconds. */
+export function durationOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
+  return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h");
 }
 
-/** Bytes. */
-export function sizeOption<W extends Omit<Words, "hint">>(words: W): OptionSpec<Value<W, number>> {
-  return parsedOption({ ...words, hint: "SIZE" }, (text) => {
-    return orThrow(parseSize(text), "is no size such as 64KiB, 4MiB");
-  }) as OptionSpec<Value<W, number>>;
+/** A size such as `4MiB`, in bytes. */
+export function sizeOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
+  return unitOption(declaration, "SIZE", parseSize, "is no size such as 64KiB, 4MiB");
+}
+
+/** @param parse returns null for a text of another form, which `fault` then describes */
+function unitOption<D extends Omit<Declaration, "hint">>(
+  declaration: D,
+  hint: string,
+  parse: (text: string) => number | null,
+  fault: string,
+): OptionSpec<Value<D, number>> {
+  return parsedOption({ ...declaration, hint }, (text) => {
+    const value = parse(text);
+    if (value === null) throw new Error(fault);
+    return value;
+  }) as OptionSpec<Value<D, number>>;
 }
 
 /** False unless it is given. */
-export function switchOption(words: Omit<Words, "hint" | "default">): OptionSpec<boolean> {
-  return { ...words, hint: "", kind: "switch", parse: parseSwitch };
+export function switchOption(declaration: Omit<Declaration, "hint" | "default">): OptionSpec<boolean> {
+  return { ...declaration, hint: "", kind: "switch", parse: parseSwitch };
 }
 
-/** Empty unless it is given; an environment variable separates the items with commas. */
-export function listOption<T>(words: Omit<Words, "default">, parse: (text: string) => T): ListSpec<T> {
-  return { ...words, kind: "list", parse };
+/** An empty list unless it is given. In an environment variable, commas separate the items. */
+export function listOption<T>(declaration: Omit<Declaration, "default">, parse: (text: string) => T): ListSpec<T> {
+  return { ...declaration, help: `${declaration.help}; may be repeated`, kind: "list", parse };
 }
 
-/** A switch takes no value on the command line, but has one in the environment and in files. */
+/** Reads a switch in the environment or in the settings file. Throws an `Error` as `OptionSpec.parse` does. */
 export function parseSwitch(text: string): boolean {
   if (text === "true" || text === "1") return true;
   if (text === "false" || text === "0") return false;
   throw new Error("is neither true nor false");
-}
-
-function orThrow(value: number | null, fault: string): number {
-  if (value === null) throw new Error(fault);
-  return value;
 }

@@ -1,7 +1,7 @@
-/** Where the system wants a program to keep its things. Pure: what it looks at is passed in. */
+/** The files and folders that the system has for a program's settings and data. Pure: the environment is passed in. */
 import { posix, win32 } from "node:path";
 
-/** The machine and the person, as far as paths depend on them. */
+/** What paths depend on. */
 export interface Place {
   /** As Node names it: `linux`, `darwin`, `win32`. */
   readonly platform: string;
@@ -10,24 +10,24 @@ export interface Place {
   environment(name: string): string | undefined;
 }
 
-/** The agent's settings: `$XDG_CONFIG_HOME/runnel/agent.yaml`, and what stands for it on macOS and Windows. */
+/** The agent's settings file: `$XDG_CONFIG_HOME/runnel/agent.yaml`, or the usual place on macOS or Windows. */
 export function agentSettingsPath(place: Place): string {
   const { join } = pathsOf(place);
-  return join(personFolder(place, configNames), "agent.yaml");
+  return join(userFolder(place, configNames), "agent.yaml");
 }
 
 /**
- * The edge's data, where `--data` does not say it: `$STATE_DIRECTORY` (systemd.exec(5); of several the first), then
- * `/var/lib/runnel` for root, then the person's own folder for data.
+ * The edge's data folder without `--data`: `$STATE_DIRECTORY` (systemd.exec(5), the first of several), else
+ * `/var/lib/runnel` for root, else the user's own folder for data.
  */
 export function defaultDataFolder(place: Place): string {
-  if (place.platform === "win32") return personFolder(place, dataNames);
+  if (place.platform === "win32") return userFolder(place, dataNames);
   const state = place.environment("STATE_DIRECTORY")?.split(":")[0] ?? "";
   if (state !== "") return state;
-  return place.isRoot ? "/var/lib/runnel" : personFolder(place, dataNames);
+  return place.isRoot ? "/var/lib/runnel" : userFolder(place, dataNames);
 }
 
-/** A variable that names the folder, and where that is below the home folder when the variable is not set. */
+/** The variable that names a folder, and its path below the home folder where the variable is not set. */
 interface FolderNames {
   /** XDG Base Directory Specification. */
   readonly unix: readonly [variable: string, below: string];
@@ -44,12 +44,13 @@ const dataNames: FolderNames = {
   windows: ["LOCALAPPDATA", "AppData/Local"],
 };
 
-function personFolder(place: Place, names: FolderNames): string {
+/** The folder `runnel` in the user's folder of that kind. */
+function userFolder(place: Place, names: FolderNames): string {
   const { join, isAbsolute } = pathsOf(place);
   if (place.platform === "darwin") return join(place.home, "Library/Application Support/runnel");
   const [variable, below] = place.platform === "win32" ? names.windows : names.unix;
   const given = place.environment(variable) ?? "";
-  // The specification wants a relative path to be ignored.
+  // The XDG specification demands that relative paths are ignored.
   return join(isAbsolute(given) ? given : join(place.home, below), "runnel");
 }
 

@@ -1,12 +1,15 @@
-/** Values of options: flag before environment before settings file before default, each checked, each fault named. */
+/**
+ * The values of options. A flag counts before the environment variable, that before the settings file, that before the
+ * default. Every value is checked.
+ */
 import { RunnelError } from "../base/mod.ts";
 import { environmentName, type OptionSpec, type OptionSpecs, type OptionValues } from "./option.ts";
-import { UsageError } from "./usage_error.ts";
+import { UsageError, withoutPassword } from "./usage_error.ts";
 
-/** What the flags said, by name; a switch says `true`. */
+/** The texts of the flags that are given, by name; `true` for a switch. */
 export type GivenFlags = ReadonlyMap<string, readonly string[]>;
 
-/** What a settings file said, by the key under which an option is declared (`connectTimeout`). */
+/** The texts of a settings file, by the keys under which the options are declared (`connectTimeout`). */
 export interface GivenSettings {
   readonly path: string;
   readonly values: ReadonlyMap<string, readonly string[]>;
@@ -15,11 +18,11 @@ export interface GivenSettings {
 export interface Sources {
   readonly flags: GivenFlags;
   environment(name: string): string | undefined;
-  /** Null or absent where there is no such file. */
+  /** Null or undefined where there is no such file. */
   readonly settings?: GivenSettings | null;
 }
 
-/** Where a value came from; null where there is none. */
+/** Where a value comes from; null where there is none. */
 export type Origin = "flag" | "environment" | "settings" | "default" | null;
 
 export interface ResolvedOptions<S extends OptionSpecs> {
@@ -29,18 +32,23 @@ export interface ResolvedOptions<S extends OptionSpecs> {
 
 interface Found {
   readonly origin: Origin;
-  /** For an error: `--token`, `RUNNEL_TOKEN`, `token in agent.yaml`. */
+  /** For error messages: `--token`, `RUNNEL_TOKEN`, `token in agent.yaml`. */
   readonly from: string;
   readonly texts: readonly string[];
 }
 
 const nowhere: Found = { origin: null, from: "", texts: [] };
+/** The weakest first. */
 const precedence: readonly Origin[] = [null, "default", "settings", "environment", "flag"];
 
-/** @throws {UsageError} that names the flag, the variable or the key, the value, and what is wrong with it */
+/**
+ * The value of each option, and where it comes from.
+ *
+ * @throws {UsageError} naming the flag, variable or key, the value unless it is secret, and what is wrong with it
+ */
 export function resolveOptions<S extends OptionSpecs>(specs: S, sources: Sources): ResolvedOptions<S> {
   const found = new Map(Object.entries(specs).map(([key, spec]) => [key, find(key, spec, sources)]));
-  keepOneOfTwo(specs, found);
+  dropWeakerAlternatives(specs, found);
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   for (const [key, spec] of Object.entries(specs)) {
@@ -57,7 +65,7 @@ function find(key: string, spec: OptionSpec, sources: Sources): Found {
   if (flag !== undefined) return { origin: "flag", from: `--${spec.name}`, texts: flag };
   const variable = environmentName(spec.name);
   const text = sources.environment(variable);
-  // An empty variable is an unset one, as everywhere in shells.
+  // An empty variable counts as unset, as in shells.
   if (text !== undefined && text !== "") {
     const texts = spec.kind === "list" ? text.split(",").map((item) => item.trim()) : [text];
     return { origin: "environment", from: variable, texts };
@@ -68,8 +76,12 @@ function find(key: string, spec: OptionSpec, sources: Sources): Found {
   return nowhere;
 }
 
-/** Of two options that stand for each other, the one from the stronger source counts; from the same source, neither. */
-function keepOneOfTwo(specs: OptionSpecs, found: Map<string, Found>): void {
+/**
+ * Of two options that say the same (`insteadOf`), only the one from the stronger source counts.
+ *
+ * @throws {UsageError} where both are from the same source
+ */
+function dropWeakerAlternatives(specs: OptionSpecs, found: Map<string, Found>): void {
   for (const [key, spec] of Object.entries(specs)) {
     const other = Object.keys(specs).find((item) => specs[item]?.name === spec.insteadOf);
     if (spec.insteadOf === undefined || other === undefined) continue;
@@ -88,12 +100,7 @@ function parse(spec: OptionSpec, text: string, from: string): unknown {
     return spec.parse(text);
   } catch (error) {
     if (error instanceof RunnelError) throw new UsageError(`${from}: ${withoutPassword(error.reason)}`);
-    const shown = spec.secret === true ? "" : ` ${JSON.stringify(withoutPassword(text))}`;
+    const shown = spec.isSecret === true ? "" : ` ${JSON.stringify(withoutPassword(text))}`;
     throw new UsageError(`${from}${shown} ${error instanceof Error ? error.message : String(error)}`);
   }
-}
-
-/** `https://me:secret@example.com` is a mistake for most options, and no reason to print the secret. */
-export function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/\s]*@/g, "//");
 }

@@ -1,20 +1,21 @@
-/** A settings file: YAML whose keys are those under which options are declared (`connectTimeout: 5s`). */
-import { readFile } from "node:fs/promises";
+/** The settings file: YAML whose keys are those under which the options are declared (`connectTimeout: 5s`). */
 import { Document, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
-import { nearest } from "./nearest.ts";
+import { didYouMean } from "./nearest.ts";
 import type { OptionSpecs } from "./option.ts";
-import { isSystemError, replacePrivateFile } from "./private_file.ts";
+import { readIfExists, replacePrivateFile } from "./private_file.ts";
 import type { GivenSettings } from "./resolve.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The largest file that is read, in characters. */
-const maxLength = 1024 * 1024;
+/** Longer files are refused. */
+const MAX_FILE_CHARACTERS = 1024 * 1024;
 
 /**
- * @param specs the options that the file may set; their keys are its keys
+ * The texts of the settings file.
+ *
+ * @param specs the options that the file may set, under its keys
  * @returns null where there is no file
- * @throws {UsageError} with line and column, and the nearest key for an unknown one; never with a value, which may be
- *   a token
+ * @throws {UsageError} with line and column, and the nearest key for an unknown one. It never shows a value, which may
+ *   be a token.
  */
 export async function readSettings(path: string, specs: OptionSpecs): Promise<GivenSettings | null> {
   const text = await readText(path);
@@ -32,7 +33,13 @@ export async function readSettings(path: string, specs: OptionSpecs): Promise<Gi
   return { path, values };
 }
 
-/** Sets keys in the file, which is made where it is missing; undefined removes a key. The rest stays as it is. */
+/**
+ * Sets keys in the settings file, and removes those whose value is undefined. Everything else in it stays as it is. The
+ * file is made where it is missing.
+ *
+ * @throws {UsageError} where the file cannot be read or is no valid YAML map; what `node:fs` throws where it cannot be
+ *   written
+ */
 export async function updateSettings(path: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
   const text = await readText(path) ?? "";
   const document = parseMap(path, text, new LineCounter()) === null ? new Document({}) : parseDocument(text);
@@ -43,25 +50,24 @@ export async function updateSettings(path: string, changes: Readonly<Record<stri
   await replacePrivateFile(path, document.toString());
 }
 
+/** Null where there is no file. */
 async function readText(path: string): Promise<string | null> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return null;
-    throw new UsageError(`The settings ${path} cannot be read: ${(error as Error).message}`);
+  const text = await readIfExists(path).catch((error: Error) => {
+    throw new UsageError(`The settings ${path} cannot be read: ${error.message}`);
+  });
+  if (text !== null && text.length > MAX_FILE_CHARACTERS) {
+    throw new UsageError(`The settings ${path} have more than ${MAX_FILE_CHARACTERS} characters`);
   }
-  if (text.length > maxLength) throw new UsageError(`The settings ${path} have more than ${maxLength} characters`);
   return text;
 }
 
-/** Null for a file of comments or of nothing. */
+/** Null where the file is empty or has only comments. */
 function parseMap(path: string, text: string, lines: LineCounter): YAMLMap | null {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
-    // Only the code: the message may quote the line.
+    // Only the code of the error: its message may quote the line.
     throw new UsageError(`${path}:${line}:${col}: no valid YAML (${error.code})`);
   }
   const { contents } = document;
@@ -81,12 +87,11 @@ function textOf(value: Node | null, what: string): string {
   const scalar = isScalar(value) ? value.value : null;
   if (typeof scalar === "string") return scalar;
   if (typeof scalar === "number" || typeof scalar === "boolean") return String(scalar);
-  throw new UsageError(`${what} has no value that could stand on a command line`);
+  throw new UsageError(`${what} has no value that is a text, a number or a boolean`);
 }
 
 function unknownKey(at: string, name: string, keys: readonly string[]): UsageError {
-  const near = nearest(name, keys);
-  return new UsageError(`${at}: unknown key ${JSON.stringify(name)}${near === null ? "" : `; did you mean ${near}?`}`);
+  return new UsageError(`${at}: unknown key ${JSON.stringify(name)}${didYouMean(name, keys)}`);
 }
 
 function place(path: string, lines: LineCounter, node: Node): string {

@@ -1,10 +1,10 @@
-/** The pair that stands wherever a token is taken: a file, or the text itself, which shows in process lists. */
+/** The two options for a token: `--token-file`, and `--token`, which shows in process lists. */
 import { textOption } from "./option.ts";
 
 /** @param help what the token does, for `--help` */
 export function tokenOptions(help: string) {
   return {
-    token: textOption({ name: "token", hint: "TOKEN", help, secret: true }, tokenFault),
+    token: textOption({ name: "token", hint: "TOKEN", help, isSecret: true }, tokenFault),
     tokenFile: textOption({
       name: "token-file",
       hint: "FILE|-",
@@ -15,12 +15,14 @@ export function tokenOptions(help: string) {
   };
 }
 
-/** The longest token, in characters. */
-export const maxTokenLength = 4096;
+export const MAX_TOKEN_CHARACTERS = 4096;
 
-/** A token travels in a header field and in a file: visible ASCII. The end of a sentence; null for a good one. */
+/**
+ * What is wrong with a token, as the end of a sentence; null where nothing is. A token is sent in a header field and
+ * stored in a line of a file, so it is visible ASCII.
+ */
 export function tokenFault(text: string): string | null {
   if (text === "") return "is empty";
-  if (text.length > maxTokenLength) return `has more than ${maxTokenLength} characters`;
+  if (text.length > MAX_TOKEN_CHARACTERS) return `has more than ${MAX_TOKEN_CHARACTERS} characters`;
   return /^[\x21-\x7e]+$/.test(text) ? null : "has other characters than visible ASCII";
 }

@@ -1,9 +1,9 @@
-/** Durations and sizes as people write them: `500ms 30s 5m 1h`, `64KiB 4MiB`. */
+/** Durations and sizes as people write them: `500ms`, `30s`, `5m`, `1h`; `64KiB`, `4MiB`. */
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 const sizeUnits: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** Milliseconds; null where the text is no duration. A unit is required, so that nobody means minutes by `5`. */
+/** Milliseconds; null where the text is no duration. The unit is required: `5` could mean minutes. */
 export function parseDuration(text: string): number | null {
   return withUnit(text, durationUnits);
 }

@@ -3,10 +3,10 @@ import metadata from "../../package.json" with { type: "json" };
 
 export const version: string = metadata.version;
 
-/** Both sides say their version with it: the agent in the handshake, the edge in the 101. */
+/** The header field that tells the other side's version: the agent's in the handshake, the edge's in the 101 answer. */
 export const versionFieldName = "Runnel-Version";
 
-/** True where an edge of version `edge` serves agents of version `agent`: of the same or the previous minor version. */
+/** True where an edge of version `edge` serves this agent, which is of the same or the previous minor version. */
 export function serves(edge: string, agent: string): boolean {
   const [ours, theirs] = [parse(edge), parse(agent)];
   if (ours === null || theirs === null) return false;

@@ -1,6 +1,7 @@
 /**
  * Addresses as text: what a person types for a listener, and what a log shows of a socket.
  */
+import { isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
 import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
@@ -83,4 +84,10 @@ export function unixAddress(path: string): SocketAddress {
 export function tcpAddress(host: string | undefined, port: number | undefined): SocketAddress {
   const plain = host?.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
   return { kind: "tcp", host: plain ?? "", port: port ?? 0 };
+}
+
+/** True for this machine's own addresses and names: `localhost`, NAME.localhost, 127.0.0.0/8, ::1 without brackets. */
+export function isLoopback(host: string): boolean {
+  if (isIP(host) === 4) return host.startsWith("127.");
+  return host === "::1" || host === "localhost" || host.endsWith(".localhost");
 }

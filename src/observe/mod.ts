@@ -1,2 +1,2 @@
-/** The face of `src/observe`. */
+/** The log of the process. */
 export { configureLog, logger, type LogOptions } from "./log.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EdgeUrlError, isLoopback, parseEdgeUrl } from "../../src/agent/edge_url.ts";
+import { EdgeUrlError, parseEdgeUrl } from "../../src/agent/edge_url.ts";
 
 describe("parseEdgeUrl", () => {
   const good: [text: string, host: string, port: number, authority: string][] = [
@@ -45,17 +45,4 @@ describe("parseEdgeUrl", () => {
       assert.equal(parseEdgeUrl(text, true).target.kind, "tcp");
     }
   });
-});
-
-describe("isLoopback", () => {
-  const table: [string, boolean][] = [
-    ...["127.0.0.1", "127.9.9.9", "::1", "localhost", "shop.localhost"].map((host) =>
-      [host, true] as [string, boolean]
-    ),
-    ...["128.0.0.1", "0.0.0.0", "::", "localhost.example.com", "127.0.0.1.example.com", "notlocalhost"]
-      .map((host) => [host, false] as [string, boolean]),
-  ];
-  for (const [host, expected] of table) {
-    it(`is ${expected} for ${host}`, () => assert.equal(isLoopback(host), expected));
-  }
 });

@@ -8,7 +8,7 @@ import { withScratch } from "../support/scratch.ts";
 
 const id = "0123456789abcdef0123456789abcdef01234567";
 
-/** What is said of a folder with these files. */
+/** The commit of a folder with these files. */
 function commitOf(files: Record<string, string>): Promise<string | null> {
   return withScratch(async (folder) => {
     for (const [name, text] of Object.entries({ "package.json": '{ "name": "runnel" }', ...files })) {

@@ -7,7 +7,7 @@ import { agentProgram } from "../../src/cli/agent.ts";
 import { bashCompletion } from "../../src/cli/completion/bash.ts";
 import { outlineOf } from "../../src/cli/completion/outline.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Command, Program } from "../../src/cli/program.ts";
+import type { Command, Program } from "../../src/cli/command.ts";
 import { commonOptions } from "../../src/config/common_options.ts";
 import { missingPeer } from "../support/peers.ts";
 import { withScratch } from "../support/scratch.ts";
@@ -15,7 +15,7 @@ import { runToEnd } from "./program_run.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 
-/** A program whose commands have two words. */
+/** A program with commands of two words. */
 const nested: Program = {
   name: "nested",
   summary: "A program",
@@ -30,7 +30,7 @@ const nested: Program = {
   })),
 };
 
-/** What bash offers after `line`, whose last word is being typed. */
+/** What bash offers for the last word of `line`. */
 function bashOffers(program: Program, line: string, folder?: string): string[] {
   const words = line.split(" ");
   const script = `${bashCompletion(program)}
@@ -69,7 +69,7 @@ describe("completion bash", () => {
     assert.deepEqual(bashOffers(edgeProgram, "edge completion p"), ["powershell"]);
   });
 
-  it("offers nothing when a flag wants a value that nobody knows", { skip }, () => {
+  it("offers nothing when a flag takes any value", { skip }, () => {
     assert.deepEqual(bashOffers(edgeProgram, "edge serve --domain "), []);
   });
 

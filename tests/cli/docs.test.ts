@@ -24,7 +24,7 @@ describe("describeProgram", () => {
         const part = page.slice(page.indexOf(`### ${program.name} ${command.name}\n`));
         const rows = part.slice(0, part.indexOf("\nExamples:")).split("\n").filter((line) => line.startsWith("| `--"));
         assert.equal(rows.length, Object.keys(command.options).length);
-        // A cell's own bar would begin a new cell.
+        // A bar in a cell begins a new cell unless it is escaped.
         const cells = new Set(rows.map((row) => row.split(/(?<!\\)\|/).length));
         assert.equal(cells.size, 1);
       }

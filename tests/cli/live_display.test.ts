@@ -43,7 +43,7 @@ async function open() {
   };
   const values = { json: false, logLevel: "info", logFormat: "text" } as const;
   const display = await liveDisplay(view, { host, values }, clock);
-  /** The lines of the last picture, and forgets what was drawn until now. */
+  /** The lines that were drawn last. What was written is then forgotten. */
   const take = () => {
     const lines = withoutEscapes(stage.written.split("\x1b[J").at(-1) as string).split("\n").slice(0, -1);
     stage.written = "";
@@ -101,7 +101,7 @@ describe("liveDisplay", () => {
     display.close();
   });
 
-  it("puts the log above the picture when both go to the terminal, and draws anew", async () => {
+  it("puts the log above the view when both go to the terminal, and draws anew", async () => {
     const { stage, display, take } = await open();
     take();
     logger("agent").warn("Something happened");
@@ -110,7 +110,7 @@ describe("liveDisplay", () => {
     display.close();
   });
 
-  it("leaves the last picture, and no timer or subscription, when it is closed", async () => {
+  it("leaves the last view, and no timer or subscription, when it is closed", async () => {
     const { stage, display, take, clock } = await open();
     display.ready(ready);
     display.close();

@@ -35,23 +35,23 @@ const busy: LiveState = {
 };
 
 const textOf = (line: Line) => line.map(({ text }) => text).join("");
-const picture = (state: LiveState, columns: number, rows: number) =>
+const linesOf = (state: LiveState, columns: number, rows: number) =>
   renderLive(state, columns, rows).map((line) => textOf(line).trimEnd());
 
 describe("renderLive", () => {
   it("says where it connects to when there is no URL yet", () => {
-    assert.deepEqual(picture(connecting, 80, 24), ["Connecting to https://example.com"]);
+    assert.deepEqual(linesOf(connecting, 80, 24), ["Connecting to https://example.com"]);
   });
 
   it("begins with the public URL when it is online", () => {
-    assert.deepEqual(picture(online, 80, 24), [
+    assert.deepEqual(linesOf(online, 80, 24), [
       "https://shop.example.com -> http://127.0.0.1:3000",
       "Online through https://example.com (v2), Ctrl-C ends it",
     ]);
   });
 
   it("shows the last requests below each other when the window is wide", () => {
-    assert.deepEqual(picture(busy, 100, 24), [
+    assert.deepEqual(linesOf(busy, 100, 24), [
       "https://shop.example.com -> http://127.0.0.1:3000",
       "Online through https://example.com (v2), Ctrl-C ends it",
       "3 requests, 1.2 MiB sent, 1 failed",
@@ -63,7 +63,7 @@ describe("renderLive", () => {
   });
 
   it("does without code, time, bytes and duration, in this order, when the window is narrow", () => {
-    const lastLine = (columns: number) => picture(busy, columns, 24).at(-1);
+    const lastLine = (columns: number) => linesOf(busy, columns, 24).at(-1);
     assert.equal(lastLine(60), "14:03:09  POST  /upload  502       214 B      3 ms");
     assert.equal(lastLine(48), "POST  /upload  502       214 B      3 ms");
     assert.equal(lastLine(36), "POST  /upload  502      3 ms");
@@ -71,23 +71,23 @@ describe("renderLive", () => {
     assert.equal(lastLine(12), "POST  …  502");
   });
 
-  it("cuts a path when it is longer than the room", () => {
+  it("cuts a path when it is longer than its column", () => {
     const state = { ...online, requests: 1, recent: [request(`/${"a".repeat(200)}`)] };
-    const line = picture(state, 60, 24).at(-1) as string;
+    const line = linesOf(state, 60, 24).at(-1) as string;
     assert.equal(line.length, 60);
     assert.match(line, /^14:03:09 {2}GET {2}\/a+… {2}200 {5}4\.1 KiB {5}12 ms$/);
   });
 
   it("breaks the URL, and never cuts it, when it is wider than the window", () => {
-    assert.deepEqual(picture(online, 10, 24).slice(0, 3), ["https://sh", "op.example", ".com"]);
+    assert.deepEqual(linesOf(online, 10, 24).slice(0, 3), ["https://sh", "op.example", ".com"]);
   });
 
   it("keeps the newest requests when the window is low", () => {
-    const lines = picture(busy, 80, 5);
+    const lines = linesOf(busy, 80, 5);
     assert.equal(lines.length, 5);
     assert.match(lines[4] as string, /\/upload/);
-    assert.equal(picture(busy, 80, 4).length, 3);
-    assert.deepEqual(picture(busy, 80, 1), ["https://shop.example.com -> http://127.0.0.1:3000"]);
+    assert.equal(linesOf(busy, 80, 4).length, 3);
+    assert.deepEqual(linesOf(busy, 80, 1), ["https://shop.example.com -> http://127.0.0.1:3000"]);
   });
 
   const statuses: readonly [LiveStatus, string][] = [
@@ -100,12 +100,12 @@ describe("renderLive", () => {
     [{ kind: "stopping" }, "Finishing what runs, Ctrl-C again ends it"],
   ];
   for (const [status, line] of statuses) {
-    it(`says so when it is ${status.kind}`, () => assert.equal(picture({ ...online, status }, 80, 24)[1], line));
+    it(`says so when it is ${status.kind}`, () => assert.equal(linesOf({ ...online, status }, 80, 24)[1], line));
   }
 
   it("shows a hyphen when a visitor left before the answer", () => {
     const state = { ...online, requests: 1, recent: [request("/", { status: 0, code: "canceled" })] };
-    assert.match(picture(state, 80, 24).at(-1) as string, /GET {2}\/ {4}- {2}/);
+    assert.match(linesOf(state, 80, 24).at(-1) as string, /GET {2}\/ {4}- {2}/);
   });
 
   it("fits when the window has any size, the path any length", () => {

@@ -1,12 +1,13 @@
-/** Runs a whole program in this process, with arguments, environment, terminal and signals of the test's own. */
-import { type Program, runProgram } from "../../src/cli/program.ts";
+/** Runs a whole program in the process of the test, which gives it arguments, environment, terminal and signals. */
+import type { Program } from "../../src/cli/command.ts";
+import { runProgram } from "../../src/cli/program.ts";
 import type { ProgramHost } from "../../src/cli/host.ts";
 import type { Terminal } from "../../src/net/mod.ts";
 
 export interface RunOptions {
   environment?: Record<string, string>;
   stdin?: string;
-  /** What is behind both outputs. Default: a pipe. */
+  /** Behind standard output and standard error. Default: a pipe. */
   terminal?: Terminal;
   home?: string;
 }
@@ -15,11 +16,11 @@ export type Event = Readonly<Record<string, unknown>>;
 
 const pipe: Terminal = { isTerminal: false, columns: 80, rows: 24 };
 
-/** The log is the process's, and shared by the programs that a test runs together: who wants to see it asks for it. */
+/** Programs that a test runs together share the log of the process, so only errors are logged by default. */
 const quiet: Record<string, string> = { RUNNEL_LOG_LEVEL: "error" };
 
-/** How long a program may take to come to the point that a test waits for. */
-const limitMs = 20_000;
+/** The longest that `waitFor` waits. */
+const TIMEOUT_MS = 20_000;
 
 export class ProgramRun {
   /** Resolves to the exit code. */
@@ -29,7 +30,7 @@ export class ProgramRun {
   stderr = "";
   readonly #handlers = new Map<string, Set<() => void>>();
   readonly #watchers = new Set<() => void>();
-  #ended = false;
+  #isEnded = false;
 
   constructor(program: Program, args: readonly string[], options: RunOptions = {}) {
     this.terminal = options.terminal ?? pipe;
@@ -55,53 +56,53 @@ export class ProgramRun {
       onSignal: subscribe,
     };
     this.exitCode = runProgram(program, host).finally(() => {
-      this.#ended = true;
+      this.#isEnded = true;
       this.#notify();
     });
   }
 
-  /** What `--json` has printed so far. */
+  /** The events that were printed so far, with `--json`. */
   get events(): Event[] {
     return this.stdout.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
   }
 
-  /** Subscriptions to signals and to the window's size that have not been ended. */
+  /** How many subscriptions to signals and to the size of the window have not been ended. */
   get subscriptions(): number {
     return [...this.#handlers.values()].reduce((sum, handlers) => sum + handlers.size, 0);
   }
 
-  /** `SIGINT`, `SIGTERM`, or `resize` for the window. */
+  /** @param name `SIGINT` or `SIGTERM`, or `resize` for another size of the window */
   signal(name: string): void {
     for (const handler of this.#handlers.get(name) ?? []) handler();
   }
 
-  /** Ends the program as Ctrl-C does, and gives its exit code. */
+  /** Ends the program as Ctrl-C does. Resolves to the exit code. */
   stop(): Promise<number> {
     this.signal("SIGINT");
     return this.exitCode;
   }
 
-  /** Resolves to the first truthy value of `look`, tried after everything that is printed. */
+  /** Resolves to the first truthy value of `look`, which is called after everything that is printed. */
   waitFor<T>(look: () => T | undefined | false): Promise<T> {
     return new Promise((resolve, reject) => {
-      const settle = (then: () => void) => {
+      const finish = (then: () => void) => {
         clearTimeout(timer);
         this.#watchers.delete(watch);
         then();
       };
-      const fail = (what: string) => settle(() => reject(new Error(`${what}:\n${this.stdout}\n${this.stderr}`)));
+      const fail = (what: string) => finish(() => reject(new Error(`${what}:\n${this.stdout}\n${this.stderr}`)));
       const watch = () => {
         const value = look();
-        if (value) settle(() => resolve(value));
-        else if (this.#ended) fail("the program has ended before");
+        if (value) finish(() => resolve(value));
+        else if (this.#isEnded) fail("the program has ended before");
       };
-      const timer = setTimeout(() => fail("nothing came in time"), limitMs);
+      const timer = setTimeout(() => fail("nothing came in time"), TIMEOUT_MS);
       this.#watchers.add(watch);
       watch();
     });
   }
 
-  /** The first event of this name. */
+  /** Resolves to the first event of this name. */
   event(name: string): Promise<Event> {
     return this.waitFor(() => this.events.find((item) => item.event === name));
   }
@@ -117,6 +118,7 @@ export class ProgramRun {
   }
 }
 
+/** What a program has printed, and its exit code. */
 export interface Result {
   readonly exitCode: number;
   readonly stdout: string;

@@ -1,4 +1,4 @@
-/** Both programs from their first word to their last, against each other. */
+/** Both programs from start to exit, one against the other. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ async function startEdge(args: readonly string[] = ["--token", token]): Promise<
   return { run, ready, url: `http://${ready.listen}` };
 }
 
-/** An upstream that gives each request the same small answer. */
+/** An upstream that answers each request with `hello`. */
 function startUpstream(): Promise<TcpServer> {
   return startTcpServer((socket) => {
     socket.handlers = {
@@ -40,7 +40,7 @@ function startUpstream(): Promise<TcpServer> {
   });
 }
 
-/** Visits a public URL of the edge, and gives the whole answer. */
+/** The whole answer of the edge to a visitor. */
 async function visit(edge: StartedEdge, host: string, path: string): Promise<string> {
   const port = Number(String(edge.ready.listen).split(":")[1]);
   const reader = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
@@ -69,8 +69,8 @@ describe("edge serve", () => {
       await agent.event("ready");
       assert.equal(await agent.stop(), 0);
       assert.equal(await run.stop(), 0);
-      const kept = (await readFile(file, "utf8")).trim();
-      for (const text of [run.stdout, run.stderr, agent.stdout, agent.stderr]) assert.ok(!text.includes(kept));
+      const ownToken = (await readFile(file, "utf8")).trim();
+      for (const text of [run.stdout, run.stderr, agent.stdout, agent.stderr]) assert.ok(!text.includes(ownToken));
     }));
 
   it("begins with ready and ends with exit when it prints JSON", async () => {
@@ -179,7 +179,7 @@ describe("agent http", () => {
     });
   }
 
-  it("prints the URL in its first line, then a line a request, when nobody watches a terminal", async () => {
+  it("prints the URL in its first line, then a line a request, when the output is no terminal", async () => {
     const agent = new ProgramRun(agentProgram, withToken("--name", "plain"));
     await agent.waitFor(() => agent.stdout.includes("\n"));
     const url = edge.url.replace("127.0.0.1", "plain.localhost");
@@ -190,7 +190,7 @@ describe("agent http", () => {
     assert.match(agent.stdout, /\n\d\d:\d\d:\d\d GET \/caf%C3%A9 200 5 B \d+ ms\n$/);
   });
 
-  it("draws the live view, and leaves the cursor alone, when a person watches a terminal", async () => {
+  it("draws the live view, and leaves the cursor alone, when the output is a terminal", async () => {
     const terminal = { isTerminal: true, columns: 70, rows: 20 };
     const agent = new ProgramRun(agentProgram, withToken("--name", "live"), { terminal });
     await agent.waitFor(() => agent.stdout.includes("Online"));
@@ -209,7 +209,7 @@ describe("agent http", () => {
   });
 
   for (const [variable, value] of [["NO_COLOR", "1"], ["TERM", "dumb"]] as const) {
-    it(`uses no colour when ${variable} is ${value}`, async () => {
+    it(`uses no color when ${variable} is ${value}`, async () => {
       const terminal = { isTerminal: true, columns: 70, rows: 20 };
       const agent = new ProgramRun(agentProgram, withToken(), { terminal, environment: { [variable]: value } });
       await agent.waitFor(() => agent.stdout.includes("localhost"));
@@ -236,7 +236,7 @@ describe("agent http", () => {
       assert.equal(await agent.stop(), 0);
     }));
 
-  it("exits 2 and shows the token to nobody when it was kept for another edge", () =>
+  it("exits 2 and sends no token when the saved one is for another edge", () =>
     withScratch(async (home) => {
       await runToEnd(agentProgram, ["login", "http://127.0.0.1:1", "--token-file", "-"], { home, stdin: token });
       const { exitCode, stderr } = await runToEnd(agentProgram, call(), { home });
@@ -297,7 +297,7 @@ describe("agent http", () => {
     assert.match(stderr, /^error: .+\nCheck that the edge runs, and that --edge names it\n$/);
   });
 
-  it("ends with an error below the picture when a person watches a terminal", async () => {
+  it("ends with an error below the view when the output is a terminal", async () => {
     const terminal = { isTerminal: true, columns: 70, rows: 20 };
     const { exitCode, stdout, stderr } = await runToEnd(agentProgram, call("--token", "wrong"), { terminal });
     assert.equal(exitCode, 3);

@@ -4,7 +4,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Command, Program } from "../../src/cli/program.ts";
+import type { Command, Program } from "../../src/cli/command.ts";
 import { environmentName } from "../../src/config/option.ts";
 import metadata from "../../package.json" with { type: "json" };
 import { runToEnd } from "./program_run.ts";
@@ -12,13 +12,13 @@ import { runToEnd } from "./program_run.ts";
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 const commands = programs.flatMap((program) => program.commands.map((command) => ({ program, command })));
 
-/** The words of a call that says everything the command needs. */
+/** The arguments of a call that gives the command all it needs. */
 function call(command: Command): string[] {
   const words = Object.keys(command.positionals).map((name) => command.choices?.[name]?.[0] ?? "http://127.0.0.1:3000");
   return [...command.name.split(" "), ...words];
 }
 
-/** Runs it with a mistake in it; nothing else may be printed than the error, in both forms. */
+/** The message of a wrong call. Nothing but the error may be printed, with and without `--json`. */
 async function usageErrorOf(program: Program, args: string[], environment: Record<string, string> = {}) {
   const plain = await runToEnd(program, args, { environment });
   assert.equal(plain.exitCode, 2);
@@ -59,7 +59,7 @@ for (const { program, command } of commands) {
       assert.equal(await usageErrorOf(program, command.name.split(" ")), `The argument ${first} is missing`);
     });
 
-    for (const { name, kind, secret } of options) {
+    for (const { name, kind, isSecret } of options) {
       if (kind === "switch") {
         it(`exits 2 when --${name} is given a value, or given twice`, async () => {
           const message = await usageErrorOf(program, [...good, `--${name}=x`]);
@@ -89,7 +89,7 @@ for (const { program, command } of commands) {
 
       it(`exits 2 and names --${name} when it is empty`, async () => {
         const message = await usageErrorOf(program, [...good, `--${name}=`]);
-        assert.ok(message.startsWith(secret ? `--${name} is empty` : `--${name}`), message);
+        assert.ok(message.startsWith(isSecret ? `--${name} is empty` : `--${name}`), message);
       });
     }
 

@@ -5,13 +5,13 @@ import { Screen } from "../../src/cli/screen.ts";
 
 const line = (text: string, style: Style = "plain"): Line => [{ text, style }];
 
-/** A terminal of some width, and what it was given. */
-function stage(colour = false) {
+/** A screen on a terminal of 20 columns, and what was written to it. */
+function stage(isColored = false) {
   const stage = { columns: 20, written: "", screen: null as unknown as Screen };
   stage.screen = new Screen({
     write: (text) => stage.written += text,
     columns: () => stage.columns,
-    colour,
+    isColored,
   });
   return stage;
 }
@@ -24,7 +24,7 @@ function take(from: { written: string }): string {
 }
 
 describe("Screen", () => {
-  it("goes back over the last picture when it draws again", () => {
+  it("goes back over the last lines when it draws again", () => {
     const at = stage();
     at.screen.draw([line("one"), line("two")]);
     assert.equal(take(at), "\r\x1b[Jone\ntwo\n");
@@ -41,7 +41,7 @@ describe("Screen", () => {
     assert.equal(take(at), "\x1b[5A\r\x1b[Jz\n");
   });
 
-  it("goes back over nothing when the picture was taken away", () => {
+  it("goes back over nothing when the lines were erased", () => {
     const at = stage();
     at.screen.draw([line("one")]);
     at.screen.clear();
@@ -50,10 +50,10 @@ describe("Screen", () => {
     assert.equal(take(at), "\r\x1b[Jtwo\n");
   });
 
-  it("colours what has a style when colour is wanted, and nothing when it is not", () => {
-    const [coloured, plain] = [stage(true), stage(false)];
-    for (const at of [coloured, plain]) at.screen.draw([[...line("a", "strong"), ...line("b"), ...line("c", "bad")]]);
-    assert.equal(take(coloured), "\r\x1b[J\x1b[1ma\x1b[0mb\x1b[31mc\x1b[0m\n");
+  it("colors what has a style when color is wanted, and nothing when it is not", () => {
+    const [colored, plain] = [stage(true), stage(false)];
+    for (const at of [colored, plain]) at.screen.draw([[...line("a", "strong"), ...line("b"), ...line("c", "bad")]]);
+    assert.equal(take(colored), "\r\x1b[J\x1b[1ma\x1b[0mb\x1b[31mc\x1b[0m\n");
     assert.equal(take(plain), "\r\x1b[Jabc\n");
   });
 });

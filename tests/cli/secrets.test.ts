@@ -1,16 +1,16 @@
-/** A token that was given in any way, right or wrong, is never printed. */
+/** A token is never printed, however it is given, and be it valid or not. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Program } from "../../src/cli/program.ts";
+import type { Program } from "../../src/cli/command.ts";
 import { withScratch } from "../support/scratch.ts";
 import { ProgramRun, type RunOptions, runToEnd } from "./program_run.ts";
 
 const secret = "S3CRET";
-/** No token, since it has a character that is none of ASCII's. */
+/** No valid token, since one of its characters is not ASCII. */
 const wrong = `${secret}\u00e9`;
 
 interface Wrong extends RunOptions {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { untilStopped } from "../../src/cli/shutdown.ts";
 import { FakeClock } from "../support/clock.ts";
 
-/** Something to stop, whose draining ends when the test says so. */
+/** A subject whose draining ends when the test resolves `draining`. */
 function open() {
   const handlers = new Set<() => void>();
   const draining = Promise.withResolvers<void>();

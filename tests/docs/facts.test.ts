@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
-import type { Command, Program } from "../../src/cli/program.ts";
+import type { Command, Program } from "../../src/cli/command.ts";
 import { defaultExchangeTimeouts } from "../../src/http/timeouts.ts";
 import { defaultLimits } from "../../src/http1/codec/limits.ts";
 import { verifyServerOptions } from "../../src/http1/server/options.ts";

@@ -1,6 +1,6 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { AddressError, formatAddress, formatTarget, parseListenTarget } from "../../src/net/mod.ts";
+import { AddressError, formatAddress, formatTarget, isLoopback, parseListenTarget } from "../../src/net/mod.ts";
 
 describe("parseListenTarget", () => {
   const valid: [string, unknown][] = [
@@ -63,4 +63,17 @@ describe("formatAddress", () => {
       assert.equal(formatTarget(parseListenTarget(text)), text);
     }
   });
+});
+
+describe("isLoopback", () => {
+  const table: [string, boolean][] = [
+    ...["127.0.0.1", "127.9.9.9", "::1", "localhost", "shop.localhost"].map((host) =>
+      [host, true] as [string, boolean]
+    ),
+    ...["128.0.0.1", "0.0.0.0", "::", "localhost.example.com", "127.0.0.1.example.com", "notlocalhost"]
+      .map((host) => [host, false] as [string, boolean]),
+  ];
+  for (const [host, expected] of table) {
+    it(`is ${expected} for ${host}`, () => assert.equal(isLoopback(host), expected));
+  }
 });

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
-import type { Program } from "../../src/cli/program.ts";
+import type { Program } from "../../src/cli/command.ts";
 import type { OptionSpec } from "../../src/config/option.ts";
 import { isOnPath } from "../../scripts/lib/peers.mjs";
 import { withScratch } from "../support/scratch.ts";

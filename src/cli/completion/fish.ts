@@ -1,5 +1,6 @@
+/** Completion in fish. */
 import type { Completion } from "../../config/mod.ts";
-import type { Program } from "../program.ts";
+import type { Program } from "../command.ts";
 import { type Level, outlineOf } from "./outline.ts";
 
 /** A script for fish 3 or later. */
@@ -27,6 +28,7 @@ ${cases === "" ? "" : `            switch $previous\n${cases}            end\n`}
 `;
 }
 
+/** Commands that offer a value of this kind. */
 function reply(completion: Completion): string {
   if (completion.length === 0) return "";
   const call = completion === "file"
@@ -37,7 +39,7 @@ function reply(completion: Completion): string {
   return `                    ${call}\n`;
 }
 
-/** In fish, a backslash before a quote works inside single quotes. */
+/** `text` in single quotes, in which fish takes a backslash before a quote. */
 function quote(text: string): string {
   return `'${text.replace(/['\\]/g, "\\$&")}'`;
 }

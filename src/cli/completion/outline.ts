@@ -1,20 +1,21 @@
-/** What a shell can offer at each point of a command line: the one thing that the scripts for four shells are made of. */
+/** What a shell can offer at each point of a command line. The scripts for all shells are made of it. */
 import type { Completion } from "../../config/mod.ts";
-import type { Command, Program } from "../program.ts";
+import type { Command, Program } from "../command.ts";
 
 /** What may follow words that are typed already. */
 export interface Level {
-  /** The words before, without the program's name: empty, `node`, `node add`. */
+  /** The words that are typed, without the program's name: empty, `node`, `node add`. */
   readonly words: string;
-  /** Flags that want a value next, and what it may be; empty where the shell cannot know. */
+  /** The flags that take a value, and what a shell offers for it; an empty list where it offers nothing. */
   readonly values: readonly (readonly [flag: string, completion: Completion])[];
-  /** Words and flags that may come next, with their help. */
+  /** The words and flags that may come next, with their help. */
   readonly next: readonly (readonly [word: string, help: string])[];
 }
 
-const always = [["--help", "prints the usage"], ["--version", "prints the version"]] as const;
+/** The flags that every command has besides its options. */
+const builtInFlags = [["--help", "prints the usage"], ["--version", "prints the version"]] as const;
 
-/** Every level of the program, the longest words first: the first one with which a line begins is the right one. */
+/** Every level of the program, those of the most words first: the first one that a line begins with is the right one. */
 export function outlineOf(program: Program): Level[] {
   const prefixes = new Set([""]);
   for (const { name } of program.commands) {
@@ -31,14 +32,13 @@ function levelAt(program: Program, words: string): Level {
   const flags = options.map(({ name, help }) => [`--${name}`, help] as const);
   return {
     words,
-    values: options.filter(({ kind }) => kind !== "switch").map((
-      { name, completion = [] },
-    ) => [`--${name}`, completion]),
-    next: [...commandWords(program, words), ...choices, ...flags, ...always],
+    values: options.filter(({ kind }) => kind !== "switch")
+      .map(({ name, completion = [] }) => [`--${name}`, completion]),
+    next: [...commandWords(program, words), ...choices, ...flags, ...builtInFlags],
   };
 }
 
-/** The next words of the commands that begin with `words`. */
+/** The next words of all commands that begin with `words`, with their help. */
 function commandWords(program: Program, words: string): Iterable<readonly [string, string]> {
   const begin = words === "" ? "" : `${words} `;
   const found = new Map<string, string>();

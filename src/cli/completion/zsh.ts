@@ -1,9 +1,10 @@
+/** Completion in zsh. */
 import type { Completion } from "../../config/mod.ts";
-import type { Program } from "../program.ts";
-import { type Level, outlineOf } from "./outline.ts";
-import { quote } from "./quote.ts";
+import type { Program } from "../command.ts";
+import type { Level } from "./outline.ts";
+import { caseBranches, quote } from "./posix.ts";
 
-/** A script for zsh, to be put into `fpath` or to be sourced. */
+/** A script for zsh, for a folder of `fpath`, or to be sourced. */
 export function zshCompletion(program: Program): string {
   const { name } = program;
   return `#compdef ${name}
@@ -13,7 +14,7 @@ _${name}() {
   local typed="\${(j: :)words[2,CURRENT-1]} " previous="\${words[CURRENT-1]}"
   local -a items
   case "$typed" in
-${outlineOf(program).map(levelCase).join("")}  esac
+${caseBranches(program, reply, offer)}  esac
   _describe ${name} items
 }
 
@@ -23,16 +24,12 @@ fi
 `;
 }
 
-function levelCase({ words, values, next }: Level): string {
-  const cases = values.map(([flag, completion]) => `        ${flag}) ${reply(completion)}return ;;\n`).join("");
+function offer(next: Level["next"]): string {
   const items = next.map(([word, help]) => `        ${quote(help === "" ? word : `${word}:${help}`)}\n`).join("");
-  return `    ${words === "" ? "*" : `"${words} "*`})
-${cases === "" ? "" : `      case "$previous" in\n${cases}      esac\n`}      items=(
-${items}      )
-      ;;
-`;
+  return `items=(\n${items}      )`;
 }
 
+/** Commands that offer a value of this kind. */
 function reply(completion: Completion): string {
   if (completion.length === 0) return "";
   if (typeof completion !== "string") return `compadd -- ${completion.join(" ")}; `;

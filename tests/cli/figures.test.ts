@@ -1,8 +1,6 @@
-/** How values are written for people. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { formatBytes, formatDuration, formatTimeOfDay } from "../../src/cli/figures.ts";
-import { printable, printablePath } from "../../src/cli/printable.ts";
 
 describe("formatBytes", () => {
   const cases = [[0, "0 B"], [1023, "1023 B"], [1024, "1.0 KiB"], [1_048_575, "1.0 MiB"], [5e9, "4.7 GiB"], [
@@ -27,17 +25,5 @@ describe("formatDuration", () => {
 describe("formatTimeOfDay", () => {
   it("has two digits each when the hour is early", () => {
     assert.equal(formatTimeOfDay(new Date(2026, 0, 2, 3, 4, 5)), "03:04:05");
-  });
-});
-
-describe("printable", () => {
-  it("shows controls, and leaves the rest, when a text would move the cursor", () => {
-    assert.equal(printable("a\x1b[2J\r\n\x9bmé …"), "a\\x1b[2J\\x0d\\x0a\\x9bmé …");
-  });
-});
-
-describe("printablePath", () => {
-  it("is ASCII alone when a path has raw bytes", () => {
-    assert.equal(printablePath("/a%2F\xc3\xa9\x9b\x1b?"), "/a%2F%C3%A9%9B%1B?");
   });
 });
