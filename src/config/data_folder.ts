@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { RunnelError } from "../base/mod.ts";
-import { createPrivateFile, isSystemError } from "./private_file.ts";
+import { isSystemError, RunnelError } from "../base/mod.ts";
+import { createPrivateFile } from "./private_file.ts";
 import { tokenFault } from "./token_options.ts";
 
 export class DataFolderError extends RunnelError {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { isSystemError } from "../base/mod.ts";
 
 /** Writes `text` to `path`, mode 0600, in place of what was there; makes the folder, mode 0700, where it is missing. */
 export async function replacePrivateFile(path: string, text: string): Promise<void> {
@@ -18,10 +19,6 @@ export async function createPrivateFile(path: string, text: string): Promise<boo
     if (isSystemError(error, "EEXIST")) return false;
     throw error;
   }
-}
-
-export function isSystemError(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === code;
 }
 
 async function withDraft(path: string, text: string, put: (draft: string) => Promise<void>): Promise<void> {

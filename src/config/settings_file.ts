@@ -1,9 +1,10 @@
 /** A settings file: YAML whose keys are those under which options are declared (`connectTimeout: 5s`). */
 import { readFile } from "node:fs/promises";
 import { Document, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { isSystemError } from "../base/mod.ts";
 import { nearest } from "./nearest.ts";
 import type { OptionSpecs } from "./option.ts";
-import { isSystemError, replacePrivateFile } from "./private_file.ts";
+import { replacePrivateFile } from "./private_file.ts";
 import type { GivenSettings } from "./resolve.ts";
 import { UsageError } from "./usage_error.ts";
 

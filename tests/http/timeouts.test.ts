@@ -39,7 +39,7 @@ describe("TimeoutGuard", () => {
     guard = new TimeoutGuard(clock, lengths);
   });
   const ask = (handler: Handler, body: Body = null, signal: AbortSignal = never): Promise<Answer> => {
-    return guard.ask(handler, requestHead(), body, signal);
+    return guard.call(handler, requestHead(), body, signal);
   };
 
   it("waits 60 s for the head and 300 s for a byte when it is not told otherwise", () => {

@@ -8,12 +8,13 @@
  *
  * Content is handed on as subarrays of the chunks that came in: nothing is copied or collected.
  */
-import { CR, emptyBytes, type Fields, HTAB, LF, SP, trailerFields, valueBytes } from "../../http/mod.ts";
+import { CR, type Fields, HTAB, LF, SP, trailerFields, valueBytes } from "../../http/mod.ts";
 import { showByte } from "../../base/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
 import type { Framing } from "./framing.ts";
 import { HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export type { Framing } from "./framing.ts";
 

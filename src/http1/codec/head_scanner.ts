@@ -10,9 +10,10 @@
  * that comes in pieces is copied together. The scanner knows lines and fields; what a start line says is the caller's
  * affair.
  */
-import { COLON, CR, emptyBytes, HTAB, LF, SP, tokenBytes, valueBytes } from "../../http/mod.ts";
+import { COLON, CR, HTAB, LF, SP, tokenBytes, valueBytes } from "../../http/mod.ts";
 import { internedLatin1, latin1, showByte, showText } from "../../base/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 const START_LINE = 0;
 const START_LINE_LF = 1;

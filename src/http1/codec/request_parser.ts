@@ -2,7 +2,7 @@
  * Requests as an edge reads them from anyone on the internet (RFC 9112 §3, §5, §6): strictly, so that no two readers of
  * the same bytes can come to different ends. What is refused, and with what status, is in `RequestParser.push`.
  */
-import { CR, emptyBytes, type Fields, isToken, LF, SP } from "../../http/mod.ts";
+import { CR, type Fields, isToken, LF, SP } from "../../http/mod.ts";
 import { internedLatin1, latin1, showText } from "../../base/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, type Framing, noBody } from "./framing.ts";
@@ -10,6 +10,7 @@ import { gatherFacts, type HeadFacts, upgradeToken } from "./head_facts.ts";
 import { HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
 import { resolveTarget } from "./request_target.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export interface ParsedRequest {
   readonly method: string;

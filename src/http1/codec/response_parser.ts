@@ -4,13 +4,14 @@
  * More tolerant where nothing can go wrong: the reason phrase may be missing, and the same Content-Length may be said
  * twice. An interim answer (1xx) is a head like any other; the next push reads the one that follows.
  */
-import { emptyBytes, type Fields } from "../../http/mod.ts";
+import type { Fields } from "../../http/mod.ts";
 import { internedLatin1, showText } from "../../base/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, closeDelimitedBody, type Framing, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, upgradeToken } from "./head_facts.ts";
 import { HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export interface ParsedResponse {
   /** 100 to 999. */

@@ -8,7 +8,6 @@
  */
 import {
   CR,
-  emptyBytes,
   equalsLower,
   type Fields,
   isHopByHop,
@@ -24,6 +23,7 @@ import { HttpWriteError } from "./errors.ts";
 import type { Framing } from "./framing.ts";
 import { HeadEncoder } from "./head_encoder.ts";
 import { reasonPhrase } from "./reason_phrases.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export { reasonPhrase } from "./reason_phrases.ts";
 

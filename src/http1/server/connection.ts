@@ -9,13 +9,13 @@
  * client sends ahead waits, in bounds, and then in its own kernel.
  */
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
-import { cancelBody, emptyBytes, type Handler, type RequestHead } from "../../http/mod.ts";
+import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
 import { encodeAnswerHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { answerFraming } from "./answer.ts";
 import { ExchangeAbortedError } from "./errors.ts";
 import { Exchange, type ExchangeEnd, type ExchangeHost } from "./exchange.ts";
 import type { HttpServerOptions } from "./options.ts";
-import { concat } from "../../memory/mod.ts";
+import { concat, emptyBytes } from "../../memory/mod.ts";
 import { Timeout } from "../../base/mod.ts";
 
 type Phase = "waiting" | "serving" | "closing" | "over";

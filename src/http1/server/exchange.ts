@@ -9,7 +9,7 @@
  * with a FIN of its own.
  */
 import { CancelSource, type Timeout } from "../../base/mod.ts";
-import { release } from "../../memory/mod.ts";
+import { emptyBytes, release } from "../../memory/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import {
   BodyDecoder,
@@ -26,7 +26,6 @@ import {
   type BodyOwner,
   BodySource,
   cancelBody,
-  emptyBytes,
   type Fields,
   type Handler,
   type RequestHead,
@@ -113,7 +112,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** True while more bytes may be read for it: of the request, or of the next one as long as those stay few. */
   wantsBytes(bytesAhead: number): boolean {
     if (this.#requestComplete && !this.#isRaw) return bytesAhead < this.#host.options.pipelineBytes;
-    return this.#body === null || this.#body.isOver || this.#body.isHungry;
+    return this.#body === null || this.#body.isOver || this.#body.canTakeMore;
   }
 
   /**

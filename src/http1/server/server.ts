@@ -3,9 +3,10 @@
  * `src/net`'s affair: `listen(target, (socket) => server.accept(socket))`.
  */
 import type { Socket } from "../../net/mod.ts";
-import { emptyBytes, type Handler } from "../../http/mod.ts";
+import type { Handler } from "../../http/mod.ts";
 import { ServerConnection } from "./connection.ts";
 import { type HttpServerInit, type HttpServerOptions, verifyServerOptions } from "./options.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export class HttpServer {
   readonly #handler: Handler;
