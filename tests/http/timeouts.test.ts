@@ -128,7 +128,7 @@ describe("TimeoutGuard", () => {
     });
   }
 
-  it("leaves no timer behind a whole answer, an ended one, a cancelled one and a failure", async () => {
+  it("leaves no timer behind a whole answer, an ended one, a canceled one and a failure", async () => {
     assert.equal(await bodyText((await ask(() => Promise.resolve({ status: 200, fields: [], body: null }))).body), "");
     const bytes = () => Promise.resolve({ status: 200, fields: [], body: bytesOf("a") });
     assert.equal(await bodyText((await ask(bytes)).body), "a");

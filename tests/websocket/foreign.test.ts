@@ -144,7 +144,7 @@ function behaves(role: "server" | "client", meet: () => Promise<Meeting>): void 
     const closed = event<[number, Buffer]>(theirs, "close");
     theirs.send(patternBytes(LIMIT + 1));
     const [code, reason] = await closed;
-    assert.deepEqual([code, reason.toString()], [1009, "message of 1048577 bytes is longer than 1048576"]);
+    assert.deepEqual([code, reason.toString()], [1009, "A message of 1048577 bytes is longer than 1048576"]);
     assert.equal((await recorder.close()).error?.code, "message_too_big");
   });
 }
