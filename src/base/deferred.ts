@@ -15,7 +15,7 @@ export class Deferred<T> {
     this.#resolve(value);
   }
 
-  /** Rejects, and is no unhandled rejection where nothing awaits the promise: owners report the error elsewhere, too. */
+  /** Rejects, without an unhandled rejection: owners report the error on another way, too. */
   reject(reason: unknown): void {
     this.promise.catch(() => {});
     this.#reject(reason);

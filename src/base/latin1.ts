@@ -17,7 +17,8 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
 
 /**
  * The same for texts that are often repeated: words of a start line, names and values of fields. A text that was read
- * before is returned as the same string: making a string takes several times as long as comparing one, and makes garbage.
+ * before is returned as the same string: making a string takes several times as long as comparing one, and makes
+ * garbage.
  */
 export function internedLatin1(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start;

@@ -1,6 +1,6 @@
 /**
- * An intrusive doubly linked list: its nodes are the members themselves, so that a member can be removed from the middle.
- * Other than with a `Set`, adding and removing allocates nothing and hashes nothing.
+ * An intrusive doubly linked list: its nodes are the members themselves, so that a member can be removed from the
+ * middle. Other than with a `Set`, adding and removing allocates nothing and hashes nothing.
  */
 
 /** A member of at most one list at a time. The list alone writes these fields. */

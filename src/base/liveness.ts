@@ -1,7 +1,7 @@
 /**
  * Heartbeat: whether the peer is alive. Any byte proves it. After a silence a ping asks for one, after a longer silence
- * the peer counts as dead. Where frames are acknowledged, acknowledgement must make progress, too: a proxy on the way may
- * have lost one direction only.
+ * the peer counts as dead. Where frames are acknowledged, acknowledgement must make progress, too: a proxy on the way
+ * may have lost one direction only.
  */
 import type { Clock, Timer } from "./clock.ts";
 

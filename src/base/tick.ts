@@ -1,7 +1,7 @@
 /**
  * The end of an event-loop tick, when everything gathered during the tick is sent. One `setImmediate` serves all
- * listeners, so that a tick which answers a hundred clients schedules once. The multiplexer fills its message there, and
- * its socket sends that message in the same tick.
+ * listeners, so that a tick which answers a hundred clients schedules once. The multiplexer fills its message there,
+ * and its socket sends that message in the same tick.
  */
 
 export interface TickListener {

@@ -1,13 +1,13 @@
 /**
- * Timeouts that hardly ever fire: of a request's head, an idle connection, a silent body. To start, move or end one is to
- * link or unlink a list node, so that it can be done for every chunk.
+ * Timeouts that hardly ever fire: of a request's head, an idle connection, a silent body. To start, move or end one is
+ * to link or unlink a list node, so that it can be done for every chunk.
  *
  *     Timers (one a clock)
  *       ├─ 10,000 ms ─▶ timeout ─▶ timeout ─▶ …      one list a duration, in the order in which they come due
  *       └─ 75,000 ms ─▶ timeout ─▶ …                 and one real timer a list, set for its first timeout
  *
- * Node and undici (`lib/util/timers.js`) do the same. A timeout fires on time, by the cached clock of its tick. The real
- * timer behind it may be early, and is then set again.
+ * Node and undici (`lib/util/timers.js`) do the same. A timeout fires on time, by the cached clock of its tick. The
+ * real timer behind it may be early, and is then set again.
  */
 import { cachedClock } from "./cached_clock.ts";
 import type { Clock, Timer } from "./clock.ts";

@@ -1,8 +1,12 @@
-/** Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded, no name is looked up. */
+/**
+ * Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded, no name is looked up.
+ */
 import { Memo } from "../base/mod.ts";
 import { byteTable, COLON, consistsOf, digitBytes, hexBytes } from "./bytes.ts";
 
-/** `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3). A registered name consists of these and `%` with two hex digits. */
+/**
+ * `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3). A registered name consists of these and `%` with two hex digits.
+ */
 const nameBytes = byteTable("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=");
 const addressBytes = byteTable("0123456789abcdefABCDEF:.");
 
@@ -19,8 +23,8 @@ export interface Authority {
 }
 
 /**
- * Splits `host [":" port]`. `null` for anything else: an empty host, userinfo, a port that is not digits or above 65,535, a
- * zone id, more than 259 characters.
+ * Splits `host [":" port]`. `null` for anything else: an empty host, userinfo, a port that is not digits or above
+ * 65,535, a zone id, more than 259 characters.
  */
 export function splitAuthority(text: string): Authority | null {
   if (text.length > MAX_LENGTH) return null;

@@ -9,9 +9,10 @@ import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 export type FetchFunction = (request: Request) => Response | Promise<Response>;
 
 /**
- * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): without interim answers, trailers
- * and bodies of GET; an upgrade is answered as if it had not been asked for (RFC 9110 §7.8). The answer is passed on
- * unchanged: a function that calls the runtime's own `fetch` must set `redirect: "manual"`, and ask for no content coding.
+ * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): without interim answers,
+ * trailers and bodies of GET; an upgrade is answered as if it had not been asked for (RFC 9110 §7.8). The answer is
+ * passed on unchanged: a function that calls the runtime's own `fetch` must set `redirect: "manual"`, and ask for no
+ * content coding.
  *
  * Rejects with `UpstreamError`: `upstream_failed` where the function throws, `canceled` where the signal aborts.
  *

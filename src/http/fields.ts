@@ -123,8 +123,8 @@ export function isHopByHop(name: string): boolean {
 const neverNominated: ReadonlySet<string> = new Set(["host", "content-length", "authorization", "cookie"]);
 
 /**
- * `nominated` with the names, in lower case, that the value of a Connection field nominates as hop-by-hop. `null` is the
- * empty set, so that the usual `keep-alive` and `close` make none.
+ * `nominated` with the names, in lower case, that the value of a Connection field nominates as hop-by-hop. `null` is
+ * the empty set, so that the usual `keep-alive` and `close` make none.
  */
 export function addNominations(nominated: Set<string> | null, connection: string): Set<string> | null {
   if (equalsLower(connection, "keep-alive") || equalsLower(connection, "close")) return nominated;
@@ -151,8 +151,8 @@ export function endToEndFields(fields: Fields): Fields {
 }
 
 /**
- * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing, request
- * modifiers, authentication, and fields that describe the content or control its handling.
+ * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing,
+ * request modifiers, authentication, and fields that describe the content or control its handling.
  */
 const notInTrailers: ReadonlySet<string> = new Set([
   ...["content-length", "content-encoding", "content-type", "content-range", "trailer"],

@@ -1,7 +1,7 @@
 /**
  * One HTTP exchange, whatever carries it: the head and body of a request, the answer, and the `Handler` that gives one
- * for the other. The public server calls a handler; a session (`Session.open`) is one, and so is an upstream. They can be
- * put together in any way, as tests do.
+ * for the other. The public server calls a handler; a session (`Session.open`) is one, and so is an upstream. They can
+ * be put together in any way, as tests do.
  */
 import type { CancelSignal } from "../base/mod.ts";
 import type { Socket } from "../net/mod.ts";
@@ -13,9 +13,9 @@ import type { Socket } from "../net/mod.ts";
 export type Fields = readonly string[];
 
 /**
- * A message's body. `null`: none. Bytes: a whole small body, owned by the receiver. A stream: the receiver reads it to its
- * end or cancels it, and an error means that the message broke off. Streams have a high-water mark of 0: nothing is read
- * before the reader asks.
+ * A message's body. `null`: none. Bytes: a whole small body, owned by the receiver. A stream: the receiver reads it to
+ * its end or cancels it, and an error means that the message broke off. Streams have a high-water mark of 0: nothing is
+ * read before the reader asks.
  */
 export type Body = null | Uint8Array | ReadableStream<Uint8Array>;
 
@@ -74,15 +74,15 @@ export interface Answer {
   readonly upgrade?: string;
   readonly trailers?: () => Fields;
   /**
-   * With status 101, where this process itself speaks the new protocol: the server writes the head, then gives its socket
-   * away, with the bytes that it has read behind the request. `body` is null.
+   * With status 101, where this process itself speaks the new protocol: the server writes the head, then gives its
+   * socket away, with the bytes that it has read behind the request. `body` is null.
    */
   readonly takeSocket?: (socket: Socket, rest: Uint8Array) => void;
 }
 
 /**
- * Serves one exchange. Rejects where there is no answer: the caller makes one of the error. An answer whose body fails is
- * broken off, never ended in order. `signal` aborts when the caller no longer wants the answer: the handler must then
- * release everything that it holds for the exchange.
+ * Serves one exchange. Rejects where there is no answer: the caller makes one of the error. An answer whose body fails
+ * is broken off, never ended in order. `signal` aborts when the caller no longer wants the answer: the handler must
+ * then release everything that it holds for the exchange.
  */
 export type Handler = (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer>;

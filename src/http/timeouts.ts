@@ -29,7 +29,9 @@ export class TimeoutGuard {
     this.timeouts = timeouts;
   }
 
-  /** Calls `handler`. Rejects with `upstream_timeout` where no head arrives, and breaks off an answer that is silent. */
+  /**
+   * Calls `handler`. Rejects with `upstream_timeout` where no head arrives, and breaks off an answer that is silent.
+   */
   call(handler: Handler, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     return new GuardedExchange(this, signal).run(handler, head, body);
   }

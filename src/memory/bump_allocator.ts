@@ -47,8 +47,8 @@ export class BumpAllocator {
 export const sharedAllocator: BumpAllocator = new BumpAllocator();
 
 /**
- * `length` bytes of undefined content, which must be written before they are sent. On Bun two thirds of an allocation are
- * otherwise the filling with zeroes.
+ * `length` bytes of undefined content, which must be written before they are sent. On Bun two thirds of an allocation
+ * are otherwise the filling with zeroes.
  */
 function uninitialized(length: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer, 0, length);

@@ -1,16 +1,16 @@
 /**
- * Reports how many bytes of dead buffers the garbage collector has to free. The collectors of both runtimes hardly count
- * what lies outside their heaps, so that dead reads of bulk pile up to hundreds of megabytes. `tuneRuntime()` (src/net)
- * listens here and has them collected in time. Without it nothing happens: importing this library changes nothing in
- * the process.
+ * Reports how many bytes of dead buffers the garbage collector has to free. The collectors of both runtimes hardly
+ * count what lies outside their heaps, so that dead reads of bulk pile up to hundreds of megabytes. `tuneRuntime()`
+ * (src/net) listens here and has them collected in time. Without it nothing happens: importing this library changes
+ * nothing in the process.
  *
- * Reported is what is not reference-counted (ref_counted.ts): bytes that pass through TLS, the JSON protocol or a user's
- * functions.
+ * Reported is what is not reference-counted (ref_counted.ts): bytes that pass through TLS, the JSON protocol or a
+ * user's functions.
  */
 
 /**
- * Smaller chunks are not reported: they come with as many bytes of objects, which the collectors do count. Small requests
- * would pay for collections that they do not need, and each collection on Bun drops compiled code.
+ * Smaller chunks are not reported: they come with as many bytes of objects, which the collectors do count. Small
+ * requests would pay for collections that they do not need, and each collection on Bun drops compiled code.
  */
 const LEAST_BYTES = 16 * 1024;
 

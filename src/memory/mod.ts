@@ -1,4 +1,6 @@
-/** Buffers: reference counts for large reads, a bump allocator for small output, and pressure on the garbage collector. */
+/**
+ * Buffers: reference counts for large reads, a bump allocator for small output, and pressure on the garbage collector.
+ */
 export { BumpAllocator, MAX_CUT_BYTES, sharedAllocator } from "./bump_allocator.ts";
 export { concat, emptyBytes } from "./bytes.ts";
 export { onGarbage, reportGarbage } from "./collector_pressure.ts";

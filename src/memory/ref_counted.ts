@@ -1,8 +1,8 @@
 /**
  * Reference-counted buffers, after quic-go's `buffer_pool.go`. The memory of a large read is freed as soon as the last
  * view that needs it is released, and not by the next garbage collection. A relay that leaves it to the collector holds
- * 38 MB of dead reads on Bun and 180 on Deno, and takes page faults for new ones; one that counts holds 15, and takes 15
- * to 25 % less processor time (Bun 1.4.5, Deno 2.9.6).
+ * 38 MB of dead reads on Bun and 180 on Deno, and takes page faults for new ones; one that counts holds 15, and takes
+ * 15 to 25 % less processor time (Bun 1.4.5, Deno 2.9.6).
  *
  *     const read = count(chunk);         references: read
  *     const part = slice(read, 9, 99);   references: read, part
@@ -51,8 +51,8 @@ export function assertUsable(view: Uint8Array): void {
 }
 
 /**
- * Begins to count the references of the buffer of `chunk`, where it has 16 KiB or more and `chunk` is all of it. No other
- * code may use the buffer. `chunk` has the first reference. Returns `chunk`.
+ * Begins to count the references of the buffer of `chunk`, where it has 16 KiB or more and `chunk` is all of it. No
+ * other code may use the buffer. `chunk` has the first reference. Returns `chunk`.
  *
  * @param isPermanent true: the buffer is used again and again, and never freed. Default false.
  */
@@ -123,8 +123,8 @@ export function disown(view: Uint8Array): Uint8Array {
 }
 
 /**
- * `view`, or a copy of it where it is less than half of its buffer: for a view that may wait for long. With a slow reader
- * one part would otherwise pin a read of 512 KiB.
+ * `view`, or a copy of it where it is less than half of its buffer: for a view that may wait for long. With a slow
+ * reader one part would otherwise pin a read of 512 KiB.
  */
 export function compacted(view: Uint8Array): Uint8Array {
   if (!isCounted(view)) return view;

@@ -20,8 +20,8 @@ export interface AttemptOptions {
 
 /**
  * Calls `start`, whose result is the first call of `resolve` or `reject`. Where `start` throws, `signal` aborts (a
- * `SocketError` with the code `aborted`) or the time is over before, the attempt has failed. `start` is not called where
- * `signal` has aborted already.
+ * `SocketError` with the code `aborted`) or the time is over before, the attempt has failed. `start` is not called
+ * where `signal` has aborted already.
  */
 export function attempt<T>(
   options: AttemptOptions,

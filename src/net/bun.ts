@@ -1,6 +1,6 @@
 /**
- * Bun. The streams between a socket of `node:net` and its handle take a tenth of a small request's processor time (1.4.5),
- * and are compiled again whenever a few connections come. So bytes bypass them: the handle is used directly.
+ * Bun. The streams between a socket of `node:net` and its handle take a tenth of a small request's processor time
+ * (1.4.5), and are compiled again whenever a few connections come. So bytes bypass them: the handle is used directly.
  */
 import type * as net from "node:net";
 import { onGarbage } from "../memory/mod.ts";
@@ -44,10 +44,10 @@ let uncollectedBytes = 0;
 let pausedUntil = 0;
 
 /**
- * Bun counts what lies outside its heap, but collects late: an edge that relayed 200 MB grew by 55 to 76 MB, and by 37 to
- * 42 with a full collection for each 32 MB of dead chunks. The collections cost 40 % of the throughput, since Bun returns
- * the memory to the system and new chunks take page faults; so only chunks that are not reference-counted cause them.
- * With collections of the young generation alone (`edenGC` of bun:jsc) it grew by 75 to 94 MB.
+ * Bun counts what lies outside its heap, but collects late: an edge that relayed 200 MB grew by 55 to 76 MB, and by 37
+ * to 42 with a full collection for each 32 MB of dead chunks. The collections cost 40 % of the throughput, since Bun
+ * returns the memory to the system and new chunks take page faults; so only chunks that are not reference-counted cause
+ * them. With collections of the young generation alone (`edenGC` of bun:jsc) it grew by 75 to 94 MB.
  */
 function collectInTime(bytes: number): void {
   uncollectedBytes += bytes;

@@ -20,9 +20,9 @@ export const runtimeName: RuntimeName = runtime.name;
 export const runtimeVersion: string = versions[runtimeName] ?? "unknown";
 
 /**
- * Sets the process up to relay bulk: dead buffers are collected in time (Bun, Deno), and freed by the thread that collects
- * (Deno, a V8 flag). Memory under bulk is a third of what it is without. To be called by a program at its start: it
- * changes the whole process, which a library must not do by itself.
+ * Sets the process up to relay bulk: dead buffers are collected in time (Bun, Deno), and freed by the thread that
+ * collects (Deno, a V8 flag). Memory under bulk is a third of what it is without. To be called by a program at its
+ * start: it changes the whole process, which a library must not do by itself.
  */
 export function tuneRuntime(): void {
   runtime.tune();

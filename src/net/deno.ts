@@ -32,13 +32,13 @@ let unmeasuredBytes = BYTES_PER_MEASUREMENT;
 export let filler: unknown[] = [];
 
 /**
- * V8 collects its young generation when that is full of objects, and a chunk of 64 KiB takes a few hundred bytes there: a
- * download of 512 MB held 320 MB of dead chunks. Small arrays, in proportion to the bytes that were relayed, fill the
+ * V8 collects its young generation when that is full of objects, and a chunk of 64 KiB takes a few hundred bytes there:
+ * a download of 512 MB held 320 MB of dead chunks. Small arrays, in proportion to the bytes that were relayed, fill the
  * generation once in about 8 MB: relaying 512 MB or 12 GB then costs 40 to 55 MB, at the same speed.
  *
- * Alternatives, measured with Deno 2.9.6: a buffer of our own for each read 75 MB, a small young generation by flag 176,
- * one malloc arena 320; `gc()` 40, but it is a full collection and took a quarter of the speed. Of arrays of 8 KiB so many
- * survive that the young generation itself grows to 60 MB.
+ * Alternatives, measured with Deno 2.9.6: a buffer of our own for each read 75 MB, a small young generation by flag
+ * 176, one malloc arena 320; `gc()` 40, but it is a full collection and took a quarter of the speed. Of arrays of 8 KiB
+ * so many survive that the young generation itself grows to 60 MB.
  */
 function fillYoungGeneration(bytes: number): void {
   unfilledBytes += bytes;

@@ -25,7 +25,9 @@ export function closeDescriptor(): void {
   open--;
 }
 
-/** How many sockets may be open, beside the descriptors in use at the first call. Infinity where the limit is unknown. */
+/**
+ * How many sockets may be open, beside the descriptors in use at the first call. Infinity where the limit is unknown.
+ */
 export function socketLimit(): number {
   limit ??= measureLimit();
   return limit;

@@ -16,8 +16,8 @@ const NEXT_ADDRESS_MS = 250;
 
 /**
  * Connects to `target`. All addresses of a name are tried, each a quarter of a second after the one before (RFC 8305);
- * the first that answers is used. The socket is paused, without delay (TCP_NODELAY), and has TLS inside where the target
- * says so.
+ * the first that answers is used. The socket is paused, without delay (TCP_NODELAY), and has TLS inside where the
+ * target says so.
  *
  * @throws {SocketError} `connection_refused`, `connect_timeout`, `host_not_found`, `host_unreachable`, `aborted`,
  *   `tls_failed`, …

@@ -46,8 +46,8 @@ function meaning(code: SocketErrorCode, text: string, initiator: Initiator, retr
 }
 
 /**
- * The error of an action that failed with `cause`, an error of the runtime:
- * `socketError("Cannot connect to 127.0.0.1:3000", cause)` reads "Cannot connect to 127.0.0.1:3000: connection refused".
+ * The error of an action that failed with `cause`, an error of the runtime: `socketError("Cannot connect to
+ * 127.0.0.1:3000", cause)` reads "Cannot connect to 127.0.0.1:3000: connection refused".
  */
 export function socketError(action: string, cause: unknown): SocketError {
   const known = meanings.get(systemCode(cause));
@@ -63,7 +63,9 @@ export function socketError(action: string, cause: unknown): SocketError {
   return new SocketError({ code, reason: `${action}: ${text}`, initiator, retryable, cause });
 }
 
-/** The `E…` code of a runtime's error. An AggregateError (all addresses of a name failed) has that of its first error. */
+/**
+ * The `E…` code of a runtime's error. An AggregateError (all addresses of a name failed) has that of its first error.
+ */
 function systemCode(cause: unknown): string {
   if (!(cause instanceof Error)) return "";
   const code = (cause as { code?: unknown }).code;

@@ -25,9 +25,10 @@ export interface ListenOptions {
 }
 
 /**
- * Listens on `target` and gives each accepted socket to `onSocket`, which sets its handlers at once. Sockets are paused and
- * without delay (TCP_NODELAY). `::` accepts IPv4, too, and is `0.0.0.0` where the machine has no IPv6. Of a name the first
- * address is used. The file of a unix socket is removed at close, and before if it is left over from another process.
+ * Listens on `target` and gives each accepted socket to `onSocket`, which sets its handlers at once. Sockets are paused
+ * and without delay (TCP_NODELAY). `::` accepts IPv4, too, and is `0.0.0.0` where the machine has no IPv6. Of a name
+ * the first address is used. The file of a unix socket is removed at close, and before if it is left over from another
+ * process.
  *
  * @throws {SocketError} `address_in_use`, `address_not_available`, `permission_denied`, …
  */

@@ -3,9 +3,9 @@
  * when they read or write: a transfer that backpressure has stopped would outlive its client until a timeout.
  *
  * So the kernel is polled: getpeername(2) fails once the peer's RST came or the kernel gave the peer up, and consumes
- * nothing. (A write of no bytes does not reach the kernel, and a read would take bytes that must wait.) It fails after an
- * orderly end of both directions, too, while there are bytes to read. So only sockets whose own direction is open are
- * watched.
+ * nothing. (A write of no bytes does not reach the kernel, and a read would take bytes that must wait.) It fails after
+ * an orderly end of both directions, too, while there are bytes to read. So only sockets whose own direction is open
+ * are watched.
  *
  * One timer polls an eighth of them at a time: each socket about every 400 ms, first within 800 ms. One poll takes 2 µs
  * (Deno 2.9.6), and a limit keeps all of them under 2 % of a processor: with more than 4,000 sockets the rounds take

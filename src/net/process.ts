@@ -58,8 +58,8 @@ export function isRoot(): boolean {
 }
 
 /**
- * Standard output or standard error. What is written in one event-loop tick is sent in one piece at the tick's end, after
- * the sockets have sent theirs: such a write takes longer than one to a socket.
+ * Standard output or standard error. What is written in one event-loop tick is sent in one piece at the tick's end,
+ * after the sockets have sent theirs: such a write takes longer than one to a socket.
  */
 class TextOutput implements TickListener {
   readonly #stream: "stdout" | "stderr";
@@ -95,8 +95,8 @@ class TextOutput implements TickListener {
 const outputs = { stdout: new TextOutput("stdout"), stderr: new TextOutput("stderr") };
 
 /**
- * Writes text to standard output or standard error. Returns false while a slow reader makes text wait in memory. Where the
- * reader is gone, the text is lost and the program goes on: a tunnel must not end with the reader of its log.
+ * Writes text to standard output or standard error. Returns false while a slow reader makes text wait in memory. Where
+ * the reader is gone, the text is lost and the program goes on: a tunnel must not end with the reader of its log.
  */
 export function writeText(stream: "stdout" | "stderr", text: string): boolean {
   return outputs[stream].write(text);

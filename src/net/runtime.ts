@@ -10,8 +10,8 @@ export interface Runtime {
   /** Undoes `pause`, after `raw.resume()`. */
   resume(raw: net.Socket): void;
   /**
-   * Writes without the runtime's stream, whose queue must be empty. Returns how many bytes the kernel took. The rest must
-   * be written to the stream, which reports errors, too.
+   * Writes without the runtime's stream, whose queue must be empty. Returns how many bytes the kernel took. The rest
+   * must be written to the stream, which reports errors, too.
    */
   writeNow(raw: net.Socket, bytes: Uint8Array): number;
   /**

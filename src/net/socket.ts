@@ -12,13 +12,13 @@ export interface SocketAddress {
 }
 
 /**
- * Events of a socket, for its one owner. They are never called within a call of the socket's methods. `onClose` is called
- * exactly once, as the last one.
+ * Events of a socket, for its one owner. They are never called within a call of the socket's methods. `onClose` is
+ * called exactly once, as the last one.
  */
 export interface SocketHandlers {
   /**
-   * Bytes of the peer, never empty. The receiver owns the buffer, and may write into it. A large one has a reference, which
-   * the receiver passes on or releases (src/memory).
+   * Bytes of the peer, never empty. The receiver owns the buffer, and may write into it. A large one has a reference,
+   * which the receiver passes on or releases (src/memory).
    */
   onData(chunk: Uint8Array): void;
   /**
@@ -37,8 +37,8 @@ export interface SocketHandlers {
 export const noHandlers: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
 /**
- * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then call `resume()`. To give the socket to
- * another owner, set other handlers. Bytes that were read and not used must be passed on with it.
+ * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then call `resume()`. To give the
+ * socket to another owner, set other handlers. Bytes that were read and not used must be passed on with it.
  */
 export interface Socket {
   handlers: SocketHandlers;
@@ -49,9 +49,9 @@ export interface Socket {
   /** True once `onClose` or `reset()` was called. Writes are then dropped. */
   readonly closed: boolean;
   /**
-   * Sends bytes, which the caller must not change any more, and takes over their reference (src/memory). What is written
-   * in one event-loop tick is sent in one system call at its end; bulk is sent at once. Returns false when the sender
-   * should wait for `onDrain`: the kernel takes no more, or this socket has sent its maximum in this tick.
+   * Sends bytes, which the caller must not change any more, and takes over their reference (src/memory). What is
+   * written in one event-loop tick is sent in one system call at its end; bulk is sent at once. Returns false when the
+   * sender should wait for `onDrain`: the kernel takes no more, or this socket has sent its maximum in this tick.
    */
   write(bytes: Uint8Array): boolean;
   /** Sends what was written at once, and not at the end of the tick. */
@@ -59,8 +59,8 @@ export interface Socket {
   /** Sends FIN after what was written, with TLS a close_notify before it. Reading goes on. */
   end(): void;
   /**
-   * Drops what was not sent, sends RST and closes. Only `onClose(null)` follows. A unix socket has no RST: its peer sees an
-   * end, or a reset where it has sent bytes that were not read.
+   * Drops what was not sent, sends RST and closes. Only `onClose(null)` follows. A unix socket has no RST: its peer
+   * sees an end, or a reset where it has sent bytes that were not read.
    */
   reset(): void;
   /**

@@ -7,8 +7,8 @@
  *     └──────┘              └─────────┘                              └───────┘               └────────┘
  *         └──────── peer's close frame, answered; its FIN; a broken rule; abort() ──▲
  *
- * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer limits
- * both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
+ * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
+ * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
 import { type Clock, RunnelError, systemClock, type Timer } from "../base/mod.ts";
 import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
@@ -155,8 +155,8 @@ export class WebSocketConnection {
   }
 
   /**
-   * Sends one text message. Returns false where the sender should wait for `onDrain`. Where the connection is closing, the
-   * message is dropped and the result is true.
+   * Sends one text message. Returns false where the sender should wait for `onDrain`. Where the connection is closing,
+   * the message is dropped and the result is true.
    */
   sendText(text: string): boolean {
     if (this.#state !== "open") return true;
@@ -169,8 +169,8 @@ export class WebSocketConnection {
   }
 
   /**
-   * Sends one binary message, which consists of the parts. A server does not copy parts of 4 KiB and more: they must not be
-   * changed until they were sent. A client's parts may be used again at once. Returns as `sendText` does.
+   * Sends one binary message, which consists of the parts. A server does not copy parts of 4 KiB and more: they must
+   * not be changed until they were sent. A client's parts may be used again at once. Returns as `sendText` does.
    */
   sendBinary(parts: readonly Uint8Array[]): boolean {
     return this.#sendParts(Opcode.binary, parts);
@@ -193,8 +193,9 @@ export class WebSocketConnection {
   }
 
   /**
-   * Begins to close. The peer still gets what was sent before, and messages that it sends before its own close frame are
-   * still received. A paused connection does not read that frame, and ends by the timeout. A second call does nothing.
+   * Begins to close. The peer still gets what was sent before, and messages that it sends before its own close frame
+   * are still received. A paused connection does not read that frame, and ends by the timeout. A second call does
+   * nothing.
    *
    * @param code 1000 to 1003, 1007 to 1014, 3000 to 4999, or 1005 for none. Default 1000.
    * @throws {RangeError} for another code, or a reason over 123 bytes of UTF-8
@@ -214,7 +215,9 @@ export class WebSocketConnection {
     this.#socket.reset();
   }
 
-  /** Delivers nothing and reads nothing until `resume()`, so that the peer has to stop sending. Pings are not answered. */
+  /**
+   * Delivers nothing and reads nothing until `resume()`, so that the peer has to stop sending. Pings are not answered.
+   */
   pause(): void {
     if (this.#isPaused || this.#state === "ended" || this.#state === "closed") return;
     this.#isPaused = true;

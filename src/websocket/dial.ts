@@ -187,7 +187,7 @@ class Refusal {
 
   constructor(answer: ParsedResponse) {
     this.#answer = answer;
-    this.#decoder = new BodyDecoder(answer.framing, undefined, "answer");
+    this.#decoder = new BodyDecoder(answer.framing, undefined, "response");
   }
 
   /** Returns true once the body is complete, or has reached its limit. */
@@ -197,7 +197,7 @@ class Refusal {
       this.#body.set(taken, this.#length);
       this.#length += taken.length;
     });
-    return this.#decoder.done || this.#length === MAX_REFUSAL_BYTES;
+    return this.#decoder.isDone || this.#length === MAX_REFUSAL_BYTES;
   }
 
   error(): HandshakeError {

@@ -67,8 +67,9 @@ export function isCloseCode(code: number): boolean {
 }
 
 /**
- * The peer violated the protocol or a limit. `closeCode` is that of the close frame which answers it, and the error has a
- * code for each: 1002 (`protocol_error`), 1003 (`unsupported_data`), 1007 (`invalid_payload`), 1009 (`message_too_big`).
+ * The peer violated the protocol or a limit. `closeCode` is that of the close frame which answers it, and the error has
+ * a code for each: 1002 (`protocol_error`), 1003 (`unsupported_data`), 1007 (`invalid_payload`), 1009
+ * (`message_too_big`).
  */
 export class WebSocketProtocolError extends RunnelError {
   readonly closeCode: number;

@@ -29,8 +29,8 @@ import { applyMask } from "./mask.ts";
 import { PayloadBuffer } from "./payload_buffer.ts";
 
 /**
- * What the peer sent. The receiver owns the payload, and may write into it. A large one has a reference, which the receiver
- * passes on or releases (src/memory).
+ * What the peer sent. The receiver owns the payload, and may write into it. A large one has a reference, which the
+ * receiver passes on or releases (src/memory).
  */
 export type WebSocketEvent =
   | { readonly kind: "message"; readonly data: Uint8Array | string }

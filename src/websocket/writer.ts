@@ -17,7 +17,10 @@ import { applyMask } from "./mask.ts";
 /** The masking key of a client's frame as a u32 (`nextMaskKey()`); `null` for a server's. */
 export type MaskKey = number | null;
 
-/** From this size on parts of a server's message are written to the socket as they are. Smaller ones are cheaper to copy. */
+/**
+ * From this size on parts of a server's message are written to the socket as they are. Smaller ones are cheaper to
+ * copy.
+ */
 export const UNCOPIED_BYTES = 4 * 1024;
 /** What `encodeTextFrame` leaves free before the payload: a head of four bytes and a key. */
 const TEXT_AT = 8;
@@ -28,7 +31,8 @@ const encoder = new TextEncoder();
 const allocateShared = (length: number) => sharedAllocator.allocate(length);
 
 /**
- * One frame in one buffer. The parts are copied there and masked, so they are not changed and may be used again at once.
+ * One frame in one buffer. The parts are copied there and masked, so they are not changed and may be used again at
+ * once.
  *
  * @param allocate makes the buffer
  */
@@ -61,8 +65,8 @@ export function encodeTextFrame(text: string, key: MaskKey): Uint8Array {
 }
 
 /**
- * Passes a frame of a server to `write` in pieces: the head and small parts joined, parts from `UNCOPIED_BYTES` on as they
- * are. Those must not be changed until they were sent.
+ * Passes a frame of a server to `write` in pieces: the head and small parts joined, parts from `UNCOPIED_BYTES` on as
+ * they are. Those must not be changed until they were sent.
  */
 export function writeFrame(
   opcode: SendOpcode,

@@ -7,8 +7,8 @@ import { release } from "../../memory/mod.ts";
 /** Where a pump sends to. Nothing is called after `BodyPump.stop()`. */
 export interface BodySink {
   /**
-   * Sends a chunk, never an empty one, and takes over its reference (src/memory). Returns false where the pump must wait
-   * for `drained()`. Where it throws, the body has failed.
+   * Sends a chunk, never an empty one, and takes over its reference (src/memory). Returns false where the pump must
+   * wait for `drained()`. Where it throws, the body has failed.
    */
   write(chunk: Uint8Array): boolean;
   /** The body was sent to its end. Where it throws, the body has failed. */

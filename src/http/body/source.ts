@@ -1,7 +1,7 @@
 /**
- * A body that arrives, as a stream: what is pushed waits here until the reader pulls it. The stream itself reads nothing
- * ahead (its high-water mark is 0), so only what the owner pushes without being asked waits. The owner bounds that: it
- * reads on while `canTakeMore`, or pushes only when `onPull` asks.
+ * A body that arrives, as a stream: what is pushed waits here until the reader pulls it. The stream itself reads
+ * nothing ahead (its high-water mark is 0), so only what the owner pushes without being asked waits. The owner bounds
+ * that: it reads on while `canTakeMore`, or pushes only when `onPull` asks.
  *
  *     socket or stream ── push ──▶ BodySource ── pull ──▶ reader
  *              ▲                        │

@@ -1,7 +1,7 @@
 /**
  * The encrypted side of a TLS connection: what the runtime's TLS reads and writes in place of a socket of its own. It
- * passes everything on at once, because the runtimes differ in which of their streams respects backpressure: `TlsSocket`
- * pauses the socket itself.
+ * passes everything on at once, because the runtimes differ in which of their streams respects backpressure:
+ * `TlsSocket` pauses the socket itself.
  */
 import { Duplex } from "node:stream";
 import type { Socket } from "../socket.ts";

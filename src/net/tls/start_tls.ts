@@ -23,8 +23,8 @@ export interface StartTlsOptions {
 }
 
 /**
- * Speaks TLS 1.2 or 1.3 with `target` over `raw`, which must be paused. `raw` is owned by the result, or reset where this
- * fails. The result is paused.
+ * Speaks TLS 1.2 or 1.3 with `target` over `raw`, which must be paused. `raw` is owned by the result, or reset where
+ * this fails. The result is paused.
  *
  * @throws {SocketError} `tls_failed` where the certificate or the handshake is not in order, `connection_reset`,
  *   `connect_timeout`, `aborted`

@@ -1,12 +1,12 @@
 /**
  * `Socket` with TLS inside, over any other `Socket`. The runtime's TLS does the cryptography, on a `CipherStream`; the
- * flow of bytes is controlled here. `node:tls` on a socket of its own lacks backpressure and resets on Deno, a real RST on
- * Bun, and on both the distinction of a truncated stream from an ended one, and TLS within TLS.
+ * flow of bytes is controlled here. `node:tls` on a socket of its own lacks backpressure and resets on Deno, a real RST
+ * on Bun, and on both the distinction of a truncated stream from an ended one, and TLS within TLS.
  *
  *     owner ⇄ TlsSocket ⇄ engine (node:tls) ⇄ CipherStream ⇄ raw socket
  *
- * The engine is never paused: `pause()` pauses the raw socket, and what the engine still decrypts then waits here. That is
- * bounded, by the plaintext of one read.
+ * The engine is never paused: `pause()` pauses the raw socket, and what the engine still decrypts then waits here. That
+ * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
 import { atTickEnd, type TickListener } from "../../base/mod.ts";
@@ -179,8 +179,8 @@ export class TlsSocket implements Socket, TickListener {
   }
 
   /**
-   * Sends close_notify and FIN. Deno's engine calls back a tick before it writes the close_notify; Bun's is destroyed before
-   * it reports the peer's.
+   * Sends close_notify and FIN. Deno's engine calls back a tick before it writes the close_notify; Bun's is destroyed
+   * before it reports the peer's.
    */
   #endEngine(): void {
     if (this.#engine.writableEnded) return;
