@@ -1,5 +1,5 @@
 /** A tunnel through an HTTP proxy: CONNECT (RFC 9110 §9.3.6), and TLS with the target inside it. */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { type Clock, systemClock } from "../base/mod.ts";
 import {
   type Dial,
   encodeRequestHead,
@@ -9,7 +9,7 @@ import {
   ResponseParser,
 } from "../http1/mod.ts";
 import {
-  aborted,
+  attempt,
   DEFAULT_DIAL_TIMEOUT_MS,
   dial,
   type DialOptions,
@@ -18,7 +18,6 @@ import {
   type Socket,
   SocketError,
   startTls,
-  timedOut,
 } from "../net/mod.ts";
 import type { ProxyTarget } from "./proxy.ts";
 
@@ -36,14 +35,14 @@ export function dialThrough(proxy: ProxyTarget, clock: Clock = systemClock): Dia
   return async (target: DialTarget, options: DialOptions): Promise<Socket> => {
     if (target.kind === "unix") return dial(target, options, clock);
     const { timeoutMs = DEFAULT_DIAL_TIMEOUT_MS, signal } = options;
-    const begun = clock.now();
+    const startedAt = clock.now();
     const socket = await dial(proxy.target, options, clock).catch((error) => {
       throw ofProxy(proxy, error);
     });
     const opening = new TunnelOpening(socket, proxy, formatTarget(target));
-    await opening.run(timeoutMs, begun, clock, signal);
+    await opening.run(timeoutMs, startedAt, clock, signal);
     if (target.tls === undefined) return socket;
-    return startTls(socket, target, { timeoutMs, begun, signal }, clock);
+    return startTls(socket, target, { timeoutMs, startedAt, signal }, clock);
   };
 }
 
@@ -72,27 +71,14 @@ class TunnelOpening {
   }
 
   /** Leaves the socket paused, and the caller's; resets it where it rejects. */
-  async run(timeoutMs: number, begun: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-    const action = `cannot connect to ${this.#authority} through the proxy ${this.#proxy.label}`;
-    const onAbort = () => this.#reject(aborted(action, signal!));
-    let timer: Timer | null = null;
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#resolve = resolve;
-        this.#reject = reject;
-        if (signal?.aborted) return onAbort();
-        signal?.addEventListener("abort", onAbort);
-        const left = Math.max(0, begun + timeoutMs - clock.now());
-        timer = clock.after(left, () => reject(timedOut(action, timeoutMs)));
-        this.#ask();
-      });
-    } catch (error) {
-      this.#socket.reset();
-      throw error;
-    } finally {
-      (timer as Timer | null)?.cancel();
-      signal?.removeEventListener("abort", onAbort);
-    }
+  run(timeoutMs: number, startedAt: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+    const action = `Cannot connect to ${this.#authority} through the proxy ${this.#proxy.label}`;
+    const cleanUp = () => this.#socket.reset();
+    return attempt<void>({ action, timeoutMs, startedAt, signal, clock, cleanUp }, (resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#ask();
+    });
   }
 
   #ask(): void {

@@ -1,11 +1,11 @@
 /**
- * A clock that is read once a tick, as the event loop does for its own timers. Deadlines and idle times are set with
- * every exchange and hardly ever looked at; asking the system takes 40 to 90 ns each time.
+ * A clock that is read once in an event-loop tick, as the event loop does for its own timers. Deadlines and idle times
+ * are set with every exchange and hardly ever looked at; asking the system takes 40 to 90 ns each time.
  */
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import { atTickEnd, type TickListener } from "./tick.ts";
 
-/** `clock`, standing still within a tick. Its time lags by what the tick has taken so far. */
+/** `clock`, whose time stands still within a tick: it is late by what the tick has taken so far. */
 export class CachedClock implements Clock, TickListener {
   readonly #clock: Clock;
   #time = 0;
@@ -35,7 +35,7 @@ export class CachedClock implements Clock, TickListener {
 
 const cachedSystemClock = new CachedClock(systemClock);
 
-/** The system's clock as a `CachedClock`. Any other clock is returned as it is: tests move theirs within a tick. */
+/** The system's clock as a `CachedClock`. Another clock is returned as it is: tests move theirs within a tick. */
 export function cachedClock(clock: Clock): Clock {
   return clock === systemClock ? cachedSystemClock : clock;
 }

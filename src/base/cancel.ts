@@ -1,5 +1,5 @@
 /**
- * Cancellation of an exchange. Every exchange can be cancelled at several layers and hardly any is, so it must cost
+ * Cancellation of an exchange. Every exchange can be canceled at several layers and hardly any is, so it must cost
  * next to nothing: an `AbortController` with a listener takes 0.6 µs and native memory, and three of them an exchange
  * were a sixth of its processor time.
  */
@@ -23,7 +23,7 @@ export class CancelSource implements CancelSignal {
   #aborted = false;
   // deno-lint-ignore no-explicit-any -- see `CancelSignal`
   #reason: any = undefined;
-  /** Mostly there is one listener or none. */
+  /** Most signals have one listener or none. */
   #first: CancelListener | null = null;
   #others: CancelListener[] | null = null;
 

@@ -15,9 +15,9 @@ export class Deferred<T> {
     this.#resolve(value);
   }
 
-  /** Rejects. Whoever never looks at the promise is not told of it as an unhandled rejection. */
+  /** Rejects, without an unhandled rejection: owners report the error on another way, too. */
   reject(reason: unknown): void {
-    this.promise.catch(() => {}); // The same error is on the stream, for whoever wants it.
+    this.promise.catch(() => {});
     this.#reject(reason);
   }
 }

@@ -1,18 +1,18 @@
 /**
- * The base of every error that Runnel throws or reports. One subclass a kind stands beside the code that throws it;
- * this file knows none of them.
+ * The base class of every error that Runnel throws or reports. Each kind is a subclass, which stands beside the code
+ * that throws it.
  */
 
-/** Who began it: the caller of the library, Runnel itself, or the other end of a socket. */
+/** The cause: the caller of the library (`user`), Runnel itself (`library`) or the other end of a socket (`remote`). */
 export type Initiator = "user" | "library" | "remote";
 
 export interface RunnelErrorInit {
   /** Stable, lower snake case; scripts match on it. */
   code: string;
-  /** One sentence for a person: what happened, with the value, no full stop. */
+  /** One sentence for a person, without a full stop: what happened, with the value. */
   reason: string;
   initiator: Initiator;
-  /** True where the same call may succeed later without a change. Default false. */
+  /** True: the same call may succeed later. Default false. */
   retryable?: boolean;
   cause?: unknown;
 }
@@ -31,4 +31,9 @@ export abstract class RunnelError extends Error {
     this.initiator = init.initiator;
     this.retryable = init.retryable ?? false;
   }
+}
+
+/** True where a call of the runtime failed with one of these codes of the system's, such as `ENOENT` (errno(3)). */
+export function isSystemError(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && codes.includes((error as { code?: unknown }).code as string);
 }

@@ -1,15 +1,15 @@
 /**
- * A doubly linked list whose nodes are the members themselves, so that a member can leave from the middle. Coming and
- * going allocates nothing and hashes nothing, as it would with a `Set`.
+ * An intrusive doubly linked list: its nodes are the members themselves, so that a member can be removed from the
+ * middle. Other than with a `Set`, adding and removing allocates nothing and hashes nothing.
  */
 
-/** A member of at most one list at a time. Only its list writes these fields. */
+/** A member of at most one list at a time. The list alone writes these fields. */
 export class ListNode<T extends ListNode<T>> {
   list: LinkedList<T> | null = null;
   previous: T | null = null;
   next: T | null = null;
 
-  /** Leaves its list, if it is in one. */
+  /** Removes itself from its list, if it is in one. */
   unlink(): void {
     // T is the subclass itself, which TypeScript cannot express.
     this.list?.remove(this as unknown as T);
@@ -29,7 +29,7 @@ export class LinkedList<T extends ListNode<T>> {
     return this.#first;
   }
 
-  /** Adds a member at the end. It must be in no list. */
+  /** Adds a member at the end. It must not be in a list. */
   append(member: T): void {
     member.list = this;
     member.previous = this.#last;
@@ -53,7 +53,7 @@ export class LinkedList<T extends ListNode<T>> {
     while (this.#first !== null) this.remove(this.#first);
   }
 
-  /** From first to last. The member just given may leave during the iteration; others must not. */
+  /** From first to last. During the iteration only the current member may be removed. */
   *[Symbol.iterator](): Iterator<T> {
     for (let member = this.#first; member !== null;) {
       const { next } = member;

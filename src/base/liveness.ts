@@ -1,13 +1,15 @@
 /**
- * Heartbeat: does the peer live? Any byte is a sign. After a silence a ping asks for one, after a longer silence the
- * peer is dead. Where frames are acknowledged, acknowledgement must make progress, too: a proxy on the way may swallow
- * one direction and keep the other.
+ * Heartbeat: whether the peer is alive. Any byte proves it. After a silence a ping asks for one, after a longer silence
+ * the peer counts as dead. Where frames are acknowledged, acknowledgement must make progress, too: a proxy on the way
+ * may have lost one direction only.
  */
 import type { Clock, Timer } from "./clock.ts";
 
 export interface LivenessOptions {
   clock: Clock;
+  /** Milliseconds of silence until `onSilence`. */
   pingAfterMs: number;
+  /** Milliseconds of silence, or without progress of acknowledgement, until `onDead`. */
   deadAfterMs: number;
   /** Nothing was heard for `pingAfterMs`: send a ping. Called once for each silence. */
   onSilence(): void;
@@ -20,9 +22,9 @@ export interface LivenessOptions {
 export class Liveness {
   readonly #options: LivenessOptions;
   #heardAt: number;
-  /** When acknowledgement last made progress, or when the first unacknowledged frame left; null where none waits. */
+  /** When acknowledgement last made progress, or the first unacknowledged frame was sent; null where there is none. */
   #progressAt: number | null = null;
-  #hasAsked = false;
+  #hasPinged = false;
   #timer: Timer | null = null;
 
   constructor(options: LivenessOptions) {
@@ -31,18 +33,18 @@ export class Liveness {
     this.#arm(options.pingAfterMs);
   }
 
-  /** A byte came in at `now`. */
+  /** Bytes arrived at `now`. */
   heard(now: number): void {
     this.#heardAt = now;
-    this.#hasAsked = false;
+    this.#hasPinged = false;
   }
 
-  /** Frames left that want an acknowledgement. */
+  /** Frames were sent that must be acknowledged. */
   sent(now: number): void {
     this.#progressAt ??= now;
   }
 
-  /** An acknowledgement made progress. */
+  /** An acknowledgement made progress. @param framesLeft true: some frames are still not acknowledged */
   progressed(now: number, framesLeft: boolean): void {
     this.#progressAt = framesLeft ? now : null;
   }
@@ -59,7 +61,7 @@ export class Liveness {
     });
   }
 
-  /** Called at the next moment at which something can be due, as known when the timer was set. */
+  /** Runs at the earliest moment at which something could be due when the timer was set. */
   #check(): void {
     const { clock, pingAfterMs, deadAfterMs } = this.#options;
     const now = clock.now();
@@ -68,13 +70,13 @@ export class Liveness {
     if (this.#progressAt !== null && now - this.#progressAt >= deadAfterMs) {
       return this.#options.onDead(`Nothing was acknowledged for ${deadAfterMs} ms`);
     }
-    if (!this.#hasAsked && now - this.#heardAt >= pingAfterMs) {
-      this.#hasAsked = true;
+    if (!this.#hasPinged && now - this.#heardAt >= pingAfterMs) {
+      this.#hasPinged = true;
       this.#options.onSilence();
     }
-    const silenceDue = this.#heardAt + (this.#hasAsked ? deadAfterMs : pingAfterMs);
+    const silenceDue = this.#heardAt + (this.#hasPinged ? deadAfterMs : pingAfterMs);
     const progressDue = this.#progressAt === null ? Infinity : this.#progressAt + deadAfterMs;
-    // A byte that comes meanwhile makes a ping due again before `silenceDue`, so never wait longer than that.
+    // Bytes that arrive meanwhile make a ping due before `silenceDue`, so the wait is never longer than `pingAfterMs`.
     this.#arm(Math.max(1, Math.min(silenceDue, progressDue, now + pingAfterMs) - now));
   }
 }

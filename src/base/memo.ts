@@ -1,31 +1,31 @@
 /**
- * A small cache for what is made of a text that comes again with nearly every request, such as a Host. Making it costs
- * several times as much as comparing the text with the last one in its slot, and leaves garbage.
+ * A small cache for what is computed from a text that nearly every request repeats, such as a Host. Computing it takes
+ * several times as long as comparing the text with the one in its slot, and makes garbage.
  */
 
 /** A power of two: more hosts than are busy at a time. */
-const slotCount = 256;
-/** The longest host with its port. Longer texts do not come again, and must not fill memory. */
-const longestText = 259;
+const SLOT_COUNT = 256;
+/** The longest host with its port. Longer texts are rarely repeated, and must not fill memory. */
+const MAX_TEXT_LENGTH = 259;
 
-/** Holds at most 256 texts. Each text has one slot, and the last text of a slot stays. */
+/** Direct-mapped: each text has one of 256 slots, and a new text replaces the one in its slot. */
 export class Memo<T> {
   readonly #make: (text: string) => T;
   readonly #texts: string[] = [];
   readonly #made: T[] = [];
 
-  /** @param make pure. What it throws is passed on, and nothing is kept. */
+  /** @param make must be pure. What it throws is passed on, and not cached. */
   constructor(make: (text: string) => T) {
     this.#make = make;
   }
 
   get(text: string): T {
     const { length } = text;
-    if (length === 0 || length > longestText) return this.#make(text);
-    // Hosts of one edge differ in their first label, those of one upstream's clients in the port.
+    if (length === 0 || length > MAX_TEXT_LENGTH) return this.#make(text);
+    // Hosts of one edge differ in their first label, those of one upstream in the port.
     const middle = text.charCodeAt(length >> 1);
     const slot = (length * 7 + text.charCodeAt(0) * 31 + middle * 57 + text.charCodeAt(length - 1) * 131) &
-      (slotCount - 1);
+      (SLOT_COUNT - 1);
     if (this.#texts[slot] === text) return this.#made[slot];
     const made = this.#make(text);
     this.#texts[slot] = text;

@@ -1,7 +1,7 @@
-/** The one way in which options of the library are refused. */
+/** How options of the library are checked and refused. */
 import { RunnelError } from "./errors.ts";
 
-/** An option has a value that it cannot have. Code `invalid_option`; the reason names option and value. */
+/** An option has an invalid value. Code `invalid_option`; the reason names the option and the value. */
 export class OptionError extends RunnelError {
   constructor(reason: string) {
     super({ code: "invalid_option", reason, initiator: "user" });
@@ -9,12 +9,13 @@ export class OptionError extends RunnelError {
 }
 
 /**
- * Returns `value` where it is a whole number from `least` to `most`.
+ * Returns `value` where it is a whole number from `min` to `max`.
  *
- * @throws {OptionError} naming `name` and the value
+ * @param name of the option
+ * @throws {OptionError}
  */
-export function checkRange(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
-  throw new OptionError(`${name} is ${value}, not a whole number ${range}`);
+export function checkRange(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  const range = max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`;
+  throw new OptionError(`The option ${name} is ${value}, not a whole number ${range}`);
 }

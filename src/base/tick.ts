@@ -1,7 +1,7 @@
 /**
  * The end of an event-loop tick, when everything gathered during the tick is sent. One `setImmediate` serves all
- * listeners, so a tick that answers a hundred clients schedules once. The multiplexer fills its message there, and its
- * socket sends that message in the same tick.
+ * listeners, so that a tick which answers a hundred clients schedules once. The multiplexer fills its message there,
+ * and its socket sends that message in the same tick.
  */
 
 export interface TickListener {
@@ -10,12 +10,13 @@ export interface TickListener {
 }
 
 let waiting: TickListener[] = [];
+/** The first of `waiting` that was not called yet. */
 let next = 0;
 /** Called after all of `waiting`. */
-const afterwards: TickListener[] = [];
-let scheduled = false;
+const waitingForSockets: TickListener[] = [];
+let isScheduled = false;
 
-/** Calls `listener.onTickEnd()` once at the end of this tick. The caller must not register twice for one tick. */
+/** Calls `listener.onTickEnd()` at the end of this tick, as often as it was registered. */
 export function atTickEnd(listener: TickListener): void {
   waiting.push(listener);
   schedule();
@@ -26,30 +27,30 @@ export function callAtTickEnd(onTickEnd: () => void): void {
   atTickEnd({ onTickEnd });
 }
 
-/** Like `atTickEnd`, but after all of those, when sockets have sent what they gathered. */
+/** Like `atTickEnd`, but after all of its listeners, when sockets have sent what they gathered. */
 export function afterTickEnd(listener: TickListener): void {
-  afterwards.push(listener);
+  waitingForSockets.push(listener);
   schedule();
 }
 
 function schedule(): void {
-  if (scheduled) return;
-  scheduled = true;
+  if (isScheduled) return;
+  isScheduled = true;
   setImmediate(endTick);
 }
 
 function endTick(): void {
   try {
     callUpTo(waiting.length);
-    // Listeners that the first ones registered, such as sockets they wrote to. Later ones wait for the next tick, so
-    // that I/O has its turn in between.
+    // Listeners that the first ones registered, such as the sockets that they wrote to. What these register waits for
+    // the next tick, so that I/O is served in between.
     callUpTo(waiting.length);
-    for (let left = afterwards.length; left > 0; left--) afterwards.shift()!.onTickEnd();
+    for (let left = waitingForSockets.length; left > 0; left--) waitingForSockets.shift()!.onTickEnd();
   } finally {
     waiting = waiting.slice(next);
     next = 0;
-    scheduled = false;
-    if (waiting.length + afterwards.length > 0) schedule();
+    isScheduled = false;
+    if (waiting.length + waitingForSockets.length > 0) schedule();
   }
 }
 

@@ -1,13 +1,13 @@
 /**
- * Timeouts that hardly ever fire: of a request's head, an idle connection, a silent body. Starting, moving and ending
- * one links or unlinks a list node and nothing more, so that it can be done for every chunk.
+ * Timeouts that hardly ever fire: of a request's head, an idle connection, a silent body. To start, move or end one is
+ * to link or unlink a list node, so that it can be done for every chunk.
  *
  *     Timers (one a clock)
  *       ├─ 10,000 ms ─▶ timeout ─▶ timeout ─▶ …      one list a duration, in the order in which they come due
  *       └─ 75,000 ms ─▶ timeout ─▶ …                 and one real timer a list, set for its first timeout
  *
- * This is how Node and undici (`lib/util/timers.js`) keep theirs. A timeout fires on time, by the cached clock of its
- * tick; only the real timer behind it may ring early, and is then set again.
+ * Node and undici (`lib/util/timers.js`) do the same. A timeout fires on time, by the cached clock of its tick. The
+ * real timer behind it may be early, and is then set again.
  */
 import { cachedClock } from "./cached_clock.ts";
 import type { Clock, Timer } from "./clock.ts";
@@ -39,14 +39,14 @@ class Timers {
     return list;
   }
 
-  /** The list is empty and has no real timer. Durations that are used once must not pile up. */
+  /** Drops the list of a duration, which is empty and has no real timer: lists must not pile up. */
   forget(durationMs: number): void {
     this.#lists.delete(durationMs);
   }
 
   /** Ends the real timers that no timeout needs. */
-  settle(): void {
-    for (const list of this.#lists.values()) list.settle();
+  endUnused(): void {
+    for (const list of this.#lists.values()) list.endIfUnused();
   }
 }
 
@@ -55,7 +55,7 @@ class TimeoutList extends LinkedList<Timeout> {
   readonly #timers: Timers;
   readonly #durationMs: number;
   #timer: Timer | null = null;
-  #isRinging = false;
+  #isFiring = false;
 
   constructor(timers: Timers, durationMs: number) {
     super();
@@ -66,24 +66,24 @@ class TimeoutList extends LinkedList<Timeout> {
   start(timeout: Timeout): void {
     timeout.startedAt = this.#timers.clock.now();
     this.append(timeout);
-    if (this.#timer === null && !this.#isRinging) this.#arm(this.#durationMs);
+    if (this.#timer === null && !this.#isFiring) this.#arm(this.#durationMs);
   }
 
   /** Ends the real timer where no timeout needs it. */
-  settle(): void {
-    if (this.size > 0 || this.#isRinging) return;
+  endIfUnused(): void {
+    if (this.size > 0 || this.#isFiring) return;
     this.#timer?.cancel();
     this.#timer = null;
     this.#timers.forget(this.#durationMs);
   }
 
   #arm(delayMs: number): void {
-    this.#timer = this.#timers.clock.after(delayMs, () => this.#ring());
+    this.#timer = this.#timers.clock.after(delayMs, () => this.#fireDue());
   }
 
-  #ring(): void {
+  #fireDue(): void {
     this.#timer = null;
-    this.#isRinging = true;
+    this.#isFiring = true;
     const now = this.#timers.clock.now();
     try {
       for (let timeout = this.first; timeout !== null && this.#leftMs(timeout, now) <= 0; timeout = this.first) {
@@ -91,8 +91,8 @@ class TimeoutList extends LinkedList<Timeout> {
         timeout.fire();
       }
     } finally {
-      this.#isRinging = false;
-      if (this.first === null) this.settle();
+      this.#isFiring = false;
+      if (this.first === null) this.endIfUnused();
       else this.#arm(Math.max(0, this.#leftMs(this.first, now)));
     }
   }
@@ -102,7 +102,7 @@ class TimeoutList extends LinkedList<Timeout> {
   }
 }
 
-/** One timeout, which can be started again and again, each time with another duration. */
+/** One timeout, which can be started again and again, with other durations, too. */
 export class Timeout extends ListNode<Timeout> {
   /** On the cached clock. Only its list writes it. */
   startedAt = 0;
@@ -117,14 +117,14 @@ export class Timeout extends ListNode<Timeout> {
     this.#listener = listener;
   }
 
-  /** Begins anew, `durationMs` from now. */
+  /** Fires `durationMs` from now, and not when it would have fired before. */
   start(durationMs: number): void {
     this.unlink();
     this.#current = this.#timers.list(durationMs);
     this.#current.start(this);
   }
 
-  /** Activity: begins anew with the same duration. Does nothing while the timeout is stopped. */
+  /** Starts it again with the same duration. Does nothing while it is stopped. */
   touch(): void {
     const { list } = this;
     if (list === null) return;
@@ -132,15 +132,15 @@ export class Timeout extends ListNode<Timeout> {
     this.#current!.start(this);
   }
 
-  /** Ends it. The real timer behind it may stay, for the next `start()`. A second call does nothing. */
+  /** Stops it. The real timer behind it may stay, for the next `start()`. A second call does nothing. */
   stop(): void {
     this.unlink();
   }
 
-  /** Ends it for good: no timer stays that only this timeout needed. */
+  /** Stops it for good: a real timer that only this timeout needed ends, too. */
   close(): void {
     this.unlink();
-    this.#timers.settle();
+    this.#timers.endUnused();
   }
 
   /** For its list alone. */

@@ -9,7 +9,7 @@ import {
   type OpenTunnelOnce,
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
-import { observed } from "../http/mod.ts";
+import { observeExchanges } from "../http/mod.ts";
 import { HttpClient } from "../http1/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
@@ -47,7 +47,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const client = new HttpClient({ target: target.dial });
   try {
-    const upstream = observed(client.request, (request) => display.request(request));
+    const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { isSystemError } from "../base/mod.ts";
 
 /** Writes or replaces the file `path`, mode 0600. Makes the folder, mode 0700, where it is missing. */
 export async function replacePrivateFile(path: string, text: string): Promise<void> {
@@ -28,11 +29,6 @@ export async function readIfExists(path: string): Promise<string | null> {
     if (isSystemError(error, "ENOENT")) return null;
     throw error;
   }
-}
-
-/** True for an error of the system with this code, such as `ENOENT`. */
-function isSystemError(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === code;
 }
 
 /** Writes a temporary file beside `path`, lets `put` move it there, and removes what is left of it. */

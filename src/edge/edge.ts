@@ -8,7 +8,7 @@ import {
   TimeoutGuard,
 } from "../http/mod.ts";
 import type { Session } from "../session/mod.ts";
-import { createHttpServer, type HttpServer, type HttpServerOptions } from "../http1/mod.ts";
+import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AgentDoors, type AgentDoorsOptions } from "./agent_acceptor.ts";
@@ -103,7 +103,7 @@ class RunningEdge implements Edge {
       own: this.#ownRoutes(options.version ?? defaultVersion, agentApi),
       ...(options.defaultTunnel === undefined ? {} : { defaultTunnel: options.defaultTunnel }),
     });
-    this.#server = createHttpServer(ingress, {
+    this.#server = new HttpServer(ingress, {
       scheme: this.#urls.scheme,
       nextId: requestIds(),
       errorAnswer,

@@ -1,15 +1,19 @@
-/** Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded or resolved. */
-import { byteTable, COLON, consistsOf, digitBytes, hexBytes } from "./bytes.ts";
+/**
+ * Host and authority (RFC 3986 §3.2, RFC 9110 §7.2): syntax and comparison. Nothing is decoded, no name is looked up.
+ */
 import { Memo } from "../base/mod.ts";
+import { byteTable, COLON, consistsOf, digitBytes, hexBytes } from "./bytes.ts";
 
-/** `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3): what a registered name holds beside `%` and two hex digits. */
+/**
+ * `unreserved` and `sub-delims` (RFC 3986 §2.2, §2.3). A registered name consists of these and `%` with two hex digits.
+ */
 const nameBytes = byteTable("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=");
 const addressBytes = byteTable("0123456789abcdefABCDEF:.");
 
 const PERCENT = 0x25;
 
-/** A host of DNS has at most 253 characters, and a port five behind its colon. */
-const longestAuthority = 253 + 6;
+/** A DNS name has at most 253 characters, a port five and its colon. */
+const MAX_LENGTH = 253 + 6;
 
 export interface Authority {
   /** As written; an IPv6 address keeps its brackets. */
@@ -19,11 +23,11 @@ export interface Authority {
 }
 
 /**
- * Splits `host [":" port]`. `null` for anything else: an empty host, userinfo, a port that is not digits or is above
+ * Splits `host [":" port]`. `null` for anything else: an empty host, userinfo, a port that is not digits or above
  * 65,535, a zone id, more than 259 characters.
  */
 export function splitAuthority(text: string): Authority | null {
-  if (text.length > longestAuthority) return null;
+  if (text.length > MAX_LENGTH) return null;
   const end = text.startsWith("[") ? addressEnd(text) : nameEnd(text);
   if (end <= 0) return null;
   if (end === text.length) return { host: text, port: "" };
@@ -39,13 +43,13 @@ export function isAuthority(text: string): boolean {
   return areAuthorities.get(text);
 }
 
-/** The offset behind `"[" address "]"`; -1 if the brackets hold no address. */
+/** The offset behind `"[" address "]"`; -1 where the brackets hold no address. */
 function addressEnd(text: string): number {
   const close = text.indexOf("]");
   return close > 2 && consistsOf(addressBytes, text.slice(1, close)) ? close + 1 : -1;
 }
 
-/** The offset of the first character that belongs to no registered name; -1 for a `%` without two hex digits. */
+/** The offset of the first character that no registered name has; -1 for a `%` without two hex digits. */
 function nameEnd(text: string): number {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -57,7 +61,7 @@ function nameEnd(text: string): number {
   return text.length;
 }
 
-/** True if both name the same host and port for `scheme`, case and default port aside. */
+/** True where both name the same host and port for `scheme`, whatever the case, with or without its default port. */
 export function sameAuthority(one: string, other: string, scheme: "http" | "https"): boolean {
   if (one === other) return true;
   const left = splitAuthority(one);

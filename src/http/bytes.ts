@@ -1,12 +1,10 @@
-/** The classes of bytes in RFC 9110 §5.6 and RFC 9112, as tables of 256 entries, and Latin-1. */
+/** The classes of bytes in RFC 9110 §5.6 and RFC 9112, as tables of 256 entries. */
 export const HTAB = 0x09;
 export const LF = 0x0a;
 export const CR = 0x0d;
 export const SP = 0x20;
 export const COLON = 0x3a;
 const DEL = 0x7f;
-
-export const emptyBytes: Uint8Array = new Uint8Array(0);
 
 /** A table with 1 for each character of `characters`. */
 export function byteTable(characters: string): Uint8Array {
@@ -23,7 +21,7 @@ export const hexBytes: Uint8Array = byteTable("0123456789abcdefABCDEF");
 /** `tchar` (RFC 9110 §5.6.2): methods and field names. */
 export const tokenBytes: Uint8Array = byteTable("!#$%&'*+-.^_`|~0123456789" + letters);
 
-/** A request target's bytes: everything but CTL and SP, also from 0x80. Who wants less may refuse it upstream. */
+/** A request target's bytes: all but CTL and SP. Upstreams decide on those from 0x80. */
 export const targetBytes: Uint8Array = Uint8Array.from(
   { length: 256 },
   (_, byte) => byte > SP && byte !== DEL ? 1 : 0,
@@ -34,7 +32,12 @@ export const valueBytes: Uint8Array = targetBytes.slice();
 valueBytes[SP] = 1;
 valueBytes[HTAB] = 1;
 
-/** True if `text` is not empty and each of its characters is in `bytes`. */
+/** True for the white space of HTTP (OWS, RFC 9110 §5.6.3). */
+export function isSpaceOrTab(byte: number): boolean {
+  return byte === SP || byte === HTAB;
+}
+
+/** True where `text` is not empty and each of its characters is in `bytes`. */
 export function consistsOf(bytes: Uint8Array, text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);

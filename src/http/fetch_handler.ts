@@ -1,26 +1,26 @@
-/** Apps of the shape of `fetch`, such as Hono's, as handlers of this server: for Runnel's own routes. */
+/** Functions like `fetch`, from `Request` to `Response`, as handlers: for Runnel's own routes. */
 import { abortSignalOf, type CancelSignal } from "../base/mod.ts";
 import { equalsLower } from "./fields.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "./message.ts";
-import { cancelBody, tap } from "./body/mod.ts";
+import { cancelBody, observeBody } from "./body/mod.ts";
 import { disown } from "../memory/mod.ts";
 
-/** `head` is what a `Request` cannot tell: the client's address, the exchange's id, the target as received. */
+/** `head` has what a `Request` cannot express: the client's address, the exchange's id, the target as received. */
 export type FetchApp = (request: Request, head: RequestHead) => Response | Promise<Response>;
 
 /**
- * Serves exchanges by `app`. Request bodies are streamed, as are answers; repeated fields stay repeated; an answer
- * without a Date gets one, since an origin server must send it (RFC 9110 §6.6.1). What is left of an exchange that a
- * `Request` cannot express: the body of a GET or HEAD is dropped, and a method that `Request` refuses is a 501.
+ * Serves exchanges by `app`. Bodies are streamed in both directions; an answer without a Date gets one, since an origin
+ * server must send it (RFC 9110 §6.6.1). What a `Request` cannot express is left out: the body of a GET or HEAD is
+ * canceled, and a method that `Request` refuses is answered with 501.
  *
  * @param origin scheme and authority of every request's URL, such as `http://edge.internal`
  */
 export function fetchHandler(app: FetchApp, origin: string): Handler {
   return async (head, body, signal) => {
-    // What the app gets is its own: it may keep a chunk, or send it twice.
-    const request = requestOf(origin, head, tap(body, { onChunk: disown }, true), signal);
+    // The app may store a chunk, or send it twice, and knows no references.
+    const request = requestOf(origin, head, observeBody(body, { onChunk: disown }, true), signal);
     if (request === null) {
-      cancelBody(body, new TypeError(`Request refuses the method ${head.method}`));
+      cancelBody(body, new TypeError(`A Request cannot have the method ${head.method}`));
       return { status: 501, fields: ["Date", currentDate()], body: null };
     }
     return answerOf(await app(request, head));
@@ -42,7 +42,7 @@ function requestOf(origin: string, head: RequestHead, body: Body, cancel: Cancel
   return new Request(url, init);
 }
 
-/** The target's bytes from 0x80 as `%XX`: a URL would take each for a character and encode that. */
+/** The target's bytes from 0x80 as `%XX`: a URL would encode each as a character in UTF-8, which has two bytes. */
 function escapeBytes(target: string): string {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(target)) return target;
@@ -56,10 +56,10 @@ function headersOf({ authority, fields }: RequestHead): Headers {
     const name = fields[i];
     // A `Response` has no trailers.
     if (equalsLower(name, "te")) continue;
-    const before = name.length === 6 && name.toLowerCase() === "cookie" ? headers.get(name) : null;
-    // Cookies are joined with "; " where there must be one field of them (RFC 9113 §8.2.3), everything else with ", ".
-    if (before === null) headers.append(name, fields[i + 1]);
-    else headers.set(name, `${before}; ${fields[i + 1]}`);
+    const previous = name.length === 6 && name.toLowerCase() === "cookie" ? headers.get(name) : null;
+    // Values of one name are joined: of Cookie with "; " (RFC 9113 §8.2.3), of all others with ", ".
+    if (previous === null) headers.append(name, fields[i + 1]);
+    else headers.set(name, `${previous}; ${fields[i + 1]}`);
   }
   return headers;
 }
@@ -74,7 +74,7 @@ function answerOf(response: Response): Answer {
 let dateSecond = -1;
 let dateText = "";
 
-/** The time in the format of a Date field, made once a second. */
+/** The time in the format of a Date field, formatted once a second. */
 function currentDate(): string {
   const second = Math.floor(Date.now() / 1000);
   if (second !== dateSecond) {

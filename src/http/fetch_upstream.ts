@@ -1,20 +1,22 @@
-/** A function of the shape of `fetch` in the place of an upstream: a program exposes itself without a socket. */
+/** A function like `fetch` as an upstream: a program exposes itself without a socket. */
+import { messageOf } from "../base/mod.ts";
 import { fetchHandler } from "./fetch_handler.ts";
 import { UpstreamError } from "./upstream_error.ts";
 import { cancelBody } from "./body/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 
-/** Serves one request; what it throws is a 502 for the public client. */
+/** Serves one request. Where it throws, the public client gets a 502. */
 export type FetchFunction = (request: Request) => Response | Promise<Response>;
 
 /**
- * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): no interim answers, no
- * trailers, no body of a GET, and an upgrade is answered as if it had not been asked for (RFC 9110 §7.8). The answer
- * is taken as it is: the runtime's own `fetch` must be told `redirect: "manual"`, and asked for no content coding.
+ * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): without interim answers,
+ * trailers and bodies of GET; an upgrade is answered as if it had not been asked for (RFC 9110 §7.8). The answer is
+ * passed on unchanged: a function that calls the runtime's own `fetch` must set `redirect: "manual"`, and ask for no
+ * content coding.
  *
  * Rejects with `UpstreamError`: `upstream_failed` where the function throws, `canceled` where the signal aborts.
  *
- * @param base scheme and authority of every request's URL, `http://app.internal`; default what the client asked for.
+ * @param base scheme and authority of every request's URL, such as `http://app.internal`. Default: the client's own.
  */
 export function fetchUpstream(fetch: FetchFunction, base?: string): Handler {
   const fixed = base === undefined ? null : fetchHandler(fetch, base);
@@ -29,22 +31,21 @@ export function fetchUpstream(fetch: FetchFunction, base?: string): Handler {
     } catch (cause) {
       cancelBody(body, cause);
       if (signal.aborted) throw UpstreamError.ofCancel(cause);
-      const detail = cause instanceof Error ? cause.message : String(cause);
-      throw new UpstreamError("upstream_failed", `the upstream's function failed: ${detail}`, cause);
+      throw new UpstreamError("upstream_failed", `The upstream's function failed: ${messageOf(cause)}`, cause);
     }
   };
 }
 
-/** The raw bytes behind the head of an upgrade are no body, and nobody will read them. */
+/** The bytes behind the head of an upgrade are no body. */
 function sendableBody(head: RequestHead, body: Body): Body {
   if (head.upgrade === undefined) return body;
-  cancelBody(body, new UpstreamError("canceled", "a function cannot switch protocols"));
+  cancelBody(body, new UpstreamError("canceled", "A function cannot switch protocols"));
   return null;
 }
 
-/** Functions answer a HEAD as they answer a GET. */
+/** Most functions answer a HEAD as a GET, with a body. */
 function withoutForbiddenBody(head: RequestHead, answer: Answer): Answer {
   if (head.method !== "HEAD" || answer.body === null) return answer;
-  cancelBody(answer.body, new UpstreamError("canceled", "an answer to HEAD has no body"));
+  cancelBody(answer.body, new UpstreamError("canceled", "An answer to HEAD has no body"));
   return { ...answer, body: null };
 }

@@ -1,29 +1,29 @@
 /**
- * Reading and thinning the flat `Fields` of a message. Names are compared without case; `lowerName` is the caller's
- * constant in lower case.
+ * The fields of a message: looking values up and leaving fields out (hop-by-hop, nominated, not allowed in trailers).
+ * Names are compared without case; a `lowerName` is in lower case already.
  */
-import { consistsOf, HTAB, SP, tokenBytes, valueBytes } from "./bytes.ts";
+import { consistsOf, isSpaceOrTab, tokenBytes, valueBytes } from "./bytes.ts";
 import type { Fields } from "./message.ts";
 
-/** True if `text` is a token (RFC 9110 §5.6.2), as methods and field names are. */
+/** True where `text` is a token (RFC 9110 §5.6.2), as methods and field names are. */
 export function isToken(text: string): boolean {
   return consistsOf(tokenBytes, text);
 }
 
-/** True if `text` is one `protocol-name ["/" protocol-version]` (RFC 9110 §7.8), as in Upgrade. */
+/** True where `text` is one `protocol-name ["/" protocol-version]` (RFC 9110 §7.8), as in Upgrade. */
 export function isProtocol(text: string): boolean {
   const slash = text.indexOf("/");
   return slash === -1 ? isToken(text) : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1));
 }
 
-/** True if `text` may stand as a field's value: no CTL but HTAB, and nothing above 0xFF. The empty value may. */
+/** True where `text` may be a field's value: without CTL but HTAB, without characters above 0xFF. It may be empty. */
 export function isFieldValue(text: string): boolean {
   return text === "" || consistsOf(valueBytes, text);
 }
 
 /**
- * Compares without case and without allocating. `lower` holds only letters in lower case, digits, `-` and `/`; `text`
- * holds no control characters. Then setting bit 5 makes equal only what is equal.
+ * Compares without case and without allocating. `lower` must consist of letters in lower case, digits, `-` and `/`, and
+ * `text` must have no control characters: then bit 5 distinguishes nothing but case.
  */
 export function equalsLower(text: string, lower: string): boolean {
   if (text.length !== lower.length) return false;
@@ -52,16 +52,12 @@ export function fieldValues(fields: Fields, lowerName: string): string[] {
 
 /** `text` from `start` to `end` without SP and HTAB at both ends (OWS, RFC 9110 §5.6.3). */
 export function trimSlice(text: string, start: number, end: number): string {
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  while (start < end && isSpaceOrTab(text.charCodeAt(start))) start++;
+  while (end > start && isSpaceOrTab(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 
-function isBlank(code: number): boolean {
-  return code === SP || code === HTAB;
-}
-
-/** The members of a comma-separated list (RFC 9110 §5.6.1), without the empty ones. Not for values with quotes. */
+/** The members of a comma-separated list (RFC 9110 §5.6.1), without the empty ones. Quotes are not understood. */
 export function listMembers(value: string): string[] {
   const members: string[] = [];
   for (let start = 0; start <= value.length;) {
@@ -74,7 +70,7 @@ export function listMembers(value: string): string[] {
   return members;
 }
 
-/** True if a field of that name lists `lowerToken`, compared without case. */
+/** True where a field of that name lists `lowerToken`, compared without case. */
 export function hasToken(fields: Fields, lowerName: string, lowerToken: string): boolean {
   for (let i = 0; i < fields.length; i += 2) {
     if (equalsLower(fields[i], lowerName) && listHasToken(fields[i + 1], lowerToken)) return true;
@@ -82,18 +78,18 @@ export function hasToken(fields: Fields, lowerName: string, lowerToken: string):
   return false;
 }
 
-/** True if the comma-separated list `value` has the member `lowerToken`, compared without case. */
+/** True where the comma-separated list `value` has the member `lowerToken`, compared without case. */
 export function listHasToken(value: string, lowerToken: string): boolean {
   if (value.length === lowerToken.length) return equalsLower(value, lowerToken);
   return value.length > lowerToken.length && listMembers(value).some((member) => equalsLower(member, lowerToken));
 }
 
-/** The fields without those of the given names, all in lower case; the same array where none of them is there. */
+/** The fields without those of the given names, all in lower case; the same array where no field has such a name. */
 export function withoutFields(fields: Fields, lowerNames: ReadonlySet<string>): Fields {
-  return keep(fields, (name) => !lowerNames.has(name.toLowerCase()));
+  return filterFields(fields, (name) => !lowerNames.has(name.toLowerCase()));
 }
 
-function keep(fields: Fields, isKept: (name: string) => boolean): Fields {
+function filterFields(fields: Fields, isKept: (name: string) => boolean): Fields {
   let kept: string[] | null = null;
   for (let i = 0; i < fields.length; i += 2) {
     if (isKept(fields[i])) kept?.push(fields[i], fields[i + 1]);
@@ -123,12 +119,12 @@ export function isHopByHop(name: string): boolean {
   }
 }
 
-/** Fields that no nomination removes: without them a message would mean something else to the next reader. */
+/** Fields that no nomination removes: without them a message would have another meaning for the next recipient. */
 const neverNominated: ReadonlySet<string> = new Set(["host", "content-length", "authorization", "cookie"]);
 
 /**
- * The names in lower case that the value of a Connection field nominates as hop-by-hop, added to `nominated`. `null`
- * stands for the empty set, so that the ordinary `keep-alive` and `close` cost nothing.
+ * `nominated` with the names, in lower case, that the value of a Connection field nominates as hop-by-hop. `null` is
+ * the empty set, so that the usual `keep-alive` and `close` make none.
  */
 export function addNominations(nominated: Set<string> | null, connection: string): Set<string> | null {
   if (equalsLower(connection, "keep-alive") || equalsLower(connection, "close")) return nominated;
@@ -142,9 +138,8 @@ export function addNominations(nominated: Set<string> | null, connection: string
 }
 
 /**
- * What may go on to the next hop (RFC 9110 §7.6.1): the fields without the hop-by-hop ones and those that Connection
- * nominates. A nomination of Host, Content-Length, Authorization or Cookie is ignored. The same array where nothing
- * goes.
+ * The fields for the next hop (RFC 9110 §7.6.1): without the hop-by-hop ones and those that Connection nominates. A
+ * nomination of Host, Content-Length, Authorization or Cookie is ignored. The same array where all of them stay.
  */
 export function endToEndFields(fields: Fields): Fields {
   let nominated: Set<string> | null = null;
@@ -152,12 +147,12 @@ export function endToEndFields(fields: Fields): Fields {
     if (equalsLower(fields[i], "connection")) nominated = addNominations(nominated, fields[i + 1]);
   }
   const removed = nominated;
-  return keep(fields, (name) => !isHopByHop(name) && !(removed !== null && removed.has(name.toLowerCase())));
+  return filterFields(fields, (name) => !isHopByHop(name) && !(removed !== null && removed.has(name.toLowerCase())));
 }
 
 /**
- * Names that mean nothing, or something dangerous, after the content (RFC 9110 §6.5.1): message framing, routing,
- * request modifiers, authentication, and what describes the content or decides its handling.
+ * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing,
+ * request modifiers, authentication, and fields that describe the content or control its handling.
  */
 const notInTrailers: ReadonlySet<string> = new Set([
   ...["content-length", "content-encoding", "content-type", "content-range", "trailer"],
@@ -169,11 +164,11 @@ const notInTrailers: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The fields that may stand in a trailer section. The others are dropped: a sender must not generate them, and a
- * recipient may ignore them (RFC 9110 §6.5.1). The same array where all may.
+ * The fields that are allowed in a trailer section. A sender must not generate others, and a recipient may ignore them
+ * (RFC 9110 §6.5.1). The same array where all of them are allowed.
  */
 export function trailerFields(fields: Fields): Fields {
-  return keep(fields, (name) => !isHopByHop(name) && !notInTrailers.has(name.toLowerCase()));
+  return filterFields(fields, (name) => !isHopByHop(name) && !notInTrailers.has(name.toLowerCase()));
 }
 
 /** `1*DIGIT` (RFC 9110 §8.6) up to 2^53 - 1; -1 for anything else. */

@@ -1,61 +1,42 @@
 /**
- * What a forwarding hop adds and takes away (RFC 9110 §7.6, RFC 7239). The connection-level fields were already taken
- * off by the HTTP/1.1 reader; here is what concerns the exchange as a whole.
+ * What a proxy adds to an exchange and takes away from it (RFC 9110 §7.6, RFC 7239). The HTTP/1.1 parser has already
+ * taken off the hop-by-hop fields.
  */
-import { equalsLower, fieldValue } from "./fields.ts";
-import type { Answer, Fields, RequestHead } from "./message.ts";
 import { Memo } from "../base/mod.ts";
+import { equalsLower, fieldValue, withoutFields } from "./fields.ts";
 import { isEventStream } from "./media_type.ts";
+import type { Answer, Fields, RequestHead } from "./message.ts";
 import { errorFieldName } from "./problem_answer.ts";
 
-const lowerErrorName = errorFieldName.toLowerCase();
+const LETTER_F = 0x66;
+const LETTER_X = 0x78;
 
-const letterF = 0x66;
-const letterX = 0x78;
-
-/** Names that a client may not send through an untrusted hop: they tell the upstream who is asking. */
+/** Fields that tell an upstream where a request comes from. A client's own ones are not trusted. */
 function isForwardingField(name: string): boolean {
-  // Hardly any field of a client begins so, and this is asked of each.
+  // Checked first, because hardly any other field begins with these letters.
   const first = name.charCodeAt(0) | 0x20;
-  if (name.length < 9 || (first !== letterF && first !== letterX)) return false;
+  if (name.length < 9 || (first !== LETTER_F && first !== LETTER_X)) return false;
   const lower = name.toLowerCase();
   return lower.startsWith("x-forwarded-") || lower === "forwarded" || lower === "x-real-ip";
 }
 
 /**
- * The fields that the upstream sees: the client's own in their order, then ours about the client.
- *
- * @param trusted true where the hop before us is a proxy of the owner's: its own forwarding fields then stay, and the
- *   client's address is appended to `X-Forwarded-For` (RFC 7239 §4: one element a hop).
+ * The fields for the upstream: the client's in their order, without its forwarding fields, then `X-Forwarded-For`,
+ * `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` about the client.
  */
-export function forwardedFields(head: RequestHead, trusted = false): Fields {
+export function forwardedFields(head: RequestHead): Fields {
   const fields: string[] = [];
-  let forwardedFor = head.client;
-  let forwarded = forwardedElement(head);
   for (let index = 0; index < head.fields.length; index += 2) {
-    const name = head.fields[index] as string;
-    const value = head.fields[index + 1] as string;
-    if (!isForwardingField(name)) fields.push(name, value);
-    else if (trusted) {
-      const lower = name.toLowerCase();
-      if (lower === "x-forwarded-for") forwardedFor = `${value}, ${forwardedFor}`;
-      else if (lower === "forwarded") forwarded = `${value}, ${forwarded}`;
-      else fields.push(name, value);
-    }
+    const name = head.fields[index];
+    if (!isForwardingField(name)) fields.push(name, head.fields[index + 1]);
   }
-  fields.push("X-Forwarded-For", forwardedFor);
-  addMissing(fields, "X-Forwarded-Proto", head.scheme, trusted);
-  addMissing(fields, "X-Forwarded-Host", head.authority, trusted);
-  fields.push("Forwarded", forwarded);
+  fields.push("X-Forwarded-For", head.client, "X-Forwarded-Proto", head.scheme);
+  if (head.authority !== "") fields.push("X-Forwarded-Host", head.authority);
+  fields.push("Forwarded", forwardedElement(head));
   return fields;
 }
 
-function addMissing(fields: string[], name: string, value: string, trusted: boolean): void {
-  if (value === "" || (trusted && fieldValue(fields, name.toLowerCase()) !== undefined)) return;
-  fields.push(name, value);
-}
-
-/** The last element that was made for an authority: a client comes with more than one request. */
+/** The last element that was made for an authority: most clients send several requests. */
 interface LastElement {
   readonly host: string;
   client: string;
@@ -67,7 +48,7 @@ const lastElements = new Memo<LastElement>((authority) => {
   return { host: authority === "" ? "" : `;host=${quoted(authority)}`, client: "", scheme: "", element: "" };
 });
 
-/** One element of `Forwarded` (RFC 7239 §4): an IPv6 address is bracketed and quoted, a port makes a host quoted. */
+/** One element of `Forwarded` (RFC 7239 §4). IPv6 addresses are bracketed and quoted, hosts with a port are quoted. */
 function forwardedElement({ client, authority, scheme }: RequestHead): string {
   const last = lastElements.get(authority);
   if (last.client === client && last.scheme === scheme) return last.element;
@@ -81,40 +62,37 @@ function quoted(value: string): string {
   return /^[\w.-]+$/.test(value) ? value : `"${value.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
+const lowerErrorName = errorFieldName.toLowerCase();
+const errorFieldNames: ReadonlySet<string> = new Set([lowerErrorName]);
+
 /**
- * The upstream's answer as the public client gets it: bytes are never transformed, `X-Runnel-Error` is ours alone, and
- * proxies in front are asked not to hold or rewrite events.
+ * An upstream's answer for the public client. `X-Runnel-Error` is removed: only the edge's own answers have it. Events
+ * get fields that ask other proxies not to buffer or transform them.
  */
 export function publicAnswer(answer: Answer): Answer {
-  const { stream, spoofed } = signsOf(answer.fields);
-  if (!stream && !spoofed) return answer;
-  const fields = spoofed ? withoutOurError(answer.fields) : [...answer.fields];
-  if (stream) {
-    if (fieldValue(fields, "x-accel-buffering") === undefined) fields.push("X-Accel-Buffering", "no");
-    if (!/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
-      fields.push("Cache-Control", "no-transform");
-    }
-  }
-  return { ...answer, fields };
+  const { isEvents, hasErrorField } = inspect(answer.fields);
+  if (!isEvents && !hasErrorField) return answer;
+  const fields = hasErrorField ? withoutFields(answer.fields, errorFieldNames) : answer.fields;
+  return { ...answer, fields: isEvents ? withStreamingFields(fields) : fields };
 }
 
-/** Whether events come, and whether a field says that the edge itself answered. */
-function signsOf(fields: Fields): { stream: boolean; spoofed: boolean } {
+function withStreamingFields(fields: Fields): Fields {
+  const extended = [...fields];
+  if (fieldValue(fields, "x-accel-buffering") === undefined) extended.push("X-Accel-Buffering", "no");
+  if (!/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
+    extended.push("Cache-Control", "no-transform");
+  }
+  return extended;
+}
+
+/** Both questions in one pass, since they are asked of every answer. */
+function inspect(fields: Fields): { isEvents: boolean; hasErrorField: boolean } {
   let contentType: string | undefined;
-  let spoofed = false;
+  let hasErrorField = false;
   for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] as string;
+    const name = fields[index];
     if (contentType === undefined && equalsLower(name, "content-type")) contentType = fields[index + 1];
-    else if (equalsLower(name, lowerErrorName)) spoofed = true;
+    else if (equalsLower(name, lowerErrorName)) hasErrorField = true;
   }
-  return { stream: isEventStream(contentType), spoofed };
-}
-
-function withoutOurError(fields: Fields): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index < fields.length; index += 2) {
-    if (equalsLower(fields[index] as string, lowerErrorName)) continue;
-    kept.push(fields[index] as string, fields[index + 1] as string);
-  }
-  return kept;
+  return { isEvents: isEventStream(contentType), hasErrorField };
 }

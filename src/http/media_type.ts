@@ -11,7 +11,7 @@ export function isEventStream(contentType: string | undefined): boolean {
   return contentType !== undefined && isOfType(contentType, "text/event-stream");
 }
 
-/** True for formats that are live for as long as they like: SSE and NDJSON. They know no idle timeout. */
+/** True for SSE and NDJSON, whose bodies may be silent for any time: the idle timeout does not hold for them. */
 export function isLiveFormat(contentType: string | undefined): boolean {
   return contentType !== undefined && (isEventStream(contentType) || isOfType(contentType, "application/x-ndjson"));
 }

@@ -1,7 +1,8 @@
-/** The face of `src/http`. */
+/** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
 export { isAuthority, sameAuthority } from "./authority.ts";
 export {
   BodyLengthError,
+  type BodyObserver,
   type BodyOwner,
   BodyPump,
   type BodySink,
@@ -9,11 +10,10 @@ export {
   cancelBody,
   collectBody,
   CollectBudget,
+  observeBody,
   streamOf,
-  type Tap,
-  tap,
 } from "./body/mod.ts";
-export { COLON, CR, emptyBytes, HTAB, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { COLON, CR, HTAB, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
 export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {
@@ -36,7 +36,7 @@ export {
 export { forwardedFields, publicAnswer } from "./forwarding.ts";
 export { isLiveFormat } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
-export { observed, type RequestReport } from "./observer.ts";
+export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";

@@ -1,22 +1,23 @@
-/** Watches each exchange of an upstream and tells, when it has ended, how it went. */
+/** Observes the exchanges of a handler and reports each one when it has ended. */
 import { cachedClock, type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
 import { problemKinds } from "./problems.ts";
 import { problemCodeOf } from "./problem_answer.ts";
-import { type Tap, tap } from "./body/mod.ts";
+import { type BodyObserver, observeBody } from "./body/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 
-/** One exchange, after its end. Never holds a query string, which may be secret. */
+/** One exchange, after its end. Without the query string, which may be secret. */
 export interface RequestReport {
   readonly id: string;
   readonly method: string;
   readonly path: string;
-  /** What the visitor got: the answer's status, or that of the problem; 0 where the visitor left before. */
+  /** What the client got: the answer's status, or that of the problem; 0 where the client left before. */
   readonly status: number;
   /** Body bytes from the client, and to it. */
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Milliseconds until the answer's head; null where there was none. */
+  /** Milliseconds from the request to the answer's head; null where there was none. */
   readonly firstByteMs: number | null;
+  /** Milliseconds from the request to the end of the answer's body. */
   readonly durationMs: number;
   /** Why it ended early: a problem code, or `canceled`. */
   readonly code?: string;
@@ -24,17 +25,17 @@ export interface RequestReport {
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** Serves as `upstream` does, and tells of each exchange once, when it has ended. */
-export function observed(
-  upstream: Handler,
+/** `handler`, with a call of `report` at the end of each exchange. */
+export function observeExchanges(
+  handler: Handler,
   report: (request: RequestReport) => void,
   clock: Clock = systemClock,
 ): Handler {
   const time = cachedClock(clock);
-  return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(upstream, body);
+  return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(handler, body);
 }
 
-class ObservedExchange implements Tap {
+class ObservedExchange implements BodyObserver {
   readonly #head: RequestHead;
   readonly #signal: CancelSignal;
   readonly #report: (request: RequestReport) => void;
@@ -53,24 +54,26 @@ class ObservedExchange implements Tap {
     this.#startedAt = clock.now();
   }
 
-  run(upstream: Handler, body: Body): Promise<Answer> {
-    const counted = body === null ? null : tap(body, { onChunk: (chunk) => void (this.#bytesIn += chunk.length) });
+  run(handler: Handler, body: Body): Promise<Answer> {
+    const counted = body === null
+      ? null
+      : observeBody(body, { onChunk: (chunk) => void (this.#bytesIn += chunk.length) });
     let answer: Promise<Answer>;
     try {
-      answer = upstream(this.#head, counted, this.#signal);
+      answer = handler(this.#head, counted, this.#signal);
     } catch (error) {
       answer = Promise.reject(error);
     }
     return answer.then((answer) => this.#pass(answer), (error) => this.#fail(error));
   }
 
-  /** Of the answer's body, as is `onOver`. */
+  /** For the answer's body, as is `onOver`. */
   onChunk(chunk: Uint8Array): void {
     this.#bytesOut += chunk.length;
   }
 
   onOver(error?: unknown): void {
-    this.#tell(this.#elapsedMs(), error);
+    this.#finish(this.#elapsedMs(), error);
   }
 
   #pass(answer: Answer): Answer {
@@ -78,18 +81,18 @@ class ObservedExchange implements Tap {
     const { status, body } = answer;
     this.#status = status;
     this.#firstByteMs = elapsedMs;
-    if (body instanceof ReadableStream) return this.#watch(answer, body);
-    // Over with its head; and the clock is not for nothing, either.
+    if (body instanceof ReadableStream) return this.#observe(answer, body);
+    // The exchange ends with the head, so one look at the clock is enough.
     this.#bytesOut = body === null ? 0 : body.length;
-    this.#tell(elapsedMs);
+    this.#finish(elapsedMs);
     return answer;
   }
 
-  #watch(answer: Answer, body: ReadableStream<Uint8Array>): Answer {
+  #observe(answer: Answer, body: ReadableStream<Uint8Array>): Answer {
     try {
-      return { ...answer, body: tap(body, this) };
+      return { ...answer, body: observeBody(body, this) };
     } catch (error) {
-      // Somebody reads the body already.
+      // The body has a reader already.
       return this.#fail(error);
     }
   }
@@ -99,7 +102,7 @@ class ObservedExchange implements Tap {
     throw error;
   }
 
-  #tell(durationMs: number, error?: unknown): void {
+  #finish(durationMs: number, error?: unknown): void {
     const failure = error === undefined ? null : this.#signal.aborted ? "canceled" : problemCodeOf(error);
     if (this.#status === 0 && failure !== null && failure !== "canceled") this.#status = problemKinds[failure].status;
     const { id, method, target } = this.#head;

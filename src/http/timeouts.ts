@@ -1,25 +1,25 @@
 /**
- * Timeouts that know streams: the head of the answer must come within `firstByteMs` (an upload that moves pushes that
- * back), a body may be silent for `idleMs` counting the bytes of both directions, nothing limits the whole. SSE, NDJSON
- * and upgraded streams may be silent for ever.
+ * Timeouts of an exchange. The answer's head must arrive within `firstByteMs`, counted anew with each chunk of the
+ * request's body. Then the exchange may be silent for `idleMs`, in both directions together. There is no limit on the
+ * whole, and none on the silence of SSE, NDJSON and upgraded streams.
  */
 import { type CancelSignal, CancelSource, type Clock, RunnelError, Timeout } from "../base/mod.ts";
 import { fieldValue } from "./fields.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { ExchangeError } from "./problems.ts";
 import { isLiveFormat } from "./media_type.ts";
-import { cancelBody, type Tap, tap } from "./body/mod.ts";
+import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
 
 export interface ExchangeTimeouts {
   /** Milliseconds until the answer's head. Default 60,000. */
   firstByteMs: number;
-  /** Milliseconds without a byte in either direction, once the answer began. Default 300,000. */
+  /** Milliseconds without a byte in either direction, once the answer's head is there. Default 300,000. */
   idleMs: number;
 }
 
 export const defaultExchangeTimeouts: ExchangeTimeouts = { firstByteMs: 60_000, idleMs: 300_000 };
 
-/** Asks handlers under these timeouts. */
+/** Calls handlers under these timeouts. */
 export class TimeoutGuard {
   readonly clock: Clock;
   readonly timeouts: ExchangeTimeouts;
@@ -29,14 +29,16 @@ export class TimeoutGuard {
     this.timeouts = timeouts;
   }
 
-  /** Asks `handler`; rejects with `upstream_timeout` where no head comes, and breaks off an answer that falls silent. */
-  ask(handler: Handler, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+  /**
+   * Calls `handler`. Rejects with `upstream_timeout` where no head arrives, and breaks off an answer that is silent.
+   */
+  call(handler: Handler, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     return new GuardedExchange(this, signal).run(handler, head, body);
   }
 }
 
-/** One exchange under guard: what its handler gets as signal, which aborts with the asking side's and with the time. */
-class GuardedExchange extends CancelSource implements Tap {
+/** One exchange under guard, and the signal for its handler: it aborts with the caller's signal and at a timeout. */
+class GuardedExchange extends CancelSource implements BodyObserver {
   readonly #timeouts: ExchangeTimeouts;
   readonly #signal: CancelSignal;
   readonly #timeout: Timeout;
@@ -53,17 +55,17 @@ class GuardedExchange extends CancelSource implements Tap {
   }
 
   run(handler: Handler, head: RequestHead, body: Body): Promise<Answer> {
-    const tapped = body instanceof ReadableStream ? tap(body, { onChunk: () => this.onChunk() }) : body;
+    const observed = body instanceof ReadableStream ? observeBody(body, { onChunk: () => this.onChunk() }) : body;
     let answer: Promise<Answer>;
     try {
-      answer = handler(head, tapped, this);
+      answer = handler(head, observed, this);
     } catch (error) {
       answer = Promise.reject(error);
     }
-    return answer.then((answer) => this.#pass(answer, tapped), (error) => this.#fail(error, tapped));
+    return answer.then((answer) => this.#pass(answer, observed), (error) => this.#fail(error, observed));
   }
 
-  /** The asking side's signal aborted. */
+  /** The caller's signal aborted. */
   handleEvent(): void {
     this.abort(this.#signal.reason);
   }
@@ -92,18 +94,18 @@ class GuardedExchange extends CancelSource implements Tap {
     this.#timeout.stop();
     if (isExempt(answer)) return answer;
     try {
-      const body = tap(answer.body, this);
+      const body = observeBody(answer.body, this);
       this.#timeout.start(this.#timeouts.idleMs);
       return { ...answer, body };
     } catch (error) {
-      // Somebody reads the answer's body already.
+      // The answer's body has a reader already.
       return this.#fail(error, requestBody);
     }
   }
 
   #fail(error: unknown, requestBody: Body): never {
     this.onOver();
-    // The server waits for whoever has a request's body: one that the handler left unread would have nobody.
+    // The server waits until the request's body is read or canceled, and the handler may have done neither.
     cancelBody(requestBody, error);
     throw this.reason instanceof RunnelError ? this.reason : error;
   }

@@ -1,4 +1,4 @@
-/** The face of `src/http1`. */
+/** HTTP/1.1 (RFC 9112): the server, the pooled client, and the codec that both use. */
 export { type Dial, HttpClient } from "./client/mod.ts";
 export {
   BodyDecoder,
@@ -9,4 +9,4 @@ export {
   type ParsedResponse,
   ResponseParser,
 } from "./codec/mod.ts";
-export { createHttpServer, HttpServer, type HttpServerOptions } from "./server/mod.ts";
+export { HttpServer, type HttpServerOptions } from "./server/mod.ts";

@@ -1,29 +1,29 @@
 /**
- * Tells how many bytes of dead buffers a garbage collector has to free. Both runtimes' collectors hardly count what lies
- * outside their heaps, so that dead reads of bulk pile up to hundreds of megabytes. `tuneRuntime()` of `src/net/`
- * listens here and has them collected in time. Without it nothing happens: importing this library changes nothing in
- * the process.
+ * Reports how many bytes of dead buffers the garbage collector has to free. The collectors of both runtimes hardly
+ * count what lies outside their heaps, so that dead reads of bulk pile up to hundreds of megabytes. `tuneRuntime()`
+ * (src/net) listens here and has them collected in time. Without it nothing happens: importing this library changes
+ * nothing in the process.
  *
- * Only what is not reference-counted (ref_counted.ts) is reported: bytes that pass through TLS, the JSON protocol or a
+ * Reported is what is not reference-counted (ref_counted.ts): bytes that pass through TLS, the JSON protocol or a
  * user's functions.
  */
 
 /**
- * Smaller chunks are not reported: they come with as many bytes of objects, which the collectors do count. Small requests
- * would pay for collections that they do not need, and each collection on Bun throws compiled code away.
+ * Smaller chunks are not reported: they come with as many bytes of objects, which the collectors do count. Small
+ * requests would pay for collections that they do not need, and each collection on Bun drops compiled code.
  */
 const LEAST_BYTES = 16 * 1024;
 
-export type GarbageListener = (bytes: number) => void;
+type GarbageListener = (bytes: number) => void;
 
 let listener: GarbageListener | null = null;
 
-/** Sets who is told. There is one listener in a process; null ends it. */
+/** Sets the one listener of the process; null removes it. */
 export function onGarbage(next: GarbageListener | null): void {
   listener = next;
 }
 
-/** `bytes` of a chunk will be garbage. Fewer than 0: bytes that were reported before were freed after all. */
+/** `bytes` of a chunk will be garbage. Negative: bytes that were reported before were freed after all. */
 export function reportGarbage(bytes: number): void {
   if (listener !== null && (bytes < 0 || bytes >= LEAST_BYTES)) listener(bytes);
 }

@@ -1,9 +1,11 @@
-/** Buffers: reference counts for large reads, one allocator for small output, and what the collectors are told. */
-export { BumpAllocator, concat, MAX_CUT_BYTES, sharedAllocator, uninitialized } from "./bump_allocator.ts";
-export { type GarbageListener, onGarbage, reportGarbage } from "./collector_pressure.ts";
+/**
+ * Buffers: reference counts for large reads, a bump allocator for small output, and pressure on the garbage collector.
+ */
+export { BumpAllocator, MAX_CUT_BYTES, sharedAllocator } from "./bump_allocator.ts";
+export { concat, emptyBytes } from "./bytes.ts";
+export { onGarbage, reportGarbage } from "./collector_pressure.ts";
 export {
   assertUsable,
-  BufferMisuse,
   checkBuffers,
   compacted,
   count,

@@ -1,25 +1,24 @@
-/**
- * Addresses as text: what a person types for a listener, and what a log shows of a socket.
- */
+/** Addresses as text: as a user gives them for a listener, and as logs and errors show them. */
 import { isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
 import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
-/** A listen address that nobody can listen on. `code` is `invalid_address`; the message names the value. */
+/** The text of a listen address is not valid. Code `invalid_address`; the message names the text. */
 export class AddressError extends RunnelError {
   constructor(text: string, expected: string) {
-    super({ code: "invalid_address", reason: `invalid address "${text}": ${expected}`, initiator: "user" });
+    super({ code: "invalid_address", reason: `Invalid address "${text}": ${expected}`, initiator: "user" });
   }
 }
 
-/** The longest `sun_path` (unix(7)) that every system takes, without its closing NUL. */
+/** The longest `sun_path` (unix(7)) that all systems accept, without the NUL at its end. */
 const MAX_UNIX_PATH_BYTES = 103;
 const FORMS = "expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd:N";
 
 /**
  * Reads `0.0.0.0:8080`, `example.org:80`, `[::1]:80`, `:8080` (every address of the machine), `unix:PATH` or `fd:N`.
  * Ports are 0 (any free one) to 65535.
- * @throws {AddressError} for anything else.
+ *
+ * @throws {AddressError} for anything else
  */
 export function parseListenTarget(text: string): ListenTarget {
   if (text.startsWith("unix:")) return parseUnix(text);
@@ -41,7 +40,7 @@ function parseUnix(text: string): ListenTarget {
 }
 
 function parseHost(text: string, host: string): string {
-  // "::" takes IPv4 too, where the system has IPv6; `listen` falls back to 0.0.0.0 where it has not.
+  // "::" accepts IPv4, too. Where the system has no IPv6, `listen` takes 0.0.0.0 instead.
   if (host === "") return "::";
   if (host.startsWith("[")) {
     const inner = host.slice(1, -1);
@@ -68,7 +67,7 @@ export function formatAddress(address: SocketAddress): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** The same text for what is dialed or listened on; `fd:3` for an inherited descriptor. */
+/** The same for a target; `fd:3` for an inherited descriptor. */
 export function formatTarget(target: DialTarget | ListenTarget): string {
   if (target.kind === "fd") return `fd:${target.fd}`;
   return formatAddress(
@@ -80,7 +79,7 @@ export function unixAddress(path: string): SocketAddress {
   return { kind: "unix", host: path, port: 0 };
 }
 
-/** An IPv4 client of a listener on `::` is shown, trusted and logged as the IPv4 address that it has. */
+/** A listener on `::` sees IPv4 clients as `::ffff:192.0.2.1`. They get the IPv4 address that they have. */
 export function tcpAddress(host: string | undefined, port: number | undefined): SocketAddress {
   const plain = host?.startsWith("::ffff:") && host.includes(".") ? host.slice("::ffff:".length) : host;
   return { kind: "tcp", host: plain ?? "", port: port ?? 0 };

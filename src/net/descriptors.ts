@@ -1,11 +1,11 @@
 /**
- * How many sockets this process may have open. Running out of descriptors must cost the newcomer alone, and the system
- * does not see to that: a listener of Deno's accepts nothing ever again once accept(2) failed with EMFILE, and says
- * nothing (2.9.6). So sockets are counted here, and the last descriptors are never given to them.
+ * How many sockets this process may open. Where descriptors run out, only new sockets must suffer. The runtimes do not
+ * ensure that: once accept(2) has failed with EMFILE, a listener of Deno never accepts again, and reports nothing
+ * (2.9.6). So sockets are counted here, and some descriptors are reserved for other uses.
  */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Kept for what comes and goes beside sockets: files, the database, names being looked up, a socket being shed. */
+/** Descriptors for files, the database, DNS lookups and sockets that are rejected. */
 const RESERVED = 64;
 
 let open = 0;
@@ -16,7 +16,7 @@ export function hasDescriptor(): boolean {
   return open < socketLimit();
 }
 
-/** Counts a socket that was opened; its owner calls `closeDescriptor()` once, when it has closed. */
+/** Counts a socket that was opened. Its owner calls `closeDescriptor()` once it has closed. */
 export function openDescriptor(): void {
   open++;
 }
@@ -25,7 +25,9 @@ export function closeDescriptor(): void {
   open--;
 }
 
-/** The sockets that fit beside what was open when this was first asked; no limit where the system tells none. */
+/**
+ * How many sockets may be open, beside the descriptors in use at the first call. Infinity where the limit is unknown.
+ */
 export function socketLimit(): number {
   limit ??= measureLimit();
   return limit;
@@ -39,7 +41,7 @@ function measureLimit(): number {
     const taken = readdirSync("/proc/self/fd").length - open;
     return Math.max(1, total - taken - Math.min(RESERVED, Math.ceil(total / 8)));
   } catch {
-    // No /proc: not Linux, or a sandbox. The system's own limit then speaks at each call.
+    // No /proc: not Linux, or a sandbox. Then the system's limit makes single calls fail.
     return Infinity;
   }
 }

@@ -1,7 +1,5 @@
-/**
- * From the system's error codes to ours: the one place that knows how Bun and Deno spell a failed call.
- */
-import type { Initiator } from "../base/mod.ts";
+/** From the system's error codes, as Bun and Deno report them, to our own. */
+import { type Initiator, messageOf } from "../base/mod.ts";
 import { SocketError, type SocketErrorCode } from "./socket.ts";
 
 interface Meaning {
@@ -11,36 +9,36 @@ interface Meaning {
   retryable: boolean;
 }
 
-const REFUSED: Meaning = meaning("connection_refused", "connection refused", "remote", true);
-const RESET: Meaning = meaning("connection_reset", "connection reset by the other end", "remote", true);
-const TIMED_OUT: Meaning = meaning("connect_timeout", "no answer in time", "remote", true);
-const NOT_FOUND: Meaning = meaning("host_not_found", "no such host", "user", false);
-const UNREACHABLE: Meaning = meaning("host_unreachable", "host unreachable", "remote", true);
-const DENIED: Meaning = meaning("permission_denied", "permission denied", "user", false);
-const EXHAUSTED: Meaning = meaning("out_of_descriptors", "out of file descriptors", "library", true);
+const refused: Meaning = meaning("connection_refused", "connection refused", "remote", true);
+const reset: Meaning = meaning("connection_reset", "connection reset by the other end", "remote", true);
+const notAnswered: Meaning = meaning("connect_timeout", "no answer in time", "remote", true);
+const notFound: Meaning = meaning("host_not_found", "no such host", "user", false);
+const unreachable: Meaning = meaning("host_unreachable", "host unreachable", "remote", true);
+const denied: Meaning = meaning("permission_denied", "permission denied", "user", false);
+const exhausted: Meaning = meaning("out_of_descriptors", "out of file descriptors", "library", true);
 
-const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
-  ["ECONNREFUSED", REFUSED],
-  // A unix socket whose file is missing: nobody listens there.
+const meanings: ReadonlyMap<string, Meaning> = new Map([
+  ["ECONNREFUSED", refused],
+  // The file of a unix socket is missing.
   ["ENOENT", meaning("connection_refused", "no such socket file", "remote", true)],
-  ["ECONNRESET", RESET],
-  ["ECONNABORTED", RESET],
-  // The other end had already reset when we wrote.
-  ["EPIPE", RESET],
-  // An established connection whose packets are no longer acknowledged; for a dial, the kernel's own patience.
-  ["ETIMEDOUT", TIMED_OUT],
-  ["ENOTFOUND", NOT_FOUND],
-  ["EAI_NONAME", NOT_FOUND],
-  ["EAI_NODATA", NOT_FOUND],
+  ["ECONNRESET", reset],
+  ["ECONNABORTED", reset],
+  // The other end had reset before we wrote.
+  ["EPIPE", reset],
+  // The kernel gave up: a dial was not answered, or the packets of a connection are no longer acknowledged.
+  ["ETIMEDOUT", notAnswered],
+  ["ENOTFOUND", notFound],
+  ["EAI_NONAME", notFound],
+  ["EAI_NODATA", notFound],
   ["EAI_AGAIN", meaning("host_not_found", "the name could not be resolved now", "remote", true)],
-  ["EHOSTUNREACH", UNREACHABLE],
-  ["ENETUNREACH", UNREACHABLE],
+  ["EHOSTUNREACH", unreachable],
+  ["ENETUNREACH", unreachable],
   ["EADDRINUSE", meaning("address_in_use", "address already in use", "user", true)],
   ["EADDRNOTAVAIL", meaning("address_not_available", "no such address on this machine", "user", false)],
-  ["EACCES", DENIED],
-  ["EPERM", DENIED],
-  ["EMFILE", EXHAUSTED],
-  ["ENFILE", EXHAUSTED],
+  ["EACCES", denied],
+  ["EPERM", denied],
+  ["EMFILE", exhausted],
+  ["ENFILE", exhausted],
 ]);
 
 function meaning(code: SocketErrorCode, text: string, initiator: Initiator, retryable: boolean): Meaning {
@@ -48,20 +46,26 @@ function meaning(code: SocketErrorCode, text: string, initiator: Initiator, retr
 }
 
 /**
- * The error that says `action` failed for `cause`: `socketError("cannot connect to 127.0.0.1:3000", error)` reads
- * "cannot connect to 127.0.0.1:3000: connection refused".
+ * The error of an action that failed with `cause`, an error of the runtime: `socketError("Cannot connect to
+ * 127.0.0.1:3000", cause)` reads "Cannot connect to 127.0.0.1:3000: connection refused".
  */
 export function socketError(action: string, cause: unknown): SocketError {
-  const known = MEANINGS.get(systemCode(cause));
+  const known = meanings.get(systemCode(cause));
   if (known === undefined) {
-    const text = cause instanceof Error ? cause.message : String(cause);
-    return new SocketError({ code: "socket_failed", reason: `${action}: ${text}`, initiator: "library", cause });
+    return new SocketError({
+      code: "socket_failed",
+      reason: `${action}: ${messageOf(cause)}`,
+      initiator: "library",
+      cause,
+    });
   }
   const { code, text, initiator, retryable } = known;
   return new SocketError({ code, reason: `${action}: ${text}`, initiator, retryable, cause });
 }
 
-/** The `E…` code of a runtime's error; of an AggregateError (every address of a name failed) the first one's. */
+/**
+ * The `E…` code of a runtime's error. An AggregateError (all addresses of a name failed) has that of its first error.
+ */
 function systemCode(cause: unknown): string {
   if (!(cause instanceof Error)) return "";
   const code = (cause as { code?: unknown }).code;
@@ -75,7 +79,7 @@ export function timedOut(action: string, timeoutMs: number): SocketError {
   return new SocketError({ code: "connect_timeout", reason, initiator: "remote", retryable: true });
 }
 
-/** The error of a dial that its caller gave up. */
+/** The error of a dial that its caller aborted. */
 export function aborted(action: string, signal: AbortSignal): SocketError {
   return new SocketError({ code: "aborted", reason: `${action}: aborted`, initiator: "user", cause: signal.reason });
 }

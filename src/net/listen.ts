@@ -1,9 +1,8 @@
-/**
- * Listening on TCP, on a unix socket or on a descriptor that the parent process opened (socket activation).
- */
+/** Listening on TCP, on a unix socket or on a descriptor that the parent process has opened (socket activation). */
 import { lookup } from "node:dns/promises";
 import { lstat, rm } from "node:fs/promises";
 import * as net from "node:net";
+import { isSystemError } from "../base/mod.ts";
 import { formatTarget, tcpAddress, unixAddress } from "./address.ts";
 import { hasDescriptor } from "./descriptors.ts";
 import { dial } from "./dial.ts";
@@ -12,21 +11,25 @@ import { NodeSocket } from "./node_socket.ts";
 import { type Listener, type ListenTarget, type Socket, type SocketAddress, SocketError } from "./socket.ts";
 
 const DEFAULT_BACKLOG = 511;
-/** An address of another machine, or a family that this one has not; Deno tells EINVAL for both. */
-const NO_ADDRESS = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
+/** For an address of another machine, or of a family that this one does not have. Deno reports EINVAL for both. */
+const noAddressCodes = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
 
 export interface ListenOptions {
   /** Connections that the kernel holds until they are accepted. Default 511; the system may allow fewer. */
   backlog?: number;
-  /** Sockets that may be open at once; one more is reset as soon as it comes. Default: as many as the process has
-   * descriptors for, less a reserve. */
+  /**
+   * Sockets of this listener that may be open at once; further ones are reset. Default: as many as the process has
+   * descriptors for, less a reserve.
+   */
   maxSockets?: number;
 }
 
 /**
- * Listens on `target` and gives each accepted socket to `onSocket`, paused and without delay (TCP_NODELAY); the
- * callee sets its handlers at once. `::` takes IPv4 too, and is `0.0.0.0` where the machine has no IPv6; of a name the
- * first address counts; the file of a unix socket is removed at close.
+ * Listens on `target` and gives each accepted socket to `onSocket`, which sets its handlers at once. Sockets are paused
+ * and without delay (TCP_NODELAY). `::` accepts IPv4, too, and is `0.0.0.0` where the machine has no IPv6. Of a name
+ * the first address is used. The file of a unix socket is removed at close, and before if it is left over from another
+ * process.
+ *
  * @throws {SocketError} `address_in_use`, `address_not_available`, `permission_denied`, …
  */
 export async function listen(
@@ -39,14 +42,14 @@ export async function listen(
     return await bind(bound, onSocket, options);
   } catch (cause) {
     if (bound.kind === "unix" && await removeLeftover(bound.path, cause)) return await bind(bound, onSocket, options);
-    if (bound.kind === "tcp" && bound.host === "::" && isCode(cause, NO_ADDRESS)) {
+    if (bound.kind === "tcp" && bound.host === "::" && isSystemError(cause, ...noAddressCodes)) {
       return await bind({ ...bound, host: "0.0.0.0" }, onSocket, options);
     }
     throw listenError(target, cause);
   }
 }
 
-/** Names become addresses here, because Bun says no more of one that has none than that it failed. */
+/** Names are looked up here, because Bun gives no reason where a name has no address. */
 async function resolved(target: ListenTarget): Promise<ListenTarget> {
   if (target.kind !== "tcp" || net.isIP(target.host) !== 0) return target;
   try {
@@ -62,7 +65,7 @@ function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options:
   const path = target.kind === "unix" ? target.path : null;
   let open = 0;
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (raw) => {
-    if (open >= maxSockets || !hasDescriptor()) return shed(raw);
+    if (open >= maxSockets || !hasDescriptor()) return refuse(raw);
     open++;
     raw.once("close", () => open--);
     onSocket(new NodeSocket(raw, path));
@@ -71,16 +74,16 @@ function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options:
     server.once("error", reject);
     server.listen(listenOptions(target, backlog), () => {
       server.off("error", reject);
-      // A failed accept (out of descriptors, a client that left the queue) costs that client alone.
+      // An accept that fails (out of descriptors, a client that has left) concerns that client alone.
       server.on("error", () => {});
       resolve(new NodeListener(server, boundAddress(server, target)));
     });
   });
 }
 
-/** A process that was killed leaves its unix socket's file: it is removed where nobody answers on it any more. */
+/** A process that was killed leaves its unix socket's file. It is removed where no process listens on it any more. */
 async function removeLeftover(path: string, cause: unknown): Promise<boolean> {
-  if (!isCode(cause, ["EADDRINUSE"])) return false;
+  if (!isSystemError(cause, "EADDRINUSE")) return false;
   const file = await lstat(path).catch(() => null);
   if (file === null || !file.isSocket()) return false;
   try {
@@ -95,20 +98,16 @@ async function removeLeftover(path: string, cause: unknown): Promise<boolean> {
 }
 
 function listenError(target: ListenTarget, cause: unknown): SocketError {
-  const action = `cannot listen on ${formatTarget(target)}`;
-  if (target.kind === "tcp" && isCode(cause, NO_ADDRESS)) {
+  const action = `Cannot listen on ${formatTarget(target)}`;
+  if (target.kind === "tcp" && isSystemError(cause, ...noAddressCodes)) {
     const reason = `${action}: no such address on this machine`;
     return new SocketError({ code: "address_not_available", reason, initiator: "user", cause });
   }
-  if (target.kind === "unix" && isCode(cause, ["ENOENT", "ENOTDIR"])) {
+  if (target.kind === "unix" && isSystemError(cause, "ENOENT", "ENOTDIR")) {
     const reason = `${action}: no such folder`;
     return new SocketError({ code: "address_not_available", reason, initiator: "user", cause });
   }
   return socketError(action, cause);
-}
-
-function isCode(error: unknown, codes: readonly string[]): boolean {
-  return error instanceof Error && "code" in error && codes.includes(error.code as string);
 }
 
 function listenOptions(target: ListenTarget, backlog: number): net.ListenOptions & { fd?: number } {
@@ -124,7 +123,7 @@ function boundAddress(server: net.Server, target: ListenTarget): SocketAddress {
   return target.kind === "unix" ? unixAddress(target.path) : tcpAddress("", 0);
 }
 
-function shed(raw: net.Socket): void {
+function refuse(raw: net.Socket): void {
   raw.on("error", () => {});
   if (raw.remoteAddress === undefined) raw.destroy();
   else raw.resetAndDestroy();
@@ -142,7 +141,7 @@ class NodeListener implements Listener {
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
-      // 'close' would wait for the accepted sockets, which live on; the descriptor is gone within this turn.
+      // The event 'close' would wait for the accepted sockets. The descriptor is closed in this tick.
       this.#server.close();
       setImmediate(resolve);
     });

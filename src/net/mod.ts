@@ -1,10 +1,35 @@
-/** Sockets and the process. Nothing outside this folder knows which runtime this is. */
-export * from "./socket.ts";
+/** Sockets, dialing, listening, TLS and the process. No other folder knows which runtime it runs on. */
 export { AddressError, formatAddress, formatTarget, isLoopback, parseListenTarget } from "./address.ts";
-export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
-export { aborted, timedOut } from "./failure.ts";
-export { listen, type ListenOptions } from "./listen.ts";
-export * from "./process.ts";
+export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
-export type { RuntimeName } from "./runtime.ts";
+export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
+export { listen } from "./listen.ts";
+export {
+  environmentVariable,
+  exit,
+  flushOutput,
+  holdProcess,
+  inputText,
+  isRoot,
+  onResize,
+  onSignal,
+  platformName,
+  programArguments,
+  type SignalName,
+  type Terminal,
+  terminalOf,
+  writeText,
+} from "./process.ts";
+export {
+  type DialOptions,
+  type DialTarget,
+  type Listener,
+  type ListenTarget,
+  type Socket,
+  type SocketAddress,
+  SocketError,
+  type SocketErrorCode,
+  type SocketHandlers,
+  type TlsOptions,
+} from "./socket.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

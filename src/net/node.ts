@@ -1,4 +1,4 @@
-/** Node.js, as far as it differs: not at all, but that it cannot be told a reset of a socket which nobody reads. */
+/** Node.js. Like Deno it does not notice a reset of a socket that is not read. */
 import { pausedWatch } from "./paused_watch.ts";
 import type { Runtime } from "./runtime.ts";
 

@@ -1,4 +1,4 @@
-/** `Socket` on `node:net`, which all runtimes have. On Deno nothing else can send an RST. */
+/** `Socket` on `node:net`, which all runtimes have. On Deno no other API can send an RST. */
 import type * as net from "node:net";
 import { atTickEnd, type TickListener } from "../base/mod.ts";
 import { assertUsable, compacted, concat, count, isCounted, release, reportGarbage, share } from "../memory/mod.ts";
@@ -9,15 +9,15 @@ import { socketError } from "./failure.ts";
 import { noHandlers, type Socket, type SocketAddress, type SocketError, type SocketHandlers } from "./socket.ts";
 
 /**
- * `write()` returns false from here on: a chunk of bulk and no more, since every stalled reader holds as much here. Four
+ * From here on `write()` returns false. This is one chunk of bulk, since as much is held for every stalled reader. Four
  * times as much was no faster.
  */
 export const HIGH_WATER_BYTES = 64 * 1024;
-/** From here on bytes leave at once, so that their source goes on in the same tick. */
+/** From here on bytes are sent at once, so that their source can go on in the same tick. */
 const BULK_BYTES = 32 * 1024;
-/** The most that leaves at once within a tick. Then the other sockets are served, however much this client takes. */
+/** The most that is sent at once within a tick. Then other sockets are served, however fast this peer takes bytes. */
 const BULK_BYTES_PER_TICK = 1024 * 1024;
-/** Neighbouring chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
+/** Adjacent chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;
 
 export class NodeSocket implements Socket, TickListener {
@@ -26,7 +26,7 @@ export class NodeSocket implements Socket, TickListener {
   readonly remote: SocketAddress;
 
   readonly #raw: net.Socket;
-  /** Written and not yet given to the runtime, which gets one piece at a time: given several, it joins them all. */
+  /** Written and not yet passed to the runtime, which gets one piece at a time: of several it would join all. */
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #isFlushScheduled = false;
@@ -40,7 +40,10 @@ export class NodeSocket implements Socket, TickListener {
   #error: Error | null = null;
   readonly #onWritten = () => this.#takeWritten();
 
-  /** @param raw connected, paused, `allowHalfOpen`; @param path that of a unix socket, else null */
+  /**
+   * @param raw connected, paused, `allowHalfOpen`
+   * @param path that of a unix socket, else null
+   */
   constructor(raw: net.Socket, path: string | null) {
     openDescriptor();
     this.#raw = raw;
@@ -90,7 +93,7 @@ export class NodeSocket implements Socket, TickListener {
     this.#isReset = true;
     this.#updateWatch();
     this.#dropGathered();
-    // Unix sockets know no RST, and the runtimes refuse the call.
+    // Unix sockets have no RST, and the runtimes refuse the call.
     if (this.remote.kind === "unix") this.#raw.destroy();
     else this.#raw.resetAndDestroy();
   }
@@ -129,7 +132,7 @@ export class NodeSocket implements Socket, TickListener {
     else if (this.#hasEnded) this.#raw.end();
   }
 
-  /** A socket that does not read, or has read all there is, does not notice a broken connection by itself. */
+  /** While a socket does not read, or has read the peer's FIN, it does not notice that the connection broke. */
   #updateWatch(): void {
     if (runtime.watch === null || this.remote.kind === "unix") return;
     const isBlind = (this.#isPaused || this.#hasPeerEnded) && !this.#hasEnded && !this.closed;
@@ -159,7 +162,7 @@ export class NodeSocket implements Socket, TickListener {
     return rest;
   }
 
-  /** The next chunk as it is, or small neighbours copied together. */
+  /** The next chunk as it is, or several small ones copied into one. */
   #nextPiece(): Uint8Array {
     const chunks = this.#gathered;
     let taken = 1;
@@ -185,13 +188,13 @@ export class NodeSocket implements Socket, TickListener {
   }
 
   #releaseWritten(piece: Uint8Array, error: Error | null | undefined): void {
-    // A socket that broke may still have it somewhere.
+    // The runtime may still use it where the socket broke.
     if (!error && !this.#raw.destroyed) release(piece);
     this.#takeWritten();
   }
 
   #takeWritten(): void {
-    // What a destroyed socket still held was not written. Its 'close' says so.
+    // A destroyed socket calls back, too, although it has not written. Its 'close' follows.
     if (this.closed || this.#raw.destroyed) return;
     if (this.#gatheredBytes > 0 && !this.#isFlushScheduled) this.flush();
     if (!this.#isDrainWanted || this.bufferedBytes >= HIGH_WATER_BYTES) return;
@@ -199,7 +202,7 @@ export class NodeSocket implements Socket, TickListener {
     this.handlers.onDrain();
   }
 
-  /** A read that has not gone through the runtime's stream. Returns false while paused: the stream then keeps it. */
+  /** A read that bypasses the runtime's stream. Returns false while paused: the stream then holds it. */
   #takeRead(chunk: Uint8Array): boolean {
     if (this.#isPaused) return false;
     this.#takeData(chunk);
@@ -212,7 +215,7 @@ export class NodeSocket implements Socket, TickListener {
   }
 
   #takeEnd(): void {
-    // Bun can emit 'end' for a socket that was destroyed while data came in. That is no FIN of the peer's.
+    // Bun can emit 'end' for a socket that was destroyed while data came in, without a FIN of the peer.
     if (this.closed || this.#raw.destroyed || this.#hasPeerEnded) return;
     this.#hasPeerEnded = true;
     this.#updateWatch();
@@ -230,8 +233,8 @@ export class NodeSocket implements Socket, TickListener {
 
   #failure(): SocketError | null {
     if (this.#error === null && this.#hasEnded && this.#hasPeerEnded) return null;
-    // A close with neither an error nor both FINs is a broken connection, never a clean end.
-    const cause = this.#error ?? Object.assign(new Error("closed before its end"), { code: "ECONNRESET" });
+    // A close without an error and without both FINs is a broken connection, too.
+    const cause = this.#error ?? Object.assign(new Error("The socket closed before its end"), { code: "ECONNRESET" });
     return socketError(`Connection with ${formatAddress(this.remote)} failed`, cause);
   }
 }

@@ -1,25 +1,25 @@
 /**
- * Notices that a TCP connection broke whose socket nobody reads. The system tells Bun so. Deno and Node find out by
- * reading or writing alone: a transfer held by backpressure would outlive its client until a timeout.
+ * Notices that the TCP connection of a paused socket broke. Bun is notified by the system. Deno and Node notice it only
+ * when they read or write: a transfer that backpressure has stopped would outlive its client until a timeout.
  *
- * The kernel is asked instead: getpeername(2) fails once the peer's RST came or the kernel gave the peer up, and takes
- * nothing. (A write of no bytes does not reach the kernel, and a read takes what nobody has room for.) It also fails
- * after an orderly end of both directions, with bytes still to be read. So only sockets belong here whose own direction
- * is open.
+ * So the kernel is polled: getpeername(2) fails once the peer's RST came or the kernel gave the peer up, and consumes
+ * nothing. (A write of no bytes does not reach the kernel, and a read would take bytes that must wait.) It fails after
+ * an orderly end of both directions, too, while there are bytes to read. So only sockets whose own direction is open
+ * are watched.
  *
- * One timer serves all of them, an eighth at a time: each is asked about every 400 ms, first within 800 ms. Asking costs
- * 2 µs (Deno 2.9.6), and a cap holds all of it to 2 % of a processor: beyond 4,000 sockets the rounds grow longer, with
- * 10,000 to a second.
+ * One timer polls an eighth of them at a time: each socket about every 400 ms, first within 800 ms. One poll takes 2 µs
+ * (Deno 2.9.6), and a limit keeps all of them under 2 % of a processor: with more than 4,000 sockets the rounds take
+ * longer, with 10,000 a second.
  */
 import type * as net from "node:net";
 import { systemClock, type Timer } from "../base/mod.ts";
 
 const TICK_MS = 50;
 const TICKS_PER_ROUND = 8;
-const MAX_ASKED_PER_TICK = 500;
+const MAX_POLLS_PER_TICK = 500;
 
 const watched = new Set<net.Socket>();
-/** The sockets of this round, from `next` on still to ask. New ones wait for the next round; those that left are skipped. */
+/** The sockets of this round, polled up to `next`. New ones wait for the next round, removed ones are skipped. */
 let round: readonly net.Socket[] = [];
 let next = 0;
 let timer: Timer | null = null;
@@ -31,7 +31,7 @@ export const pausedWatch = {
     timer ??= systemClock.after(TICK_MS, tick);
   },
 
-  /** Ends that. To be called before `raw` ends its own direction, and when it closes. */
+  /** Ends that. Must be called before `raw` ends its own direction, and when it closes. */
   remove(raw: net.Socket): void {
     watched.delete(raw);
   },
@@ -43,8 +43,8 @@ function tick(): void {
     round = [...watched];
     next = 0;
   }
-  const asked = Math.min(Math.ceil(round.length / TICKS_PER_ROUND), MAX_ASKED_PER_TICK);
-  for (const end = Math.min(next + asked, round.length); next < end; next++) {
+  const polls = Math.min(Math.ceil(round.length / TICKS_PER_ROUND), MAX_POLLS_PER_TICK);
+  for (const end = Math.min(next + polls, round.length); next < end; next++) {
     const raw = round[next];
     if (!watched.has(raw) || !isBroken(raw)) continue;
     watched.delete(raw);
@@ -53,14 +53,14 @@ function tick(): void {
   if (round.length > 0) timer = systemClock.after(TICK_MS, tick);
 }
 
-/** What Deno and Node keep under a socket: getpeername(2) gives an error number, or 0 and the name in `out`. */
+/** The handle under a socket of Deno and Node. `getpeername` returns an error number, or 0 with the name in `out`. */
 type Handle = { getpeername?(out: object): number } | null | undefined;
 
-/** Where the handle writes the peer's name, which nobody reads. */
-const name = {};
+/** Required by the call, never read. */
+const peerName = {};
 
 function isBroken(raw: net.Socket): boolean {
   const handle = (raw as { _handle?: Handle })._handle;
-  // Without a handle it was destroyed, and its 'close' follows.
-  return handle?.getpeername !== undefined && handle.getpeername(name) !== 0;
+  // A destroyed socket has no handle, and its 'close' follows.
+  return handle?.getpeername !== undefined && handle.getpeername(peerName) !== 0;
 }

@@ -1,10 +1,10 @@
 /**
- * What Runnel knows of sockets: a connected byte stream, and nothing of how a runtime makes one. HTTP/1.1, WebSocket and
- * raw streams are written against these interfaces alone.
+ * A socket: a connected stream of bytes, whatever the runtime makes it of. HTTP/1.1, WebSocket and tunnels are written
+ * against these interfaces alone.
  */
 import { RunnelError, type RunnelErrorInit } from "../base/mod.ts";
 
-/** Where a socket is, as text that a log can show. `port` is 0 and `host` the path for unix sockets. */
+/** One end of a socket. Of a unix socket `host` is the path and `port` is 0. */
 export interface SocketAddress {
   readonly kind: "tcp" | "unix";
   readonly host: string;
@@ -12,61 +12,61 @@ export interface SocketAddress {
 }
 
 /**
- * What a socket tells its one owner. No call is nested in a call of the socket's own methods. `onClose` comes exactly
- * once and is the last call.
+ * Events of a socket, for its one owner. They are never called within a call of the socket's methods. `onClose` is
+ * called exactly once, as the last one.
  */
 export interface SocketHandlers {
   /**
-   * Bytes of the peer's, never empty. The buffer is the receiver's, to keep and to write into; a large one has a
-   * reference, which the receiver passes on or releases (src/memory).
+   * Bytes of the peer, never empty. The receiver owns the buffer, and may write into it. A large one has a reference,
+   * which the receiver passes on or releases (src/memory).
    */
   onData(chunk: Uint8Array): void;
   /**
    * The peer's FIN, after all its bytes. Our own direction stays open until `end()`. Not called after a reset.
-   * With TLS it is the peer's close_notify, and ends our own direction too, as if `end()` had been called (RFC 5246
-   * §7.2.1); a FIN without one is a stream that was cut short, and comes to `onClose` as `connection_reset`.
+   * With TLS it is the peer's close_notify, and ends our own direction, too, as `end()` does (RFC 5246 §7.2.1). A FIN
+   * without it means that the stream was truncated: `onClose` gets a `connection_reset`.
    */
   onEnd(): void;
-  /** After a `write()` that returned false: there is room again. */
+  /** After a `write()` that returned false: more can be written. */
   onDrain(): void;
   /** Both directions are over. `error` is null after a clean end of both and after our own `reset()`. */
   onClose(error: SocketError | null): void;
 }
 
-/** For the time between making a socket and setting its owner's handlers. */
+/** The handlers of a new socket, until its owner sets its own. */
 export const noHandlers: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
 /**
- * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then `resume()`. An upgrade moves the
- * socket to a new owner by setting other handlers; bytes that were read and not used are passed along.
+ * A connected socket, plain or with TLS inside. It starts paused: set `handlers`, then call `resume()`. To give the
+ * socket to another owner, set other handlers. Bytes that were read and not used must be passed on with it.
  */
 export interface Socket {
   handlers: SocketHandlers;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
-  /** Bytes accepted by `write()` that the kernel has not taken yet. */
+  /** Bytes that were written and not yet taken by the kernel. */
   readonly bufferedBytes: number;
   /** True once `onClose` or `reset()` was called. Writes are then dropped. */
   readonly closed: boolean;
   /**
-   * Sends bytes, which the caller must not change any more, and takes their reference (src/memory). What is written in
-   * one event-loop tick leaves in one system call at its end; bulk leaves as it comes. Returns false when the sender
-   * should wait for `onDrain`: the kernel takes no more, or this socket had its share of the tick.
+   * Sends bytes, which the caller must not change any more, and takes over their reference (src/memory). What is
+   * written in one event-loop tick is sent in one system call at its end; bulk is sent at once. Returns false when the
+   * sender should wait for `onDrain`: the kernel takes no more, or this socket has sent its maximum in this tick.
    */
   write(bytes: Uint8Array): boolean;
-  /** Sends what was written now, and not at the end of the tick. */
+  /** Sends what was written at once, and not at the end of the tick. */
   flush(): void;
   /** Sends FIN after what was written, with TLS a close_notify before it. Reading goes on. */
   end(): void;
   /**
-   * Drops what waits, sends RST and closes. Only `onClose(null)` follows. A unix socket knows no RST: its peer sees an
-   * end, or a reset where it had sent bytes that were not read.
+   * Drops what was not sent, sends RST and closes. Only `onClose(null)` follows. A unix socket has no RST: its peer
+   * sees an end, or a reset where it has sent bytes that were not read.
    */
   reset(): void;
   /**
-   * Stops reading until `resume()`: the kernel's window fills, and the peer's sends stop. A reset of the peer's is told
-   * within about a second all the same, and what came unread before it is lost. After `end()` it is told at `resume()`,
-   * on a unix socket at the next `write()` or `resume()`.
+   * Stops reading until `resume()`: the kernel's window fills, and the peer cannot send more. A reset by the peer is
+   * reported within about a second all the same, and unread bytes before it are lost. After `end()` it is reported at
+   * `resume()`, on a unix socket at the next `write()` or `resume()`.
    */
   pause(): void;
   resume(): void;
@@ -87,21 +87,22 @@ export type SocketErrorCode =
   | "proxy_failed"
   | "socket_failed";
 
-/** A socket, a dial or a listener failed. `code` says how, `cause` is the runtime's own error. */
+/** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {
   declare readonly code: SocketErrorCode;
+
   constructor(init: RunnelErrorInit & { code: SocketErrorCode }) {
     super(init);
   }
 }
 
-/** How to trust the other end of a TLS connection (RFC 8446). */
+/** How to authenticate the other end of a TLS connection (RFC 8446). */
 export interface TlsOptions {
-  /** The name that is asked for (SNI) and that the certificate must be for. Default: the host that is dialed. */
+  /** The server's name, for SNI and for the check of the certificate. Default: the host that is dialed. */
   readonly serverName?: string;
-  /** Certificates in PEM that are trusted instead of the runtime's own list of authorities. */
+  /** Certificates in PEM that are trusted in place of the runtime's list of authorities. */
   readonly ca?: string;
-  /** True: any certificate is accepted, so anyone on the way can read and change everything. Default false. */
+  /** True: any certificate is accepted, so that others on the way can read and change everything. Default false. */
   readonly insecure?: boolean;
 }
 
@@ -116,7 +117,7 @@ export interface UnixTarget {
   readonly path: string;
 }
 
-/** What to dial; `tls` even where it is empty asks for TLS. */
+/** What to dial. TLS is used where `tls` is there, even if empty. */
 export type DialTarget = (TcpTarget & { readonly tls?: TlsOptions }) | UnixTarget;
 
 export interface DialOptions {
@@ -126,12 +127,12 @@ export interface DialOptions {
   signal?: AbortSignal;
 }
 
-/** Where to listen: port 0 picks a free one; `fd` is an inherited, already listening TCP descriptor (on Deno no other). */
+/** Where to listen: port 0 is any free one; `fd` is an inherited descriptor that listens already (on Deno: on TCP). */
 export type ListenTarget = TcpTarget | UnixTarget | { readonly kind: "fd"; readonly fd: number };
 
 export interface Listener {
-  /** What was bound. For an `fd`, as far as the runtime tells. */
+  /** Where it listens. For an `fd`, as far as the runtime knows. */
   readonly address: SocketAddress;
-  /** Stops accepting; sockets already accepted live on. Resolves when the descriptor is closed. */
+  /** Stops accepting. Accepted sockets are not closed. Resolves when the descriptor is closed. */
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /**
- * One WebSocket, either role, on a socket that has its handshake behind it.
+ * One WebSocket, as client or server, on a socket after the handshake.
  *
  *               close()                       peer's close frame
  *     ┌──────┐ ───────────▶ ┌─────────┐ ───────────────────────────▶ ┌───────┐ socket closed ┌────────┐
@@ -7,10 +7,11 @@
  *     └──────┘              └─────────┘                              └───────┘               └────────┘
  *         └──────── peer's close frame, answered; its FIN; a broken rule; abort() ──▲
  *
- * While `closing` we still read, and send nothing; from `ended` on what still comes is dropped. One timer bounds both.
- * The server ends the socket first, the client waits for it (RFC 6455 §7.1.1).
+ * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
+ * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
 import { type Clock, RunnelError, systemClock, type Timer } from "../base/mod.ts";
+import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
 import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
   CloseCode,
@@ -22,32 +23,31 @@ import {
 } from "./frames.ts";
 import { nextMaskKey } from "./mask.ts";
 import { MaskBuffer } from "./mask_buffer.ts";
-import { type Incoming, MessageParser, type ParserOptions } from "./parser.ts";
-import { MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
-import { closePayload, frame, type Key, textFrame, writeParts } from "./writer.ts";
+import { MessageParser, type ParserOptions, type WebSocketEvent } from "./parser.ts";
+import { encodeClosePayload, encodeFrame, encodeTextFrame, type MaskKey, writeFrame } from "./writer.ts";
 
 /** How a WebSocket ended. */
 export interface WebSocketClose {
-  /** The peer's close code; 1005 where its close frame held none, 1006 where there was no close frame. */
+  /** The peer's close code; 1005 where its close frame had none, 1006 where there was no close frame. */
   readonly code: number;
-  /** The peer's reason; `""` where it gave none. */
+  /** The peer's reason; `""` where there was none. */
   readonly reason: string;
   /** True where both close frames were exchanged. */
   readonly clean: boolean;
-  /** Why it is not clean; `null` also after the peer's bare FIN and after our own `abort()`. */
+  /** Why it is not clean. `null` also after a FIN of the peer without a close frame, and after `abort()`. */
   readonly error: WebSocketProtocolError | CloseTimeoutError | SocketError | null;
 }
 
-/** What a WebSocket tells its one owner. No call is nested in a call of the connection's own methods. */
+/** Events of a WebSocket, for its one owner. They are never called within a call of the connection's methods. */
 export interface WebSocketHandlers {
-  /** A whole message: a string for text (bytes, with `text: "bytes"`), bytes for binary. Bytes are the receiver's. */
+  /** A message: a string for text (bytes with `text: "bytes"`), bytes for binary, which the receiver owns. */
   onMessage(data: Uint8Array | string): void;
-  /** The peer's ping, which is answered without the owner. */
+  /** A ping of the peer. The connection itself answers it. */
   onPing?(payload: Uint8Array): void;
   onPong?(payload: Uint8Array): void;
-  /** Bytes of any kind came: the peer lives. */
+  /** Bytes of any kind arrived: the peer is alive. */
   onBytes?(): void;
-  /** After a send that returned false: the next message is welcome. */
+  /** After a send that returned false: more can be sent. */
   onDrain(): void;
   /** The last call, exactly once. */
   onClose(close: WebSocketClose): void;
@@ -56,19 +56,19 @@ export interface WebSocketHandlers {
 export interface WebSocketOptions extends ParserOptions {
   role: WebSocketRole;
   handlers: WebSocketHandlers;
-  /** What the handshake read past its end. */
+  /** Bytes that were read behind the handshake. */
   rest?: Uint8Array;
-  /** From the first step of a close to the reset of a socket that is still there. Default 5,000. */
+  /** Milliseconds from the first step of a close to the reset of a socket that is still open. Default 5,000. */
   closeTimeoutMs?: number;
   clock?: Clock;
 }
 
-/** The peer did not finish a close in time. */
+/** The peer did not complete the close in time. Code `close_timeout`. */
 export class CloseTimeoutError extends RunnelError {
   constructor(timeoutMs: number) {
     super({
       code: "close_timeout",
-      reason: `peer did not close within ${timeoutMs} ms`,
+      reason: `The peer did not close within ${timeoutMs} ms`,
       initiator: "remote",
       retryable: true,
     });
@@ -76,9 +76,8 @@ export class CloseTimeoutError extends RunnelError {
 }
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
-const EMPTY = new Uint8Array(0);
 
-/** Begins to read at once; the first call of a handler comes in a later turn. */
+/** Reads from the beginning. No handler is called before a later microtask. */
 export class WebSocketConnection {
   handlers: WebSocketHandlers;
 
@@ -89,7 +88,7 @@ export class WebSocketConnection {
   readonly #closeTimeoutMs: number;
   readonly #writePart: (bytes: Uint8Array) => void;
   readonly #maskBuffer = new MaskBuffer();
-  readonly #takeMasked = (length: number) => {
+  readonly #allocateMasked = (length: number) => {
     if (length <= MAX_CUT_BYTES) return sharedAllocator.allocate(length);
     return this.#maskBuffer.take(length, this.#socket.bufferedBytes === 0);
   };
@@ -99,17 +98,17 @@ export class WebSocketConnection {
   #failure: WebSocketProtocolError | CloseTimeoutError | null = null;
   #closeTimer: Timer | null = null;
 
-  /** Set by `pause()`. The socket starts paused, and is resumed once nothing unread is left in the parser. */
-  #paused = false;
-  #socketPaused = true;
-  #reading = false;
-  #readScheduled = false;
-  /** The peer's FIN came while messages before it were held back by `pause()`. */
-  #peerEnded = false;
+  /** Set by `pause()`. The socket starts paused, and is resumed once the parser has no more messages. */
+  #isPaused = false;
+  #isSocketPaused = true;
+  #isReading = false;
+  #isReadScheduled = false;
+  /** The peer's FIN came while messages before it wait because of `pause()`. */
+  #isPeerEndPending = false;
 
-  /** The last write was one too many: pongs wait, one at most (RFC 6455 §5.5.3). */
-  #blocked = false;
-  #drainWanted = false;
+  /** The socket's last write returned false. Pongs wait, one at most (RFC 6455 §5.5.3). */
+  #isBlocked = false;
+  #isDrainWanted = false;
   #pendingPong: Uint8Array | null = null;
 
   constructor(socket: Socket, options: WebSocketOptions) {
@@ -119,7 +118,7 @@ export class WebSocketConnection {
     this.#parser = new MessageParser(options);
     this.#clock = options.clock ?? systemClock;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS;
-    this.#writePart = (bytes) => this.#blocked = !socket.write(bytes);
+    this.#writePart = (bytes) => this.#isBlocked = !socket.write(bytes);
     socket.handlers = {
       onData: (chunk) => this.#takeBytes(chunk),
       onEnd: () => this.#takeEnd(),
@@ -128,7 +127,7 @@ export class WebSocketConnection {
     };
     if (options.rest !== undefined) this.#parser.push(options.rest);
     this.#scheduleRead();
-    // Between the handshake and us the socket may have broken, with nobody there to hear of it.
+    // The socket may have closed after the handshake, when it had no handlers.
     if (socket.closed) queueMicrotask(() => this.#takeSocketClose(null));
   }
 
@@ -136,17 +135,17 @@ export class WebSocketConnection {
     return this.#socket.remote;
   }
 
-  /** Bytes sent that the kernel has not taken yet. */
+  /** Bytes that were sent and not yet taken by the kernel. */
   get bufferedBytes(): number {
     return this.#socket.bufferedBytes;
   }
 
-  /** True once `onClose` was called or `abort()` was. */
+  /** True once `onClose` or `abort()` was called. */
   get closed(): boolean {
     return this.#state === "closed" || this.#socket.closed;
   }
 
-  /** The longest message that is read; a change holds from the next frame on. */
+  /** Bytes of the longest message that is accepted. A change takes effect with the next frame. */
   get maxMessageBytes(): number {
     return this.#parser.maxMessageBytes;
   }
@@ -156,50 +155,53 @@ export class WebSocketConnection {
   }
 
   /**
-   * Sends one text message. Returns false when the sender should wait for `onDrain`; true also where the message was
-   * dropped because the connection is closing.
+   * Sends one text message. Returns false where the sender should wait for `onDrain`. Where the connection is closing,
+   * the message is dropped and the result is true.
    */
   sendText(text: string): boolean {
     if (this.#state !== "open") return true;
-    return this.#sent(this.#socket.write(textFrame(text, this.#key())));
+    return this.#sent(this.#socket.write(encodeTextFrame(text, this.#nextKey())));
   }
 
-  /** `sendText` for a text that is UTF-8 already; the caller vouches for that. The bytes as `sendBinary` treats them. */
+  /** `sendText` for a text in UTF-8, which is not checked. See `sendBinary` for the ownership of the bytes. */
   sendTextBytes(text: Uint8Array): boolean {
     return this.#sendParts(Opcode.text, [text]);
   }
 
   /**
-   * Sends one binary message, the parts joined. A server's parts of 4 KiB and more are not copied and must not be
-   * changed until they left; a client's may be used again at once. Returns as `sendText` does.
+   * Sends one binary message, which consists of the parts. A server does not copy parts of 4 KiB and more: they must
+   * not be changed until they were sent. A client's parts may be used again at once. Returns as `sendText` does.
    */
   sendBinary(parts: readonly Uint8Array[]): boolean {
     return this.#sendParts(Opcode.binary, parts);
   }
 
-  /** Lets what was sent leave now, and not at the end of the turn. */
+  /** Passes what was sent to the kernel at once, and not at the end of the event-loop tick. */
   flush(): void {
     this.#socket.flush();
   }
 
   /**
    * Sends a ping, whose payload comes back in `onPong`. Returns as `sendText` does.
+   *
    * @throws {RangeError} for a payload over 125 bytes
    */
-  ping(payload: Uint8Array = EMPTY): boolean {
-    if (payload.length > MAX_CONTROL_BYTES) throw new RangeError(`ping of ${payload.length} bytes is over 125`);
+  ping(payload: Uint8Array = emptyBytes): boolean {
+    if (payload.length > MAX_CONTROL_BYTES) throw new RangeError(`A ping of ${payload.length} bytes is over 125`);
     if (this.#state !== "open") return true;
     return this.#sent(this.#writeControl(Opcode.ping, payload));
   }
 
   /**
-   * Begins the close: what was sent before still arrives, what the peer sends before its own close frame still comes.
-   * A paused connection does not see that frame, and ends by the timeout. A second call does nothing.
+   * Begins to close. The peer still gets what was sent before, and messages that it sends before its own close frame
+   * are still received. A paused connection does not read that frame, and ends by the timeout. A second call does
+   * nothing.
+   *
    * @param code 1000 to 1003, 1007 to 1014, 3000 to 4999, or 1005 for none. Default 1000.
    * @throws {RangeError} for another code, or a reason over 123 bytes of UTF-8
    */
   close(code: number = CloseCode.normal, reason = ""): void {
-    const payload = closePayload(code, reason);
+    const payload = encodeClosePayload(code, reason);
     if (this.#state !== "open") return;
     this.#state = "closing";
     this.#writeControl(Opcode.close, payload);
@@ -213,16 +215,18 @@ export class WebSocketConnection {
     this.#socket.reset();
   }
 
-  /** Holds messages back and stops reading: the peer's sends come to a halt. Pings are not answered meanwhile. */
+  /**
+   * Delivers nothing and reads nothing until `resume()`, so that the peer has to stop sending. Pings are not answered.
+   */
   pause(): void {
-    if (this.#paused || this.#state === "ended" || this.#state === "closed") return;
-    this.#paused = true;
-    this.#socketPaused = true;
+    if (this.#isPaused || this.#state === "ended" || this.#state === "closed") return;
+    this.#isPaused = true;
+    this.#isSocketPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#isPaused = false;
     this.#scheduleRead();
   }
 
@@ -234,31 +238,31 @@ export class WebSocketConnection {
   }
 
   #scheduleRead(): void {
-    if (this.#readScheduled || this.#reading || !this.#socketPaused) return;
-    this.#readScheduled = true;
+    if (this.#isReadScheduled || this.#isReading || !this.#isSocketPaused) return;
+    this.#isReadScheduled = true;
     queueMicrotask(() => {
-      this.#readScheduled = false;
+      this.#isReadScheduled = false;
       this.#read();
     });
   }
 
-  /** Hands over what the parser has until `pause()`, then lets the socket go on. */
+  /** Delivers what the parser has, unless paused, then resumes the socket. */
   #read(): void {
-    if (this.#reading) return;
-    this.#reading = true;
+    if (this.#isReading) return;
+    this.#isReading = true;
     try {
-      while (!this.#paused && this.#receives()) {
-        const incoming = this.#next();
-        if (incoming === null) break;
-        this.#take(incoming);
+      while (!this.#isPaused && this.#receives()) {
+        const event = this.#next();
+        if (event === null) break;
+        this.#take(event);
       }
     } finally {
-      this.#reading = false;
+      this.#isReading = false;
     }
-    if (this.#paused) return;
-    if (this.#peerEnded) this.#end();
-    if (this.#socketPaused) {
-      this.#socketPaused = false;
+    if (this.#isPaused) return;
+    if (this.#isPeerEndPending) this.#end();
+    if (this.#isSocketPaused) {
+      this.#isSocketPaused = false;
       this.#socket.resume();
     }
   }
@@ -267,7 +271,7 @@ export class WebSocketConnection {
     return this.#state === "open" || this.#state === "closing";
   }
 
-  #next(): Incoming | null {
+  #next(): WebSocketEvent | null {
     try {
       return this.#parser.next();
     } catch (error) {
@@ -277,42 +281,42 @@ export class WebSocketConnection {
     }
   }
 
-  #take(incoming: Incoming): void {
-    switch (incoming.kind) {
+  #take(event: WebSocketEvent): void {
+    switch (event.kind) {
       case "message":
-        return this.handlers.onMessage(incoming.data);
+        return this.handlers.onMessage(event.data);
       case "ping":
-        this.#answerPing(incoming.payload);
-        return this.handlers.onPing?.(incoming.payload);
+        this.#answerPing(event.payload);
+        return this.handlers.onPing?.(event.payload);
       case "pong":
-        return this.handlers.onPong?.(incoming.payload);
+        return this.handlers.onPong?.(event.payload);
       case "close":
-        return this.#takeClose(incoming.code, incoming.reason);
+        return this.#takeClose(event.code, event.reason);
     }
   }
 
   #answerPing(payload: Uint8Array): void {
     if (this.#state !== "open") return;
-    if (this.#blocked) this.#pendingPong = payload;
+    if (this.#isBlocked) this.#pendingPong = payload;
     else this.#writeControl(Opcode.pong, payload);
   }
 
   #takeClose(code: number, reason: string): void {
     this.#received = { code, reason };
-    if (this.#state === "open") this.#writeControl(Opcode.close, closePayload(code, ""));
+    if (this.#state === "open") this.#writeControl(Opcode.close, encodeClosePayload(code, ""));
     if (this.#role === "server") return this.#end();
     this.#state = "ended";
     this.#startCloseTimer();
   }
 
-  /** The peer broke a rule: tell it which, and go (RFC 6455 §7.1.7). */
+  /** The peer broke a rule: the close frame says which (RFC 6455 §7.1.7). */
   #fail(error: WebSocketProtocolError): void {
     this.#failure = error;
-    if (this.#state === "open") this.#writeControl(Opcode.close, closePayload(error.closeCode, error.reason));
+    if (this.#state === "open") this.#writeControl(Opcode.close, encodeClosePayload(error.closeCode, error.reason));
     this.#end();
   }
 
-  /** Nothing more is sent. Reading goes on, for the peer's FIN and so that no RST overtakes our close frame. */
+  /** Sends FIN. Reading goes on, for the peer's FIN, and because an RST would overtake our close frame. */
   #end(): void {
     this.#state = "ended";
     this.#socket.end();
@@ -320,17 +324,17 @@ export class WebSocketConnection {
   }
 
   #takeEnd(): void {
-    if (this.#paused && this.#receives()) this.#peerEnded = true;
+    if (this.#isPaused && this.#receives()) this.#isPeerEndPending = true;
     else this.#end();
   }
 
   #takeDrain(): void {
-    this.#blocked = false;
+    this.#isBlocked = false;
     const pong = this.#pendingPong;
     this.#pendingPong = null;
     if (pong !== null) this.#answerPing(pong);
-    if (!this.#drainWanted || this.#blocked || this.#state !== "open") return;
-    this.#drainWanted = false;
+    if (!this.#isDrainWanted || this.#isBlocked || this.#state !== "open") return;
+    this.#isDrainWanted = false;
     this.handlers.onDrain();
   }
 
@@ -358,26 +362,26 @@ export class WebSocketConnection {
   #sendParts(opcode: SendOpcode, parts: readonly Uint8Array[]): boolean {
     if (this.#state !== "open") return true;
     if (this.#role === "client") {
-      return this.#sent(this.#socket.write(frame(opcode, parts, nextMaskKey(), this.#takeMasked)));
+      return this.#sent(this.#socket.write(encodeFrame(opcode, parts, nextMaskKey(), this.#allocateMasked)));
     }
-    writeParts(opcode, parts, this.#writePart);
-    return this.#sent(!this.#blocked);
+    writeFrame(opcode, parts, this.#writePart);
+    return this.#sent(!this.#isBlocked);
   }
 
-  #key(): Key {
+  #nextKey(): MaskKey {
     return this.#role === "client" ? nextMaskKey() : null;
   }
 
   #writeControl(opcode: SendOpcode, payload: Uint8Array): boolean {
-    const writable = this.#socket.write(frame(opcode, [payload], this.#key()));
-    this.#blocked = !writable;
+    const writable = this.#socket.write(encodeFrame(opcode, [payload], this.#nextKey()));
+    this.#isBlocked = !writable;
     return writable;
   }
 
-  /** Notes for the owner's sends whether an `onDrain` is owed. */
+  /** After a send of the owner, who waits for `onDrain` where it returned false. */
   #sent(writable: boolean): boolean {
-    this.#blocked = !writable;
-    if (!writable) this.#drainWanted = true;
+    this.#isBlocked = !writable;
+    if (!writable) this.#isDrainWanted = true;
     return writable;
   }
 }

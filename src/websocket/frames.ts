@@ -19,7 +19,7 @@
  */
 import { RunnelError } from "../base/mod.ts";
 
-/** The server answers plainly, the client masks what it sends. */
+/** A client masks what it sends, a server does not. */
 export type WebSocketRole = "server" | "client";
 
 export const Opcode = {
@@ -42,34 +42,34 @@ export const LENGTH_IS_U16 = 126;
 export const LENGTH_IS_U64 = 127;
 
 export const MAX_CONTROL_BYTES = 125;
-/** Flags and opcode, the length in its longest form, the key. */
+/** Flags and opcode, the length in its longest form, the masking key. */
 export const MAX_HEAD_BYTES = 14;
 
-/** Status codes of a close (RFC 6455 §7.4.1) that Runnel itself uses. */
+/** The close codes (RFC 6455 §7.4.1) that Runnel itself uses. */
 export const CloseCode = {
   normal: 1000,
   goingAway: 1001,
   protocolError: 1002,
   unsupportedData: 1003,
-  /** Never on the wire: the peer's close frame held no code. */
+  /** Never on the wire: the peer's close frame has no code. */
   noStatus: 1005,
   /** Never on the wire: the connection ended without the peer's close frame. */
   abnormal: 1006,
   invalidPayload: 1007,
   policyViolation: 1008,
   messageTooBig: 1009,
-  internalError: 1011,
 } as const;
 
-/** True for a code that a close frame may hold: those of RFC 6455 §7.4 and of IANA's registry, and 3000 to 4999. */
+/** True for the codes that a close frame may have: those of RFC 6455 §7.4 and of IANA's registry, and 3000 to 4999. */
 export function isCloseCode(code: number): boolean {
   if (code >= 3000) return code <= 4999;
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014);
 }
 
 /**
- * The peer broke the protocol or a limit. `closeCode` is the status code of the close that answers it: 1002, 1003
- * (`unsupported_data`), 1007 (`invalid_payload`) or 1009 (`message_too_big`).
+ * The peer violated the protocol or a limit. `closeCode` is that of the close frame which answers it, and the error has
+ * a code for each: 1002 (`protocol_error`), 1003 (`unsupported_data`), 1007 (`invalid_payload`), 1009
+ * (`message_too_big`).
  */
 export class WebSocketProtocolError extends RunnelError {
   readonly closeCode: number;

@@ -1,4 +1,4 @@
-/** The server's half of the opening handshake (RFC 6455 §4.2), and what both halves share. */
+/** The server's half of the opening handshake (RFC 6455 §4.2). The client's half uses parts of it. */
 import { createHash } from "node:crypto";
 import { showText } from "../base/mod.ts";
 import { type Fields, fieldValues, isToken, listMembers, type RequestHead } from "../http/mod.ts";
@@ -7,12 +7,12 @@ export const WEBSOCKET_VERSION = "13";
 /** RFC 6455 §1.3. */
 const KEY_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** Sixteen bytes in base64. */
-const KEY_FORM = /^[A-Za-z0-9+/]{22}==$/;
+const keyForm = /^[A-Za-z0-9+/]{22}==$/;
 
 export interface UpgradeOptions {
   /**
-   * The subprotocols that are spoken here. Where the client offers some and none of them is among these, it is
-   * refused: it would speak one that nobody understands. Default none: offers are passed over.
+   * The subprotocols that the server speaks. A client that offers only others is refused. Default none: offers are
+   * ignored.
    */
   protocols?: readonly string[];
 }
@@ -21,11 +21,11 @@ export interface UpgradeOptions {
 export interface AcceptedUpgrade {
   readonly accepted: true;
   readonly fields: Fields;
-  /** The client's first offer that is spoken here; `null` where it offers none. */
+  /** The client's first offer that the server speaks; `null` where it offers none. */
   readonly protocol: string | null;
 }
 
-/** For an `Answer` that says why. A 426 carries `Upgrade: websocket`, too (RFC 9110 §15.5.22). */
+/** For an `Answer` that says why. With status 426 it also needs `Upgrade: websocket` (RFC 9110 §15.5.22). */
 export interface RefusedUpgrade {
   readonly accepted: false;
   readonly status: 400 | 426;
@@ -33,18 +33,18 @@ export interface RefusedUpgrade {
   readonly fields: Fields;
 }
 
-/** Looks at a request that asks, or should ask, for a WebSocket. Extensions are never agreed to. */
+/** Checks a request that asks, or should ask, for a WebSocket. Extensions are never accepted. */
 export function checkUpgrade(head: RequestHead, options: UpgradeOptions = {}): AcceptedUpgrade | RefusedUpgrade {
-  if (head.upgrade?.toLowerCase() !== "websocket") return refused(426, "request does not ask for a WebSocket");
-  if (head.method !== "GET") return refused(400, `WebSocket handshake has the method ${head.method}`);
+  if (head.upgrade?.toLowerCase() !== "websocket") return refused(426, "The request does not ask for a WebSocket");
+  if (head.method !== "GET") return refused(400, `The WebSocket handshake has the method ${head.method}`);
   const versions = fieldValues(head.fields, "sec-websocket-version");
   if (versions.length !== 1) return refused(400, `Sec-WebSocket-Version stands ${versions.length} times`);
   if (versions[0] !== WEBSOCKET_VERSION) {
-    return refused(426, `WebSocket version ${showText(versions[0])} is not spoken here`);
+    return refused(426, `The WebSocket version ${showText(versions[0])} is not supported`);
   }
   const keys = fieldValues(head.fields, "sec-websocket-key");
   if (keys.length !== 1) return refused(400, `Sec-WebSocket-Key stands ${keys.length} times`);
-  if (!KEY_FORM.test(keys[0])) return refused(400, "Sec-WebSocket-Key is not 16 bytes in base64");
+  if (!keyForm.test(keys[0])) return refused(400, "Sec-WebSocket-Key is not 16 bytes in base64");
   return chooseProtocol(head.fields, options.protocols ?? [], acceptFor(keys[0]));
 }
 
@@ -53,21 +53,25 @@ export function acceptFor(key: string): string {
   return createHash("sha1").update(key + KEY_SUFFIX).digest("base64");
 }
 
-function chooseProtocol(fields: Fields, spoken: readonly string[], accept: string): AcceptedUpgrade | RefusedUpgrade {
+function chooseProtocol(
+  fields: Fields,
+  supported: readonly string[],
+  accept: string,
+): AcceptedUpgrade | RefusedUpgrade {
   const accepted = ["Sec-WebSocket-Accept", accept];
   const offered = offeredProtocols(fields);
   if (offered === null) return refused(400, "Sec-WebSocket-Protocol is not a list of different tokens");
-  if (offered.length === 0 || spoken.length === 0) return { accepted: true, fields: accepted, protocol: null };
-  const protocol = offered.find((offer) => spoken.includes(offer));
+  if (offered.length === 0 || supported.length === 0) return { accepted: true, fields: accepted, protocol: null };
+  const protocol = offered.find((offer) => supported.includes(offer));
   if (protocol === undefined) {
     const offers = showText(offered.join(", "));
-    return refused(400, `Sec-WebSocket-Protocol offers ${offers}, spoken here is ${showText(spoken.join(", "))}`);
+    return refused(400, `Sec-WebSocket-Protocol offers ${offers}, supported is ${showText(supported.join(", "))}`);
   }
   accepted.push("Sec-WebSocket-Protocol", protocol);
   return { accepted: true, fields: accepted, protocol };
 }
 
-/** The offers in the client's order; `null` where they are malformed. */
+/** The client's offers in its order; `null` where they are malformed. */
 function offeredProtocols(fields: Fields): string[] | null {
   const offered = fieldValues(fields, "sec-websocket-protocol").flatMap(listMembers);
   return offered.every(isToken) && new Set(offered).size === offered.length ? offered : null;

@@ -1,10 +1,10 @@
-/** Masking (RFC 6455 §5.3): byte i of a payload is combined with byte i mod 4 of the key, on both ways the same. */
+/** Masking (RFC 6455 §5.3): byte i of a payload XOR byte i mod 4 of the key. Unmasking is the same. */
 
-/** Below this, a view of words costs more than it saves. */
+/** For fewer bytes a view of words costs more than it saves. */
 const MIN_WORD_BYTES = 48;
-const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
-/** Masks or unmasks `bytes[from, to)` in place. `key`: the four bytes of the wire as a big endian u32. */
+/** Masks or unmasks `bytes[from, to)` in place. `key`: its four bytes on the wire as a big-endian u32. */
 export function applyMask(bytes: Uint8Array, from: number, to: number, key: number): void {
   let at = to - from >= MIN_WORD_BYTES ? maskWords(bytes, from, to, key) : from;
   for (; at < to; at++) bytes[at] ^= keyByte(key, at - from);
@@ -14,14 +14,14 @@ function keyByte(key: number, index: number): number {
   return key >>> (24 - ((index & 3) << 3));
 }
 
-/** Masks all but the last few bytes, a word at a time. Returns where it stopped. */
+/** Masks all but the last few bytes, a word at a time. Returns the offset of the first unmasked byte. */
 function maskWords(bytes: Uint8Array, from: number, to: number, key: number): number {
   let at = from;
   for (; ((bytes.byteOffset + at) & 3) !== 0; at++) bytes[at] ^= keyByte(key, at - from);
-  // The words begin at an aligned address, so the key is turned to begin with the byte that is due there.
-  const turn = ((at - from) & 3) << 3;
-  const turned = turn === 0 ? key | 0 : (key << turn) | (key >>> (32 - turn));
-  const word = littleEndian ? swapBytes(turned) : turned;
+  // The words begin at an aligned address, so the key is rotated to begin with the byte that is due there.
+  const rotation = ((at - from) & 3) << 3;
+  const rotated = rotation === 0 ? key | 0 : (key << rotation) | (key >>> (32 - rotation));
+  const word = isLittleEndian ? swapBytes(rotated) : rotated;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (to - at) >>> 2);
   const count = words.length;
   const unrolled = count & ~3;
@@ -44,8 +44,8 @@ const keys = new Uint32Array(1024);
 let unusedKeys = 0;
 
 /**
- * A masking key as a u32, never used before. Keys come from the system's source of randomness, as RFC 6455 §10.3
- * demands (what a client sends must not be predictable to whoever chose the payload), a thousand at a time.
+ * A new masking key as a u32. Keys come from the system's source of randomness, a thousand at a time: whoever chooses
+ * the payload must not be able to predict them (RFC 6455 §10.3).
  */
 export function nextMaskKey(): number {
   if (unusedKeys === 0) {

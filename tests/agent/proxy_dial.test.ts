@@ -68,7 +68,7 @@ describe("dialThrough", () => {
         assert.deepEqual(names, ["edge.test"]);
         const error = await failure(through(proxy, scheme)({ ...edge, tls: {} }, {}));
         assert.equal(error.code, "tls_failed");
-        assert.match(error.reason, /^cannot connect to edge\.test:443: its certificate is signed by an unknown/);
+        assert.match(error.reason, /^Cannot connect to edge\.test:443: its certificate is signed by an unknown/);
       });
       await server.close();
     });
@@ -170,7 +170,7 @@ describe("dialThrough", () => {
       clock.advance(1_000);
       const error = await dialing;
       assert.equal(error.code, "connect_timeout");
-      assert.match(error.reason, /^cannot connect to edge\.test:443 through the proxy .*: no answer within 1000 ms$/);
+      assert.match(error.reason, /^Cannot connect to edge\.test:443 through the proxy .*: no answer within 1000 ms$/);
       assert.equal(clock.pending, 0);
       assert.equal((await proxy.readers[0].closed)?.code, "connection_reset");
     });

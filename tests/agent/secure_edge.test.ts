@@ -63,7 +63,7 @@ describe("parseEdgeUrl", () => {
   it("throws when the CA is none", () => {
     assert.throws(() => parseEdgeUrl("https://edge.test", false, "nonsense"), (error) => {
       assert.ok(error instanceof EdgeUrlError);
-      assert.equal(error.reason, "The edge's CA cannot be used: there is no certificate in PEM form");
+      assert.equal(error.reason, "The edge's CA cannot be used: There is no certificate in PEM form");
       return true;
     });
   });

@@ -35,19 +35,6 @@ describe("forwardedFields", () => {
     assert.deepEqual(forwardedFields(requestHead({ fields })), [...fields, ...ours]);
   });
 
-  it("appends the client to what a trusted hop says, and keeps the rest of it", () => {
-    const fields = [
-      ...["X-Forwarded-For", "1.1.1.1", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "shop.example"],
-      ...["Forwarded", "for=1.1.1.1", "X-Real-IP", "1.1.1.1"],
-    ];
-    const forwarded = forwardedFields(requestHead({ fields }), true);
-    assert.equal(fieldValue(forwarded, "x-forwarded-for"), "1.1.1.1, 127.0.0.1");
-    assert.equal(fieldValue(forwarded, "forwarded"), "for=1.1.1.1, for=127.0.0.1;host=a.test;proto=http");
-    assert.deepEqual(fieldValues(forwarded, "x-forwarded-proto"), ["https"]);
-    assert.deepEqual(fieldValues(forwarded, "x-forwarded-host"), ["shop.example"]);
-    assert.equal(fieldValue(forwarded, "x-real-ip"), "1.1.1.1");
-  });
-
   const elements: [string, Partial<RequestHead>, string][] = [
     ["IPv6", { client: "::1" }, 'for="[::1]";host=a.test;proto=http'],
     ["a port in the host", { authority: "a.test:81" }, 'for=127.0.0.1;host="a.test:81";proto=http'],

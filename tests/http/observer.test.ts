@@ -1,26 +1,26 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { observed, type RequestReport } from "../../src/http/observer.ts";
+import { observeExchanges, type RequestReport } from "../../src/http/observer.ts";
 import { UpstreamError } from "../../src/http/upstream_error.ts";
 import type { Body, Handler } from "../../src/http/message.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
 import { FakeClock } from "../support/clock.ts";
 import { bytesOf } from "../support/net.ts";
 
-function watched(upstream: Handler) {
+function observe(upstream: Handler) {
   const clock = new FakeClock();
   const reports: RequestReport[] = [];
-  const handler = observed(upstream, (report) => void reports.push(report), clock);
+  const handler = observeExchanges(upstream, (report) => void reports.push(report), clock);
   const head = requestHead({ id: "7", method: "POST", target: "/a?token=secret" });
   return { clock, reports, ask: (body: Body = null, signal = never) => handler(head, body, signal) };
 }
 
 const about = { id: "7", method: "POST", path: "/a" };
 
-describe("observed", () => {
+describe("observeExchanges", () => {
   it("tells of an exchange when its answer has ended, without the query", async () => {
     const fed = new FedBody();
-    const { clock, reports, ask } = watched(async (_head, body) => {
+    const { clock, reports, ask } = observe(async (_head, body) => {
       await bodyText(body);
       clock.advance(20);
       return { status: 201, fields: [], body: fed.stream };
@@ -38,14 +38,14 @@ describe("observed", () => {
 
   it("tells of an answer without a body, or with a whole one, at once", async () => {
     for (const [body, bytesOut] of [[null, 0], [bytesOf("abc"), 3]] as const) {
-      const { reports, ask } = watched(() => Promise.resolve({ status: 200, fields: [], body }));
+      const { reports, ask } = observe(() => Promise.resolve({ status: 200, fields: [], body }));
       await ask();
       assert.deepEqual(reports.map((report) => report.bytesOut), [bytesOut]);
     }
   });
 
   it("tells the problem's status and code when there was no answer", async () => {
-    const { reports, ask } = watched(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
+    const { reports, ask } = observe(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
     await assert.rejects(ask());
     const numbers = { status: 502, bytesIn: 0, bytesOut: 0, firstByteMs: null, durationMs: 0 };
     assert.deepEqual(reports, [{ ...about, ...numbers, code: "upstream_refused" }]);
@@ -58,7 +58,7 @@ describe("observed", () => {
       throw new Error("at once");
     };
     for (const upstream of [throwing, () => Promise.resolve({ status: 200, fields: [], body: locked })]) {
-      const { reports, ask } = watched(upstream);
+      const { reports, ask } = observe(upstream);
       await assert.rejects(ask());
       assert.deepEqual(reports.map((report) => report.code), ["internal"]);
     }
@@ -66,23 +66,23 @@ describe("observed", () => {
 
   it("tells the answer's status and why it broke off", async () => {
     const fed = new FedBody();
-    const { reports, ask } = watched(() => Promise.resolve({ status: 200, fields: [], body: fed.stream }));
+    const { reports, ask } = observe(() => Promise.resolve({ status: 200, fields: [], body: fed.stream }));
     const reader = new BodyReader(await ask());
     fed.fail(new UpstreamError("upstream_closed", "cut"));
     await assert.rejects(reader.next());
     assert.deepEqual(reports.map(({ status, code }) => [status, code]), [[200, "upstream_closed"]]);
   });
 
-  it("tells that the visitor left, before the answer and in it", async () => {
+  it("tells that the client left, before the answer and in it", async () => {
     const stop = new AbortController();
-    const early = watched((_head, _body, signal) => {
+    const early = observe((_head, _body, signal) => {
       return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("stopped"))));
     });
     const answer = early.ask(null, stop.signal);
     stop.abort();
     await assert.rejects(answer);
     assert.deepEqual(early.reports.map(({ status, code }) => [status, code]), [[0, "canceled"]]);
-    const late = watched(() => Promise.resolve({ status: 200, fields: [], body: new FedBody().stream }));
+    const late = observe(() => Promise.resolve({ status: 200, fields: [], body: new FedBody().stream }));
     await new BodyReader(await late.ask(null, stop.signal)).cancel();
     assert.deepEqual(late.reports.map(({ status, code }) => [status, code]), [[200, "canceled"]]);
   });

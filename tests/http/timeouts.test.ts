@@ -39,7 +39,7 @@ describe("TimeoutGuard", () => {
     guard = new TimeoutGuard(clock, lengths);
   });
   const ask = (handler: Handler, body: Body = null, signal: AbortSignal = never): Promise<Answer> => {
-    return guard.ask(handler, requestHead(), body, signal);
+    return guard.call(handler, requestHead(), body, signal);
   };
 
   it("waits 60 s for the head and 300 s for a byte when it is not told otherwise", () => {
@@ -128,7 +128,7 @@ describe("TimeoutGuard", () => {
     });
   }
 
-  it("leaves no timer behind a whole answer, an ended one, a cancelled one and a failure", async () => {
+  it("leaves no timer behind a whole answer, an ended one, a canceled one and a failure", async () => {
     assert.equal(await bodyText((await ask(() => Promise.resolve({ status: 200, fields: [], body: null }))).body), "");
     const bytes = () => Promise.resolve({ status: 200, fields: [], body: bytesOf("a") });
     assert.equal(await bodyText((await ask(bytes)).body), "a");

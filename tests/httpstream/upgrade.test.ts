@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Handler, RequestHead } from "../../src/http/message.ts";
-import { createHttpServer } from "../../src/http1/server/server.ts";
+import { HttpServer } from "../../src/http1/server/server.ts";
 import { type Connection, WebSocketRoundTripper, WebSocketUpgrader } from "../../src/httpstream/mod.ts";
 import { dialWebSocket, HandshakeError } from "../../src/websocket/mod.ts";
 import { startTcpServer } from "../support/net.ts";
@@ -14,7 +14,7 @@ type Face = Pick<Connection, "createStream" | "closed" | "close" | "drain" | "st
 async function start(handler?: Handler) {
   const connections: Face[] = [];
   const upgrader = new WebSocketUpgrader({ onStream: echo });
-  const http = createHttpServer(
+  const http = new HttpServer(
     handler ??
       ((head) => Promise.resolve(upgrader.upgradeResponse(head, (connection) => connections.push(connection)))),
   );

@@ -47,7 +47,7 @@ describe("parseListenTarget", () => {
       assert.throws(() => parseListenTarget(text), (error) => {
         assert.ok(error instanceof AddressError);
         assert.equal(error.code, "invalid_address");
-        assert.ok(error.message.startsWith(`invalid address "${text.replace("\0", "\\0")}": `), error.message);
+        assert.ok(error.message.startsWith(`Invalid address "${text.replace("\0", "\\0")}": `), error.message);
         return true;
       });
     });

@@ -25,7 +25,7 @@ async function rejectsWith(dialing: Promise<unknown>, code: SocketErrorCode, rea
 /** A clock whose one timer fires when the test says so. */
 class HandClock implements Clock {
   delayMs = 0;
-  cancelled = false;
+  canceled = false;
   fire: () => void = () => {};
 
   now(): number {
@@ -35,7 +35,7 @@ class HandClock implements Clock {
   after(delayMs: number, callback: () => void): { cancel(): void } {
     this.delayMs = delayMs;
     this.fire = callback;
-    return { cancel: () => this.cancelled = true };
+    return { cancel: () => this.canceled = true };
   }
 }
 
@@ -69,13 +69,13 @@ describe("dial", () => {
 
   it("rejects with connection_refused when nobody listens", async () => {
     const port = await freePort();
-    const reason = `cannot connect to 127.0.0.1:${port}: connection refused`;
+    const reason = `Cannot connect to 127.0.0.1:${port}: connection refused`;
     await rejectsWith(dial({ kind: "tcp", host: "127.0.0.1", port }), "connection_refused", reason);
   });
 
   it("rejects with connection_refused when no address of a name answers", async () => {
     const port = await freePort();
-    const reason = `cannot connect to localhost:${port}: connection refused`;
+    const reason = `Cannot connect to localhost:${port}: connection refused`;
     await rejectsWith(dial({ kind: "tcp", host: "localhost", port }), "connection_refused", reason);
   });
 
@@ -84,7 +84,7 @@ describe("dial", () => {
     await rejectsWith(
       dial(target, { timeoutMs: 30_000 }),
       "host_not_found",
-      /^cannot connect to no-such-host.invalid:80: /,
+      /^Cannot connect to no-such-host.invalid:80: /,
     );
   });
 
@@ -97,7 +97,7 @@ describe("dial", () => {
     await rejectsWith(
       dialing,
       "connect_timeout",
-      `cannot connect to 127.0.0.1:${server.port}: no answer within 1234 ms`,
+      `Cannot connect to 127.0.0.1:${server.port}: no answer within 1234 ms`,
     );
     await eventually(() => server.sockets.every((socket) => socket.closed || new SocketReader(socket).sawEnd));
     await server.close();
@@ -108,14 +108,14 @@ describe("dial", () => {
     const clock = new HandClock();
     const socket = await dial(server.target, {}, clock);
     assert.equal(clock.delayMs, 5_000);
-    assert.equal(clock.cancelled, true);
+    assert.equal(clock.canceled, true);
     socket.reset();
     await server.close();
   });
 
   it("rejects with aborted when its signal was, is, and ignores it once connected", async () => {
     const server = await startTcpServer();
-    const reason = `cannot connect to 127.0.0.1:${server.port}: aborted`;
+    const reason = `Cannot connect to 127.0.0.1:${server.port}: aborted`;
     await rejectsWith(dial(server.target, { signal: AbortSignal.abort() }), "aborted", reason);
 
     const during = new AbortController();
@@ -183,7 +183,7 @@ describe("dial to a unix socket", () => {
 
   it("rejects with connection_refused when the file is missing", async () => {
     const path = await temporaryPath("none.sock");
-    const reason = `cannot connect to unix:${path}: no such socket file`;
+    const reason = `Cannot connect to unix:${path}: no such socket file`;
     await rejectsWith(dial({ kind: "unix", path }), "connection_refused", reason);
   });
 });

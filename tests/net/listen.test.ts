@@ -51,14 +51,14 @@ describe("listen", () => {
     const first = await listen(LOOPBACK, () => {});
     const error = await listenError(listen({ ...LOOPBACK, port: first.address.port }, () => {}));
     assert.equal(error.code, "address_in_use");
-    assert.equal(error.message, `cannot listen on 127.0.0.1:${first.address.port}: address already in use`);
+    assert.equal(error.message, `Cannot listen on 127.0.0.1:${first.address.port}: address already in use`);
     await first.close();
   });
 
   it("rejects with address_not_available when the address is another machine's", async () => {
     const error = await listenError(listen({ kind: "tcp", host: "192.0.2.1", port: 0 }, () => {}));
     assert.equal(error.code, "address_not_available");
-    assert.equal(error.message, "cannot listen on 192.0.2.1:0: no such address on this machine");
+    assert.equal(error.message, "Cannot listen on 192.0.2.1:0: no such address on this machine");
   });
 
   it("rejects with host_not_found when the name has no address", async () => {
@@ -165,7 +165,7 @@ describe("listen on a unix socket", () => {
     const first = await listen({ kind: "unix", path }, (socket) => socket.end());
     const error = await listenError(listen({ kind: "unix", path }, () => {}));
     assert.equal(error.code, "address_in_use");
-    assert.equal(error.message, `cannot listen on unix:${path}: address already in use`);
+    assert.equal(error.message, `Cannot listen on unix:${path}: address already in use`);
     const socket = await dial({ kind: "unix", path });
     socket.reset();
     await first.close();
@@ -192,7 +192,7 @@ describe("listen on a unix socket", () => {
     const path = `${await temporaryPath("missing")}/app.sock`;
     const error = await listenError(listen({ kind: "unix", path }, () => {}));
     assert.equal(error.code, "address_not_available");
-    assert.equal(error.message, `cannot listen on unix:${path}: no such folder`);
+    assert.equal(error.message, `Cannot listen on unix:${path}: no such folder`);
   });
 
   it("leaves a file alone that is no socket", async () => {
@@ -225,6 +225,6 @@ describe("listen on an inherited descriptor", () => {
 
   it("rejects when the descriptor is no listening socket", async () => {
     const error = await listenError(listen({ kind: "fd", fd: 987 }, () => {}));
-    assert.match(error.message, /^cannot listen on fd:987: /);
+    assert.match(error.message, /^Cannot listen on fd:987: /);
   });
 });

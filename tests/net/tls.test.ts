@@ -69,7 +69,7 @@ describe("dial with TLS", () => {
       const error = await failure(dial({ ...server.target, tls }));
       assert.equal(error.code, "tls_failed");
       assert.equal(error.retryable, false);
-      assert.ok(error.message.startsWith(`cannot connect to 127.0.0.1:${server.port}: `), error.message);
+      assert.ok(error.message.startsWith(`Cannot connect to 127.0.0.1:${server.port}: `), error.message);
       assert.match(error.message, reason);
       await server.close();
     });
@@ -102,7 +102,7 @@ describe("dial with TLS", () => {
     const server = await startTcpServer((socket) => socket.write(bytesOf("HTTP/1.1 400 Bad Request\r\n\r\n")));
     const error = await failure(dial({ ...server.target, tls: trusted }));
     assert.equal(error.code, "tls_failed");
-    assert.equal(error.message, `cannot connect to 127.0.0.1:${server.port}: the other end does not speak TLS`);
+    assert.equal(error.message, `Cannot connect to 127.0.0.1:${server.port}: the other end does not speak TLS`);
     await server.close();
   });
 

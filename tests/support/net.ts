@@ -12,8 +12,8 @@ import {
   type Socket,
   type SocketError,
   type SocketHandlers,
-  type TcpTarget,
 } from "../../src/net/mod.ts";
+import type { TcpTarget } from "../../src/net/socket.ts";
 
 export interface TcpServer {
   readonly listener: Listener;

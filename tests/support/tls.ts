@@ -1,9 +1,10 @@
 /** TLS in tests: the certificates of `certificates/` (its make.sh made them), and servers that show them. */
 import { readFileSync } from "node:fs";
 import * as tls from "node:tls";
-import { dial, listen, type Listener, type Socket, type TcpTarget, type TlsOptions } from "../../src/net/mod.ts";
+import { dial, listen, type Listener, type Socket, type TlsOptions } from "../../src/net/mod.ts";
 import { TlsSocket } from "../../src/net/tls/tls_socket.ts";
 import { connectPair } from "./net.ts";
+import type { TcpTarget } from "../../src/net/socket.ts";
 
 /** Each is for `server.key`; `authority` signed all but the self-signed one. */
 export type CertificateName = "server" | "expired" | "other_name" | "self_signed";

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SocketError } from "../../src/net/mod.ts";
-import { CloseTimeoutError, WebSocketProtocolError } from "../../src/websocket/mod.ts";
 import { scripted } from "./scripted_socket.ts";
 import { CLIENT_KEY as KEY, clientFrame as client, closeFrame, joinBytes, openScene, rawFrame } from "./support.ts";
+import { CloseTimeoutError } from "../../src/websocket/connection.ts";
+import { WebSocketProtocolError } from "../../src/websocket/frames.ts";
 
 describe("WebSocketConnection's close", () => {
   it("WebSocketConnection answers the peer's close and ends first when it is the server", async () => {
@@ -66,7 +67,7 @@ describe("WebSocketConnection's close", () => {
     const { code, clean, error } = await recorder.close();
     assert.deepEqual([socket.wasReset, code, clean], [true, 1006, false]);
     assert.ok(error instanceof CloseTimeoutError);
-    assert.equal(error.reason, "peer did not close within 300 ms");
+    assert.equal(error.reason, "The peer did not close within 300 ms");
   });
 
   it("WebSocketConnection resets after 5 s and stays clean when the peer answers and keeps its socket", async () => {

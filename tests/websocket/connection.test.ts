@@ -102,7 +102,7 @@ describe("WebSocketConnection", () => {
     socket.feed(joinBytes([client({ opcode: 1, payload: "four" }), client({ opcode: 1, payload: "fives" })]));
     assert.deepEqual(recorder.messages, ["four", "fives"]);
     socket.feed(client({ opcode: 1, payload: "sixsix" }));
-    assert.deepEqual(socket.output, closeFrame(1009, "message of 6 bytes is longer than 5"));
+    assert.deepEqual(socket.output, closeFrame(1009, "A message of 6 bytes is longer than 5"));
   });
 });
 
@@ -124,7 +124,7 @@ describe("WebSocketConnection's pings", () => {
     peer.send(client({ opcode: 10, payload }));
     await recorder.until(() => recorder.pongs.length === 1);
     assert.deepEqual(recorder.pongs, [patternBytes(8)]);
-    assert.throws(() => connection.ping(patternBytes(126)), new RangeError("ping of 126 bytes is over 125"));
+    assert.throws(() => connection.ping(patternBytes(126)), new RangeError("A ping of 126 bytes is over 125"));
     await end();
   });
 

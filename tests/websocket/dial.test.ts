@@ -188,7 +188,7 @@ describe("dialWebSocket", () => {
       }, async (target) => {
         const error = await handshakeError(dialTo(target));
         assert.equal(error.code, "handshake_refused");
-        assert.equal(error.reason, `server answered the WebSocket handshake with ${status}`);
+        assert.equal(error.reason, `The server answered the WebSocket handshake with ${status}`);
         assert.deepEqual([error.status, error.retryable, latin1(error.body)], [status, retryable, body]);
         assert.deepEqual(error.fields.slice(-2), ["X-A", "1"]);
       });

@@ -4,7 +4,7 @@ import type { EventEmitter } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { Answer, RequestHead } from "../../src/http/message.ts";
 import { RequestParser } from "../../src/http1/codec/request_parser.ts";
-import { encodeAnswerHead } from "../../src/http1/codec/writer.ts";
+import { encodeResponseHead } from "../../src/http1/codec/writer.ts";
 import type { Socket } from "../../src/net/mod.ts";
 import { checkUpgrade, dialWebSocket, HandshakeError, WebSocketConnection } from "../../src/websocket/mod.ts";
 import { startTcpServer, type TcpServer } from "../support/net.ts";
@@ -30,7 +30,7 @@ function serveUpgrade(socket: Socket, onConnection: (connection: WebSocketConnec
       const upgrade = checkUpgrade(head, { protocols: ["runnel.v2"] });
       assert.ok(upgrade.accepted, JSON.stringify(upgrade));
       const answer: Answer = { status: 101, fields: upgrade.fields, body: null, upgrade: "websocket" };
-      socket.write(encodeAnswerHead({ ...answer, framing: { kind: "none" } }));
+      socket.write(encodeResponseHead({ ...answer, framing: { kind: "none" } }));
       const recorder = new Recorder();
       const rest = parser.rest;
       const options = { role: "server" as const, handlers: recorder, rest, maxMessageBytes: LIMIT };
@@ -144,7 +144,7 @@ function behaves(role: "server" | "client", meet: () => Promise<Meeting>): void 
     const closed = event<[number, Buffer]>(theirs, "close");
     theirs.send(patternBytes(LIMIT + 1));
     const [code, reason] = await closed;
-    assert.deepEqual([code, reason.toString()], [1009, "message of 1048577 bytes is longer than 1048576"]);
+    assert.deepEqual([code, reason.toString()], [1009, "A message of 1048577 bytes is longer than 1048576"]);
     assert.equal((await recorder.close()).error?.code, "message_too_big");
   });
 }

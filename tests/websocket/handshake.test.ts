@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { RequestHead } from "../../src/http/message.ts";
-import { checkUpgrade, type RefusedUpgrade } from "../../src/websocket/mod.ts";
+import { checkUpgrade } from "../../src/websocket/mod.ts";
+import type { RefusedUpgrade } from "../../src/websocket/handshake.ts";
 
 const KEY = ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="];
 const VERSION = ["Sec-WebSocket-Version", "13"];
@@ -67,7 +68,7 @@ describe("checkUpgrade", () => {
     ["the key stands twice", request([...KEY, ...KEY, ...VERSION]), 400, /Key stands 2 times/],
     ["the key has 15 bytes", request([...VERSION, "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAA"]), 400, /16 bytes/],
     ["the key is no base64", request([...VERSION, "Sec-WebSocket-Key", "dGhlIHNhbXBs!SBub25jZQ=="]), 400, /16 bytes/],
-    ["no offer is spoken", offering("runnel.v9"), 400, /offers "runnel.v9", spoken here is "runnel.v2"/],
+    ["no offer is spoken", offering("runnel.v9"), 400, /offers "runnel.v9", supported is "runnel.v2"/],
     ["an offer is no token", offering("a b"), 400, /different tokens/],
     ["an offer stands twice", offering("a, a"), 400, /different tokens/],
   ];

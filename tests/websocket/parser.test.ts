@@ -3,13 +3,13 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { WebSocketProtocolError } from "../../src/websocket/frames.ts";
-import { type Incoming, MessageParser, type ParserOptions } from "../../src/websocket/parser.ts";
+import { MessageParser, type ParserOptions, type WebSocketEvent } from "../../src/websocket/parser.ts";
 import { closeFrame, joinBytes, patternBytes, type RawFrame, rawFrame } from "./support.ts";
 
 const KEY = 0x9a3c5e71;
 
-function drain(parser: MessageParser): Incoming[] {
-  const all: Incoming[] = [];
+function drain(parser: MessageParser): WebSocketEvent[] {
+  const all: WebSocketEvent[] = [];
   for (let next = parser.next(); next !== null; next = parser.next()) all.push(next);
   return all;
 }
@@ -17,7 +17,7 @@ function drain(parser: MessageParser): Incoming[] {
 /** What a parser makes of the chunks, and the error that ended it. */
 function parse(chunks: readonly Uint8Array[], options: Partial<ParserOptions> = {}) {
   const parser = new MessageParser({ role: "server", ...options });
-  const incoming: Incoming[] = [];
+  const incoming: WebSocketEvent[] = [];
   try {
     for (const chunk of chunks) {
       parser.push(chunk.slice());

@@ -1,12 +1,8 @@
 /** Frames written and read without the code under test, and owners that remember what they were told. */
-import {
-  type WebSocketClose,
-  WebSocketConnection,
-  type WebSocketHandlers,
-  type WebSocketOptions,
-} from "../../src/websocket/mod.ts";
+import { type WebSocketClose, WebSocketConnection, type WebSocketOptions } from "../../src/websocket/mod.ts";
 import type { Socket } from "../../src/net/mod.ts";
 import { connectPair, SocketReader } from "../support/net.ts";
+import type { WebSocketHandlers } from "../../src/websocket/connection.ts";
 
 export interface RawFrame {
   fin?: boolean;

@@ -1,12 +1,12 @@
-/** Letting a body go that nobody will read. */
+/** Cancels bodies that will not be read. */
 import type { Body } from "../message.ts";
 
 /**
- * Tells the source of `body` that nobody will read it. Does nothing to a body that is no stream, or that somebody reads:
- * its reader is the one to cancel it.
+ * Tells the source of `body` that it will not be read. Does nothing where `body` is no stream, or has a reader already:
+ * then the reader has to cancel it.
  */
 export function cancelBody(body: Body, reason: unknown): void {
   if (!(body instanceof ReadableStream) || body.locked) return;
-  // A source that fails while it is told to stop has stopped.
+  // A source that fails while it is being canceled has stopped, too.
   body.cancel(reason).catch(() => {});
 }

@@ -1,9 +1,9 @@
-/** Reads a body to its end, up to a limit: what the JSON protocol must do with every request's body. */
+/** Reads a whole body, up to a limit, as the JSON protocol needs every request's body. */
 import type { CancelSignal } from "../../base/mod.ts";
+import { concat, emptyBytes } from "../../memory/mod.ts";
 import type { Body } from "../message.ts";
-import { concat } from "../../memory/mod.ts";
 
-/** Bytes that may be collected at one time, by all bodies of a session together. */
+/** Limits the bytes that are collected at one time, by all bodies of a session together. */
 export class CollectBudget {
   readonly #limitBytes: number;
   #usedBytes = 0;
@@ -16,26 +16,27 @@ export class CollectBudget {
     return this.#usedBytes;
   }
 
-  take(bytes: number): boolean {
+  /** Returns false, and reserves nothing, where they are too many. */
+  reserve(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.#limitBytes) return false;
     this.#usedBytes += bytes;
     return true;
   }
 
-  give(bytes: number): void {
+  free(bytes: number): void {
     this.#usedBytes -= bytes;
   }
 }
 
 export type Collected =
   | { readonly bytes: Uint8Array }
-  /** `limit`: this body is too large; `budget`: all bodies together are. The rest was cancelled. */
+  /** `limit`: this body is too large; `budget`: all bodies together are. The body was canceled. */
   | { readonly exceeded: "limit" | "budget" };
 
 /**
- * @param limitBytes the largest body that is collected
- * @param signal cancels the body, and rejects with its reason
- * @throws what the stream throws, where the body breaks off
+ * @param limitBytes of the largest body that is collected
+ * @param signal cancels the body; the result then rejects with the signal's reason
+ * @throws the stream's error, where the body breaks off
  */
 export async function collectBody(
   body: Body,
@@ -43,12 +44,12 @@ export async function collectBody(
   budget: CollectBudget,
   signal?: CancelSignal,
 ): Promise<Collected> {
-  if (body === null) return { bytes: new Uint8Array(0) };
+  if (body === null) return { bytes: emptyBytes };
   if (body instanceof Uint8Array) return body.length <= limitBytes ? { bytes: body } : { exceeded: "limit" };
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = body.getReader();
-  // A source that has already failed has nothing to be told.
+  // The source may have failed already.
   const onAbort = () => void reader.cancel(signal?.reason).catch(() => {});
   signal?.addEventListener("abort", onAbort);
   try {
@@ -56,9 +57,9 @@ export async function collectBody(
       const { value, done } = await reader.read();
       signal?.throwIfAborted();
       if (done) return { bytes: chunks.length === 1 ? chunks[0] as Uint8Array : concat(chunks, length) };
-      const exceeded = length + value.length > limitBytes ? "limit" : budget.take(value.length) ? null : "budget";
+      const exceeded = length + value.length > limitBytes ? "limit" : budget.reserve(value.length) ? null : "budget";
       if (exceeded !== null) {
-        // The answer is decided; how the cancellation of the rest ends no longer matters to anyone.
+        // A source that fails while it is being canceled has stopped, too.
         reader.cancel().catch(() => {});
         return { exceeded };
       }
@@ -67,6 +68,6 @@ export async function collectBody(
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);
-    budget.give(length);
+    budget.free(length);
   }
 }

@@ -1,6 +1,6 @@
-/** Bodies of messages: one source, one pump, and what can be done with them. */
+/** Bodies of messages: how they arrive (source), leave (pump), are canceled, observed and collected. */
 export { cancelBody } from "./cancel.ts";
 export { collectBody, CollectBudget } from "./collect.ts";
+export { type BodyObserver, observeBody } from "./observe_body.ts";
 export { BodyLengthError, BodyPump, type BodySink } from "./pump.ts";
 export { type BodyOwner, BodySource, streamOf } from "./source.ts";
-export { type Tap, tap } from "./tap.ts";

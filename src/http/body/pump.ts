@@ -1,27 +1,27 @@
 /**
- * Sends a body: each chunk leaves as it is read, and the next one is read when the sink has room. At most one chunk is
- * under way, so that backpressure reaches the body's source.
+ * Sends a body: each chunk is written as soon as it is read, and the next one is read when the sink can take more. No
+ * chunk waits here, so that backpressure reaches the body's source.
  */
 import { release } from "../../memory/mod.ts";
 
-/** Where a pump sends to. After `stop()` nothing more is called. */
+/** Where a pump sends to. Nothing is called after `BodyPump.stop()`. */
 export interface BodySink {
   /**
-   * Sends a chunk, never an empty one, and takes its reference (src/memory). Returns false where the pump should wait
-   * for `drained()`. May throw: the body then failed.
+   * Sends a chunk, never an empty one, and takes over its reference (src/memory). Returns false where the pump must
+   * wait for `drained()`. Where it throws, the body has failed.
    */
   write(chunk: Uint8Array): boolean;
-  /** The body was sent to its end. May throw: the body then failed. */
+  /** The body was sent to its end. Where it throws, the body has failed. */
   end(): void;
-  /** The body broke off, was not as long as it should be, or the sink threw. `end` was not called, or threw. */
+  /** The body broke off, had the wrong length, or the sink threw. The last call. */
   fail(error: unknown): void;
 }
 
-/** A body is not as long as its Content-Length says. */
+/** A body does not have the length that its Content-Length says. */
 export class BodyLengthError extends Error {
   override readonly name = "BodyLengthError";
   readonly length: number;
-  /** Bytes that came; more than `length` where the body went on. */
+  /** Bytes that were read; more than `length` where the body is too long. */
   readonly sentBytes: number;
 
   constructor(length: number, sentBytes: number) {
@@ -38,7 +38,7 @@ export class BodyPump {
   readonly #length: number | null;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #sentBytes = 0;
-  /** Everything was read and has the right length: `stop()` has nothing to stop. */
+  /** The whole body was read and has the right length: `stop()` has no effect. */
   #isDone = false;
   #isStopped = false;
   #wake: (() => void) | null = null;
@@ -46,19 +46,18 @@ export class BodyPump {
   /**
    * Locks `body`. Nothing is read before `run()`.
    *
-   * @param length bytes that the body must have; null where it may have any
-   * @throws {TypeError} where somebody reads `body` already
+   * @param length the bytes that the body must have; null: any number
+   * @throws {TypeError} where `body` has a reader already
    */
   constructor(body: ReadableStream<Uint8Array>, sink: BodySink, length: number | null) {
     this.#sink = sink;
     this.#length = length;
     this.#reader = body.getReader();
-    // A pump that waits for room learns from the next read that the body broke off: a receiver that takes nothing is
-    // cut off at once, too.
+    // A pump that waits for its sink must notice a body that breaks off, too: the next read reports it.
     this.#reader.closed.catch(() => this.drained());
   }
 
-  /** Sends until the end, a failure or `stop()`. Never rejects: the sink is told. */
+  /** Sends until the end, a failure or `stop()`. Never rejects: failures are passed to the sink. */
   async run(): Promise<void> {
     try {
       for (;;) {
@@ -82,18 +81,18 @@ export class BodyPump {
     }
   }
 
-  /** The sink has room. */
+  /** The sink can take more. */
   drained(): void {
     const wake = this.#wake;
     this.#wake = null;
     wake?.();
   }
 
-  /** Cancels the body. The sink hears nothing more. */
+  /** Cancels the body. Nothing of the sink is called any more. */
   stop(reason: unknown): void {
     if (this.#isStopped || this.#isDone) return;
     this.#isStopped = true;
-    // A source that fails while it is told to stop has stopped.
+    // A source that fails while it is being canceled has stopped, too.
     this.#reader.cancel(reason).catch(() => {});
     this.drained();
   }

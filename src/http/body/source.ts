@@ -1,22 +1,22 @@
 /**
- * A body that comes in, as a stream: what arrives is pushed, and waits here until the reader pulls it. The stream itself
- * reads nothing ahead (its high-water mark is 0), so what waits is what the owner pushes without being asked. The owner
- * bounds that: it reads on while `isHungry`, or pushes only when `onPull` asks.
+ * A body that arrives, as a stream: what is pushed waits here until the reader pulls it. The stream itself reads
+ * nothing ahead (its high-water mark is 0), so only what the owner pushes without being asked waits. The owner bounds
+ * that: it reads on while `canTakeMore`, or pushes only when `onPull` asks.
  *
  *     socket or stream ── push ──▶ BodySource ── pull ──▶ reader
  *              ▲                        │
- *              └──────── onPull ◀───────┘   the reader waits, and nothing is here
+ *              └──────── onPull ◀───────┘   the reader waits, and the queue is empty
  */
 
-/** Who feeds a body. */
+/** What pushes the chunks of a body. */
 export interface BodyOwner {
-  /** The reader waits and nothing is here. It has taken everything pushed before. May push at once. */
+  /** The reader waits, and everything that was pushed has been taken. May push at once. */
   onPull(): void;
-  /** The reader wants no more. Called at most once, and not after the reader has the end or the failure. */
+  /** The reader canceled. Called at most once, and not after the reader got the end or the failure. */
   onCancel(reason: unknown): void;
-  /** The reader took a chunk that waited. */
+  /** The reader took a chunk. */
   onTaken?(chunk: Uint8Array): void;
-  /** The reader has the end that `end()` announced. */
+  /** The reader got the end. */
   onEnded?(): void;
 }
 
@@ -36,13 +36,13 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
     this.stream = new ReadableStream<Uint8Array>(this, readNothingAhead);
   }
 
-  /** True while the reader waits for bytes that are not here. */
+  /** True while the reader waits for bytes that were not pushed yet. */
   get isWaiting(): boolean {
     return this.#isWaiting;
   }
 
-  /** True while the next chunk would leave at once, or be the only one that waits. */
-  get isHungry(): boolean {
+  /** True while at most the next chunk would wait. */
+  get canTakeMore(): boolean {
     return this.#isWaiting || this.#queue.length === 0;
   }
 
@@ -51,12 +51,12 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
     return this.#isEnding;
   }
 
-  /** True once the reader has the end, canceled, or was told of a failure. All calls are then without effect. */
+  /** True once the reader got the end or the failure, or canceled. All calls are then without effect. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Gives the reader a chunk, or lets it wait. Empty chunks and chunks after the end are dropped. */
+  /** Gives the reader a chunk, or queues it. Empty chunks and chunks after the end are dropped. */
   push(chunk: Uint8Array): void {
     if (this.#isOver || this.#isEnding || chunk.length === 0) return;
     if (!this.#isWaiting) {
@@ -68,21 +68,21 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
     this.#owner.onTaken?.(chunk);
   }
 
-  /** The body is complete. The stream ends behind what waits. */
+  /** The body is complete. The stream ends after the queued chunks. */
   end(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
     if (this.#queue.length === 0) this.#close();
   }
 
-  /** The body broke off. What waits is dropped, and the reader's next read rejects with `error`. */
+  /** The body broke off. Queued chunks are dropped, and the reader's next read rejects with `error`. */
   fail(error: unknown): void {
     if (this.#isOver) return;
     this.#finish();
     this.#controller.error(error);
   }
 
-  /** For the stream alone, as are `pull` and `cancel`. */
+  /** Called by the stream alone, as are `pull` and `cancel`. */
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
   }
@@ -120,7 +120,7 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
   }
 }
 
-/** Whole bytes as a stream of one chunk. */
+/** Bytes as a stream of one chunk. */
 export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   const source = new BodySource({ onPull() {}, onCancel() {} });
   source.push(bytes);

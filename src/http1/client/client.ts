@@ -1,7 +1,7 @@
 /**
- * The pooled HTTP/1.1 client of one upstream: exact bytes both ways, answers as they come, nothing decoded, followed
- * or normalised. A request goes through `planRequest`, waits for a connection in the pool, and is then a
- * `ClientExchange` until its answer is over.
+ * The pooled HTTP/1.1 client of one upstream. It passes messages on as they are: nothing is decoded, normalized or
+ * redirected. `planRequest` encodes a request's head, and a `ClientExchange` gets a connection from the pool, on which
+ * it sends the request and reads the answer.
  */
 import type { CancelSignal } from "../../base/mod.ts";
 import { type Answer, type Body, cancelBody, type Handler, type RequestHead, UpstreamError } from "../../http/mod.ts";
@@ -14,21 +14,22 @@ export class HttpClient {
   readonly #settings: ClientSettings;
   readonly #pool: ConnectionPool;
 
-  /** @throws {OptionError} for an option out of its range. */
+  /** @throws {OptionError} for an option out of its range */
   constructor(options: ClientOptions) {
     this.#settings = verifyClientOptions(options);
     this.#pool = new ConnectionPool(this.#settings);
   }
 
   /**
-   * Asks the upstream. Bound, so that it can be passed on as a `Handler`. Resolves as soon as the answer's head is
-   * there; the body is whole where it came with the head, else a stream, which must be read to its end or canceled.
+   * Sends a request to the upstream. It is bound, so that it can be used as a `Handler`. Resolves as soon as the
+   * answer's head is there. The body is bytes where it arrived with the head, else a stream, which must be read to its
+   * end or canceled.
    *
-   * A safe request without a body whose reused connection closes before the first byte of an answer is sent once
-   * more, on a new connection. The upstream sees a reset as soon as `signal` aborts, a reader of the answer cancels,
+   * Where a reused connection closes before the first byte of an answer, a safe request without a body is sent once
+   * more, on a new connection. The upstream's connection is reset when `signal` aborts, the answer's body is canceled
    * or the request's body fails.
    *
-   * Rejects with `UpstreamError`; the stream of a body that breaks off fails with one, too.
+   * Rejects with `UpstreamError`. The stream of a body that breaks off fails with one, too.
    */
   readonly request: Handler = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     let plan: RequestPlan;
@@ -44,12 +45,12 @@ export class HttpClient {
     return exchange.answer;
   };
 
-  /** Connections kept for later requests. */
+  /** Idle connections, which later requests may use. */
   get idle(): number {
     return this.#pool.idle;
   }
 
-  /** Connections that carry a request, are being dialed, or are on their way out. */
+  /** Connections that carry a request, are being dialed or are closing. */
   get active(): number {
     return this.#pool.active;
   }
@@ -59,7 +60,7 @@ export class HttpClient {
     return this.#pool.waiting;
   }
 
-  /** Breaks off what runs, refuses what waits, closes every connection. Later requests fail with `canceled`. */
+  /** Closes all connections. Current, waiting and later requests fail with `canceled`. */
   close(): void {
     this.#pool.close();
   }

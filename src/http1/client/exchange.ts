@@ -1,12 +1,12 @@
 /**
- * One request to the upstream and its answer, on one connection (two, where the first proves stale).
+ * One request to the upstream and its answer, on one connection, or on a second one where the first was stale.
  *
  *     waiting ─ start ─▶ head ─ final head ─▶ body ─ last byte ─▶ over
  *        ▲                │ └──── whole answer ────────────────────▲
- *        └─ stale socket ─┘ └──── 101 ──▶ raw ─ both directions ───┤
+ *        └─ stale socket ─┘ └──── 101 ─▶ upgraded ─ both FINs ─────┤
  *     any ──────────────────── fail, abort ────────────────────────┘
  *
- * The request's body is sent beside all of this (`Upload`): the answer may begin, and end, before it does.
+ * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
 import type { CancelSignal, Timer } from "../../base/mod.ts";
 import {
@@ -25,20 +25,20 @@ import type { SocketError } from "../../net/mod.ts";
 import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
 import type { ClientConnection, ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
-import type { Applicant, ConnectionPool } from "./pool.ts";
+import type { ConnectionPool, PendingRequest } from "./pool.ts";
 import type { RequestPlan } from "./request.ts";
 import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
 
-/** Interim answers that are passed on; what an upstream sends beyond them is dropped. */
-const MAX_INFORMATIONAL = 16;
-/** A body that came with its head is given as bytes up to here, longer ones as a stream. */
+/** Interim answers that are passed on. Further ones are dropped. */
+const MAX_INTERIM_ANSWERS = 16;
+/** A body that arrived with its head is bytes up to here, and a stream if it is longer. */
 const MAX_WHOLE_BYTES = 64 * 1024;
 
-type Phase = "waiting" | "head" | "body" | "raw" | "over";
+type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
-export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, BodyOwner {
+export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner {
   readonly answer: Promise<Answer>;
-  readonly wantsFresh: boolean;
+  readonly needsFreshConnection: boolean;
 
   readonly #pool: ConnectionPool;
   readonly #settings: ClientSettings;
@@ -52,17 +52,17 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
   #phase: Phase = "waiting";
   #connection: ClientConnection | null = null;
   #upload: Upload | null = null;
-  /** True once the request is sent to its last byte. */
-  #uploaded = false;
+  /** The whole request was sent. */
+  #isUploaded = false;
   #firstByteTimer: Timer | null = null;
-  /** True once a byte of an answer came: from then on the request may have had an effect. */
-  #answered = false;
-  #informed = 0;
+  /** Bytes of an answer arrived: the upstream has processed the request. */
+  #hasAnswerBegun = false;
+  #interimAnswers = 0;
   #keepAlive = false;
   #decoder: BodyDecoder | null = null;
   #answerBody: BodySource | null = null;
-  /** In `raw`: the upstream's FIN came. */
-  #rawEnded = false;
+  /** While upgraded: the upstream's FIN came. */
+  #hasUpstreamEnded = false;
 
   constructor(
     pool: ConnectionPool,
@@ -78,7 +78,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     this.#body = body;
     this.#signal = signal;
     this.#plan = plan;
-    this.wantsFresh = body !== null;
+    this.needsFreshConnection = body !== null;
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -86,9 +86,9 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     signal.addEventListener("abort", this);
   }
 
-  /** For the `abort` event of the signal. */
+  /** The signal aborted. */
   handleEvent(): void {
-    this.#fail(UpstreamError.ofCancel(this.#signal.reason));
+    this.fail(UpstreamError.ofCancel(this.#signal.reason));
   }
 
   start(connection: ClientConnection): void {
@@ -104,21 +104,17 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     this.onUploaded();
   }
 
-  refuse(error: UpstreamError): void {
-    this.#fail(error);
-  }
-
   onUploaded(): void {
-    this.#uploaded = true;
+    this.#isUploaded = true;
     const { firstByteMs, clock } = this.#settings;
     if (firstByteMs === null || this.#phase !== "head") return;
     this.#firstByteTimer = clock.after(firstByteMs, () => {
-      this.#fail(new UpstreamError("upstream_timeout", `no answer of the upstream within ${firstByteMs} ms`));
+      this.fail(new UpstreamError("upstream_timeout", `The upstream did not answer within ${firstByteMs} ms`));
     });
   }
 
   onUploadFailed(error: UpstreamError): void {
-    this.#fail(error);
+    this.fail(error);
   }
 
   /** The reader of the answer waits for bytes. */
@@ -126,9 +122,9 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     if (this.#phase !== "over") this.#connection!.resume();
   }
 
-  /** The reader of the answer has gone. */
+  /** The reader of the answer canceled. */
   onCancel(reason: unknown): void {
-    this.#fail(UpstreamError.ofCancel(reason));
+    this.fail(UpstreamError.ofCancel(reason));
   }
 
   onDrain(): void {
@@ -138,42 +134,42 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
   onData(chunk: Uint8Array): void {
     if (this.#phase === "body") this.#readBody(chunk);
     else if (this.#phase === "head") this.#readHead(chunk);
-    else if (this.#phase === "raw") this.#deliver(chunk);
+    else if (this.#phase === "upgraded") this.#deliver(chunk);
   }
 
   onEnd(): void {
-    if (this.#phase === "raw") {
-      this.#rawEnded = true;
+    if (this.#phase === "upgraded") {
+      this.#hasUpstreamEnded = true;
       this.#answerBody!.end();
     } else if (this.#phase === "body") {
       this.#endBody();
-    } else if (this.#mayRetry()) {
-      // The second attempt begins in `onClose`, when the slot is free.
+    } else if (this.#canRetry) {
+      // The second attempt begins in `onClose`.
       this.#connection!.socket.reset();
     } else {
-      this.#fail(new UpstreamError("upstream_closed", "the upstream closed before its answer"));
+      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer"));
     }
   }
 
   onClose(error: SocketError | null): void {
-    if (this.#phase === "raw") {
-      if (error === null && this.#rawEnded) this.#finish();
-      else this.#fail(new UpstreamError("upstream_reset", "the upstream broke the upgraded connection off", error));
+    if (this.#phase === "upgraded") {
+      if (error === null && this.#hasUpstreamEnded) this.#finish();
+      else this.fail(new UpstreamError("upstream_reset", "The upstream broke off the upgraded connection", error));
     } else if (this.#phase === "body") {
-      this.#fail(new UpstreamError("upstream_reset", "the upstream broke its answer off", error));
-    } else if (this.#mayRetry()) {
+      this.fail(new UpstreamError("upstream_reset", "The upstream broke off its answer", error));
+    } else if (this.#canRetry) {
       this.#firstByteTimer?.cancel();
       this.#phase = "waiting";
       this.#connection = null;
       this.#pool.acquireNew(this);
     } else {
-      this.#fail(new UpstreamError("upstream_closed", "the upstream closed before its answer", error));
+      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer", error));
     }
   }
 
-  /** A kept connection may have been closed by the upstream just when it was taken; nothing was lost then. */
-  #mayRetry(): boolean {
-    return this.#connection!.reused && !this.#answered && this.#plan.isReplayable;
+  /** The upstream may have closed an idle connection just when it was used. Then nothing was lost. */
+  get #canRetry(): boolean {
+    return this.#connection!.isReused && !this.#hasAnswerBegun && this.#plan.isReplayable;
   }
 
   #beginUpload(body: ReadableStream<Uint8Array>, connection: ClientConnection, framing: UploadFraming): void {
@@ -182,7 +178,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
   }
 
   #readHead(chunk: Uint8Array): void {
-    this.#answered = true;
+    this.#hasAnswerBegun = true;
     const { parser } = this.#connection!;
     let unread = chunk;
     for (;;) {
@@ -190,38 +186,38 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
       try {
         parsed = parser.push(unread, this.#head.method);
       } catch (cause) {
-        return this.#fail(UpstreamError.ofParse(cause));
+        return this.fail(UpstreamError.ofParse(cause));
       }
       const { rest } = parser;
-      // The head was copied into strings: what follows it is all that is needed of the read.
+      // The head was copied into strings, so only the bytes after it are needed.
       if (rest.length > 0) share(unread, rest);
       release(unread);
       if (parsed === null) return;
       if (parsed.status >= 200 || parsed.status === 101) return this.#begin(parsed, rest);
-      this.#inform(parsed);
+      this.#passInterim(parsed);
       unread = rest;
       if (unread.length === 0 || this.#isOver()) return;
     }
   }
 
-  // A method, so that the compiler does not believe a phase that a callback may have changed.
+  // A method, because the compiler assumes that callbacks do not change the phase.
   #isOver(): boolean {
     return this.#phase === "over";
   }
 
-  #inform(parsed: ParsedResponse): void {
-    if (++this.#informed > MAX_INFORMATIONAL) return;
+  #passInterim(parsed: ParsedResponse): void {
+    if (++this.#interimAnswers > MAX_INTERIM_ANSWERS) return;
     try {
       this.#head.onInformational?.(parsed.status, parsed.fields);
     } catch (cause) {
-      this.#fail(UpstreamError.ofCancel(cause));
+      this.fail(UpstreamError.ofCancel(cause));
     }
   }
 
-  /** The final head is here, and `rest` was read with it. */
+  /** The final head was read, with `rest` behind it. */
   #begin(parsed: ParsedResponse, rest: Uint8Array): void {
     this.#firstByteTimer?.cancel();
-    if (parsed.status === 101) return this.#beginRaw(parsed, rest);
+    if (parsed.status === 101) return this.#beginUpgraded(parsed, rest);
     if (this.#head.upgrade !== undefined) {
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
     }
@@ -231,7 +227,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
       this.#resolve({ status, fields, body: null });
       return this.#complete(rest.length === 0);
     }
-    // The ordinary small answer, without a decoder.
+    // A small answer that has arrived: the usual case, for which no decoder is needed.
     if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
       const isAll = framing.length === rest.length;
       this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
@@ -241,7 +237,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
   }
 
   #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
-    const decoder = new BodyDecoder(framing, this.#settings.limits, "answer");
+    const decoder = new BodyDecoder(framing, this.#settings.limits, "response");
     this.#decoder = decoder;
     const trailers = (): Fields => decoder.trailers;
     let content: Uint8Array = read;
@@ -250,10 +246,10 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
       try {
         ({ content, rest } = decodeRead(decoder, read));
       } catch (cause) {
-        return this.#fail(UpstreamError.ofParse(cause));
+        return this.fail(UpstreamError.ofParse(cause));
       }
     }
-    // Trailers need a body that can be followed by something.
+    // Only a stream can be followed by trailers.
     if (rest !== null && content.length <= MAX_WHOLE_BYTES && decoder.trailers.length === 0) {
       this.#resolve({ status, fields, body: content });
       return this.#complete(rest.length === 0);
@@ -269,7 +265,7 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     try {
       ({ content, rest } = decodeRead(this.#decoder!, read));
     } catch (cause) {
-      return this.#fail(UpstreamError.ofParse(cause));
+      return this.fail(UpstreamError.ofParse(cause));
     }
     this.#take(content, rest);
   }
@@ -282,39 +278,39 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
   }
 
   #deliver(chunk: Uint8Array): void {
-    // Before the delivery, which may call `onPull` at once where another read waits already.
+    // Before the push, which may call `onPull` at once.
     this.#connection!.pause();
     this.#answerBody!.push(chunk);
   }
 
-  /** From here on the socket is read when the body's reader asks. */
+  /** From now on the socket is read when the body's reader asks. */
   #openBody(): ReadableStream<Uint8Array> {
     this.#connection!.pause();
     this.#answerBody = new BodySource(this);
     return this.#answerBody.stream;
   }
 
-  /** FIN in the middle of a body: its end where nothing else marks it (RFC 9112 §6.3), else a loss. */
+  /** FIN in the body: its end where it is delimited by the close (RFC 9112 §6.3), else an error. */
   #endBody(): void {
     try {
       this.#decoder!.finish();
     } catch (cause) {
       const detail = cause instanceof HttpParseError ? `: ${cause.reason}` : "";
-      return this.#fail(new UpstreamError("upstream_closed", `the upstream ended its answer short${detail}`, cause));
+      return this.fail(new UpstreamError("upstream_closed", `The upstream ended its answer early${detail}`, cause));
     }
     this.#keepAlive = false;
     this.#answerBody!.end();
     this.#complete(true);
   }
 
-  #beginRaw(parsed: ParsedResponse, rest: Uint8Array): void {
+  #beginUpgraded(parsed: ParsedResponse, rest: Uint8Array): void {
     const asked = this.#head.upgrade;
     if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
       const agreed = JSON.stringify(parsed.upgrade ?? "nothing");
-      const reason = `the upstream switched to ${agreed}, asked for was ${JSON.stringify(asked ?? "nothing")}`;
-      return this.#fail(new UpstreamError("upstream_invalid", reason));
+      const reason = `The upstream switched to ${agreed}, asked for was ${JSON.stringify(asked ?? "nothing")}`;
+      return this.fail(new UpstreamError("upstream_invalid", reason));
     }
-    this.#phase = "raw";
+    this.#phase = "upgraded";
     const { status, fields, upgrade } = parsed;
     this.#resolve({ status, fields, upgrade, body: this.#openBody() });
     if (rest.length > 0) this.#deliver(rest);
@@ -324,29 +320,29 @@ export class ClientExchange implements Applicant, ConnectionUser, UploadOwner, B
     connection.socket.end();
   }
 
-  /** The answer is whole. @param isAll no bytes follow it that nobody asked for */
+  /** The answer is complete. @param isAll true: no bytes follow it, which would belong to no request */
   #complete(isAll: boolean): void {
     const connection = this.#connection!;
-    const isClean = this.#uploaded && isAll && connection.socket.bufferedBytes === 0;
+    const isClean = this.#isUploaded && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
-    if (!isClean) return connection.abort();
-    if (!this.#keepAlive) return connection.retire();
+    if (!isClean) return connection.reset();
+    if (!this.#keepAlive) return connection.end();
     connection.resume();
     this.#pool.release(connection);
   }
 
-  /** Everything that the exchange holds, but its connection, is let go. */
+  /** Ends everything but the connection. */
   #finish(): void {
     this.#phase = "over";
     this.#signal.removeEventListener("abort", this);
     this.#firstByteTimer?.cancel();
-    this.#upload?.stop(new UpstreamError("canceled", "the answer ended before the request's body"));
+    this.#upload?.stop(new UpstreamError("canceled", "The answer ended before the request's body"));
   }
 
-  #fail(error: UpstreamError): void {
+  fail(error: UpstreamError): void {
     if (this.#phase === "over") return;
-    if (this.#phase === "waiting") this.#pool.withdraw(this);
-    this.#connection?.abort();
+    if (this.#phase === "waiting") this.#pool.cancel(this);
+    this.#connection?.reset();
     this.#upload?.stop(error);
     cancelBody(this.#body, error);
     this.#finish();

@@ -1,3 +1,3 @@
-/** The face of `src/http1/client`. */
+/** The pooled client of one HTTP/1.1 upstream. */
 export { HttpClient } from "./client.ts";
-export { type Dial } from "./options.ts";
+export type { Dial } from "./options.ts";

@@ -1,4 +1,4 @@
-/** What can be set about the pooled client, each with its default, in one place. */
+/** The options of the client, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { isFieldValue } from "../../http/mod.ts";
@@ -10,26 +10,26 @@ export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>
 export interface ClientOptions {
   /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
   target: DialTarget;
-  /** Default `dial` of `src/net/`. */
+  /** How to connect. Default: `dial` (src/net). */
   dial?: Dial;
-  /** Milliseconds until a dial fails with `upstream_timeout`. Default 5,000. */
+  /** Milliseconds for a dial; then it fails with `upstream_timeout`. Default 5,000. */
   connectTimeoutMs?: number;
   /**
-   * Connections at a time, those being dialed or closed included. Default 16,384, as many streams as an agent takes:
-   * answers that never end, such as events, must not keep others waiting.
+   * Connections at a time, with those that are being dialed or closing. Default 16,384, as many as an agent has
+   * streams: answers that never end, such as events, must not block others.
    */
   maxSockets?: number;
-  /** Idle connections kept for later requests; the oldest goes first. Default 256, or `maxSockets` where that is less. */
+  /** Idle connections; the oldest is closed for a newer one. Default 256, or `maxSockets` where that is less. */
   maxIdle?: number;
   /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
   maxWaiting?: number;
-  /** Milliseconds an idle connection is kept. Default 4,000: under the 5 s after which a Node server closes it. */
+  /** Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. */
   idleMs?: number;
   /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
   firstByteMs?: number | null;
-  /** Of the answers' heads and framing. */
+  /** Limits of the answers' heads and framing. */
   limits?: Partial<HttpLimits>;
-  /** The Host field: as the public client sent it (`preserve`, the default), the target's (`rewrite`), or this one. */
+  /** The Host field: that of the public client (`preserve`, the default), the target's (`rewrite`), or this value. */
   hostHeader?: string;
   clock?: Clock;
 }
@@ -45,19 +45,19 @@ export interface ClientSettings {
   readonly idleMs: number;
   readonly firstByteMs: number | null;
   readonly limits: HttpLimits;
-  /** What every request's Host is, or `null` where each keeps its own. */
+  /** The Host of every request; `null` where each has its own. */
   readonly host: string | null;
-  /** Host for a request that names none. */
+  /** The Host of a request without one. */
   readonly targetHost: string;
   readonly clock: Clock;
 }
 
-/** @throws {OptionError} naming the option and its value; and for `limits`. */
+/** Completes `options` with the defaults. @throws {OptionError} */
 export function verifyClientOptions(options: ClientOptions): ClientSettings {
   const { target, maxSockets = 16_384, hostHeader = "preserve", firstByteMs = null } = options;
   const targetHost = hostOf(target);
   if (!isFieldValue(hostHeader) || hostHeader === "") {
-    throw new OptionError(`hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
+    throw new OptionError(`The option hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
   }
   const rewritten = hostHeader === "rewrite" ? targetHost : hostHeader;
   return {
@@ -76,7 +76,7 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
   };
 }
 
-/** The target as a Host field names it (RFC 9110 §7.2): without its scheme's default port, IPv6 in brackets. */
+/** The Host field for a target (RFC 9110 §7.2): without the scheme's default port, IPv6 in brackets. */
 function hostOf(target: DialTarget): string {
   if (target.kind === "unix") return "localhost";
   const host = target.host.includes(":") ? `[${target.host}]` : target.host;

@@ -1,36 +1,36 @@
 /**
- * The connections to one upstream: who has which, which are idle, and who waits. Every connection, dial and waiting
- * request is counted here until it is really gone, so that `maxSockets` bounds descriptors, not intentions.
+ * The connections to one upstream, and the requests that wait for one. Connections count from the dial until their
+ * socket has closed, so that `maxSockets` limits descriptors.
  */
 import { cachedClock, type Clock } from "../../base/mod.ts";
+import { UpstreamError } from "../../http/mod.ts";
 import type { Socket, SocketError } from "../../net/mod.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./connection.ts";
-import { UpstreamError } from "../../http/mod.ts";
 import type { ClientSettings } from "./options.ts";
 
-/** How long an idle connection is trusted with a request that could not be sent a second time. */
+/** A connection that was idle for less time is fresh: the upstream has hardly closed it meanwhile. */
 const FRESH_MS = 1_000;
 
-/** A request that wants a connection. It is given one, or refused, exactly once, unless it withdraws before. */
-export interface Applicant {
-  /** True where the request cannot be sent twice: it gets a connection that was idle for at most a second. */
-  readonly wantsFresh: boolean;
+/** A request that needs a connection. One of the methods is called, once, unless the request is canceled before. */
+export interface PendingRequest {
+  /** True where the request cannot be sent again: it gets a fresh connection or a new one. */
+  readonly needsFreshConnection: boolean;
   start(connection: ClientConnection): void;
-  refuse(error: UpstreamError): void;
+  fail(error: UpstreamError): void;
 }
 
 export class ConnectionPool implements ConnectionOwner {
   readonly #settings: ClientSettings;
   readonly #clock: Clock;
-  /** In the order in which they became idle: taken from the end, evicted from the beginning. */
+  /** In the order in which they became idle: used from the end, closed from the beginning. */
   readonly #idle: ClientConnection[] = [];
   readonly #open = new Set<ClientConnection>();
-  readonly #dials = new Map<Applicant, AbortController>();
-  /** First come, first served; there is only something in it while every slot is taken. */
-  readonly #waiting = new Set<Applicant>();
-  /** Dials that have not settled, the withdrawn ones included. */
+  readonly #dials = new Map<PendingRequest, AbortController>();
+  /** First in, first out. Empty unless there are `maxSockets` connections. */
+  readonly #waiting = new Set<PendingRequest>();
+  /** Dials that have not ended, with those of canceled requests. */
   #dialing = 0;
-  #closed = false;
+  #isClosed = false;
 
   constructor(settings: ClientSettings) {
     this.#settings = settings;
@@ -41,7 +41,7 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#idle.length;
   }
 
-  /** Connections that are busy, being dialed or on their way out. */
+  /** Connections that are busy, being dialed or closing. */
   get active(): number {
     return this.#open.size + this.#dialing - this.#idle.length;
   }
@@ -50,90 +50,90 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#waiting.size;
   }
 
-  acquire(applicant: Applicant): void {
-    if (this.#closed) return applicant.refuse(closedError());
+  acquire(request: PendingRequest): void {
+    if (this.#isClosed) return request.fail(closedError());
     const newest = this.#idle.at(-1);
-    if (newest !== undefined && (!applicant.wantsFresh || this.#idleMs(newest) < FRESH_MS)) {
+    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < FRESH_MS)) {
       this.#idle.pop();
       newest.idleTimeout.stop();
-      return applicant.start(newest);
+      return request.start(newest);
     }
-    if (this.#hasRoom()) return void this.#dial(applicant);
+    if (this.#canDial) return void this.#dial(request);
     if (this.#waiting.size >= this.#settings.maxWaiting) {
-      return applicant.refuse(new UpstreamError("overloaded", `${this.#waiting.size} requests wait for a socket`));
+      return request.fail(new UpstreamError("overloaded", `${this.#waiting.size} requests wait for a socket`));
     }
-    this.#waiting.add(applicant);
-    // Every slot is taken and one of them by a connection too old for this request: it makes room.
-    this.#retireOldest();
+    this.#waiting.add(request);
+    // There may be an idle connection that is not fresh enough for this request. It is closed for a new one.
+    this.#endOldest();
   }
 
-  /** For the second attempt of a request whose connection was just reported as closed: its slot is free. */
-  acquireNew(applicant: Applicant): void {
-    if (this.#closed) return applicant.refuse(closedError());
-    this.#dial(applicant);
+  /** Dials for the second attempt of a request whose connection has just closed. */
+  acquireNew(request: PendingRequest): void {
+    if (this.#isClosed) return request.fail(closedError());
+    this.#dial(request);
   }
 
-  /** The applicant has gone: it will neither be started nor refused. */
-  withdraw(applicant: Applicant): void {
-    if (this.#waiting.delete(applicant)) return;
-    this.#dials.get(applicant)?.abort();
-    this.#dials.delete(applicant);
+  /** The request needs no connection any more. */
+  cancel(request: PendingRequest): void {
+    if (this.#waiting.delete(request)) return;
+    this.#dials.get(request)?.abort();
+    this.#dials.delete(request);
   }
 
-  /** Takes back a connection on which an exchange was completed and another one may follow. */
+  /** Takes a connection back on which another exchange may follow. */
   release(connection: ClientConnection): void {
     connection.assign(null);
-    connection.reused = true;
+    connection.isReused = true;
     const next = this.#nextWaiting();
     if (next !== undefined) return next.start(connection);
-    if (this.#settings.maxIdle === 0) return connection.retire();
-    if (this.#idle.length >= this.#settings.maxIdle) this.#retireOldest();
+    if (this.#settings.maxIdle === 0) return connection.end();
+    if (this.#idle.length >= this.#settings.maxIdle) this.#endOldest();
     connection.idleSince = this.#clock.now();
     connection.idleTimeout.start(this.#settings.idleMs);
     this.#idle.push(connection);
   }
 
-  forget(connection: ClientConnection): void {
+  onUnusable(connection: ClientConnection): void {
     const at = this.#idle.lastIndexOf(connection);
     if (at < 0) return;
     this.#idle.splice(at, 1);
     connection.idleTimeout.stop();
   }
 
-  idleTooLong(connection: ClientConnection): void {
-    this.forget(connection);
-    connection.retire();
+  onIdleTimeout(connection: ClientConnection): void {
+    this.onUnusable(connection);
+    connection.end();
   }
 
-  closed(connection: ClientConnection, user: ConnectionUser | null, error: SocketError | null): void {
-    this.forget(connection);
+  onConnectionClosed(connection: ClientConnection, user: ConnectionUser | null, error: SocketError | null): void {
+    this.onUnusable(connection);
     this.#open.delete(connection);
-    // First the one that was on it: it may need the slot for its second attempt.
+    // Before the waiting requests, because its own may have to be sent once more.
     user?.onClose(error);
     this.#serveWaiting();
   }
 
-  /** Refuses who waits, ends the dials and resets every connection. */
+  /** Fails the waiting requests, ends the dials and resets all connections. */
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#idle.length = 0;
-    for (const applicant of this.#waiting) applicant.refuse(closedError());
+    for (const request of this.#waiting) request.fail(closedError());
     this.#waiting.clear();
-    for (const [applicant, abort] of this.#dials) {
+    for (const [request, abort] of this.#dials) {
       abort.abort();
-      applicant.refuse(closedError());
+      request.fail(closedError());
     }
     this.#dials.clear();
-    for (const connection of this.#open) connection.close(closedError());
+    for (const connection of this.#open) connection.destroy(closedError());
   }
 
-  #retireOldest(): void {
+  #endOldest(): void {
     const oldest = this.#idle.shift();
     oldest?.idleTimeout.stop();
-    oldest?.retire();
+    oldest?.end();
   }
 
-  #hasRoom(): boolean {
+  get #canDial(): boolean {
     return this.#open.size + this.#dialing < this.#settings.maxSockets;
   }
 
@@ -141,26 +141,26 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#clock.now() - connection.idleSince;
   }
 
-  #nextWaiting(): Applicant | undefined {
-    for (const applicant of this.#waiting) {
-      this.#waiting.delete(applicant);
-      return applicant;
+  #nextWaiting(): PendingRequest | undefined {
+    for (const request of this.#waiting) {
+      this.#waiting.delete(request);
+      return request;
     }
     return undefined;
   }
 
   #serveWaiting(): void {
-    while (this.#hasRoom()) {
+    while (this.#canDial) {
       const next = this.#nextWaiting();
       if (next === undefined) return;
       this.#dial(next);
     }
   }
 
-  async #dial(applicant: Applicant): Promise<void> {
+  async #dial(request: PendingRequest): Promise<void> {
     const { target, dial, connectTimeoutMs } = this.#settings;
     const abort = new AbortController();
-    this.#dials.set(applicant, abort);
+    this.#dials.set(request, abort);
     this.#dialing++;
     let socket: Socket | null = null;
     let failure: unknown;
@@ -170,19 +170,19 @@ export class ConnectionPool implements ConnectionOwner {
       failure = cause;
     }
     this.#dialing--;
-    const isWanted = this.#dials.delete(applicant);
+    const isWanted = this.#dials.delete(request);
     if (socket === null) {
-      if (isWanted) applicant.refuse(UpstreamError.ofDial(failure));
+      if (isWanted) request.fail(UpstreamError.ofDial(failure));
       return this.#serveWaiting();
     }
     const { limits, clock } = this.#settings;
     const connection = new ClientConnection(socket, this, limits, clock);
     this.#open.add(connection);
-    if (isWanted) applicant.start(connection);
-    else connection.abort();
+    if (isWanted) request.start(connection);
+    else connection.reset();
   }
 }
 
 function closedError(): UpstreamError {
-  return new UpstreamError("canceled", "the client of this upstream was closed");
+  return new UpstreamError("canceled", "The client of this upstream was closed");
 }

@@ -1,26 +1,28 @@
-/** How a request goes out: its head as bytes, and how its body will stand behind it. */
-import type { ClientSettings } from "./options.ts";
+/** Prepares a request: its head as bytes, and the framing of its body. */
+import { showText } from "../../base/mod.ts";
 import { type Body, fieldValue, hasToken, parseLength, type RequestHead, UpstreamError } from "../../http/mod.ts";
 import { chunkedBody, encodeRequestHead, type Framing, HttpWriteError, noBody } from "../codec/mod.ts";
-import { showText } from "../../base/mod.ts";
+import type { ClientSettings } from "./options.ts";
 
 export interface RequestPlan {
   /** From the request line to the empty line. */
   readonly head: Uint8Array;
   readonly framing: Framing;
-  /** True where nothing is lost or done twice if the same bytes are sent again (RFC 9110 §9.2.2, and no body). */
+  /** True where the request may be sent again (RFC 9110 §9.2.2): it is safe and has no body. */
   readonly isReplayable: boolean;
 }
 
 /**
- * A body with a Content-Length keeps it, other streams, and what has trailers, become chunks (RFC 9112 §6.1); without a body there is no
- * framing, but a Content-Length of 0 stays where the client sent one. `TE: trailers` in the fields is made anew.
+ * A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
+ * §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on. `TE: trailers` is made for this
+ * hop.
  *
- * @throws {UpstreamError} `bad_request` for a head that cannot be written, a Content-Length that is not the body's.
+ * @throws {UpstreamError} `bad_request` for a head that cannot be written, a malformed Content-Length, and a body that
+ *   has a reader already
  */
 export function planRequest(head: RequestHead, body: Body, settings: ClientSettings): RequestPlan {
   const { method, target, authority, fields, upgrade } = head;
-  // What follows the head of an upgrade belongs to the other protocol, and is sent once that was agreed.
+  // The body of an upgrade belongs to the new protocol, and is sent after the 101.
   const framing = body === null || upgrade !== undefined ? noBody : framingOf(head, body);
   try {
     return {
@@ -44,10 +46,10 @@ export function planRequest(head: RequestHead, body: Body, settings: ClientSetti
 
 function framingOf(head: RequestHead, body: Uint8Array | ReadableStream): Framing {
   if (body instanceof Uint8Array) {
-    // Trailers need chunks to stand behind.
+    // Trailers can only follow chunks.
     return (head.trailers?.() ?? []).length > 0 ? chunkedBody : { kind: "length", length: body.length };
   }
-  if (body.locked) throw new UpstreamError("bad_request", "the body's stream is being read already");
+  if (body.locked) throw new UpstreamError("bad_request", "The body has a reader already");
   const value = fieldValue(head.fields, "content-length");
   if (value === undefined) return chunkedBody;
   const length = parseLength(value);
@@ -55,7 +57,7 @@ function framingOf(head: RequestHead, body: Uint8Array | ReadableStream): Framin
   throw new UpstreamError("bad_request", `Content-Length ${showText(value)} is no number of bytes`);
 }
 
-/** PUT and DELETE are idempotent too, but a second DELETE is answered otherwise than the first. */
+/** PUT and DELETE are idempotent, too, but a second DELETE gets another answer than the first. */
 function isSafe(method: string): boolean {
   return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }

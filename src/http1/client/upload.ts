@@ -1,16 +1,16 @@
-/** Sends a streamed request body on the upstream's socket, in the framing that its head announced. */
+/** Sends the streamed body of a request on the upstream's socket, in the framing that the head says. */
 import { BodyLengthError, BodyPump, type BodySink, type Fields, UpstreamError } from "../../http/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { type Framing, HttpWriteError, lastChunk } from "../codec/mod.ts";
 import { writeChunk } from "../write_chunk.ts";
 
-/** How the bytes stand on the wire. `raw` is what follows a 101; its end is a FIN. */
+/** `raw` is for the bytes after a 101, which end with FIN. */
 export type UploadFraming = Framing | { readonly kind: "raw" };
 
 export interface UploadOwner {
-  /** The last byte was handed to the socket. */
+  /** The last byte was written to the socket. */
   onUploaded(): void;
-  /** The body broke off or is not what its head announced: the upstream must not take it for whole. */
+  /** The body broke off, or has another length than the head says. The connection must be reset. */
   onUploadFailed(error: UpstreamError): void;
 }
 
@@ -40,7 +40,7 @@ export class Upload implements BodySink {
     this.#trailers = trailers;
   }
 
-  /** Sends until the end, a failure or `stop()`. The owner is told. */
+  /** Sends until the end, a failure or `stop()`. */
   run(): void {
     this.#completeAtLength();
     void this.#pump.run();
@@ -51,19 +51,19 @@ export class Upload implements BodySink {
     this.#pump.drained();
   }
 
-  /** Reads no further, unless everything was sent already. The body's source is told `reason`. */
+  /** Cancels the body, unless all of it was sent. */
   stop(reason: unknown): void {
     if (!this.#isComplete) this.#pump.stop(reason);
   }
 
-  /** For the pump, as are `end` and `fail`. */
+  /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
     if (this.#framing.kind === "chunked") return writeChunk(this.#socket, chunk);
     this.#sentBytes += chunk.length;
-    const hasRoom = this.#socket.write(chunk);
+    const canTakeMore = this.#socket.write(chunk);
     this.#completeAtLength();
-    // After the last byte the socket may serve another request, and its drain is no longer ours.
-    return hasRoom || this.#isComplete;
+    // After the last byte the socket may be used for another request, and `drained()` is not called.
+    return canTakeMore || this.#isComplete;
   }
 
   end(): void {
@@ -74,12 +74,12 @@ export class Upload implements BodySink {
   }
 
   fail(error: unknown): void {
-    // A source that fails after its last byte takes nothing from a body that is whole.
+    // The body was complete before its source failed.
     if (this.#isComplete && !(error instanceof BodyLengthError)) return;
     this.#owner.onUploadFailed(asUpstreamError(error));
   }
 
-  /** A body with a length is complete at its last byte, before its stream says so. */
+  /** A body with a length is complete with its last byte, before its stream ends. */
   #completeAtLength(): void {
     if (this.#framing.kind === "length" && this.#sentBytes === this.#framing.length) this.#complete();
   }

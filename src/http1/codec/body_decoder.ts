@@ -1,24 +1,22 @@
 /**
- * A body as it comes in, without its framing (RFC 9112 §6, §7.1). Of a chunked one:
+ * Decodes a body that arrives: takes its framing off (RFC 9112 §6, §7.1). Chunks go through these phases:
  *
- *     size ─[blanks]─;──▶ extension ─┐
+ *     size ─[spaces]─;──▶ extension ─┐
  *      ▲ └────────CR─────────────────┴─CR─▶ LF ──size > 0──▶ data ──▶ CR ──▶ LF ─┐
  *      │                                     └──size = 0──▶ trailers ──▶ done    │
  *      └──────────────────────────────────────────────────────────────────────────┘
  *
- * Content is handed on as subarrays of the chunks that came in: nothing is copied or collected.
+ * Content is passed on as subarrays of the reads: nothing is copied or collected.
  */
-import { CR, emptyBytes, type Fields, HTAB, LF, SP, trailerFields, valueBytes } from "../../http/mod.ts";
+import { CR, type Fields, isSpaceOrTab, LF, trailerFields, valueBytes } from "../../http/mod.ts";
 import { showByte } from "../../base/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
 import type { Framing } from "./framing.ts";
-import { HeadScanner } from "./head_scanner.ts";
+import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
 
-export type { Framing } from "./framing.ts";
-
 const SIZE = 0;
-const BLANKS = 1;
+const SPACES = 1;
 const EXTENSION = 2;
 const SIZE_LF = 3;
 const DATA = 4;
@@ -30,22 +28,22 @@ const UNTIL_CLOSE = 9;
 const DONE = 10;
 
 const SEMICOLON = 0x3b;
-/** Digits of a chunk's size, leading zeros among them: 2^53 - 1 has 14, more than 16 is no one's need. */
-const mostSizeDigits = 16;
+/** Digits of a chunk's size, with leading zeros. 2^53 - 1 has 14. */
+const MAX_SIZE_DIGITS = 16;
 const noFields: Fields = Object.freeze([]);
 
 export class BodyDecoder {
   readonly #limits: HttpLimits;
   readonly #side: MessageSide;
   #phase: number;
-  /** Bytes of the body, or of the chunk, that are still to come; while a size is read, the size so far. */
+  /** Bytes of the body, or of the chunk, that have not arrived yet. While a size is read: its value so far. */
   #left = 0;
   #sizeDigits = 0;
   #extensionBytes = 0;
   #trailerScanner: HeadScanner | null = null;
   #trailers: Fields = noFields;
 
-  /** @param side whose faults they are: errors have the status 400 for a request's body and 502 for an answer's. */
+  /** @param side of the message: errors have the status 400 for a request's body and 502 for a response's. */
   constructor(framing: Framing, limits: HttpLimits = defaultLimits, side: MessageSide = "request") {
     this.#limits = limits;
     this.#side = side;
@@ -53,25 +51,25 @@ export class BodyDecoder {
     if (framing.kind === "length") this.#left = framing.length;
   }
 
-  /** True once the body has ended as its framing says. At once where there is none. */
-  get done(): boolean {
+  /** True once the body is complete; at once where there is none. */
+  get isDone(): boolean {
     return this.#phase === DONE;
   }
 
   /**
-   * The trailer fields; empty until `done` and where there are none. Fields that must not stand there (framing,
-   * routing, authentication, content: RFC 9110 §6.5.1) are dropped, as is all that concerns one connection.
+   * The trailer fields; empty until `isDone` and where there are none. Hop-by-hop fields and those that are not allowed
+   * there (framing, routing, authentication, content: RFC 9110 §6.5.1) are dropped.
    */
   get trailers(): Fields {
     return this.#trailers;
   }
 
   /**
-   * Takes the next bytes and calls `onData` for each run of content in them, never with an empty one. Returns `null`
-   * while the body goes on, and the bytes behind it once it has ended.
+   * Takes the next bytes and calls `onData` for each piece of content in them, never with an empty one. Returns `null`
+   * while the body goes on, and the bytes behind it once it is complete.
    *
    * @throws {HttpParseError} for a chunk whose syntax is wrong or whose size is above 2^53 - 1, for an extension or a
-   *   trailer section past the limits. Nothing more can be read then.
+   *   trailer section over the limits. The decoder must not be used after it.
    */
   push(chunk: Uint8Array, onData: (slice: Uint8Array) => void): Uint8Array | null {
     switch (this.#phase) {
@@ -84,7 +82,7 @@ export class BodyDecoder {
         const taken = this.#takeData(chunk, 0, onData);
         if (this.#left > 0) return null;
         this.#phase = DONE;
-        return behind(chunk, taken);
+        return bytesAfter(chunk, taken);
       }
       default:
         return this.#pushChunked(chunk, onData);
@@ -92,9 +90,9 @@ export class BodyDecoder {
   }
 
   /**
-   * The peer sent FIN: the end of a body that goes until the close, and nothing new for one that is done.
+   * The peer sent FIN, which completes a body that is delimited by the close.
    *
-   * @throws {HttpParseError} where the body has not ended.
+   * @throws {HttpParseError} where the body is incomplete
    */
   finish(): void {
     if (this.#phase === UNTIL_CLOSE) this.#phase = DONE;
@@ -107,7 +105,7 @@ export class BodyDecoder {
     );
   }
 
-  /** Hands on what of the current run lies in `chunk` from `i`; returns the offset behind it. */
+  /** Passes on the content in `chunk` from `i`, as far as it reaches. Returns the offset behind it. */
   #takeData(chunk: Uint8Array, i: number, onData: (slice: Uint8Array) => void): number {
     const end = Math.min(chunk.length, i + this.#left);
     if (end === i) return i;
@@ -123,7 +121,7 @@ export class BodyDecoder {
         case SIZE:
           i = this.#readSize(chunk, i);
           break;
-        case BLANKS:
+        case SPACES:
         case EXTENSION:
           i = this.#skipExtension(chunk, i);
           break;
@@ -162,11 +160,11 @@ export class BodyDecoder {
           this.#phase = SIZE_LF;
           return i + 1;
         }
-        if (byte !== SEMICOLON && !isBlank(byte)) throw this.#badSizeEnd(byte);
-        this.#phase = byte === SEMICOLON ? EXTENSION : BLANKS;
+        if (byte !== SEMICOLON && !isSpaceOrTab(byte)) throw this.#badSizeEnd(byte);
+        this.#phase = byte === SEMICOLON ? EXTENSION : SPACES;
         return i;
       }
-      if (++this.#sizeDigits > mostSizeDigits || this.#left > (Number.MAX_SAFE_INTEGER - digit) / 16) {
+      if (++this.#sizeDigits > MAX_SIZE_DIGITS || this.#left > (Number.MAX_SAFE_INTEGER - digit) / 16) {
         throw this.#fail(400, "A chunk's size is above 2^53 - 1");
       }
       this.#left = this.#left * 16 + digit;
@@ -175,13 +173,13 @@ export class BodyDecoder {
   }
 
   /**
-   * Extensions are read over (RFC 9112 §7.1.1): none is known here, and they go no further than this hop. Blanks may
-   * stand before the first semicolon, but not without one.
+   * Extensions are ignored, and not passed on (RFC 9112 §7.1.1). White space is allowed before the first semicolon, but
+   * not without one.
    */
   #skipExtension(chunk: Uint8Array, i: number): number {
     for (; i < chunk.length; i++) {
       const byte = chunk[i];
-      if (this.#phase === BLANKS && !isBlank(byte)) {
+      if (this.#phase === SPACES && !isSpaceOrTab(byte)) {
         if (byte !== SEMICOLON) throw this.#badSizeEnd(byte);
         this.#phase = EXTENSION;
       }
@@ -210,7 +208,7 @@ export class BodyDecoder {
     this.#trailers = trailerFields(this.#trailerScanner.takeFields());
     this.#trailerScanner = null;
     this.#phase = DONE;
-    return behind(chunk, end);
+    return bytesAfter(chunk, end);
   }
 
   #badSizeEnd(byte: number): HttpParseError {
@@ -238,14 +236,6 @@ function firstPhase(framing: Framing): number {
     case "close":
       return UNTIL_CLOSE;
   }
-}
-
-function behind(chunk: Uint8Array, end: number): Uint8Array {
-  return end === chunk.length ? emptyBytes : chunk.subarray(end);
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
 }
 
 function hexDigit(byte: number): number {

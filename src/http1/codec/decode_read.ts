@@ -1,18 +1,18 @@
-/** The content of one socket read, without its framing, as one chunk. */
-import { release, share } from "../../memory/mod.ts";
+/** Decodes one socket read: its content, without the framing, becomes one chunk. */
+import { emptyBytes, release, share } from "../../memory/mod.ts";
 import type { BodyDecoder } from "./body_decoder.ts";
 
-/** Moves the runs of content of one read together, over the framing between them, in the read's own buffer. */
+/** Moves the pieces of content in one read together, over the framing between them, in the read's own buffer. */
 class Gatherer {
-  #chunk: Uint8Array = new Uint8Array(0);
+  #chunk: Uint8Array = emptyBytes;
   #start = 0;
   #end = 0;
 
-  readonly take = (run: Uint8Array): void => {
-    const from = run.byteOffset - this.#chunk.byteOffset;
+  readonly take = (piece: Uint8Array): void => {
+    const from = piece.byteOffset - this.#chunk.byteOffset;
     if (this.#end === this.#start) this.#start = this.#end = from;
-    else if (from !== this.#end) this.#chunk.copyWithin(this.#end, from, from + run.length);
-    this.#end += run.length;
+    else if (from !== this.#end) this.#chunk.copyWithin(this.#end, from, from + piece.length);
+    this.#end += piece.length;
   };
 
   begin(chunk: Uint8Array): void {
@@ -27,21 +27,21 @@ class Gatherer {
   }
 }
 
-// Decoding a read is synchronous and never nested: one gatherer serves all.
+// One gatherer is enough, because decoding is synchronous and never nested.
 const gatherer = new Gatherer();
 
 export interface DecodedRead {
   /** The content in this read, as one chunk; it may be empty. */
   readonly content: Uint8Array;
-  /** What follows the body, once that is complete; else null. */
+  /** The bytes behind the body, where it is complete; else null. */
   readonly rest: Uint8Array | null;
 }
 
 /**
- * Decodes one socket read, whose buffer must be the caller's own: the framing between chunks is overwritten. A body of
- * tiny chunks so becomes one chunk a read. The reference of `read` passes to what is returned (src/memory).
+ * Decodes one socket read. The caller must own its buffer, in which the framing is overwritten: so a body of tiny
+ * chunks becomes one chunk a read. The reference of `read` passes to the result (src/memory).
  *
- * @throws {HttpParseError} for broken framing
+ * @throws {HttpParseError} for malformed framing
  */
 export function decodeRead(decoder: BodyDecoder, read: Uint8Array): DecodedRead {
   gatherer.begin(read);

@@ -1,7 +1,7 @@
-/** What can be wrong with an HTTP/1.1 message: one that came in, or one that should go out. */
+/** What can be wrong with an HTTP/1.1 message, received or to be sent. */
 import { RunnelError } from "../../base/mod.ts";
 
-/** The status that answers a message which could not be read; 502 for an upstream's answer. */
+/** The status that answers a message which cannot be parsed; 502 for an upstream's response. */
 export type ParseErrorStatus = 400 | 405 | 414 | 431 | 501 | 502 | 505;
 
 const codes: Record<ParseErrorStatus, string> = {
@@ -14,10 +14,10 @@ const codes: Record<ParseErrorStatus, string> = {
   505: "version_not_supported",
 };
 
-/** Which way a message goes: the same fault is a 400 in a request and a 502 in an upstream's answer. */
-export type MessageSide = "request" | "answer";
+/** The kind of a message: the same fault is a 400 in a request and a 502 in an upstream's response. */
+export type MessageSide = "request" | "response";
 
-/** The peer sent bytes that are no HTTP/1.1 message, or one that Runnel refuses. Nothing after them can be read. */
+/** The peer sent bytes that are no HTTP/1.1 message, or one that Runnel refuses. Nothing after them can be parsed. */
 export class HttpParseError extends RunnelError {
   readonly status: ParseErrorStatus;
 
@@ -26,13 +26,13 @@ export class HttpParseError extends RunnelError {
     this.status = status;
   }
 
-  /** The error for `side`: an answer's faults are all 502, whatever they would be in a request. */
+  /** The error for `side`. The faults of a response are all 502. */
   static for(side: MessageSide, status: ParseErrorStatus, reason: string): HttpParseError {
-    return new HttpParseError(side === "answer" ? 502 : status, reason);
+    return new HttpParseError(side === "response" ? 502 : status, reason);
   }
 }
 
-/** A head or trailer section that must not be written: it would not be read as what was meant. Code `invalid_head`. */
+/** A head or trailer section cannot be written: others would not read it as it is meant. Code `invalid_head`. */
 export class HttpWriteError extends RunnelError {
   constructor(reason: string) {
     super({ code: "invalid_head", reason, initiator: "user" });

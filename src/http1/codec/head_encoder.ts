@@ -1,36 +1,36 @@
 /**
- * Text into bytes, checked on the way in one pass over the characters. One head is begun, written and taken in one go.
- * What was begun and not taken leaves no trace.
+ * Encodes heads: text becomes bytes and is checked in the same pass. A head is begun, written and taken before the next
+ * one is begun. One that is not taken, because a check failed, has no effect.
  */
 import { showText } from "../../base/mod.ts";
 import { COLON, CR, type Fields, LF, SP, tokenBytes, valueBytes } from "../../http/mod.ts";
 import { BumpAllocator } from "../../memory/mod.ts";
 import { HttpWriteError } from "./errors.ts";
 
-/** What a head holds beside its fields and the texts of its caller: start line, framing, Connection. */
-const FRAME_BYTES = 256;
+/** Enough for what the writer itself adds to a head: start line, framing, Connection. */
+const OVERHEAD_BYTES = 256;
 
 export class HeadEncoder {
   readonly #allocator = new BumpAllocator();
-  /** The allocator's block, and where the next byte goes in it. */
+  /** The allocator's block, and the offset of the next byte in it. */
   #block: Uint8Array = this.#allocator.block;
   #at = 0;
 
   /**
-   * Begins a head that has room for `fields` and `extra` characters more.
+   * Begins a head with space for `fields` and `extra` more characters.
    *
-   * @throws {HttpWriteError} where a name is without a value.
+   * @throws {HttpWriteError} where a name has no value
    */
   begin(extra: number, fields: Fields): void {
     if (fields.length % 2 !== 0) throw new HttpWriteError("The last field has a name and no value");
-    let size = FRAME_BYTES + extra;
+    let size = OVERHEAD_BYTES + extra;
     for (let i = 0; i < fields.length; i += 2) size += fields[i].length + fields[i + 1].length + 4;
     this.#allocator.ensure(size);
     this.#block = this.#allocator.block;
     this.#at = this.#allocator.position;
   }
 
-  /** Text of our own, known to be right. */
+  /** Text that needs no check, because it is our own. */
   literal(text: string): void {
     const block = this.#block;
     let at = this.#at;
@@ -39,9 +39,9 @@ export class HeadEncoder {
   }
 
   /**
-   * Text of others, not empty, whose characters must all be in `allowed`.
+   * Text of others, which must not be empty, and of which all characters must be in `allowed`.
    *
-   * @throws {HttpWriteError} with `what` in its reason.
+   * @throws {HttpWriteError} with `what` in its reason
    */
   checked(text: string, allowed: Uint8Array, what: string): void {
     if (text === "" || !this.#put(text, allowed)) {
@@ -49,7 +49,11 @@ export class HeadEncoder {
     }
   }
 
-  /** A field line. @throws {HttpWriteError} for a name that is no token and a value with a CTL or above 0xFF. */
+  /**
+   * A field line.
+   *
+   * @throws {HttpWriteError} for a name that is no token, or a value with a CTL or a character over 0xFF
+   */
   field(name: string, value: string): void {
     if (name === "" || !this.#put(name, tokenBytes)) {
       throw new HttpWriteError(`The field name ${showText(name)} is no token`);
@@ -63,13 +67,13 @@ export class HeadEncoder {
     this.#block[this.#at++] = LF;
   }
 
-  /** Bytes that are no text; `begin()` must have counted them as extra. */
+  /** Bytes, which must be in the `extra` of `begin()`. */
   append(bytes: Uint8Array): void {
     this.#block.set(bytes, this.#at);
     this.#at += bytes.length;
   }
 
-  /** The bytes since `begin()`. They are never written again. */
+  /** The bytes since `begin()`, which are not used again. */
   take(): Uint8Array {
     return this.#allocator.take(this.#at - this.#allocator.position);
   }

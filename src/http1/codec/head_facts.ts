@@ -1,4 +1,4 @@
-/** What a head's fields say about its message and its connection, gathered in one walk. */
+/** What the fields of a head say about its message and its connection, read in one pass. */
 import { showText } from "../../base/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
 import {
@@ -9,13 +9,14 @@ import {
   listHasToken,
   listMembers,
   parseLength,
+  withoutFields,
 } from "../../http/mod.ts";
 
 export interface HeadFacts {
-  /** What goes on to the next hop; of a request without Host. Content-Length is among them. */
+  /** The fields for the next hop, with Content-Length; of a request without Host. */
   fields: Fields;
   host: string | undefined;
-  /** All values, joined with a comma: a repeated field is then no single `chunked`. */
+  /** All values, joined with commas: a repeated field is then more than `chunked`. */
   transferEncoding: string | undefined;
   /** -1 where there is no Content-Length. */
   contentLength: number;
@@ -28,9 +29,9 @@ export interface HeadFacts {
 }
 
 /**
- * @param fields as `HeadScanner` gives them: their syntax is right. The array becomes that of the facts: what stays
- *   moves up over what goes.
- * @throws {HttpParseError} 400 (answers: 502) for a repeated Host and for a Content-Length that is not one number.
+ * @param fields of a `HeadScanner`, which has checked their syntax. The array is used for the result: fields that are
+ *   left out are overwritten.
+ * @throws {HttpParseError} 400 (responses: 502) for a repeated Host and for a Content-Length that is not one number
  */
 export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
   const facts: HeadFacts = {
@@ -55,7 +56,7 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
         facts.acceptsTrailers ||= listHasToken(value, "trailers");
         continue;
       case 4:
-        if (side === "answer" || !equalsLower(name, "host")) break;
+        if (side === "response" || !equalsLower(name, "host")) break;
         if (facts.host !== undefined) throw new HttpParseError(400, "There is more than one Host field");
         facts.host = value;
         continue;
@@ -66,7 +67,7 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
       case 10:
         if (equalsLower(name, "keep-alive")) continue;
         if (!equalsLower(name, "connection")) break;
-        // What most answers of most servers say, without taking it for a list.
+        // The value in most responses of most servers, which need not be split as a list.
         if (equalsLower(value, "keep-alive")) facts.keepAlive = true;
         else {
           readConnection(facts, value);
@@ -76,7 +77,7 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
       case 14:
         if (!equalsLower(name, "content-length")) break;
         if (facts.contentLength !== -1) {
-          readAgain(facts, value, side);
+          readSecondLength(facts, value, side);
           continue;
         }
         value = readContentLength(facts, value, side);
@@ -93,20 +94,12 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
     fields[kept++] = value;
   }
   fields.length = kept;
-  if (nominated !== null) facts.fields = withoutNominated(fields, nominated);
+  if (nominated !== null) facts.fields = withoutFields(fields, nominated);
   return facts;
 }
 
 function joined(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before}, ${value}`;
-}
-
-function withoutNominated(fields: string[], nominated: ReadonlySet<string>): Fields {
-  const left: string[] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (!nominated.has(fields[i].toLowerCase())) left.push(fields[i], fields[i + 1]);
-  }
-  return left;
 }
 
 function readConnection(facts: HeadFacts, value: string): void {
@@ -116,8 +109,8 @@ function readConnection(facts: HeadFacts, value: string): void {
 }
 
 /**
- * A request says its length once, in digits. An answer may say the same length more than once, as RFC 9110 §8.6
- * allows to accept; it goes on once, as what this returns.
+ * A request must have one length, in digits. A response may repeat the same length, as RFC 9110 §8.6 allows. Returns
+ * the value for the next hop.
  */
 function readContentLength(facts: HeadFacts, value: string, side: MessageSide): string {
   const length = parseLength(value);
@@ -126,14 +119,14 @@ function readContentLength(facts: HeadFacts, value: string, side: MessageSide): 
   return value;
 }
 
-/** A second Content-Length field, which does not go on. */
-function readAgain(facts: HeadFacts, value: string, side: MessageSide): void {
+/** A second Content-Length field, which is not passed on. */
+function readSecondLength(facts: HeadFacts, value: string, side: MessageSide): void {
   if (side === "request") throw new HttpParseError(400, "There is more than one Content-Length field");
   readLengths(facts, value, side);
 }
 
 function readLengths(facts: HeadFacts, value: string, side: MessageSide): string {
-  const values = side === "answer" && value.includes(",") ? listMembers(value) : [value];
+  const values = side === "response" && value.includes(",") ? listMembers(value) : [value];
   if (values.length === 0) values.push("");
   for (const text of values) {
     const length = parseLength(text);
@@ -145,7 +138,24 @@ function readLengths(facts: HeadFacts, value: string, side: MessageSide): string
   return values[0];
 }
 
-/** The one protocol that is asked for or agreed. Never `h2c`: HTTP/2 is not tunnelled so. */
+/**
+ * True for a body in chunks (RFC 9112 §6.1).
+ *
+ * @throws {HttpParseError} 400 (responses: 502) for another Transfer-Encoding, one beside a Content-Length, and one in
+ *   HTTP/1.0
+ */
+export function isChunked(facts: HeadFacts, version: "1.0" | "1.1", side: MessageSide): boolean {
+  const { transferEncoding, contentLength } = facts;
+  if (transferEncoding === undefined) return false;
+  if (contentLength !== -1) {
+    throw HttpParseError.for(side, 400, "Both Transfer-Encoding and Content-Length are there");
+  }
+  if (version === "1.0") throw HttpParseError.for(side, 400, `Transfer-Encoding stands in an HTTP/1.0 ${side}`);
+  if (transferEncoding.toLowerCase() === "chunked") return true;
+  throw HttpParseError.for(side, 400, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
+}
+
+/** The one protocol that is asked for or agreed. Never `h2c`: HTTP/2 is not tunneled in this way. */
 export function upgradeToken(facts: HeadFacts): string | undefined {
   const { asksUpgrade, upgrade } = facts;
   if (!asksUpgrade || upgrade === undefined || equalsLower(upgrade, "h2c")) return undefined;

@@ -1,18 +1,18 @@
 /**
- * The bytes of a head (RFC 9112 §2.1), or of a trailer section, as a machine that can stop and go on at any byte:
+ * Scans the bytes of a head (RFC 9112 §2.1), or of a trailer section. It can stop and go on at any byte:
  *
  *     start-line ──CR──▶ LF ──▶ field ──▶ name ──:──▶ value ──CR──▶ LF ─┐
  *                                 ▲ └──CR──▶ LF ──▶ done                │
  *                                 └─────────────────────────────────────┘
  *
- * Each byte is looked at once, wherever the chunks break, and the first byte that is wrong or too much is the one that
- * is reported: the result never depends on how the input was split. A head inside one chunk is read in place; only one
- * that comes in pieces is copied together. The scanner knows lines and fields; what a start line says is the caller's
- * affair.
+ * Each byte is read once, and the first byte that is wrong or too much is reported: the result does not depend on how
+ * the input is split. A head inside one chunk is read in place, one that arrives in pieces is copied together. The
+ * scanner knows lines and fields. The meaning of a start line is left to its caller.
  */
-import { COLON, CR, emptyBytes, HTAB, LF, SP, tokenBytes, valueBytes } from "../../http/mod.ts";
+import { COLON, CR, isSpaceOrTab, LF, tokenBytes, valueBytes } from "../../http/mod.ts";
 import { internedLatin1, latin1, showByte, showText } from "../../base/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 const START_LINE = 0;
 const START_LINE_LF = 1;
@@ -24,11 +24,13 @@ const LAST_LF = 6;
 
 export interface ScannerOptions {
   readonly side: MessageSide;
-  /** Reads the start line, `bytes` from 0 to `end`, and throws if it is none. `null`: there is none (trailers). */
+  /** Reads the start line, `bytes` from 0 to `end`, and throws if it is malformed. `null`: there is none (trailers). */
   readonly onStartLine: ((bytes: Uint8Array, end: number) => void) | null;
-  /** Bytes of the start line with its CRLF, and of the whole. */
+  /** The most bytes of the start line with its CRLF. */
   readonly startLineBytes: number;
+  /** The most bytes of the head. */
   readonly totalBytes: number;
+  /** The most fields. */
   readonly fieldCount: number;
 }
 
@@ -36,12 +38,13 @@ export class HeadScanner {
   readonly #options: ScannerOptions;
   readonly #firstPhase: number;
   #phase: number;
-  /** How far the head was looked at, and where it lies: in the chunk, or copied together in `#held`. */
+  /** How many bytes of the head were read. */
   #scanned = 0;
-  #held: Uint8Array = emptyBytes;
-  /** Where the name or value begins that is being read. */
+  /** The head so far, where it arrives in pieces. */
+  #copied: Uint8Array = emptyBytes;
+  /** The offset of the name or value that is being read. */
   #textFrom = 0;
-  /** Names and values that were read to their ends. */
+  /** The names and values that are complete. */
   #fields: string[] = [];
 
   constructor(options: ScannerOptions) {
@@ -51,52 +54,53 @@ export class HeadScanner {
   }
 
   /** True from a head's first byte to its last. */
-  get started(): boolean {
+  get hasStarted(): boolean {
     return this.#scanned > 0;
   }
 
   /**
-   * Takes the next bytes. Returns how many of them belong to the head if that completes it, else -1: all do.
-   * After a completed head, call `takeFields()`; the push after that begins the next head.
+   * Takes the next bytes. Returns how many of them belong to the head, where they complete it; else -1. After a
+   * complete head call `takeFields()`. The next push then begins another head.
    *
-   * @throws {HttpParseError} 400, 414 or 431 (answers: 502), and what `onStartLine` throws. The scanner is then spent.
+   * @throws {HttpParseError} 400, 414 or 431 (responses: 502), and what `onStartLine` throws. The scanner must not be
+   *   used after it.
    */
   push(chunk: Uint8Array): number {
     if (this.#scanned === 0) {
       const end = this.#scan(chunk, chunk.length);
-      if (end === -1) this.#hold(chunk, 0);
+      if (end === -1) this.#copy(chunk, 0);
       return end;
     }
     const before = this.#scanned;
-    this.#hold(chunk, before);
-    const end = this.#scan(this.#held, before + chunk.length);
+    this.#copy(chunk, before);
+    const end = this.#scan(this.#copied, before + chunk.length);
     return end === -1 ? -1 : end - before;
   }
 
-  /** The completed head's fields, as on the wire, for the caller to keep; makes the scanner ready for the next head. */
+  /** The fields of the complete head, as on the wire. The caller owns the array. */
   takeFields(): string[] {
     const fields = this.#fields;
     this.#phase = this.#firstPhase;
     this.#scanned = 0;
-    // Keeps nothing of the last head: a connection may be idle for long.
-    this.#held = emptyBytes;
+    // A connection may be idle for long, and should not pin the last head.
+    this.#copied = emptyBytes;
     this.#fields = [];
     return fields;
   }
 
-  /** Copies the chunk behind the `length` bytes already held, as far as a head may reach. */
-  #hold(chunk: Uint8Array, length: number): void {
+  /** Copies the chunk behind the first `length` bytes of the head, as far as a head may reach. */
+  #copy(chunk: Uint8Array, length: number): void {
     const { totalBytes } = this.#options;
     const needed = Math.min(length + chunk.length, totalBytes);
-    if (needed > this.#held.length) {
-      const grown = new Uint8Array(Math.min(Math.max(needed, 2 * this.#held.length, 512), totalBytes));
-      grown.set(this.#held.subarray(0, length));
-      this.#held = grown;
+    if (needed > this.#copied.length) {
+      const grown = new Uint8Array(Math.min(Math.max(needed, 2 * this.#copied.length, 512), totalBytes));
+      grown.set(this.#copied.subarray(0, length));
+      this.#copied = grown;
     }
-    this.#held.set(chunk.subarray(0, needed - length), length);
+    this.#copied.set(chunk.subarray(0, needed - length), length);
   }
 
-  /** Goes on at `#scanned`. Returns the offset behind the head, or -1 where `end` came first. */
+  /** Goes on at `#scanned`. Returns the offset behind the head; -1 where it is not complete at `end`. */
   #scan(bytes: Uint8Array, end: number): number {
     const { startLineBytes, totalBytes } = this.#options;
     let phase = this.#phase;
@@ -159,7 +163,7 @@ export class HeadScanner {
   /** Checks a field line's first byte. */
   #beginField(byte: number): number {
     if (tokenBytes[byte] === 0) {
-      if (byte === SP || byte === HTAB) throw this.#fail(400, "A header line begins with white space");
+      if (isSpaceOrTab(byte)) throw this.#fail(400, "A header line begins with white space");
       throw this.#unexpected("a field's name", byte);
     }
     if (this.#fields.length === 2 * this.#options.fieldCount) {
@@ -174,7 +178,7 @@ export class HeadScanner {
 
   #badName(bytes: Uint8Array, start: number, at: number): HttpParseError {
     const name = showText(latin1(bytes, start, at));
-    if (bytes[at] === SP || bytes[at] === HTAB) return this.#fail(400, `White space follows the field name ${name}`);
+    if (isSpaceOrTab(bytes[at])) return this.#fail(400, `White space follows the field name ${name}`);
     return this.#unexpected("a field's name", bytes[at]);
   }
 
@@ -194,13 +198,14 @@ export class HeadScanner {
   }
 }
 
-/** A value without the white space around it (OWS, RFC 9110 §5.6.3). */
-function internedTrimmed(bytes: Uint8Array, start: number, end: number): string {
-  while (start < end && isBlank(bytes[start])) start++;
-  while (end > start && isBlank(bytes[end - 1])) end--;
-  return internedLatin1(bytes, start, end);
+/** The bytes of a chunk behind the offset `end`, up to which it belongs to a head or a body. */
+export function bytesAfter(chunk: Uint8Array, end: number): Uint8Array {
+  return end === chunk.length ? emptyBytes : chunk.subarray(end);
 }
 
-function isBlank(byte: number): boolean {
-  return byte === SP || byte === HTAB;
+/** A value without the white space around it (OWS, RFC 9110 §5.6.3). */
+function internedTrimmed(bytes: Uint8Array, start: number, end: number): string {
+  while (start < end && isSpaceOrTab(bytes[start])) start++;
+  while (end > start && isSpaceOrTab(bytes[end - 1])) end--;
+  return internedLatin1(bytes, start, end);
 }

@@ -1,4 +1,4 @@
-/** How much of a message's framing is read before it is refused (an answer always with 502). Bodies have no limit here. */
+/** How large the parts of a message may be; a larger response is a 502. Bodies have no limit here. */
 import { checkRange, OptionError } from "../../base/mod.ts";
 
 export interface HttpLimits {
@@ -22,8 +22,8 @@ export const defaultLimits: HttpLimits = Object.freeze({
   trailerBytes: 8_192,
 });
 
-/** The least values with which a minimal message (`GET / HTTP/1.1`, one Host) still passes. */
-const least: HttpLimits = {
+/** With these values a minimal message (`GET / HTTP/1.1`, one Host) is still accepted. */
+const minimums: HttpLimits = {
   requestLineBytes: 64,
   headBytes: 128,
   fieldCount: 1,
@@ -31,23 +31,23 @@ const least: HttpLimits = {
   trailerBytes: 2,
 };
 
-/** Offsets into a head are small integers, and a head is kept in memory while it comes in. */
-const mostBytes = 16 * 1024 * 1024;
+/** A head is in memory while it arrives. */
+const MAX_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /**
  * Completes `limits` with the defaults.
  *
- * @throws {OptionError} where a limit is no integer, is too small for any message or above 16 MiB, or where the
- *   request line may be longer than the head that it is a part of.
+ * @throws {OptionError} for a limit that is no integer, is too small for any message or above 16 MiB, and for a request
+ *   line that may be longer than the head
  */
 export function verifyLimits(limits: Partial<HttpLimits> = {}): HttpLimits {
   const complete: HttpLimits = { ...defaultLimits, ...limits };
-  for (const name of Object.keys(least) as (keyof HttpLimits)[]) {
-    checkRange(name, complete[name], least[name], mostBytes);
+  for (const name of Object.keys(minimums) as (keyof HttpLimits)[]) {
+    checkRange(name, complete[name], minimums[name], MAX_LIMIT_BYTES);
   }
   if (complete.requestLineBytes > complete.headBytes) {
     throw new OptionError(
-      `requestLineBytes is ${complete.requestLineBytes}, more than headBytes, ${complete.headBytes}`,
+      `The option requestLineBytes is ${complete.requestLineBytes}, more than headBytes, ${complete.headBytes}`,
     );
   }
   return complete;

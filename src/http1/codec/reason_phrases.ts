@@ -1,4 +1,4 @@
-/** The reason phrases of RFC 9110 §15 and the IANA registry; for people alone, a reader ignores them. */
+/** The reason phrases of RFC 9110 §15 and the IANA registry. Parsers ignore them. */
 const phrases: Readonly<Record<number, string>> = {
   100: "Continue",
   101: "Switching Protocols",

@@ -1,4 +1,4 @@
-/** The forms of a request target (RFC 9112 §3.2), and whom a request names with it and with Host. */
+/** The forms of a request target (RFC 9112 §3.2), and the authority that the target and Host name. */
 import { isAuthority, sameAuthority } from "../../http/mod.ts";
 import { showText } from "../../base/mod.ts";
 import { HttpParseError } from "./errors.ts";
@@ -10,9 +10,9 @@ export interface ResolvedTarget {
 }
 
 /**
- * @param host the Host field's value; undefined where there was none, which HTTP/1.1 does not allow.
- * @throws {HttpParseError} 400 for a missing or invalid Host, for a target in no form that a server reads, and for an
- *   absolute-form target that names another authority than Host does.
+ * @param host the Host field's value; undefined where there was none, which HTTP/1.1 does not allow
+ * @throws {HttpParseError} 400 for a missing or invalid Host, for a target in no form that a server must accept, and
+ *   for an absolute-form target whose authority is not that of Host
  */
 export function resolveTarget(
   method: string,
@@ -42,7 +42,7 @@ export function resolveTarget(
 interface AbsoluteTarget {
   readonly scheme: "http" | "https";
   readonly authority: string;
-  /** What follows the authority, as received: path and query, a query alone, or nothing. */
+  /** The text after the authority, as received: path and query, a query alone, or nothing. */
   readonly path: string;
 }
 

@@ -1,32 +1,33 @@
 /**
- * Answers as an agent reads them from its upstream (RFC 9112 §4, §6). As strict as requests where framing is at stake:
- * a bare LF, a folded line, white space before a colon or two ways to tell the length make the answer unusable (502).
- * More tolerant where nothing can go wrong: the reason phrase may be missing, and the same Content-Length may be said
- * twice. An interim answer (1xx) is a head like any other; the next push reads the one that follows.
+ * Parses the heads of responses (RFC 9112 §4, §6). It is as strict as for requests where framing is concerned: a bare
+ * LF, a folded line, white space before a colon and contradictory lengths are refused (502). It is more tolerant where
+ * that is safe: the reason phrase may be missing, and the same Content-Length may be repeated. An interim response
+ * (1xx) is a head like any other, and the next push reads the one that follows.
  */
-import { emptyBytes, type Fields } from "../../http/mod.ts";
+import type { Fields } from "../../http/mod.ts";
 import { internedLatin1, showText } from "../../base/mod.ts";
 import { HttpParseError } from "./errors.ts";
-import { chunkedBody, closeDelimitedBody, type Framing, noBody } from "./framing.ts";
-import { gatherFacts, type HeadFacts, upgradeToken } from "./head_facts.ts";
-import { HeadScanner } from "./head_scanner.ts";
+import { chunkedBody, closeDelimitedBody, type Framing, isBodyless, noBody } from "./framing.ts";
+import { gatherFacts, type HeadFacts, isChunked, upgradeToken } from "./head_facts.ts";
+import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export interface ParsedResponse {
   /** 100 to 999. */
   readonly status: number;
   readonly version: "1.0" | "1.1";
-  /** What goes on to the next hop: not the hop-by-hop fields, not what Connection nominated. Content-Length once. */
+  /** The fields for the next hop: without the hop-by-hop fields and those that Connection nominates. */
   readonly fields: Fields;
-  /** `none` for an answer to HEAD, for 1xx, 204 and 304, whatever the fields say. */
+  /** `none` for a response to HEAD, for 1xx, 204 and 304, whatever the fields say. */
   readonly framing: Framing;
-  /** The connection may carry another exchange after this answer. False where the body ends with the connection. */
+  /** True where the connection may carry another exchange after this one. */
   readonly keepAlive: boolean;
-  /** For a status 101: the one token that was agreed; undefined where there is not exactly one, or `h2c`. */
+  /** With status 101: the one token that was agreed; undefined where there is not exactly one, and for `h2c`. */
   readonly upgrade: string | undefined;
 }
 
-/** An incremental machine: bytes in, heads out. */
+/** An incremental parser: bytes in, heads out. */
 export class ResponseParser {
   readonly #scanner: HeadScanner;
   #status = 0;
@@ -35,7 +36,7 @@ export class ResponseParser {
 
   constructor(limits: HttpLimits = defaultLimits) {
     this.#scanner = new HeadScanner({
-      side: "answer",
+      side: "response",
       onStartLine: (bytes, end) => this.#readStatusLine(internedLatin1(bytes, 0, end)),
       startLineBytes: limits.requestLineBytes,
       totalBytes: limits.headBytes,
@@ -43,33 +44,33 @@ export class ResponseParser {
     });
   }
 
-  /** True while a head has begun and not ended. */
-  get started(): boolean {
-    return this.#scanner.started;
+  /** True while a head is incomplete. */
+  get hasStarted(): boolean {
+    return this.#scanner.hasStarted;
   }
 
-  /** After a head: the bytes behind it, a part of the last chunk; of a 101 the new protocol's first bytes. */
+  /** After a head: the bytes behind it, a part of the last chunk; after a 101 the first ones of the new protocol. */
   get rest(): Uint8Array {
     return this.#rest;
   }
 
   /**
-   * Takes the next bytes and returns the head that they complete, or `null` if they complete none. Behind a head
-   * `rest` holds what was not used; the next push begins a new head.
+   * Takes the next bytes and returns the head that they complete; `null` where they complete none. After a head `rest`
+   * has the bytes that were not used, and the next push begins another head.
    *
-   * @param requestMethod the method that is being answered: an answer to HEAD has no body.
-   * @throws {HttpParseError} 502 `upstream_invalid` as soon as the bytes cannot become an answer. The parser is then
-   *   spent.
+   * @param requestMethod that of the request: a response to HEAD has no body
+   * @throws {HttpParseError} 502 `upstream_invalid` as soon as the bytes cannot become a response. The parser must not
+   *   be used after it.
    */
   push(chunk: Uint8Array, requestMethod: string): ParsedResponse | null {
     this.#rest = emptyBytes;
     const end = this.#scanner.push(chunk);
     if (end === -1) return null;
-    this.#rest = end === chunk.length ? emptyBytes : chunk.subarray(end);
-    return this.#finish(gatherFacts(this.#scanner.takeFields(), "answer"), requestMethod);
+    this.#rest = bytesAfter(chunk, end);
+    return this.#finish(gatherFacts(this.#scanner.takeFields(), "response"), requestMethod);
   }
 
-  /** `HTTP-version SP status-code [SP reason-phrase]`: the second SP may be missing with the phrase. */
+  /** `HTTP-version SP status-code [SP reason-phrase]`. */
   #readStatusLine(line: string): void {
     const isCurrent = line.startsWith("HTTP/1.1 ");
     const status = line.length === 12 || line[12] === " " ? statusCode(line) : -1;
@@ -81,14 +82,14 @@ export class ResponseParser {
   }
 
   #finish(facts: HeadFacts, requestMethod: string): ParsedResponse {
-    const framing = answerFraming(facts, this.#version, this.#status, requestMethod);
-    const mayLast = !facts.close && (this.#version === "1.1" || facts.keepAlive);
+    const framing = responseFraming(facts, this.#version, this.#status, requestMethod);
+    const isPersistent = !facts.close && (this.#version === "1.1" || facts.keepAlive);
     return {
       status: this.#status,
       version: this.#version,
       fields: facts.fields,
       framing,
-      keepAlive: mayLast && framing.kind !== "close" && this.#status !== 101,
+      keepAlive: isPersistent && framing.kind !== "close" && this.#status !== 101,
       upgrade: this.#status === 101 ? upgradeToken(facts) : undefined,
     };
   }
@@ -104,16 +105,9 @@ function statusCode(line: string): number {
 }
 
 /** RFC 9112 §6.3. */
-function answerFraming(facts: HeadFacts, version: "1.0" | "1.1", status: number, requestMethod: string): Framing {
-  const { transferEncoding, contentLength } = facts;
-  if (transferEncoding !== undefined) {
-    if (contentLength !== -1) throw new HttpParseError(502, "Both Transfer-Encoding and Content-Length are there");
-    if (version === "1.0") throw new HttpParseError(502, "Transfer-Encoding stands in an HTTP/1.0 answer");
-    if (transferEncoding.toLowerCase() !== "chunked") {
-      throw new HttpParseError(502, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
-    }
-  }
-  if (requestMethod === "HEAD" || status < 200 || status === 204 || status === 304) return noBody;
-  if (transferEncoding !== undefined) return chunkedBody;
-  return contentLength === -1 ? closeDelimitedBody : { kind: "length", length: contentLength };
+function responseFraming(facts: HeadFacts, version: "1.0" | "1.1", status: number, requestMethod: string): Framing {
+  const hasChunks = isChunked(facts, version, "response");
+  if (requestMethod === "HEAD" || isBodyless(status)) return noBody;
+  if (hasChunks) return chunkedBody;
+  return facts.contentLength === -1 ? closeDelimitedBody : { kind: "length", length: facts.contentLength };
 }

@@ -1,14 +1,13 @@
 /**
- * Heads and chunk framing as bytes (RFC 9112). What is written is what a strict reader reads back: a name that is no
- * token, a value with a CTL, or a length that disagrees with the framing is refused before a byte of it is out.
+ * Writes heads and the framing of chunks (RFC 9112). Any strict parser reads back what was meant: a name that is no
+ * token, a value with a CTL, and a length that contradicts the framing are refused.
  *
- * The writer makes the fields of its own hop itself: Host, Connection, Upgrade, TE, Transfer-Encoding, and a
- * Content-Length where there is none yet. Those that stand in the given fields are left out. It adds nothing else: no
- * Date, no Server, no Content-Type. Fields keep order, repeats and case; characters stand for bytes (Latin-1).
+ * The writer makes the fields of this hop: Host, Connection, Upgrade, TE, Transfer-Encoding, and Content-Length where
+ * it is missing. Such fields among the given ones are left out. It adds no others, such as Date, Server or
+ * Content-Type. Order, repeated fields and case are preserved; each character is one byte (Latin-1).
  */
 import {
   CR,
-  emptyBytes,
   equalsLower,
   type Fields,
   isHopByHop,
@@ -21,11 +20,10 @@ import {
 } from "../../http/mod.ts";
 import { showText } from "../../base/mod.ts";
 import { HttpWriteError } from "./errors.ts";
-import type { Framing } from "./framing.ts";
+import { type Framing, isBodyless } from "./framing.ts";
 import { HeadEncoder } from "./head_encoder.ts";
 import { reasonPhrase } from "./reason_phrases.ts";
-
-export { reasonPhrase } from "./reason_phrases.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export interface RequestHeadInit {
   readonly method: string;
@@ -34,7 +32,7 @@ export interface RequestHeadInit {
   /** The Host field's value. */
   readonly authority: string;
   readonly fields: Fields;
-  /** Not `close`: a request cannot end with its connection. */
+  /** Not `close`: a request's body cannot be delimited by the close. */
   readonly framing: Framing;
   /** The one token to ask for. */
   readonly upgrade?: string;
@@ -44,37 +42,37 @@ export interface RequestHeadInit {
   readonly acceptsTrailers?: boolean;
 }
 
-export interface AnswerHeadInit {
+export interface ResponseHeadInit {
   /** 100 to 999. */
   readonly status: number;
   readonly fields: Fields;
   /**
-   * `none` for 1xx, 204, 304 and any answer to HEAD, whose Content-Length is then written as given; any other answer
-   * without a body has the length 0.
+   * `none` for 1xx, 204, 304 and responses to HEAD, whose Content-Length is written as given. Another response without
+   * a body has the length 0.
    */
   readonly framing: Framing;
-  /** The version that the client speaks; the status line always says HTTP/1.1 (RFC 9110 §2.5). Default 1.1. */
+  /** The version of the request. The status line always says HTTP/1.1 (RFC 9110 §2.5). Default 1.1. */
   readonly version?: "1.0" | "1.1";
   /**
-   * False: `Connection: close`, as with a body that goes until the close. Default true, which an HTTP/1.0 client is
-   * told. Of no effect on 1xx.
+   * False: `Connection: close`, as with a body that is delimited by the close. Default true: `Connection: keep-alive`
+   * for HTTP/1.0. Without effect on 1xx.
    */
   readonly keepAlive?: boolean;
-  /** For status 101: the token that was agreed. */
+  /** With status 101: the token that was agreed. */
   readonly upgrade?: string;
 }
 
-/** What becomes of a Content-Length in the given fields; a number of 0 or more is what it must say. */
+/** Rules for a Content-Length in the given fields. A number of 0 or more is the value that it must have. */
 const DROP_LENGTH = -2;
 const ANY_LENGTH = -1;
 
 const encoder = new HeadEncoder();
 
 /**
- * A request's head, from the request line to the empty line. The bytes are the caller's.
+ * The head of a request, from the request line to the empty line. The caller owns the bytes.
  *
- * @param body a whole small body, written behind the head into the same bytes; `framing` must tell its length.
- * @throws {HttpWriteError} for what would not be read back as what was meant.
+ * @param body a whole small body, which is appended to the head. `framing` must have its length.
+ * @throws {HttpWriteError} where other parsers would not read back what is meant
  */
 export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
   const { method, target, authority, fields, framing } = head;
@@ -96,32 +94,32 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
 }
 
 /**
- * An answer's head, also an interim one's, from the status line to the empty line. The bytes are the caller's.
+ * The head of a response, final or interim, from the status line to the empty line. The caller owns the bytes.
  *
- * @param body a whole small body, written behind the head into the same bytes; `framing` must tell its length.
- * @throws {HttpWriteError} for what would not be read back as what was meant.
+ * @param body a whole small body, which is appended to the head. `framing` must have its length.
+ * @throws {HttpWriteError} where other parsers would not read back what is meant
  */
-export function encodeAnswerHead(head: AnswerHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
+export function encodeResponseHead(head: ResponseHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
   const { status, fields, framing, version = "1.1", keepAlive = true, upgrade } = head;
-  checkAnswer(head);
+  checkResponse(head);
   checkBody(framing, body);
   encoder.begin((upgrade?.length ?? 0) + body.length, fields);
   encoder.literal(statusLine(status));
-  writeFields(fields, framing, answerLengthRule(status, framing), false);
-  writeConnection(status < 200 ? "" : persistence(framing, keepAlive, version), upgrade, false);
+  writeFields(fields, framing, responseLengthRule(status, framing), false);
+  writeConnection(status < 200 ? "" : persistenceOf(framing, keepAlive, version), upgrade, false);
   encoder.literal("\r\n");
   encoder.append(body);
   return encoder.take();
 }
 
-/** The CRLF behind a chunk's data. Shared: not to be written into. */
+/** The CRLF behind a chunk's data. Must not be written into. */
 export const chunkEnd: Uint8Array = Uint8Array.of(CR, LF);
 
 /**
- * What stands before a chunk's data: its size and CRLF. `chunkEnd` comes behind the data.
+ * The size and CRLF before a chunk's data, behind which `chunkEnd` follows.
  *
- * @param size 1 to 2^53 - 1: a chunk of 0 bytes would end the body.
- * @throws {HttpWriteError} for another size.
+ * @param size 1 to 2^53 - 1: a chunk of 0 bytes would end the body
+ * @throws {HttpWriteError} for another size
  */
 export function chunkHeader(size: number): Uint8Array {
   if (!Number.isSafeInteger(size) || size < 1) throw new HttpWriteError(`A chunk cannot have ${size} bytes`);
@@ -136,10 +134,10 @@ export function chunkHeader(size: number): Uint8Array {
 const plainLastChunk: Uint8Array = Uint8Array.of(0x30, CR, LF, CR, LF);
 
 /**
- * The end of a chunked body: the last chunk, the trailer fields, the empty line. Fields that must not stand in
- * trailers (RFC 9110 §6.5.1) are left out. Without trailers the bytes are shared: not to be written into.
+ * The end of a chunked body: the last chunk, the trailer fields, the empty line. Fields that are not allowed in
+ * trailers (RFC 9110 §6.5.1) are left out. The bytes must not be written into.
  *
- * @throws {HttpWriteError} for a name or value that cannot be written.
+ * @throws {HttpWriteError} for a name or value that cannot be written
  */
 export function lastChunk(trailers: Fields = []): Uint8Array {
   if (trailers.length === 0) return plainLastChunk;
@@ -151,11 +149,11 @@ export function lastChunk(trailers: Fields = []): Uint8Array {
   return encoder.take();
 }
 
-function checkAnswer({ status, framing, version, upgrade }: AnswerHeadInit): void {
+function checkResponse({ status, framing, version, upgrade }: ResponseHeadInit): void {
   if (!Number.isInteger(status) || status < 100 || status > 999) {
     throw new HttpWriteError(`The status ${status} is not an integer from 100 to 999`);
   }
-  if (framing.kind !== "none" && hasNoBody(status)) {
+  if (framing.kind !== "none" && isBodyless(status)) {
     throw new HttpWriteError(`An answer with the status ${status} has no body, not even an empty one`);
   }
   if (framing.kind === "chunked" && version === "1.0") throw new HttpWriteError("HTTP/1.0 knows no chunks");
@@ -171,36 +169,31 @@ function checkBody(framing: Framing, body: Uint8Array): void {
   throw new HttpWriteError(`A body of ${body.length} bytes does not fit the framing ${JSON.stringify(framing)}`);
 }
 
-/** RFC 9110 §15.2, §15.3.5, §15.4.5. */
-function hasNoBody(status: number): boolean {
-  return status < 200 || status === 204 || status === 304;
-}
-
 function requestLengthRule(framing: Framing): number {
   if (framing.kind === "length") return framing.length;
   return framing.kind === "none" ? 0 : DROP_LENGTH;
 }
 
-/** 1xx and 204 have no Content-Length at all (RFC 9110 §8.6); answers to HEAD and 304 have that of another answer. */
-function answerLengthRule(status: number, framing: Framing): number {
+/** 1xx and 204 have no Content-Length (RFC 9110 §8.6). 304 and responses to HEAD have that of the 200 to a GET. */
+function responseLengthRule(status: number, framing: Framing): number {
   if (framing.kind === "length") return framing.length;
   return framing.kind === "none" && status >= 200 && status !== 204 ? ANY_LENGTH : DROP_LENGTH;
 }
 
-/** What Connection says about the time after this answer; a body that ends with the connection decides it. */
-function persistence(framing: Framing, keepAlive: boolean, version: "1.0" | "1.1"): string {
+/** The connection option (RFC 9112 §9.3), if one is needed. */
+function persistenceOf(framing: Framing, keepAlive: boolean, version: "1.0" | "1.1"): string {
   if (!keepAlive || framing.kind === "close") return "close";
   return version === "1.0" ? "keep-alive" : "";
 }
 
-/** By status, as they were needed. */
+/** Cached by status. */
 const statusLines: (string | undefined)[] = new Array(1_000);
 
 function statusLine(status: number): string {
   return statusLines[status] ??= `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
 }
 
-/** Writes the fields but those of this hop, Content-Length once and as `rule` wants it, and then the framing. */
+/** Writes the fields but those of this hop, Content-Length once and by the given rule, then the framing. */
 function writeFields(fields: Fields, framing: Framing, rule: number, isRequest: boolean): void {
   let hasLength = false;
   for (let i = 0; i < fields.length; i += 2) {
@@ -227,7 +220,7 @@ function checkLength(value: string, rule: number): void {
   }
 }
 
-function writeConnection(persists: string, upgrade: string | undefined, acceptsTrailers: boolean): void {
+function writeConnection(persistence: string, upgrade: string | undefined, acceptsTrailers: boolean): void {
   if (upgrade !== undefined) {
     if (!isProtocol(upgrade)) {
       throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
@@ -235,7 +228,7 @@ function writeConnection(persists: string, upgrade: string | undefined, acceptsT
     encoder.literal(`Upgrade: ${upgrade}\r\n`);
   }
   if (acceptsTrailers) encoder.literal("TE: trailers\r\n");
-  if (persists === "" && upgrade === undefined && !acceptsTrailers) return;
-  const options = [persists, upgrade === undefined ? "" : "Upgrade", acceptsTrailers ? "TE" : ""];
+  if (persistence === "" && upgrade === undefined && !acceptsTrailers) return;
+  const options = [persistence, upgrade === undefined ? "" : "Upgrade", acceptsTrailers ? "TE" : ""];
   encoder.literal(`Connection: ${options.filter((option) => option !== "").join(", ")}\r\n`);
 }

@@ -1,4 +1,4 @@
-/** How an answer goes out: which framing it gets (RFC 9112 §6.3), and the writing of a streamed body. */
+/** How an answer is sent: its framing (RFC 9112 §6.3), and the writer for a streamed body. */
 import {
   type Answer,
   BodyLengthError,
@@ -9,29 +9,37 @@ import {
   parseLength,
 } from "../../http/mod.ts";
 import type { Socket } from "../../net/mod.ts";
-import { chunkedBody, closeDelimitedBody, type Framing, lastChunk, noBody, type ParsedRequest } from "../codec/mod.ts";
+import {
+  chunkedBody,
+  closeDelimitedBody,
+  type Framing,
+  isBodyless,
+  lastChunk,
+  noBody,
+  type ParsedRequest,
+} from "../codec/mod.ts";
 import { writeChunk } from "../write_chunk.ts";
 import { InvalidAnswerError } from "./errors.ts";
 
-/** What of a request decides how its answer may be framed. `null`: the request could not be read. */
+/** The properties of a request on which the framing of its answer depends. `null`: the request could not be parsed. */
 export type AnswerContext = Pick<ParsedRequest, "method" | "version" | "acceptsTrailers"> | null;
 
 /**
- * The framing of a final answer. A Content-Length in the fields is kept; without one a whole body gets its own, a
- * stream goes in chunks, and towards an HTTP/1.0 client until the close. Answers to HEAD, 204 and 304 have no body.
+ * The framing of a final answer. A Content-Length in the fields is used. Without one a whole body gets its length, and
+ * a stream is sent in chunks, or until the close to an HTTP/1.0 client. Answers to HEAD, 204 and 304 have no body.
  *
- * Trailer fields need chunks, and are written only for a client that sent `TE: trailers` (RFC 9110 §6.5.1, §10.1.4):
- * any other may not read them, or a hop behind it may merge or drop them. They make a whole body chunked, too.
+ * Trailer fields need chunks, for a whole body, too. They are sent only to a client that sent `TE: trailers` (RFC 9110
+ * §6.5.1, §10.1.4): others may ignore or mix them with header fields.
  *
- * @throws {InvalidAnswerError} for a status that is not final, and a Content-Length that is none or is not the whole
- *   body's
+ * @throws {InvalidAnswerError} for a status that is not final, and a Content-Length that is malformed or not that of a
+ *   whole body
  */
-export function answerFraming(answer: Answer, request: AnswerContext): Framing {
+export function chooseFraming(answer: Answer, request: AnswerContext): Framing {
   const { status, fields, body } = answer;
   if (!Number.isInteger(status) || status < 200 || status > 999) {
     throw new InvalidAnswerError(`The answer's status is ${status}, not a final one`);
   }
-  if (status === 204 || status === 304) return noBody;
+  if (isBodyless(status)) return noBody;
   const length = contentLength(fields);
   if (request?.method === "HEAD") {
     return length === -1 && body instanceof Uint8Array ? { kind: "length", length: body.length } : noBody;
@@ -61,27 +69,27 @@ function hasTrailers(answer: Answer, request: AnswerContext): boolean {
     answer.trailers !== undefined && answer.trailers().length > 0;
 }
 
-/** The bytes behind a chunked body: the trailers where the client takes them. */
+/** The end of a chunked body, with the trailers where the client accepts them. */
 export function answerEnd(answer: Answer, request: AnswerContext): Uint8Array {
   return lastChunk(hasTrailers(answer, request) ? answer.trailers?.() : undefined);
 }
 
-/** What an `AnswerWriter` tells, one of the two, once. */
+/** The owner of an `AnswerWriter`. One of the methods is called, once. */
 export interface AnswerOwner {
-  /** The body was written to its end, without what closes a chunked one. */
+  /** The body was written, without the end of a chunked one. */
   bodySent(): void;
-  /** It broke off, or is not as long as the head said. */
+  /** The body broke off, or does not have the length that the head says. */
   bodyFailed(error: unknown): void;
 }
 
-/** Writes an answer's streamed body on the client's socket. `close` is also the framing of raw bytes. */
+/** Writes the streamed body of an answer on the client's socket. After an upgrade the framing is `close`. */
 export class AnswerWriter implements BodySink {
   readonly #socket: Socket;
   readonly #owner: AnswerOwner;
   readonly #isChunked: boolean;
   readonly #pump: BodyPump;
 
-  /** @throws {TypeError} where somebody reads `body` already */
+  /** @throws {TypeError} where `body` has a reader already */
   constructor(socket: Socket, owner: AnswerOwner, body: ReadableStream<Uint8Array>, framing: Framing) {
     this.#socket = socket;
     this.#owner = owner;
@@ -98,12 +106,12 @@ export class AnswerWriter implements BodySink {
     this.#pump.drained();
   }
 
-  /** Cancels the body. Nothing more is written, and nobody told. */
+  /** Cancels the body. Nothing more is written, and the owner is not called. */
   stop(reason: unknown): void {
     this.#pump.stop(reason);
   }
 
-  /** For the pump, as are `end` and `fail`. */
+  /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
     return this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
   }

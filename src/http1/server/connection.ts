@@ -1,46 +1,46 @@
 /**
- * One client's connection, from its socket to its end:
+ * The connection of one client, from the accepted socket to its end:
  *
  *     waiting ──head──▶ serving ──"next"──▶ waiting
  *        │                 ├──"close", "linger"──▶ closing ──both FINs, time──▶ over
  *        └──bad head, FIN, time──────────────────▶ closing
  *
- * and from each of them to over when the socket closes or is handed over. Requests are served one at a time; what a
- * client sends ahead waits, in bounds, and then in its own kernel.
+ * In each state the connection is over when its socket closes or is given away. Requests are served one at a time.
+ * Bytes of later requests are read ahead up to a limit; then the socket is paused.
  */
+import { Timeout } from "../../base/mod.ts";
+import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
+import { concat, emptyBytes } from "../../memory/mod.ts";
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
-import { cancelBody, emptyBytes, type Handler, type RequestHead } from "../../http/mod.ts";
-import { encodeAnswerHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
-import { answerFraming } from "./answer.ts";
+import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
+import { chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError } from "./errors.ts";
 import { Exchange, type ExchangeEnd, type ExchangeHost } from "./exchange.ts";
 import type { HttpServerOptions } from "./options.ts";
-import { concat } from "../../memory/mod.ts";
-import { Timeout } from "../../base/mod.ts";
 
 type Phase = "waiting" | "serving" | "closing" | "over";
 
 export class ServerConnection implements SocketHandlers, ExchangeHost {
   readonly socket: Socket;
   readonly options: HttpServerOptions;
-  readonly deadline: Timeout;
+  readonly timeout: Timeout;
   readonly #handler: Handler;
   readonly #onOver: (connection: ServerConnection) => void;
   readonly #parser: RequestParser;
   #phase: Phase = "waiting";
   #exchange: Exchange | null = null;
   /** Bytes that were read and belong to no exchange yet. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  #readAhead: Uint8Array[] = [];
+  #readAheadBytes = 0;
   #isReading = false;
   #isDraining = false;
-  #clientEnded = false;
-  /** The deadline is that of the head which is coming in. */
-  #headTimed = true;
-  /** What may still be discarded. */
+  #hasClientEnded = false;
+  /** True while the timeout is that of the head which is arriving. */
+  #isHeadTimed = true;
+  /** How many more bytes may be discarded. */
   #lingerBytes = 0;
 
-  /** @param onOver called once: the socket is closed, or somebody else's */
+  /** @param onOver called once, when the socket is closed or given away */
   constructor(
     socket: Socket,
     handler: Handler,
@@ -52,21 +52,21 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#handler = handler;
     this.#onOver = onOver;
     this.#parser = new RequestParser(options.limits);
-    this.deadline = new Timeout(options.clock, () => this.#timePassed());
+    this.timeout = new Timeout(options.clock, () => this.#onTimeout());
   }
 
   /**
    * Begins to serve.
    *
-   * @param first bytes that were already read from the socket
-   * @param isDraining true: the first request is the last one
+   * @param first bytes that were read from the socket already
+   * @param isDraining true: only one request is served
    */
   start(first: Uint8Array, isDraining: boolean): void {
     this.#isDraining = isDraining;
     this.socket.handlers = this;
-    this.deadline.start(this.options.headTimeoutMs);
-    if (first.length > 0) this.hold(first);
-    this.#readHeld();
+    this.timeout.start(this.options.headTimeoutMs);
+    if (first.length > 0) this.pushReadAhead(first);
+    this.#parseReadAhead();
     this.updateFlow();
   }
 
@@ -74,20 +74,20 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     return this.#isDraining;
   }
 
-  /** Serves what has begun, announces the close to its client, then closes. */
+  /** Closes after the current exchange, whose answer announces the close. */
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    if (this.#phase === "waiting" && !this.#parser.started) this.#close(this.options.lingerMs);
-    else if (this.#phase === "closing") this.deadline.start(this.options.lingerMs);
+    if (this.#phase === "waiting" && !this.#parser.hasStarted) this.#close(this.options.lingerMs);
+    else if (this.#phase === "closing") this.timeout.start(this.options.lingerMs);
   }
 
-  /** Resets it now. */
+  /** Resets the socket at once. */
   close(): void {
     if (this.#phase === "over") return;
-    this.#exchange?.release(new ExchangeAbortedError("server_closed", "The server was closed"));
+    this.#exchange?.abort(new ExchangeAbortedError("server_closed", "The server was closed"));
     this.socket.reset();
-    this.#end();
+    this.#finish();
   }
 
   onData(chunk: Uint8Array): void {
@@ -107,7 +107,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   }
 
   onEnd(): void {
-    this.#clientEnded = true;
+    this.#hasClientEnded = true;
     if (this.#phase === "waiting") this.#close(this.options.keepAliveMs);
     else if (this.#phase === "serving") this.#exchange?.clientEnded();
   }
@@ -119,33 +119,33 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   onClose(error: SocketError | null): void {
     if (this.#phase === "over") return;
     const exchange = this.#exchange;
-    this.#end();
+    this.#finish();
     exchange?.socketClosed(error);
   }
 
   updateFlow(): void {
     if (this.#phase === "over") return;
-    const wants = this.#phase !== "serving" || (this.#exchange as Exchange).wantsBytes(this.#heldBytes);
+    const wants = this.#phase !== "serving" || (this.#exchange as Exchange).wantsBytes(this.#readAheadBytes);
     if (wants === this.#isReading) return;
     this.#isReading = wants;
     if (wants) this.socket.resume();
     else this.socket.pause();
   }
 
-  hold(bytes: Uint8Array): void {
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
+  pushReadAhead(bytes: Uint8Array): void {
+    this.#readAhead.push(bytes);
+    this.#readAheadBytes += bytes.length;
   }
 
-  putBack(bytes: Uint8Array): void {
-    this.#held.unshift(bytes);
-    this.#heldBytes += bytes.length;
+  unshiftReadAhead(bytes: Uint8Array): void {
+    this.#readAhead.unshift(bytes);
+    this.#readAheadBytes += bytes.length;
   }
 
-  takeHeld(): Uint8Array | null {
-    const bytes = this.#held.shift();
+  shiftReadAhead(): Uint8Array | null {
+    const bytes = this.#readAhead.shift();
     if (bytes === undefined) return null;
-    this.#heldBytes -= bytes.length;
+    this.#readAheadBytes -= bytes.length;
     return bytes;
   }
 
@@ -154,9 +154,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     const { keepAliveMs, lingerMs } = this.options;
     if (end !== "next") return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
     this.#phase = "waiting";
-    this.deadline.start(keepAliveMs);
-    if (this.#heldBytes > 0) this.#readHeld();
-    if (this.#phase === "waiting" && this.#clientEnded) return this.#close(keepAliveMs);
+    this.timeout.start(keepAliveMs);
+    if (this.#readAheadBytes > 0) this.#parseReadAhead();
+    if (this.#phase === "waiting" && this.#hasClientEnded) return this.#close(keepAliveMs);
     this.updateFlow();
   }
 
@@ -167,11 +167,11 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     try {
       const answer = options.errorAnswer(error, head);
       const context = head === null ? null : { method: head.method, version: "1.0", acceptsTrailers: false } as const;
-      const framing = answerFraming(answer, context);
+      const framing = chooseFraming(answer, context);
       cancelBody(answer.body, error);
       const { status, fields, body } = answer;
       const bytes = head?.method === "HEAD" || !(body instanceof Uint8Array) ? emptyBytes : body;
-      socket.write(encodeAnswerHead({ status, fields, framing, keepAlive: false }, bytes));
+      socket.write(encodeResponseHead({ status, fields, framing, keepAlive: false }, bytes));
     } catch (failure) {
       socket.reset();
       return options.onError(failure);
@@ -179,11 +179,11 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#close(options.lingerMs);
   }
 
-  handOver(take: (socket: Socket, rest: Uint8Array) => void): void {
-    const rest = this.#takeAllHeld();
+  giveSocketTo(take: (socket: Socket, rest: Uint8Array) => void): void {
+    const rest = this.#takeReadAhead();
     this.socket.pause();
     this.#exchange = null;
-    this.#end();
+    this.#finish();
     try {
       take(this.socket, rest);
     } catch (error) {
@@ -192,9 +192,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     }
   }
 
-  #readHeld(): void {
+  #parseReadAhead(): void {
     while (this.#phase === "waiting") {
-      const bytes = this.takeHeld();
+      const bytes = this.shiftReadAhead();
       if (bytes === null) return;
       this.#readHead(bytes);
     }
@@ -208,35 +208,35 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
       return this.refuse(error, null);
     }
     if (request !== null) return this.#serve(request, this.#parser.rest);
-    if (this.#headTimed || !this.#parser.started) return;
-    this.#headTimed = true;
-    this.deadline.start(this.options.headTimeoutMs);
+    if (this.#isHeadTimed || !this.#parser.hasStarted) return;
+    this.#isHeadTimed = true;
+    this.timeout.start(this.options.headTimeoutMs);
   }
 
   #serve(request: ParsedRequest, rest: Uint8Array): void {
-    this.#headTimed = false;
-    this.deadline.stop();
-    if (rest.length > 0) this.putBack(rest);
+    this.#isHeadTimed = false;
+    this.timeout.stop();
+    if (rest.length > 0) this.unshiftReadAhead(rest);
     this.#phase = "serving";
     try {
       this.#exchange = new Exchange(this, request);
       this.#exchange.start(this.#handler);
     } catch (error) {
-      // Anything else is a callback of the options that threw.
+      // Another error is that of an option's callback.
       if (!(error instanceof HttpParseError)) this.options.onError(error);
       const head = this.#exchange?.head ?? null;
-      this.#exchange?.release(error);
+      this.#exchange?.abort(error);
       this.refuse(error, head);
     }
   }
 
-  /** Sends FIN, discards what still comes, and waits `waitMs` for the client's FIN. */
+  /** Sends FIN, discards further bytes, and waits `waitMs` for the client's FIN. */
   #close(waitMs: number): void {
     this.#phase = "closing";
-    this.#takeAllHeld();
+    this.#takeReadAhead();
     this.#lingerBytes = this.options.lingerBytes;
     this.socket.end();
-    this.deadline.start(waitMs);
+    this.timeout.start(waitMs);
     this.updateFlow();
   }
 
@@ -245,26 +245,26 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     if (this.#lingerBytes < 0) this.socket.reset();
   }
 
-  #timePassed(): void {
+  #onTimeout(): void {
     const { options } = this;
     if (this.#phase === "serving") return this.#exchange?.bodyTimedOut();
     if (this.#phase === "closing") return this.socket.reset();
-    if (!this.#parser.started) return this.#close(options.lingerMs);
-    const reason = `The request's head did not come within ${options.headTimeoutMs} ms`;
+    if (!this.#parser.hasStarted) return this.#close(options.lingerMs);
+    const reason = `The request's head did not arrive within ${options.headTimeoutMs} ms`;
     this.refuse(new ExchangeAbortedError("request_timeout", reason), null);
   }
 
-  #takeAllHeld(): Uint8Array {
-    const held = this.#held;
-    const bytes = this.#heldBytes;
-    this.#held = [];
-    this.#heldBytes = 0;
-    return held.length < 2 ? held[0] ?? emptyBytes : concat(held, bytes);
+  #takeReadAhead(): Uint8Array {
+    const chunks = this.#readAhead;
+    const bytes = this.#readAheadBytes;
+    this.#readAhead = [];
+    this.#readAheadBytes = 0;
+    return chunks.length < 2 ? chunks[0] ?? emptyBytes : concat(chunks, bytes);
   }
 
-  #end(): void {
+  #finish(): void {
     this.#phase = "over";
-    this.deadline.close();
+    this.timeout.close();
     this.#onOver(this);
   }
 }

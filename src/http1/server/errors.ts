@@ -1,21 +1,21 @@
-/** Why an exchange with a client ends before its time. */
+/** Why an exchange with a client ends early. */
 import { RunnelError } from "../../base/mod.ts";
 
 export type ExchangeAbortCode =
-  /** The client sent FIN before its request, or the answer to it, was complete. */
+  /** The client sent FIN before its request or the answer was complete. */
   | "client_closed"
   | "client_reset"
   | "request_timeout"
-  /** `close()` of the server. */
+  /** `close()` of the server was called. */
   | "server_closed"
-  /** The answer's body failed, or was not as long as its head said. */
+  /** The answer's body failed, or did not have the length that its head said. */
   | "answer_failed"
-  /** The answer went out without the body that this is the end of: nobody needs it any more. */
+  /** The answer is complete, and the rest of this body is not needed. */
   | "answer_complete";
 
 /**
- * The reason of an aborted `signal` and the error of a request body that broke off. A request that took too long has
- * the `status` 408; the others have none, since nobody is left who could be answered.
+ * The reason of an aborted `signal`, and the error of a request's body that broke off. The `status` is 408 for a
+ * request that took too long. The others have none, because there is no client to be answered.
  */
 export class ExchangeAbortedError extends RunnelError {
   declare readonly code: ExchangeAbortCode;
@@ -28,7 +28,7 @@ export class ExchangeAbortedError extends RunnelError {
   }
 }
 
-/** A handler's answer cannot be written as HTTP/1.1. The client gets the answer to this error, or a reset. */
+/** A handler's answer cannot be sent in HTTP/1.1. The client gets a 502 or a reset. */
 export class InvalidAnswerError extends RunnelError {
   readonly status = 502;
 

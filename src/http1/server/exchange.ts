@@ -1,96 +1,98 @@
 /**
- * One request and its answer on a connection. The two sides go on independently of each other:
+ * One request and its answer on a connection. Both go on independently of each other:
  *
  *     request:  head ──▶ body ──▶ complete            answer:  none ──▶ head ──▶ body ──▶ complete
  *                          └─ fault, FIN, RST ─▶ aborted ◀─ reset, failed body ──┘
  *
- * Both complete: the connection is free for the next request. The answer alone complete: the handler may read the
- * request on; once it does not, the connection lingers and closes. After a 101 both sides are raw bytes, and each ends
- * with a FIN of its own.
+ * When both are complete, the connection is free for the next request. When only the answer is, the handler may go on
+ * to read the request; if it does not, the connection lingers and closes. After a 101 there are no more messages, and
+ * each direction ends with a FIN.
  */
 import { CancelSource, type Timeout } from "../../base/mod.ts";
-import { release } from "../../memory/mod.ts";
-import type { Socket } from "../../net/mod.ts";
-import {
-  BodyDecoder,
-  closeDelimitedBody,
-  decodeRead,
-  encodeAnswerHead,
-  type Framing,
-  noBody,
-  type ParsedRequest,
-} from "../codec/mod.ts";
 import {
   type Answer,
   type Body,
   type BodyOwner,
   BodySource,
   cancelBody,
-  emptyBytes,
   type Fields,
   type Handler,
   type RequestHead,
 } from "../../http/mod.ts";
+import { emptyBytes, release } from "../../memory/mod.ts";
+import type { Socket } from "../../net/mod.ts";
+import {
+  BodyDecoder,
+  closeDelimitedBody,
+  decodeRead,
+  encodeResponseHead,
+  type Framing,
+  noBody,
+  type ParsedRequest,
+} from "../codec/mod.ts";
 import { writeChunk } from "../write_chunk.ts";
-import { answerEnd, answerFraming, type AnswerOwner, AnswerWriter } from "./answer.ts";
+import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
 import type { HttpServerOptions } from "./options.ts";
 
-/** Up to here a whole body is written with its head in one buffer. */
+/** Up to here head and body are written in one buffer. */
 const JOINED_BODY_BYTES = 16 * 1024;
 
-/** Why a body is let go that nobody needs any more; nothing failed. */
-const answerOver = new ExchangeAbortedError("answer_complete", "The answer is complete without this body");
+/** The error of a body that is not needed after the answer. Nothing failed. */
+const answerComplete = new ExchangeAbortedError("answer_complete", "The answer is complete without this body");
 
-/** How a connection goes on behind an exchange. */
+/** How a connection goes on after an exchange. */
 export type ExchangeEnd =
   /** With the next request. */
   | "next"
-  /** It closes; the request was read to its end. */
+  /** It closes; the whole request was read. */
   | "close"
-  /** It closes, and what is still to come of the request is discarded. */
+  /** It closes, and the rest of the request is discarded. */
   | "linger";
 
 /** The connection, as its exchange sees it. */
 export interface ExchangeHost {
   readonly socket: Socket;
   readonly options: HttpServerOptions;
-  readonly deadline: Timeout;
+  /** Of the request's body. The connection calls `bodyTimedOut`. */
+  readonly timeout: Timeout;
   readonly isDraining: boolean;
-  /** Reads or rests, whatever `wantsBytes` now says. */
+  /** Resumes or pauses the socket, as `wantsBytes` now says. */
   updateFlow(): void;
-  /** Keeps bytes that came behind the request, after those it keeps already. */
-  hold(bytes: Uint8Array): void;
-  /** The first of the bytes that it keeps. */
-  takeHeld(): Uint8Array | null;
-  /** Returns what of them is not the request's, before all others. */
-  putBack(bytes: Uint8Array): void;
+  /** Adds bytes that were read behind the request to the end of the read-ahead. */
+  pushReadAhead(bytes: Uint8Array): void;
+  /** Takes the first bytes of the read-ahead; null where it is empty. */
+  shiftReadAhead(): Uint8Array | null;
+  /** Puts bytes that do not belong to the request back to the beginning of the read-ahead. */
+  unshiftReadAhead(bytes: Uint8Array): void;
   exchangeOver(end: ExchangeEnd): void;
-  /** Answers a request that could not be read to its end, then closes. */
+  /** Answers a request that cannot be read to its end, then closes. */
   refuse(error: unknown, head: RequestHead): void;
-  /** Gives the socket away. */
-  handOver(take: (socket: Socket, rest: Uint8Array) => void): void;
+  /** Gives the socket away, with the read-ahead. */
+  giveSocketTo(take: (socket: Socket, rest: Uint8Array) => void): void;
 }
 
 export class Exchange implements BodyOwner, AnswerOwner {
   readonly head: RequestHead;
   readonly #host: ExchangeHost;
   readonly #request: ParsedRequest;
-  readonly #abort = new CancelSource();
+  readonly #cancel = new CancelSource();
   #decoder: BodyDecoder | null = null;
-  /** Decoded, and not yet given to the handler. */
+  /** Decoded, and not yet pushed to the body. */
   #decoded: Uint8Array[] = [];
   #body: BodySource | null = null;
   #writer: AnswerWriter | null = null;
   #answer: Answer | null = null;
   #framing: Framing = noBody;
-  #requestComplete = false;
-  #headSent = false;
-  #answerComplete = false;
-  #keepsAlive = true;
-  #isRaw = false;
+  #isRequestComplete = false;
+  #isHeadSent = false;
+  #isAnswerComplete = false;
+  /** The connection may carry another request. */
+  #keepAlive = true;
+  #isUpgraded = false;
   #isOver = false;
-  #interimWait = false;
+  /** The client has not taken the last interim answer yet. */
+  #isInterimBlocked = false;
 
   constructor(host: ExchangeHost, request: ParsedRequest) {
     this.#host = host;
@@ -100,108 +102,110 @@ export class Exchange implements BodyOwner, AnswerOwner {
       target: request.target,
       scheme: host.options.scheme,
       authority: request.authority,
-      // TE concerns one hop and was taken off; what the client said with it is said anew on the next one.
+      // TE is a hop-by-hop field, which the parser has taken off. The next hop gets a new one.
       fields: request.acceptsTrailers ? [...request.fields, "TE", "trailers"] : request.fields,
       upgrade: request.upgrade,
       client: host.options.clientOf(host.socket),
       id: host.options.nextId(),
-      onInformational: request.version === "1.1" ? (status, fields) => this.#inform(status, fields) : undefined,
+      onInformational: request.version === "1.1" ? (status, fields) => this.#sendInterim(status, fields) : undefined,
       trailers: request.framing.kind === "chunked" ? () => this.#decoder?.trailers ?? [] : undefined,
     };
   }
 
-  /** True while more bytes may be read for it: of the request, or of the next one as long as those stay few. */
-  wantsBytes(bytesAhead: number): boolean {
-    if (this.#requestComplete && !this.#isRaw) return bytesAhead < this.#host.options.pipelineBytes;
-    return this.#body === null || this.#body.isOver || this.#body.isHungry;
+  /** True while more bytes may be read: of the request, or of later ones up to a limit. */
+  wantsBytes(readAheadBytes: number): boolean {
+    if (this.#isRequestComplete && !this.#isUpgraded) return readAheadBytes < this.#host.options.pipelineBytes;
+    return this.#body === null || this.#body.isOver || this.#body.canTakeMore;
   }
 
   /**
-   * Calls the handler; its answer comes later in every case.
-   * @throws {HttpParseError} for a body that is broken in what was read with its head: the handler is not called.
+   * Calls the handler. Its answer is always sent later.
+   *
+   * @throws {HttpParseError} for a malformed body in the read-ahead: the handler is then not called
    */
   start(handler: Handler): void {
     const body = this.#openBody();
     let answer: Promise<Answer>;
     try {
-      answer = handler(this.head, body, this.#abort);
+      answer = handler(this.head, body, this.#cancel);
     } catch (error) {
       answer = Promise.reject(error);
     }
-    answer.then((answer) => this.#deliver(answer), (error) => this.#fail(error));
+    answer.then((answer) => this.#takeAnswer(answer), (error) => this.#failAnswer(error));
   }
 
-  /** Takes what came in while it is served, and passes on what is not the request's. */
+  /** Takes bytes that arrive during the exchange. */
   takeData(chunk: Uint8Array): void {
-    if (this.#isRaw) return this.#body?.push(chunk);
-    if (this.#requestComplete) return this.#host.hold(chunk);
+    if (this.#isUpgraded) return this.#body?.push(chunk);
+    if (this.#isRequestComplete) return this.#host.pushReadAhead(chunk);
     try {
       this.#decode(chunk);
     } catch (error) {
-      return this.#fault(error);
+      return this.#failRequest(error);
     }
-    this.#passOn();
+    this.#deliver();
   }
 
   /** The client's FIN. */
   clientEnded(): void {
-    if (this.#isRaw) return this.#body?.end();
-    const isWhole = this.#requestComplete && this.#request.upgrade === undefined;
+    if (this.#isUpgraded) return this.#body?.end();
+    const isWhole = this.#isRequestComplete && this.#request.upgrade === undefined;
     if (isWhole && this.#host.options.allowHalfOpenClients) return;
     const reason = new ExchangeAbortedError(
       "client_closed",
-      this.#requestComplete
+      this.#isRequestComplete
         ? "The client closed before its answer ended"
         : "The client closed in the middle of its request",
     );
-    this.release(reason);
-    // A complete answer may still be on its way: a reset would take it back.
-    if (this.#answerComplete) this.#host.exchangeOver("close");
+    this.abort(reason);
+    // The last bytes of a complete answer may not have been sent, and a reset would drop them.
+    if (this.#isAnswerComplete) this.#host.exchangeOver("close");
     else this.#host.socket.reset();
   }
 
-  /** The socket is gone. After both FINs of an upgrade that is the clean end. */
+  /** The socket has closed. After both FINs of an upgraded connection that is its regular end. */
   socketClosed(error: unknown): void {
-    if (this.#isRaw && error === null && this.#answerComplete && this.#body?.isComplete) {
+    if (this.#isUpgraded && error === null && this.#isAnswerComplete && this.#body?.isComplete) {
       this.#isOver = true;
       return;
     }
-    this.release(new ExchangeAbortedError("client_reset", "The client's connection was lost", error ?? undefined));
+    this.abort(new ExchangeAbortedError("client_reset", "The client's connection was lost", error ?? undefined));
   }
 
-  /** The handler waited in vain for the request's body. */
+  /** Nothing of the request's body has arrived for too long. */
   bodyTimedOut(): void {
     const { bodyIdleMs } = this.#host.options;
-    this.#fault(new ExchangeAbortedError("request_timeout", `Nothing came of the request for ${bodyIdleMs} ms`));
+    const reason = `Nothing of the request's body arrived for ${bodyIdleMs} ms`;
+    this.#failRequest(new ExchangeAbortedError("request_timeout", reason));
   }
 
   drained(): void {
-    this.#interimWait = false;
+    this.#isInterimBlocked = false;
     this.#writer?.drained();
   }
 
-  /** Ends all that the handler holds: signal, request body, answer body. The socket is the caller's affair. */
-  release(reason: unknown): void {
+  /** Ends what the handler uses: the signal, the request's body and the answer's body. The socket stays as it is. */
+  abort(reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#host.deadline.stop();
+    this.#host.timeout.stop();
     this.#writer?.stop(reason);
     this.#body?.fail(reason);
-    this.#abort.abort(reason);
+    this.#cancel.abort(reason);
   }
 
   /** The handler waits for more of the request's body. */
   onPull(): void {
     if (this.#isOver) return;
-    if (!this.#requestComplete) this.#host.deadline.start(this.#host.options.bodyIdleMs);
+    if (!this.#isRequestComplete) this.#host.timeout.start(this.#host.options.bodyIdleMs);
     this.#host.updateFlow();
   }
 
-  /** The handler wants no more of the request's body. */
+  /** The handler canceled the request's body. */
   onCancel(): void {
     if (this.#isOver) return;
-    if (!this.#requestComplete) this.#host.deadline.stop();
-    if (this.#answerComplete) this.#settle();
+    if (!this.#isRequestComplete) this.#host.timeout.stop();
+    if (this.#isAnswerComplete) this.#finishIfPossible();
     else this.#host.updateFlow();
   }
 
@@ -221,22 +225,22 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#breakOff(error);
   }
 
-  /** What the handler gets: nothing, all of a body that is here already, or a stream. */
+  /** The body for the handler: none, the bytes of one that was read already, or a stream. */
   #openBody(): Body {
     const { framing, upgrade } = this.#request;
     if (framing.kind === "none" || (framing.kind === "length" && framing.length === 0)) {
-      this.#requestComplete = true;
-      // The client's raw bytes wait for the verdict: without a 101 they are the next request.
+      this.#isRequestComplete = true;
+      // Bytes behind the request of an upgrade wait for the answer: without a 101 they are the next request.
       return upgrade === undefined ? null : this.#openStream();
     }
     this.#decoder = new BodyDecoder(framing, this.#host.options.limits);
-    for (let bytes = this.#host.takeHeld(); bytes !== null; bytes = this.#host.takeHeld()) {
+    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
       this.#decode(bytes);
-      if (this.#requestComplete) break;
+      if (this.#isRequestComplete) break;
     }
-    if (this.#requestComplete && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
+    if (this.#isRequestComplete && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
     const stream = this.#openStream();
-    this.#passOn();
+    this.#deliver();
     return stream;
   }
 
@@ -249,100 +253,100 @@ export class Exchange implements BodyOwner, AnswerOwner {
     const { content, rest } = decodeRead(this.#decoder as BodyDecoder, chunk);
     if (content.length > 0) this.#decoded.push(content);
     if (rest === null) return;
-    this.#requestComplete = true;
-    if (rest.length > 0) this.#host.putBack(rest);
+    this.#isRequestComplete = true;
+    if (rest.length > 0) this.#host.unshiftReadAhead(rest);
   }
 
-  /** Gives the body's reader what was decoded. */
-  #passOn(): void {
+  /** Pushes the decoded content to the body's reader. */
+  #deliver(): void {
     const body = this.#body as BodySource;
     for (const content of this.#decoded) body.push(content);
     this.#decoded.length = 0;
-    if (!this.#requestComplete) {
-      if (body.isWaiting) this.#host.deadline.start(this.#host.options.bodyIdleMs);
-      else this.#host.deadline.stop();
+    if (!this.#isRequestComplete) {
+      if (body.isWaiting) this.#host.timeout.start(this.#host.options.bodyIdleMs);
+      else this.#host.timeout.stop();
       return;
     }
-    this.#host.deadline.stop();
+    this.#host.timeout.stop();
     body.end();
-    if (this.#answerComplete) this.#settle();
+    if (this.#isAnswerComplete) this.#finishIfPossible();
   }
 
-  #inform(status: number, fields: Fields): void {
+  #sendInterim(status: number, fields: Fields): void {
     if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101) {
       throw new InvalidAnswerError(`The interim answer's status is ${status}`);
     }
-    // For a client that does not read they would pile up, and none of them is needed (RFC 9110 §15.2).
-    if (this.#isOver || this.#headSent || this.#interimWait) return;
-    this.#interimWait = !this.#host.socket.write(encodeAnswerHead({ status, fields, framing: noBody }));
+    // They are optional (RFC 9110 §15.2), and must not pile up for a client that does not read.
+    if (this.#isOver || this.#isHeadSent || this.#isInterimBlocked) return;
+    this.#isInterimBlocked = !this.#host.socket.write(encodeResponseHead({ status, fields, framing: noBody }));
   }
 
-  #deliver(answer: Answer): void {
-    if (this.#isOver) return cancelBody(answer.body, this.#abort.reason);
+  #takeAnswer(answer: Answer): void {
+    if (this.#isOver) return cancelBody(answer.body, this.#cancel.reason);
     try {
-      if (answer.status === 101) this.#upgrade(answer);
-      else this.#begin(answer);
+      if (answer.status === 101) this.#sendUpgrade(answer);
+      else this.#send(answer);
     } catch (error) {
       cancelBody(answer.body, error);
-      this.#fail(error);
+      this.#failAnswer(error);
     }
   }
 
-  /** There is no answer, or none that can be written. */
-  #fail(error: unknown): void {
+  /** There is no answer, or it cannot be written. */
+  #failAnswer(error: unknown): void {
     if (this.#isOver) return;
     const { options } = this.#host;
     options.onError(error);
     try {
-      this.#begin(options.errorAnswer(error, this.head));
+      this.#send(options.errorAnswer(error, this.head));
     } catch (second) {
       options.onError(second);
       this.#breakOff(second);
     }
   }
 
-  /** The request cannot be read on. */
-  #fault(error: unknown): void {
-    if (!this.#headSent) {
-      this.release(error);
+  /** The rest of the request cannot be read. */
+  #failRequest(error: unknown): void {
+    if (!this.#isHeadSent) {
+      this.abort(error);
       return this.#host.refuse(error, this.head);
     }
-    if (!this.#answerComplete) return this.#breakOff(error);
-    this.release(error);
+    if (!this.#isAnswerComplete) return this.#breakOff(error);
+    this.abort(error);
     this.#host.exchangeOver("linger");
   }
 
-  /** The answer cannot be written on: the client must not take it for whole. */
+  /** The answer is incomplete: the reset tells the client so. */
   #breakOff(error: unknown): void {
     if (this.#isOver) return;
-    this.release(new ExchangeAbortedError("answer_failed", "The answer broke off", error));
+    this.abort(new ExchangeAbortedError("answer_failed", "The answer broke off", error));
     this.#host.socket.reset();
   }
 
-  #begin(answer: Answer): void {
+  #send(answer: Answer): void {
     const { socket, isDraining } = this.#host;
     const request = this.#request;
-    const framing = answerFraming(answer, request);
+    const framing = chooseFraming(answer, request);
     const { body } = answer;
     const isStreamed = framing.kind !== "none" && body instanceof ReadableStream;
-    // A streamed answer may outlast the request's body, and then the connection is free for the next request.
-    this.#keepsAlive = request.keepAlive && !isDraining && framing.kind !== "close" &&
-      (this.#requestComplete || isStreamed);
+    // A streamed answer may end after the request's body, and then the connection is free for the next request.
+    this.#keepAlive = request.keepAlive && !isDraining && framing.kind !== "close" &&
+      (this.#isRequestComplete || isStreamed);
     const { status, fields } = answer;
-    const head = { status, fields, framing, version: request.version, keepAlive: this.#keepsAlive };
+    const head = { status, fields, framing, version: request.version, keepAlive: this.#keepAlive };
     const isBare = request.method === "HEAD" || !(body instanceof Uint8Array);
-    if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeAnswerHead(head));
+    if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeResponseHead(head));
     else {
-      socket.write(encodeAnswerHead(head, body));
+      socket.write(encodeResponseHead(head, body));
       release(body);
     }
-    this.#headSent = true;
+    this.#isHeadSent = true;
     this.#answer = answer;
     this.#framing = framing;
-    // Not an upgrade after all: what follows are requests.
+    // The upgrade was refused: further bytes are requests.
     if (request.upgrade !== undefined) this.#body?.end();
     if (isStreamed) return this.#startWriter(body);
-    if (isBare || framing.kind === "none") cancelBody(body, answerOver);
+    if (isBare || framing.kind === "none") cancelBody(body, answerComplete);
     else if (framing.kind === "chunked") return this.#sendWholeChunk(body);
     else if (body.length > JOINED_BODY_BYTES) socket.write(body);
     this.#completeAnswer();
@@ -362,24 +366,26 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.bodySent();
   }
 
-  #upgrade(answer: Answer): void {
+  #sendUpgrade(answer: Answer): void {
     const asked = this.#request.upgrade;
     const { status, fields, upgrade, body } = answer;
     if (asked === undefined || upgrade?.toLowerCase() !== asked.toLowerCase()) {
       throw new InvalidAnswerError(`The answer upgrades to ${upgrade} where ${asked ?? "nothing"} was asked for`);
     }
     const { socket } = this.#host;
-    socket.write(encodeAnswerHead({ status, fields, framing: noBody, upgrade }));
-    this.#headSent = true;
+    socket.write(encodeResponseHead({ status, fields, framing: noBody, upgrade }));
+    this.#isHeadSent = true;
     this.#answer = answer;
     if (answer.takeSocket !== undefined) {
       this.#isOver = true;
       this.#body?.end();
-      return this.#host.handOver(answer.takeSocket);
+      return this.#host.giveSocketTo(answer.takeSocket);
     }
-    this.#isRaw = true;
+    this.#isUpgraded = true;
     this.#framing = closeDelimitedBody;
-    for (let bytes = this.#host.takeHeld(); bytes !== null; bytes = this.#host.takeHeld()) this.#body?.push(bytes);
+    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
+      this.#body?.push(bytes);
+    }
     if (body instanceof ReadableStream) this.#startWriter(body);
     else {
       if (body !== null) socket.write(body);
@@ -389,24 +395,24 @@ export class Exchange implements BodyOwner, AnswerOwner {
   }
 
   #completeAnswer(): void {
-    this.#answerComplete = true;
-    if (this.#isRaw) this.#host.socket.end();
-    else this.#settle();
+    this.#isAnswerComplete = true;
+    if (this.#isUpgraded) this.#host.socket.end();
+    else this.#finishIfPossible();
   }
 
-  /** The answer is complete: is the exchange? */
-  #settle(): void {
+  /** The answer is complete. Ends the exchange, unless the handler goes on to read the request. */
+  #finishIfPossible(): void {
     if (this.#isOver) return;
-    if (!this.#requestComplete) {
+    if (!this.#isRequestComplete) {
       if (this.#body !== null && !this.#body.isOver && this.#body.stream.locked) {
-        if (!this.#keepsAlive) this.#host.socket.end();
+        if (!this.#keepAlive) this.#host.socket.end();
         return;
       }
       this.#isOver = true;
-      this.#body?.fail(answerOver);
+      this.#body?.fail(answerComplete);
       return this.#host.exchangeOver("linger");
     }
     this.#isOver = true;
-    this.#host.exchangeOver(this.#keepsAlive && !this.#host.isDraining ? "next" : "close");
+    this.#host.exchangeOver(this.#keepAlive && !this.#host.isDraining ? "next" : "close");
   }
 }

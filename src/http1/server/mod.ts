@@ -1,3 +1,3 @@
-/** The face of `src/http1/server`. */
-export { type HttpServerOptions } from "./options.ts";
-export { createHttpServer, HttpServer } from "./server.ts";
+/** The server of HTTP/1.1: sockets in, exchanges with a `Handler` out. */
+export type { HttpServerOptions } from "./options.ts";
+export { HttpServer } from "./server.ts";

@@ -1,57 +1,59 @@
-/** What a server of HTTP/1.1 can be told, and what it does when it is not. */
+/** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { type HttpLimits, reasonPhrase, verifyLimits } from "../codec/mod.ts";
 import type { Answer, RequestHead } from "../../http/mod.ts";
 
 export interface HttpServerOptions {
-  /** Milliseconds for a head: from the accepted socket for the first one, then from its first byte. Default 10,000. */
+  /** Milliseconds for a head: the first one from the accepted socket, others from their first byte. Default 10,000. */
   headTimeoutMs: number;
-  /** Milliseconds a connection may wait for its next request, or for the client's FIN after ours. Default 75,000. */
+  /** Milliseconds until an idle connection is closed, or one that waits for the client's FIN. Default 75,000. */
   keepAliveMs: number;
-  /** Milliseconds without a byte of a request body that the handler waits for. Default 60,000. */
+  /** Milliseconds without a byte of a request's body while the handler reads it. Default 60,000. */
   bodyIdleMs: number;
-  /** Milliseconds to discard the rest of a request that was answered early, before the reset. Default 5,000. */
+  /**
+   * Milliseconds in which the rest of a request that was answered early is discarded, before the reset. Default 5,000.
+   */
   lingerMs: number;
-  /** Bytes that are discarded so at most. Default 16 MiB. */
+  /** The most bytes that are discarded in this way. Default 16 MiB. */
   lingerBytes: number;
-  /** Connections at once; one more is reset as it comes. Default 65,536. */
+  /** Connections at once; further ones are reset. Default 65,536. */
   maxConnections: number;
-  /** Bytes of further requests that are read while one is served; then the socket rests. Default 64 KiB. */
+  /** Bytes of later requests that are read while one is served. Default 64 KiB. */
   pipelineBytes: number;
-  /** Serves a client on although it sent FIN behind its request. Default false: that cancels, as in nginx. */
+  /** True: a client that sends FIN behind its request gets its answer. Default false: FIN cancels, as in nginx. */
   allowHalfOpenClients: boolean;
-  /** How requests reach the public address of this server. Default `http`. */
+  /** The scheme of the server's public URLs. Default `http`. */
   scheme: "http" | "https";
   limits: HttpLimits;
   clock: Clock;
-  /** A new id for each exchange. Default: a random prefix for the server, then a count. */
+  /** Makes an id for each exchange. Default: a random prefix for the server, then a count. */
   nextId: () => string;
-  /** The client's address as believed. Default: the socket's; `""` for unix sockets. */
+  /** The client's address. Default: that of the socket; `""` for unix sockets. */
   clientOf: (socket: Socket) => string;
   /**
-   * The answer where a handler gave none, or where a request could not be read (`head` is then `null`): plain text
-   * with the error's `status`, else 500, unless told otherwise. Its body is bytes or `null`.
+   * The answer where a handler rejects, or where a request cannot be parsed (`head` is then `null`). Its body must be
+   * bytes or `null`. Default: plain text with the error's `status`, else 500.
    */
   errorAnswer: (error: unknown, head: RequestHead | null) => Answer;
   /**
-   * Told, for logs, of each handler that rejected, answer that broke off and callback that threw. Clients that leave
-   * or send nonsense are not reported. Default: nothing.
+   * Called, for logs, for each handler that rejects, answer that breaks off and callback that throws, but not for
+   * clients that leave or send malformed requests. Default: does nothing.
    */
   onError: (error: unknown) => void;
 }
 
-/** What of the options is not to be the default. */
+/** The options that are not to have their defaults. */
 export type HttpServerInit = Partial<Omit<HttpServerOptions, "limits">> & { readonly limits?: Partial<HttpLimits> };
 
-/** The greatest delay that timers of both runtimes take. */
-const mostMilliseconds = 2 ** 31 - 1;
+/** The longest delay that timers of both runtimes accept. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
 
-const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [least: number, most: number] } = {
-  headTimeoutMs: [1, mostMilliseconds],
-  keepAliveMs: [1, mostMilliseconds],
-  bodyIdleMs: [1, mostMilliseconds],
-  lingerMs: [1, mostMilliseconds],
+const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: number, max: number] } = {
+  headTimeoutMs: [1, MAX_DELAY_MS],
+  keepAliveMs: [1, MAX_DELAY_MS],
+  bodyIdleMs: [1, MAX_DELAY_MS],
+  lingerMs: [1, MAX_DELAY_MS],
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
@@ -60,7 +62,7 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [least: nu
 /**
  * Completes `options` with the defaults.
  *
- * @throws {OptionError} for a number out of its range, an unknown scheme, limits under which nothing could be read
+ * @throws {OptionError} for a number out of its range, an unknown scheme, and limits that are too low for any message
  */
 export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOptions {
   const complete: HttpServerOptions = {
@@ -85,7 +87,7 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     checkRange(name, complete[name as keyof HttpServerOptions] as number, ...range);
   }
   if (complete.scheme !== "http" && complete.scheme !== "https") {
-    throw new OptionError(`scheme is ${JSON.stringify(complete.scheme)}, not "http" or "https"`);
+    throw new OptionError(`The option scheme is ${JSON.stringify(complete.scheme)}, not "http" or "https"`);
   }
   return complete;
 }
@@ -98,7 +100,7 @@ function countingIds(): () => string {
 
 const encoder = new TextEncoder();
 
-/** `text/plain`: the status as words, and no more, since an error's own words are not for everyone. */
+/** The status as plain text. The error's own text is not shown to clients. */
 function plainErrorAnswer(error: unknown): Answer {
   const hint = (error as { status?: unknown } | null)?.status;
   const status = typeof hint === "number" && Number.isInteger(hint) && hint >= 400 && hint <= 599 ? hint : 500;

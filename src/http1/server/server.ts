@@ -1,11 +1,12 @@
 /**
- * HTTP/1.1 for the public (RFC 9110, RFC 9112): accepted sockets in, exchanges with a `Handler` out. Listening is
- * `src/net`'s affair: `listen(target, (socket) => server.accept(socket))`.
+ * The HTTP/1.1 server (RFC 9110, RFC 9112): accepted sockets in, exchanges with a `Handler` out. Sockets come from
+ * `listen(target, (socket) => server.accept(socket))` (src/net).
  */
 import type { Socket } from "../../net/mod.ts";
-import { emptyBytes, type Handler } from "../../http/mod.ts";
+import type { Handler } from "../../http/mod.ts";
 import { ServerConnection } from "./connection.ts";
 import { type HttpServerInit, type HttpServerOptions, verifyServerOptions } from "./options.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
 export class HttpServer {
   readonly #handler: Handler;
@@ -17,6 +18,7 @@ export class HttpServer {
   #onEmpty: (() => void)[] = [];
 
   /**
+   * @param options see `HttpServerOptions` for the defaults
    * @throws {OptionError} for an option out of its range
    */
   constructor(handler: Handler, options?: HttpServerInit) {
@@ -24,16 +26,16 @@ export class HttpServer {
     this.#options = verifyServerOptions(options);
   }
 
-  /** Connections that are served or closing; those that were handed over by an upgrade are not counted. */
+  /** Connections that are served or closing, without those whose socket was given away by an upgrade. */
   get connections(): number {
     return this.#connections.size;
   }
 
   /**
-   * Serves a connection, and owns its socket from now on. Past `maxConnections`, and after `close()`, it is reset;
-   * after `drain()` it gets one answer.
+   * Serves a connection, and owns its socket from now on. Over `maxConnections`, and after `close()`, it is reset.
+   * After `drain()` one request is served.
    *
-   * @param first bytes that were already read from the socket
+   * @param first bytes that were read from the socket already
    */
   accept(socket: Socket, first: Uint8Array = emptyBytes): void {
     if (this.#isClosed || this.#connections.size >= this.#options.maxConnections) return socket.reset();
@@ -43,8 +45,8 @@ export class HttpServer {
   }
 
   /**
-   * Lets every exchange under way end, as long as it takes, and closes each connection behind it; idle ones at once.
-   * Resolves when there is none left. The caller has stopped listening before, and may call `close()` meanwhile.
+   * Closes idle connections at once, and others after their current exchange, however long that takes. Resolves when
+   * there is no connection. To be called when the listener is closed; `close()` may be called meanwhile.
    */
   drain(): Promise<void> {
     this.#isDraining = true;
@@ -53,7 +55,7 @@ export class HttpServer {
     return new Promise((resolve) => this.#onEmpty.push(resolve));
   }
 
-  /** Resets every connection; handlers see their signals abort. */
+  /** Resets all connections. The signals of all handlers abort. */
   close(): void {
     this.#isClosed = true;
     for (const connection of [...this.#connections]) connection.close();
@@ -66,9 +68,4 @@ export class HttpServer {
     this.#onEmpty = [];
     for (const resolve of waiters) resolve();
   }
-}
-
-/** A server for `handler`; see `HttpServerOptions` for the defaults. Throws as the constructor does. */
-export function createHttpServer(handler: Handler, options?: HttpServerInit): HttpServer {
-  return new HttpServer(handler, options);
 }

@@ -1,3 +1,3 @@
-/** TLS over any other socket, as a client. */
+/** TLS as a client, over any socket. */
 export { CertificateError, checkCertificates } from "./certificates.ts";
-export { startTls, type StartTlsOptions, type TlsTarget } from "./start_tls.ts";
+export { startTls, type TlsTarget } from "./start_tls.ts";

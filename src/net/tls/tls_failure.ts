@@ -1,9 +1,9 @@
-/** Why the other end of a TLS handshake is not trusted, in words that lead to the remedy. */
+/** Why the certificate of a TLS server is not trusted, in words that lead to the remedy. */
 import type * as tls from "node:tls";
 
-/** OpenSSL's names of what is wrong with a chain (openssl-verification-options(1)), which both runtimes use. */
 const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
-const MEANINGS: ReadonlyMap<string, string> = new Map([
+/** By OpenSSL's codes (openssl-verification-options(1)), which both runtimes use. */
+const meanings: ReadonlyMap<string, string> = new Map([
   ["DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed"],
   ["SELF_SIGNED_CERT_IN_CHAIN", UNKNOWN_AUTHORITY],
   ["UNABLE_TO_GET_ISSUER_CERT", UNKNOWN_AUTHORITY],
@@ -13,7 +13,7 @@ const MEANINGS: ReadonlyMap<string, string> = new Map([
   ["CERT_REVOKED", "its certificate was revoked"],
 ]);
 
-/** @returns null where the certificate holds for `name`, else why it does not */
+/** Returns why the certificate is not trusted for `name`; null where it is. */
 export function distrust(engine: tls.TLSSocket, name: string): string | null {
   if (engine.authorized) return null;
   const certificate = engine.getPeerX509Certificate();
@@ -21,8 +21,8 @@ export function distrust(engine: tls.TLSSocket, name: string): string | null {
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return `its certificate is not for ${name}, but for ${namesOf(certificate?.subjectAltName)}`;
   }
-  // Deno does not tell an expired one from one of an unknown authority.
-  return validity(certificate?.validFrom, certificate?.validTo) ?? MEANINGS.get(code) ??
+  // Deno has the same code for an expired certificate and for an unknown authority.
+  return validity(certificate?.validFrom, certificate?.validTo) ?? meanings.get(code) ??
     `its certificate is bad: ${code}`;
 }
 
@@ -37,7 +37,7 @@ function namesOf(alternatives: string | undefined): string {
   return alternatives?.replaceAll(/(?:DNS|IP Address):/g, "") ?? "no name";
 }
 
-/** The wall clock alone can say: certificates are dated by it. */
+/** Why the certificate is not valid now, by the wall clock; null where it is. */
 function validity(from: string | undefined, to: string | undefined): string | null {
   if (from === undefined || to === undefined) return null;
   const now = Date.now();

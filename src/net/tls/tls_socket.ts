@@ -1,25 +1,25 @@
 /**
  * `Socket` with TLS inside, over any other `Socket`. The runtime's TLS does the cryptography, on a `CipherStream`; the
- * flow of bytes is governed here. That gives what `node:tls` on a socket of its own does not: backpressure and resets
- * on Deno, a real RST on Bun, a truncated stream told from an ended one on both, and TLS within TLS.
+ * flow of bytes is controlled here. `node:tls` on a socket of its own lacks backpressure and resets on Deno, a real RST
+ * on Bun, and on both the distinction of a truncated stream from an ended one, and TLS within TLS.
  *
- *     owner ⇄ TlsSocket ⇄ engine (node:tls) ⇄ CipherStream ⇄ socket
+ *     owner ⇄ TlsSocket ⇄ engine (node:tls) ⇄ CipherStream ⇄ raw socket
  *
- * The engine always flows: `pause()` stops the socket under it, and what the engine still has then is held here. That
- * is the text of one read, which bounds it.
+ * The engine is never paused: `pause()` pauses the raw socket, and what the engine still decrypts then waits here. That
+ * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
-import { formatAddress } from "../address.ts";
+import { atTickEnd, type TickListener } from "../../base/mod.ts";
 import { concat, disown, reportGarbage } from "../../memory/mod.ts";
-import { CipherStream } from "./cipher_stream.ts";
+import { formatAddress } from "../address.ts";
 import { HIGH_WATER_BYTES } from "../node_socket.ts";
 import { noHandlers, type Socket, type SocketAddress, SocketError, type SocketHandlers } from "../socket.ts";
-import { atTickEnd, type TickListener } from "../../base/mod.ts";
+import { CipherStream } from "./cipher_stream.ts";
 
-/** A turn's writes up to here become one record (RFC 8446 §5.1). */
+/** The writes of a tick become one record up to here (RFC 8446 §5.1). */
 const RECORD_BYTES = 16 * 1024;
-/** Turns of the event loop in which the engine has surely told of a close_notify that it was given. */
-const TURNS_TO_NOTICE_END = 3;
+/** Event-loop ticks in which the engine has surely reported a close_notify that was passed to it. */
+const CLOSE_NOTIFY_TICKS = 3;
 
 export class TlsSocket implements Socket, TickListener {
   handlers: SocketHandlers = noHandlers;
@@ -29,29 +29,31 @@ export class TlsSocket implements Socket, TickListener {
   readonly #raw: Socket;
   readonly #cipher: CipherStream;
   readonly #engine: tls.TLSSocket;
-  /** Encrypted bytes came at all; the first one tells whether the peer speaks TLS. */
-  #spoken = false;
+  /** False until encrypted bytes arrived: the first one shows whether the peer speaks TLS. */
+  #hasReceived = false;
+  /** Written and not yet encrypted. */
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
-  #flushWaits = false;
-  #drainWanted = false;
-  /** Decrypted while the owner did not want it. */
-  #held: Uint8Array[] = [];
-  #paused = true;
-  #ended = false;
-  /** The peer's close_notify was decrypted; the owner may not have been told yet. */
-  #notified = false;
-  #peerEnded = false;
-  #reset = false;
-  /** The socket below has closed in order, and the owner is still to be told what came before. */
-  #closeWaits = false;
-  #closed = false;
+  #isTickEndScheduled = false;
+  #isDrainWanted = false;
+  /** Decrypted while paused. */
+  #undelivered: Uint8Array[] = [];
+  #isPaused = true;
+  #hasEnded = false;
+  /** The peer's close_notify arrived. */
+  #hasPeerEnded = false;
+  /** `onEnd` was called. */
+  #isEndDelivered = false;
+  #isReset = false;
+  /** The raw socket has closed in order, and the owner must get what came before that. */
+  #isCloseDeferred = false;
+  #isClosed = false;
   #error: SocketError | null = null;
   readonly #onWritten = () => this.#drain();
 
   /**
-   * @param raw paused, and owned by this socket from now on
-   * @param createEngine makes the client's or the server's end of TLS on the stream that it is given
+   * @param raw paused; owned by this socket from now on
+   * @param createEngine makes the client's or the server's end of TLS on the given stream
    */
   constructor(raw: Socket, createEngine: (cipher: CipherStream) => tls.TLSSocket) {
     this.#raw = raw;
@@ -59,13 +61,13 @@ export class TlsSocket implements Socket, TickListener {
     this.remote = raw.remote;
     this.#cipher = new CipherStream(raw);
     this.#engine = createEngine(this.#cipher);
-    this.#engine.on("data", (bytes: Uint8Array) => this.#takeText(bytes));
-    this.#engine.on("end", () => this.#takeNotified());
+    this.#engine.on("data", (bytes: Uint8Array) => this.#takePlaintext(bytes));
+    this.#engine.on("end", () => this.#takeCloseNotify());
     this.#engine.on("error", (cause: Error) => this.#failTls(cause));
     this.#cipher.on("error", (cause: Error) => this.#failTls(cause));
     raw.handlers = {
       onData: (bytes) => this.#takeCipher(bytes),
-      onEnd: () => this.#checkTruncated(TURNS_TO_NOTICE_END),
+      onEnd: () => this.#checkTruncated(CLOSE_NOTIFY_TICKS),
       onDrain: () => this.#drain(),
       onClose: (error) => this.#takeClose(error),
     };
@@ -77,49 +79,49 @@ export class TlsSocket implements Socket, TickListener {
   }
 
   get closed(): boolean {
-    return this.#closed || this.#reset;
+    return this.#isClosed || this.#isReset;
   }
 
-  /** To be called when the handshake is done: from then on the owner decides what is read. */
+  /** Must be called when the handshake is done. Until then the raw socket is read although this one is paused. */
   secured(): void {
-    if (this.#paused) this.#raw.pause();
+    if (this.#isPaused) this.#raw.pause();
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#ended || this.#reset || this.#closed) return true;
+    if (this.#hasEnded || this.#isReset || this.#isClosed) return true;
     if (bytes.length > 0) {
       this.#gathered.push(bytes);
       this.#gatheredBytes += bytes.length;
-      this.#flushSoon();
+      this.#scheduleTickEnd();
     }
     if (this.bufferedBytes < HIGH_WATER_BYTES) return true;
-    this.#drainWanted = true;
+    this.#isDrainWanted = true;
     return false;
   }
 
   end(): void {
-    if (this.#ended || this.closed) return;
-    this.#ended = true;
-    this.#flushSoon();
+    if (this.#hasEnded || this.closed) return;
+    this.#hasEnded = true;
+    this.#scheduleTickEnd();
   }
 
   reset(): void {
     if (this.closed) return;
-    this.#reset = true;
-    // A socket that has closed already will not tell so again.
-    if (this.#closeWaits) this.#flushSoon();
+    this.#isReset = true;
+    // The raw socket will not report its close a second time.
+    if (this.#isCloseDeferred) this.#scheduleTickEnd();
     this.#abandon();
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#isPaused = true;
     this.#raw.pause();
   }
 
   resume(): void {
     if (this.closed) return;
-    this.#paused = false;
-    if (this.#hasNews) this.#flushSoon();
+    this.#isPaused = false;
+    if (this.#hasUndelivered) this.#scheduleTickEnd();
     else this.#raw.resume();
   }
 
@@ -129,36 +131,36 @@ export class TlsSocket implements Socket, TickListener {
     this.#raw.flush();
   }
 
-  /** Tells the owner what was held, then gives away what was gathered. */
+  /** Delivers what has waited, then encrypts what was gathered. */
   onTickEnd(): void {
-    this.#flushWaits = false;
-    if (this.#reset && this.#closeWaits && !this.#closed) return this.#finish(null);
+    this.#isTickEndScheduled = false;
+    if (this.#isReset && this.#isCloseDeferred && !this.#isClosed) return this.#finish(null);
     if (this.closed) return this.#drop();
-    this.#tellHeld();
+    this.#deliverWaiting();
     if (this.closed) return;
     if (this.#gatheredBytes > 0) this.#writeGathered();
-    if (this.#ended) this.#endEngine();
+    if (this.#hasEnded) this.#endEngine();
   }
 
-  /** True where the owner has something to be told of that is here already. */
-  get #hasNews(): boolean {
-    return this.#held.length > 0 || (this.#notified && !this.#peerEnded);
+  /** True while plaintext, or the peer's end, waits for its delivery. */
+  get #hasUndelivered(): boolean {
+    return this.#undelivered.length > 0 || (this.#hasPeerEnded && !this.#isEndDelivered);
   }
 
-  #flushSoon(): void {
-    if (this.#flushWaits) return;
-    this.#flushWaits = true;
+  #scheduleTickEnd(): void {
+    if (this.#isTickEndScheduled) return;
+    this.#isTickEndScheduled = true;
     atTickEnd(this);
   }
 
-  #tellHeld(): void {
-    if (this.#paused || !this.#hasNews) return;
-    while (this.#held.length > 0) {
-      this.handlers.onData(this.#held.shift()!);
-      if (this.#paused || this.closed) return;
+  #deliverWaiting(): void {
+    if (this.#isPaused || !this.#hasUndelivered) return;
+    while (this.#undelivered.length > 0) {
+      this.handlers.onData(this.#undelivered.shift()!);
+      if (this.#isPaused || this.closed) return;
     }
-    if (this.#notified) this.#tellEnd();
-    if (this.#closeWaits && !this.closed) this.#finish(null);
+    if (this.#hasPeerEnded) this.#deliverEnd();
+    if (this.#isCloseDeferred && !this.closed) this.#finish(null);
     else this.#raw.resume();
   }
 
@@ -169,7 +171,7 @@ export class TlsSocket implements Socket, TickListener {
     reportGarbage(total);
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    const written = this.#drainWanted ? this.#onWritten : undefined;
+    const written = this.#isDrainWanted ? this.#onWritten : undefined;
     if (total <= RECORD_BYTES && chunks.length > 1) return void this.#engine.write(concat(chunks, total), written);
     const last = chunks.length - 1;
     for (let i = 0; i < last; i++) this.#engine.write(chunks[i]);
@@ -177,8 +179,8 @@ export class TlsSocket implements Socket, TickListener {
   }
 
   /**
-   * The close_notify, and FIN behind it: Deno's engine is done a tick before it gives the close_notify away, and
-   * Bun's has gone by the time the peer's own is told.
+   * Sends close_notify and FIN. Deno's engine calls back a tick before it writes the close_notify; Bun's is destroyed
+   * before it reports the peer's.
    */
   #endEngine(): void {
     if (this.#engine.writableEnded) return;
@@ -187,45 +189,45 @@ export class TlsSocket implements Socket, TickListener {
   }
 
   #drain(): void {
-    if (!this.#drainWanted || this.closed || this.bufferedBytes >= HIGH_WATER_BYTES) return;
-    this.#drainWanted = false;
+    if (!this.#isDrainWanted || this.closed || this.bufferedBytes >= HIGH_WATER_BYTES) return;
+    this.#isDrainWanted = false;
     this.handlers.onDrain();
   }
 
   #takeCipher(bytes: Uint8Array): void {
-    if (!this.#spoken) {
-      this.#spoken = true;
+    if (!this.#hasReceived) {
+      this.#hasReceived = true;
       if (!looksLikeTls(bytes[0])) return this.#failTls(new Error("the other end does not speak TLS"));
     }
-    // The runtime's TLS does not count references.
+    // The runtime's TLS knows no references.
     this.#cipher.receive(disown(bytes));
   }
 
-  #takeText(bytes: Uint8Array): void {
+  #takePlaintext(bytes: Uint8Array): void {
     if (this.closed || this.#error !== null) return;
     reportGarbage(bytes.length);
-    if (this.#paused || this.#held.length > 0) this.#held.push(bytes);
+    if (this.#isPaused || this.#undelivered.length > 0) this.#undelivered.push(bytes);
     else this.handlers.onData(bytes);
   }
 
-  #takeNotified(): void {
-    // An engine that was destroyed may end its stream too.
-    if (this.closed || this.#error !== null || this.#notified) return;
-    this.#notified = true;
-    if (!this.#paused && this.#held.length === 0) this.#tellEnd();
+  #takeCloseNotify(): void {
+    // A destroyed engine may end its stream, too.
+    if (this.closed || this.#error !== null || this.#hasPeerEnded) return;
+    this.#hasPeerEnded = true;
+    if (!this.#isPaused && this.#undelivered.length === 0) this.#deliverEnd();
   }
 
-  #tellEnd(): void {
-    this.#peerEnded = true;
+  #deliverEnd(): void {
+    this.#isEndDelivered = true;
     this.end();
     this.handlers.onEnd();
   }
 
-  /** After the peer's FIN: the engine is given the time to decrypt what came before it. */
-  #checkTruncated(turns: number): void {
-    if (this.closed || this.#notified) return;
-    if (turns > 0) return void setImmediate(() => this.#checkTruncated(turns - 1));
-    const reason = `connection with ${formatAddress(this.remote)} was cut short: it ended without close_notify`;
+  /** After the peer's FIN, when the engine had the time to decrypt what came before it. */
+  #checkTruncated(ticks: number): void {
+    if (this.closed || this.#hasPeerEnded) return;
+    if (ticks > 0) return void setImmediate(() => this.#checkTruncated(ticks - 1));
+    const reason = `The connection with ${formatAddress(this.remote)} was cut short: it ended without close_notify`;
     this.#fail(new SocketError({ code: "connection_reset", reason, initiator: "remote", retryable: true }));
   }
 
@@ -235,7 +237,7 @@ export class TlsSocket implements Socket, TickListener {
   }
 
   #fail(error: SocketError): void {
-    if (this.closed || this.#error !== null || this.#notified) return;
+    if (this.closed || this.#error !== null || this.#hasPeerEnded) return;
     this.#error = error;
     this.#abandon();
   }
@@ -249,29 +251,29 @@ export class TlsSocket implements Socket, TickListener {
   #drop(): void {
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#held = [];
+    this.#undelivered = [];
   }
 
   #takeClose(error: SocketError | null): void {
-    if (this.#closed) return;
-    if (this.#reset) return this.#finish(null);
+    if (this.#isClosed) return;
+    if (this.#isReset) return this.#finish(null);
     if (this.#error !== null) return this.#finish(this.#error);
-    // After the peer's close_notify nothing of its was lost; that it did not wait for ours is usual.
-    const failure = this.#notified && this.#gatheredBytes === 0 ? null : error;
-    if (failure !== null || !this.#hasNews) return this.#finish(failure);
-    this.#closeWaits = true;
-    if (!this.#paused) this.#flushSoon();
+    // After the peer's close_notify nothing of it was lost. Most peers do not wait for ours.
+    const failure = this.#hasPeerEnded && this.#gatheredBytes === 0 ? null : error;
+    if (failure !== null || !this.#hasUndelivered) return this.#finish(failure);
+    this.#isCloseDeferred = true;
+    if (!this.#isPaused) this.#scheduleTickEnd();
   }
 
   #finish(error: SocketError | null): void {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#drop();
     this.#engine.destroy();
     this.handlers.onClose(error);
   }
 }
 
-/** A handshake or an alert (RFC 8446 §5.1). */
+/** True for a handshake or an alert (RFC 8446 §5.1). */
 function looksLikeTls(contentType: number): boolean {
   return contentType === 0x16 || contentType === 0x15;
 }

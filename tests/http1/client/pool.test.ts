@@ -334,7 +334,7 @@ describe("HttpClient pool", () => {
     const target = { kind: "tcp", host: "127.0.0.1", port: 1 } as const;
     for (
       const [options, message] of [
-        [{ maxSockets: 0 }, /^maxSockets is 0, /],
+        [{ maxSockets: 0 }, /^The option maxSockets is 0, /],
         [{ idleMs: 0.5 }, /^idleMs is 0\.5, /],
         [{ firstByteMs: -1 }, /^firstByteMs is -1, /],
         [{ hostHeader: "a\r\nb" }, /^hostHeader "a\\r\\nb" /],

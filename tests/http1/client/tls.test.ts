@@ -61,7 +61,7 @@ describe("HttpClient with an https upstream", () => {
     assert.equal(error.status, 502);
     assert.equal(
       error.reason,
-      `cannot connect to 127.0.0.1:${upstream.server.port}: its certificate is self-signed`,
+      `Cannot connect to 127.0.0.1:${upstream.server.port}: its certificate is self-signed`,
     );
     assert.equal(upstream.heads.length, 0);
     assert.equal(client.active, 0);

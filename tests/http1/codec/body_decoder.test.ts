@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { BodyDecoder, type Framing } from "../../../src/http1/codec/body_decoder.ts";
+import { BodyDecoder } from "../../../src/http1/codec/body_decoder.ts";
+import type { Framing } from "../../../src/http1/codec/framing.ts";
 import { HttpParseError } from "../../../src/http1/codec/errors.ts";
 import { defaultLimits } from "../../../src/http1/codec/limits.ts";
 import { chunkEnd, chunkHeader, lastChunk } from "../../../src/http1/codec/writer.ts";
@@ -13,7 +14,7 @@ describe("BodyDecoder", () => {
   it("BodyDecoder is done at once when there is no body", () => {
     for (const framing of [{ kind: "none" }, { kind: "length", length: 0 }] as Framing[]) {
       const decoder = new BodyDecoder(framing);
-      assert.equal(decoder.done, true);
+      assert.equal(decoder.isDone, true);
       const next = toBytes("next");
       assert.equal(decoder.push(next, () => assert.fail("There is no content")), next);
       decoder.finish();
@@ -26,10 +27,10 @@ describe("BodyDecoder", () => {
     const onData = (slice: Uint8Array) => void slices.push(toText(slice));
     assert.equal(decoder.push(toBytes("ab"), onData), null);
     assert.equal(decoder.push(new Uint8Array(0), onData), null);
-    assert.equal(decoder.done, false);
+    assert.equal(decoder.isDone, false);
     assert.equal(toText(decoder.push(toBytes("cdenext"), onData)!), "next");
     assert.deepEqual(slices, ["ab", "cde"]);
-    assert.equal(decoder.done, true);
+    assert.equal(decoder.isDone, true);
   });
 
   it("BodyDecoder hands on slices of the chunks themselves when it decodes", () => {
@@ -46,14 +47,14 @@ describe("BodyDecoder", () => {
     const decoder = new BodyDecoder({ kind: "close" });
     let body = "";
     assert.equal(decoder.push(toBytes("0\r\n\r\n"), (slice) => body += toText(slice)), null);
-    assert.equal(decoder.done, false);
+    assert.equal(decoder.isDone, false);
     decoder.finish();
-    assert.equal(decoder.done, true);
+    assert.equal(decoder.isDone, true);
     assert.equal(body, "0\r\n\r\n");
   });
 
   it("BodyDecoder throws at finish when the body has not ended", () => {
-    const decoder = new BodyDecoder({ kind: "length", length: 5 }, defaultLimits, "answer");
+    const decoder = new BodyDecoder({ kind: "length", length: 5 }, defaultLimits, "response");
     decoder.push(toBytes("ab"), () => {});
     assert.throws(() => decoder.finish(), {
       status: 502,
@@ -68,11 +69,11 @@ describe("BodyDecoder", () => {
   });
 
   it("BodyDecoder has the status 502 when the broken body is an answer's", () => {
-    assert.throws(() => readBody(chunked, [toBytes("x")], defaultLimits, "answer"), {
+    assert.throws(() => readBody(chunked, [toBytes("x")], defaultLimits, "response"), {
       status: 502,
       code: "upstream_invalid",
     });
-    assert.throws(() => readBody(chunked, [toBytes("0\r\n x")], defaultLimits, "answer"), { status: 502 });
+    assert.throws(() => readBody(chunked, [toBytes("0\r\n x")], defaultLimits, "response"), { status: 502 });
   });
 });
 

@@ -1,7 +1,8 @@
 /** What the tests of the codec share: text as bytes, and input cut at arbitrary places. */
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { BodyDecoder, type Framing } from "../../../src/http1/codec/body_decoder.ts";
+import { BodyDecoder } from "../../../src/http1/codec/body_decoder.ts";
+import type { Framing } from "../../../src/http1/codec/framing.ts";
 import { HttpParseError, type MessageSide } from "../../../src/http1/codec/errors.ts";
 import { defaultLimits, type HttpLimits } from "../../../src/http1/codec/limits.ts";
 import type { Fields } from "../../../src/http/message.ts";
@@ -86,7 +87,7 @@ export function readRequests(chunks: readonly Uint8Array[], limits: HttpLimits =
       head = null;
     }
   }
-  return { messages, open: head !== null ? "body" : parser.started ? "head" : "nothing" };
+  return { messages, open: head !== null ? "body" : parser.hasStarted ? "head" : "nothing" };
 }
 
 /** A body decoded from chunks: its content, its trailers, and the bytes behind it, or null while it goes on. */
@@ -98,7 +99,7 @@ export function readBody(
 ): { body: string; trailers: Fields; rest: string | null } {
   const decoder = new BodyDecoder(framing, limits, side);
   let body = "";
-  let rest = decoder.done ? "" : null;
+  let rest = decoder.isDone ? "" : null;
   for (const chunk of chunks) {
     const behind = decoder.push(chunk, (slice) => body += toText(slice));
     if (behind !== null) rest = (rest ?? "") + toText(behind);

@@ -324,7 +324,7 @@ describe("RequestParser over time", () => {
     const states: boolean[] = [];
     for (const chunk of ["", "\r", "\n", "G", "ET / HTTP/1.1\r\n", host, "\r\n", "G"]) {
       parser.push(toBytes(chunk));
-      states.push(parser.started);
+      states.push(parser.hasStarted);
     }
     assert.deepEqual(states, [false, false, false, true, true, true, false, true]);
   });

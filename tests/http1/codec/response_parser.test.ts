@@ -153,7 +153,7 @@ describe("ResponseParser", () => {
     const parser = new ResponseParser();
     const states = ["", "H", "TTP/1.1 200 OK\r\n", "\r\n"].map((chunk) => {
       parser.push(toBytes(chunk), "GET");
-      return parser.started;
+      return parser.hasStarted;
     });
     assert.deepEqual(states, [false, true, true, false]);
   });

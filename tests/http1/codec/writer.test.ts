@@ -6,14 +6,14 @@ import type { Framing } from "../../../src/http1/codec/framing.ts";
 import { ResponseParser } from "../../../src/http1/codec/response_parser.ts";
 import { RequestParser } from "../../../src/http1/codec/request_parser.ts";
 import {
-  type AnswerHeadInit,
   chunkHeader,
-  encodeAnswerHead,
   encodeRequestHead,
+  encodeResponseHead,
   lastChunk,
-  reasonPhrase,
   type RequestHeadInit,
+  type ResponseHeadInit,
 } from "../../../src/http1/codec/writer.ts";
+import { reasonPhrase } from "../../../src/http1/codec/reason_phrases.ts";
 import { toBytes, toText } from "./codec_support.ts";
 
 const none: Framing = { kind: "none" };
@@ -26,8 +26,8 @@ function request(init: Partial<RequestHeadInit>, body?: Uint8Array): string {
   return toText(encodeRequestHead(head, body));
 }
 
-function answer(init: Partial<AnswerHeadInit>, body?: Uint8Array): string {
-  return toText(encodeAnswerHead({ status: 200, fields: [], framing: none, ...init }, body));
+function answer(init: Partial<ResponseHeadInit>, body?: Uint8Array): string {
+  return toText(encodeResponseHead({ status: 200, fields: [], framing: none, ...init }, body));
 }
 
 function refuses(write: () => unknown, reason: RegExp): void {
@@ -130,9 +130,9 @@ describe("encodeRequestHead", () => {
   });
 });
 
-describe("encodeAnswerHead", () => {
+describe("encodeResponseHead", () => {
   const ok = "HTTP/1.1 200 OK\r\n";
-  const rows: [why: string, init: Partial<AnswerHeadInit>, text: string][] = [
+  const rows: [why: string, init: Partial<ResponseHeadInit>, text: string][] = [
     ["the least answer", {}, `${ok}\r\n`],
     ["a status without a phrase", { status: 299 }, "HTTP/1.1 299 \r\n\r\n"],
     ["a length", { framing: length(3) }, `${ok}Content-Length: 3\r\n\r\n`],
@@ -175,14 +175,14 @@ describe("encodeAnswerHead", () => {
     ["no Date of its own, and that of the upstream", { fields: ["Date", "x"] }, `${ok}Date: x\r\n\r\n`],
   ];
   for (const [why, init, text] of rows) {
-    it(`encodeAnswerHead writes ${why}`, () => assert.equal(answer(init), text));
+    it(`encodeResponseHead writes ${why}`, () => assert.equal(answer(init), text));
   }
 
-  it("encodeAnswerHead writes a small body behind the head when it is given one", () => {
+  it("encodeResponseHead writes a small body behind the head when it is given one", () => {
     assert.equal(answer({ framing: length(2) }, toBytes("ok")), `${ok}Content-Length: 2\r\n\r\nok`);
   });
 
-  const wrong: [why: string, init: Partial<AnswerHeadInit>, reason: RegExp][] = [
+  const wrong: [why: string, init: Partial<ResponseHeadInit>, reason: RegExp][] = [
     ["a status under 100", { status: 99 }, /status 99/],
     ["a status of four digits", { status: 1000 }, /status 1000/],
     ["a status that is no integer", { status: 200.5 }, /status 200.5/],
@@ -197,12 +197,12 @@ describe("encodeAnswerHead", () => {
     ["a length that is none to HEAD", { fields: ["Content-Length", "x"] }, /no number/],
   ];
   for (const [why, init, reason] of wrong) {
-    it(`encodeAnswerHead refuses ${why}`, () => refuses(() => answer(init), reason));
+    it(`encodeResponseHead refuses ${why}`, () => refuses(() => answer(init), reason));
   }
 
-  it("encodeAnswerHead keeps heads apart when many are cut from one slab", () => {
+  it("encodeResponseHead keeps heads apart when many are cut from one slab", () => {
     const heads = Array.from({ length: 300 }, (_, i) =>
-      encodeAnswerHead({
+      encodeResponseHead({
         status: 200,
         fields: ["X", String(i).repeat(i)],
         framing: none,
@@ -279,12 +279,12 @@ describe("heads written and read back", () => {
     );
   });
 
-  it("ResponseParser reads the same answer when encodeAnswerHead wrote it", () => {
+  it("ResponseParser reads the same answer when encodeResponseHead wrote it", () => {
     const status = fc.integer({ min: 200, max: 999 }).filter((status) => status !== 204 && status !== 304);
     const answerFraming = fc.constantFrom<Framing>(chunked, close, length(0), length(77));
     fc.assert(
       fc.property(status, fields, answerFraming, (status, fields, framing) => {
-        const parsed = new ResponseParser().push(encodeAnswerHead({ status, fields, framing }), "GET");
+        const parsed = new ResponseParser().push(encodeResponseHead({ status, fields, framing }), "GET");
         const lengths = framing.kind === "length" ? ["Content-Length", String(framing.length)] : [];
         assert.deepEqual(parsed, {
           status,

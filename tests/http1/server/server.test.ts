@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import type { Answer } from "../../../src/http/message.ts";
-import { createHttpServer } from "../../../src/http1/server/server.ts";
+import { HttpServer } from "../../../src/http1/server/server.ts";
 import { connectPair, eventually } from "../../support/net.ts";
 import { always, echoTarget, GET, RawClient, ServerStage, silent, Source } from "./server_stage.ts";
 
@@ -127,7 +127,7 @@ describe("HttpServer: drain and close", () => {
   });
 
   it("HttpServer serves on the system's clock with its defaults when it is told nothing", async () => {
-    const server = createHttpServer(echoTarget);
+    const server = new HttpServer(echoTarget);
     const [dialed, accepted] = await connectPair();
     const client = new RawClient(dialed);
     server.accept(accepted, new TextEncoder().encode("GET /first HTTP/1.1\r\n"));
@@ -137,7 +137,7 @@ describe("HttpServer: drain and close", () => {
     await client.expectReset();
   });
 
-  it("createHttpServer throws when an option is out of its range", () => {
+  it("HttpServer throws when an option is out of its range", () => {
     const bad = {
       headTimeoutMs: 0,
       keepAliveMs: -1,
@@ -147,12 +147,12 @@ describe("HttpServer: drain and close", () => {
       pipelineBytes: 0,
     };
     for (const [name, value] of Object.entries({ ...bad, maxConnections: 0 })) {
-      assert.throws(() => createHttpServer(silent, { [name]: value }), {
+      assert.throws(() => new HttpServer(silent, { [name]: value }), {
         code: "invalid_option",
-        message: new RegExp(`^${name} is ${value}, not a whole number from `),
+        message: new RegExp(`^The option ${name} is ${value}, not a whole number from `),
       });
     }
-    assert.throws(() => createHttpServer(silent, { scheme: "ftp" as "http" }), /scheme is "ftp"/);
-    assert.throws(() => createHttpServer(silent, { limits: { fieldCount: 0 } }), { code: "invalid_option" });
+    assert.throws(() => new HttpServer(silent, { scheme: "ftp" as "http" }), /scheme is "ftp"/);
+    assert.throws(() => new HttpServer(silent, { limits: { fieldCount: 0 } }), { code: "invalid_option" });
   });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "../../../src/http/message.ts";
-import { createHttpServer, type HttpServer } from "../../../src/http1/server/server.ts";
+import { HttpServer } from "../../../src/http1/server/server.ts";
 import type { HttpServerOptions } from "../../../src/http1/server/options.ts";
 import { dial, type Socket, type SocketError } from "../../../src/net/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -74,7 +74,7 @@ export class ServerStage {
     let count = 0;
     const nextId = () => `id-${++count}`;
     const onError = (error: unknown) => this.errors.push(error);
-    this.server = createHttpServer((head, body, signal) => {
+    this.server = new HttpServer((head, body, signal) => {
       this.asked.push({ head, body, signal });
       return handler(head, body, signal);
     }, { clock: this.clock, nextId, onError, ...options });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { tap } from "../../../src/http/body/tap.ts";
+import { observeBody } from "../../../src/http/body/observe_body.ts";
 import { bodyText, FedBody } from "../../support/client_requests.ts";
 import { bytesOf } from "../../support/net.ts";
 
@@ -13,11 +13,11 @@ function watcher() {
   };
 }
 
-describe("tap", () => {
+describe("observeBody", () => {
   it("tells of a body that is here already at once", () => {
     for (const [body, told] of [[null, ["over"]], [bytesOf(""), ["over"]], [bytesOf("abc"), [3, "over"]]] as const) {
       const watch = watcher();
-      assert.equal(tap(body, watch), body);
+      assert.equal(observeBody(body, watch), body);
       assert.deepEqual(watch.seen, told);
     }
   });
@@ -26,21 +26,21 @@ describe("tap", () => {
     const watch = watcher();
     const texts = ["ab", "c"];
     const fed = new FedBody((body) => texts.length > 0 ? body.push(texts.shift()!) : body.end());
-    assert.equal(await bodyText(tap(fed.stream, watch)), "abc");
+    assert.equal(await bodyText(observeBody(fed.stream, watch)), "abc");
     assert.deepEqual(watch.seen, [2, 1, "over"]);
   });
 
   it("tells why a body broke off, and passes that on", async () => {
     const watch = watcher();
     const fed = new FedBody((body) => body.fail(new Error("cut")));
-    await assert.rejects(bodyText(tap(fed.stream, watch)), /cut/);
+    await assert.rejects(bodyText(observeBody(fed.stream, watch)), /cut/);
     assert.deepEqual(watch.seen, ["Error: cut"]);
   });
 
   it("tells why a body broke off at once, although nobody is reading", async () => {
     const watch = watcher();
     const fed = new FedBody((body) => body.push("ab"));
-    const reader = tap(fed.stream, watch).getReader();
+    const reader = observeBody(fed.stream, watch).getReader();
     await reader.read();
     fed.fail(new Error("cut"));
     await assert.rejects(reader.closed, /cut/);
@@ -50,7 +50,7 @@ describe("tap", () => {
   it("passes a cancellation on to the source", async () => {
     const watch = watcher();
     const fed = new FedBody();
-    await tap(fed.stream, watch).cancel("enough");
+    await observeBody(fed.stream, watch).cancel("enough");
     assert.equal(fed.canceled, "enough");
     assert.deepEqual(watch.seen, ["enough"]);
   });
@@ -58,7 +58,7 @@ describe("tap", () => {
   it("tells of the end once when the reader cancels while it waits", async () => {
     const watch = watcher();
     const fed = new FedBody();
-    const reader = tap(fed.stream, watch).getReader();
+    const reader = observeBody(fed.stream, watch).getReader();
     const read = reader.read();
     await reader.cancel("enough");
     assert.equal((await read).done, true);
@@ -68,7 +68,7 @@ describe("tap", () => {
 
   it("reads nothing ahead", async () => {
     const fed = new FedBody((body) => body.push("x"));
-    tap(fed.stream, watcher());
+    observeBody(fed.stream, watcher());
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(fed.pulls, 0);
   });
