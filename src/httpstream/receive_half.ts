@@ -35,12 +35,12 @@ export class ReceiveHalf {
   }
 
   /** Whether nothing more comes. */
-  get finished(): boolean {
+  get isOver(): boolean {
     return isOver(this.#state);
   }
 
   /** Whether nothing more comes and nothing is left of what came. */
-  get settled(): boolean {
+  get isDone(): boolean {
     return isOver(this.#state) && this.#inbox.byteLength === 0 && this.#takenBytes === 0;
   }
 
@@ -60,12 +60,12 @@ export class ReceiveHalf {
   }
 
   /** Whether the end is here, and all bytes before it still are or never were. */
-  get readAllPossible(): boolean {
+  get canTakeWhole(): boolean {
     return this.#state === Half.ENDED && !this.#discarding;
   }
 
   /** Whether what comes is thrown away. */
-  get discarding(): boolean {
+  get isDiscarding(): boolean {
     return this.#discarding;
   }
 
@@ -119,7 +119,7 @@ export class ReceiveHalf {
 
   /** Copies what still waits out of the messages that brought it. */
   settle(): void {
-    this.#inbox.settle(this.finished ? 0 : this.#window.credit);
+    this.#inbox.settle(this.isOver ? 0 : this.#window.credit);
   }
 
   take(): Uint8Array | null {
@@ -145,7 +145,7 @@ export class ReceiveHalf {
     }
     this.#takenBytes -= bytes;
     // After the peer's end no credit is of use any more.
-    if (this.finished) return false;
+    if (this.isOver) return false;
     const account = this.#account ??= new GrowthAccount(this.#window);
     const emptied = this.#inbox.byteLength === 0 && this.#takenBytes === 0;
     this.#pendingCredit += this.#window.consume(bytes);
@@ -156,7 +156,7 @@ export class ReceiveHalf {
 
   /** The growth of a new stream. Returns whether there is credit to send. */
   openGrowth(): boolean {
-    if (this.finished || this.#discarding) return false;
+    if (this.isOver || this.#discarding) return false;
     this.#account ??= new GrowthAccount(this.#window);
     const growth = this.#pool.open(this.#account, this.#window.size);
     if (growth > 0) this.#grow(growth);
@@ -165,7 +165,7 @@ export class ReceiveHalf {
 
   /** The credit to send now, once; 0 where none is due. */
   takeCredit(): number {
-    const credit = this.finished || this.#discarding ? 0 : this.#pendingCredit;
+    const credit = this.isOver || this.#discarding ? 0 : this.#pendingCredit;
     this.#pendingCredit = 0;
     return credit;
   }

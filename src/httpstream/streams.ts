@@ -9,8 +9,7 @@ import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { MuxStream } from "./stream.ts";
-import type { StreamHost } from "./stream_host.ts";
+import { MuxStream, type StreamHost } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 import type { Fields, HeadOptions, NewStreamHandler } from "./types.ts";
 
@@ -190,10 +189,10 @@ export class Streams implements StreamHost {
    * it; who waited only for a socket to take what this turn wrote has had its chance.
    */
   settle(): void {
-    for (const stream of this.#unsettledBefore) stream.settle();
+    for (const stream of this.#unsettledBefore) stream.compact();
     this.#unsettledBefore = this.#unsettled;
     this.#unsettled = [];
-    for (const stream of this.#unsettledBefore) stream.isUnsettled = false;
+    for (const stream of this.#unsettledBefore) stream.isInCompactionQueue = false;
     if (this.#unsettledBefore.length > 0) this.wake();
   }
 
@@ -209,30 +208,30 @@ export class Streams implements StreamHost {
     this.#options.outgoing.wake();
   }
 
-  news(stream: MuxStream): void {
-    if (!stream.hasNews) this.#news.push(stream);
-    stream.hasNews = true;
+  queueEvents(stream: MuxStream): void {
+    if (!stream.isInEventQueue) this.#news.push(stream);
+    stream.isInEventQueue = true;
     this.#options.outgoing.wake();
   }
 
-  unsettled(stream: MuxStream): void {
-    if (!stream.isUnsettled) this.#unsettled.push(stream);
-    stream.isUnsettled = true;
+  queueCompaction(stream: MuxStream): void {
+    if (!stream.isInCompactionQueue) this.#unsettled.push(stream);
+    stream.isInCompactionQueue = true;
     this.#options.outgoing.wake();
   }
 
-  held(bytes: number, headerBytes: number): void {
+  addHeldBytes(bytes: number, headerBytes: number): void {
     this.#memory.add(bytes);
     this.#headerBytes += headerBytes;
   }
 
-  over(stream: MuxStream): void {
+  streamOver(stream: MuxStream): void {
     this.table.delete(stream);
-    if (!stream.held) this.table.releaseSlot(stream);
+    if (!stream.hasHeldSlot) this.table.releaseSlot(stream);
     if (this.table.size === 0) this.#options.onActivity();
   }
 
-  released(stream: MuxStream): void {
+  slotReleased(stream: MuxStream): void {
     this.table.releaseSlot(stream);
   }
 
@@ -245,7 +244,7 @@ export class Streams implements StreamHost {
     const news = this.#news;
     this.#news = [];
     for (const stream of news) {
-      stream.hasNews = false;
+      stream.isInEventQueue = false;
       this.#tell(stream);
     }
     this.#memory.relieve();
