@@ -6,8 +6,8 @@ import { emptyBytes } from "../http/mod.ts";
 import { release, slice } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import { SendWindow } from "./flow/mod.ts";
-import type { Outbox } from "./outbox.ts";
-import { Want } from "./scheduler.ts";
+import type { OutgoingMessage } from "./outgoing_message.ts";
+import { NextFrame } from "./scheduler.ts";
 import { Half, HalfEvent, step } from "./state.ts";
 import { Flag } from "./wire/mod.ts";
 
@@ -132,11 +132,11 @@ export class SendHalf {
     this.#isSenderWaiting = false;
   }
 
-  get want(): Want {
-    if (this.#head !== null) return Want.HEAD;
-    if (this.#unsentBytes > 0) return this.window.available > 0 ? Want.DATA : Want.NOTHING;
-    if (this.#trailers !== null) return Want.HEAD;
-    return this.#isEndWaiting ? Want.DATA : Want.NOTHING;
+  get nextFrame(): NextFrame {
+    if (this.#head !== null) return NextFrame.HEAD;
+    if (this.#unsentBytes > 0) return this.window.available > 0 ? NextFrame.DATA : NextFrame.NONE;
+    if (this.#trailers !== null) return NextFrame.HEAD;
+    return this.#isEndWaiting ? NextFrame.DATA : NextFrame.NONE;
   }
 
   get headBytes(): number {
@@ -147,59 +147,59 @@ export class SendHalf {
     return Math.min(this.#unsentBytes > 0 ? this.#chunks[this.#firstChunk].length : 0, this.window.available);
   }
 
-  get wholeBytes(): number {
+  get wholeBodyBytes(): number {
     const isBeforeBody = this.#head !== null && this.#laterHeads === null;
     return this.#isEndWaiting && isBeforeBody && this.#unsentBytes <= this.window.available ? this.#unsentBytes : 0;
   }
 
   /** Writes the next head or the trailers. Returns whether it was a head, and no interim one. */
-  writeHead(out: Outbox, streamId: number): boolean {
+  writeHead(message: OutgoingMessage, streamId: number): boolean {
     const head = this.#head;
     if (head !== null) {
       const flags = this.#headFlags;
       this.#dequeueHead();
-      out.headers(streamId, head, flags);
+      message.headers(streamId, head, flags);
       this.#headerBytes -= head.length;
       if ((flags & Flag.END_STREAM) !== 0) this.#hasEndLeft = true;
       return (flags & Flag.INFORMATIONAL) === 0;
     }
     const trailers = this.#trailers!;
-    out.headers(streamId, trailers, Flag.TRAILERS | Flag.END_STREAM);
+    message.headers(streamId, trailers, Flag.TRAILERS | Flag.END_STREAM);
     this.#headerBytes -= trailers.length;
     this.#trailers = null;
     this.#hasEndLeft = true;
     return false;
   }
 
-  /** Writes one DATA frame of at most `most` bytes, which the window allows. Returns how many it has. */
-  writeData(out: Outbox, streamId: number, most: number): number {
+  /** Writes one DATA frame of at most `maxBytes` bytes, which the window allows. Returns how many it has. */
+  writeData(message: OutgoingMessage, streamId: number, maxBytes: number): number {
     if (this.#unsentBytes === 0) {
-      this.#writeEnd(out, streamId, emptyBytes);
+      this.#writeEnd(message, streamId, emptyBytes);
       return 0;
     }
     const chunk = this.#chunks[this.#firstChunk];
-    const payload = this.#takeFirst(chunk, most);
+    const payload = this.#takeFirst(chunk, maxBytes);
     this.#unsentBytes -= payload.length;
     this.window.take(payload.length);
-    if (this.#unsentBytes === 0 && this.#isEndWaiting) this.#writeEnd(out, streamId, payload);
-    else if (!out.data(streamId, payload, false)) release(payload);
+    if (this.#unsentBytes === 0 && this.#isEndWaiting) this.#writeEnd(message, streamId, payload);
+    else if (!message.data(streamId, payload, false)) release(payload);
     return payload.length;
   }
 
-  #writeEnd(out: Outbox, streamId: number, payload: Uint8Array): void {
-    if (!out.data(streamId, payload, true)) release(payload);
+  #writeEnd(message: OutgoingMessage, streamId: number, payload: Uint8Array): void {
+    if (!message.data(streamId, payload, true)) release(payload);
     this.#isEndWaiting = false;
     this.#hasEndLeft = true;
   }
 
-  /** Takes the first chunk, or its first `most` bytes. */
-  #takeFirst(chunk: Uint8Array, most: number): Uint8Array {
-    if (chunk.length <= most) {
+  /** Takes the first chunk, or its first `maxBytes` bytes. */
+  #takeFirst(chunk: Uint8Array, maxBytes: number): Uint8Array {
+    if (chunk.length <= maxBytes) {
       this.#dropChunk();
       return chunk;
     }
-    const payload = slice(chunk, 0, most);
-    this.#chunks[this.#firstChunk] = slice(chunk, most, chunk.length);
+    const payload = slice(chunk, 0, maxBytes);
+    this.#chunks[this.#firstChunk] = slice(chunk, maxBytes, chunk.length);
     release(chunk);
     return payload;
   }

@@ -9,12 +9,13 @@
  * The owner is told by `dispatch()` alone, which the connection calls after a message or a flush. So no call is made
  * from within another.
  */
+import { Deferred } from "../base/mod.ts";
 import { disown } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { GrowthPool } from "./flow/mod.ts";
-import type { Outbox } from "./outbox.ts";
+import type { OutgoingMessage } from "./outgoing_message.ts";
 import { ReceiveHalf } from "./receive_half.ts";
-import { type Scheduler, SchedulerSlot, type Sender, Want } from "./scheduler.ts";
+import { type NextFrame, type Scheduler, SchedulerEntry, type Sender } from "./scheduler.ts";
 import { SendHalf } from "./send_half.ts";
 import { Half, HalfEvent, isOver } from "./state.ts";
 import { StreamControl } from "./stream_control.ts";
@@ -22,7 +23,6 @@ import { StreamEvent, StreamEvents } from "./stream_events.ts";
 import type { Fields, HeadOptions, Stream, StreamHandlers } from "./types.ts";
 import { type AdaptedStream, WebStreamsAdapter } from "./web_streams_adapter.ts";
 import { ErrorCode, Flag } from "./wire/mod.ts";
-import { Deferred } from "../base/mod.ts";
 
 /** What a stream asks of its connection. */
 export interface StreamHost {
@@ -33,12 +33,12 @@ export interface StreamHost {
   readonly rttMs: number;
   readonly initialWindowBytes: number;
   readonly peerWindowBytes: number;
-  /** Whether so many header bytes wait that interim heads are dropped. */
-  readonly headersFull: boolean;
+  /** Whether so many header bytes wait that new streams are refused and interim heads are dropped. */
+  readonly isHeaderLimitReached: boolean;
   /** The block of these fields. @throws {StreamError} `invalid_headers`. */
   encode(fields: Fields, flags: number): Uint8Array;
   /** Something waits to leave: flushes at the end of the tick. */
-  wake(): void;
+  scheduleFlush(): void;
   /** The stream has events: calls its `dispatch()` soon. */
   queueEvents(stream: MuxStream): void;
   /** Bytes wait that the stream's reader has not taken: calls its `compact()` if they still wait in a while. */
@@ -57,7 +57,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   readonly id: number;
   readonly headers: Fields;
   readonly accepted: boolean;
-  readonly slot: SchedulerSlot = new SchedulerSlot(this);
+  readonly entry: SchedulerEntry = new SchedulerEntry(this);
   /** When bytes last moved, or began to wait. */
   movedAt = 0;
   /** Written by the host alone, as is `isInCompactionQueue`. */
@@ -170,7 +170,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     if (!this.accepted) throw StreamError.invalidState(`Stream ${this.id} was opened here and cannot inform`);
     if (this.#send.state === Half.BROKEN) return;
     const block = this.#host.encode(fields, Flag.INFORMATIONAL);
-    if (this.#host.headersFull) return;
+    if (this.#host.isHeaderLimitReached) return;
     this.#send.inform(block);
     this.#afterQueue();
   }
@@ -196,7 +196,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     const chunk = this.#receive.take();
     if (chunk === null) return null;
     this.#updateHeldBytes();
-    if (this.#receive.pinsTooMuch) this.#host.queueCompaction(this);
+    if (this.#receive.isSparse) this.#host.queueCompaction(this);
     return chunk;
   }
 
@@ -286,9 +286,9 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     this.#receive.advance(endStream ? HalfEvent.HEAD_END : HalfEvent.HEAD, this.id);
   }
 
-  /** Grants a stream of the peer's its first growth. To be called once its handler had it, and may have broken it. */
-  grantFirst(): void {
-    if (this.#isOver || !this.#receive.openGrowth()) return;
+  /** Grows the window of a stream that the peer opened. To be called after its handler, which may have broken it. */
+  growFirst(): void {
+    if (this.#isOver || !this.#receive.growFirst()) return;
     this.#queueControl();
   }
 
@@ -296,7 +296,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     const isEnd = (flags & Flag.END_STREAM) !== 0;
     if ((flags & Flag.INFORMATIONAL) !== 0) {
       this.#receive.advance(HalfEvent.INFORM, this.id);
-      if (this.#host.headersFull) return;
+      if (this.#host.isHeaderLimitReached) return;
       this.#events.addInterimHead(fields, blockBytes);
     } else if ((flags & Flag.TRAILERS) !== 0) {
       this.#receive.advance(HalfEvent.TRAILERS, this.id);
@@ -346,7 +346,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     if (this.#send.isDone) return true;
     if (!this.#send.window.credit(bytes)) return false;
     this.#host.scheduler.update(this);
-    this.#host.wake();
+    this.#host.scheduleFlush();
     return true;
   }
 
@@ -363,7 +363,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     this.#readError ??= error;
     this.#send.break();
     this.#receive.break();
-    this.#host.scheduler.forget(this);
+    this.#host.scheduler.remove(this);
     (this.#control ??= new StreamControl()).reset(code);
     if (code !== null) this.#queueControl();
     // An owner that breaks its stream is told of the end alone. Otherwise it still hears what the peer said before.
@@ -382,14 +382,14 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** Copies what still waits out of the messages that brought it. */
   compact(): void {
     if (this.#isOver) return;
-    this.#receive.settle();
+    this.#receive.compact();
     this.#updateHeldBytes();
   }
 
   // For the scheduler.
 
-  get want(): Want {
-    return this.#send.want;
+  get nextFrame(): NextFrame {
+    return this.#send.nextFrame;
   }
 
   get headBytes(): number {
@@ -400,28 +400,28 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     return this.#send.dataBytes;
   }
 
-  get wholeBytes(): number {
-    return this.#send.wholeBytes;
+  get wholeBodyBytes(): number {
+    return this.#send.wholeBodyBytes;
   }
 
-  writeControl(out: Outbox): void {
-    this.#control?.write(out, this.id);
+  writeControl(message: OutgoingMessage): void {
+    this.#control?.write(message, this.id);
     const credit = this.#isOver ? 0 : this.#receive.takeCredit();
-    if (credit > 0) out.windowUpdate(this.id, credit);
+    if (credit > 0) message.windowUpdate(this.id, credit);
   }
 
-  writeHead(out: Outbox): void {
-    const isFinalHead = this.#send.writeHead(out, this.id);
+  writeHead(message: OutgoingMessage): void {
+    const isFinalHead = this.#send.writeHead(message, this.id);
     if (!this.#isOpened) {
       this.#isOpened = true;
-      this.#receive.openGrowth();
-      this.writeControl(out);
+      this.#receive.growFirst();
+      this.writeControl(message);
     } else if (isFinalHead) this.#replySent?.resolve();
     this.#afterWrite();
   }
 
-  writeData(out: Outbox, most: number): number {
-    const sent = this.#send.writeData(out, this.id, most);
+  writeData(message: OutgoingMessage, maxBytes: number): number {
+    const sent = this.#send.writeData(message, this.id, maxBytes);
     this.movedAt = this.#host.now;
     this.#afterWrite();
     return sent;
@@ -442,7 +442,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     if (this.#heldBytes === 0) this.movedAt = this.#host.now;
     this.#updateHeldBytes();
     this.#host.scheduler.update(this);
-    this.#host.wake();
+    this.#host.scheduleFlush();
   }
 
   /** A head or DATA left. */
@@ -465,13 +465,13 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** Before the frame that opens the stream there is nothing to queue: control frames leave right behind it. */
   #queueControl(): void {
     if (!this.#isOpened) return;
-    this.#host.scheduler.control(this);
-    this.#host.wake();
+    this.#host.scheduler.queueControl(this);
+    this.#host.scheduleFlush();
   }
 
   #breakSending(code: number): void {
     this.#send.break();
-    this.#host.scheduler.forget(this);
+    this.#host.scheduler.remove(this);
     (this.#control ??= new StreamControl()).resetHalf(code);
     this.#queueControl();
     this.#updateHeldBytes();
