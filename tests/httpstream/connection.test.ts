@@ -157,6 +157,20 @@ describe("Connection", () => {
     connection.close();
   });
 
+  it("Connection ends a stream with its head when the end is given before that has left", async () => {
+    const { connection, peer } = await stage("agent", (stream) => {
+      stream.inform([":status", "102"]);
+      stream.inform([":status", "103"]);
+      stream.respond(OK);
+      stream.send(new Uint8Array(0), true);
+    });
+    peer.send((m) => m.headers(2, GET, Flag.END_STREAM));
+    await peer.expectFrame("HEADERS", { fields: [":status", "102"], flags: Flag.INFORMATIONAL });
+    await peer.expectFrame("HEADERS", { fields: [":status", "103"], flags: Flag.INFORMATIONAL });
+    await peer.expectFrame("HEADERS", { fields: OK, flags: Flag.END_STREAM });
+    connection.close();
+  });
+
   it("Connection lets the first streams of a turn go ahead, then twice as many, and the rest at its end", async () => {
     const links = linkPair();
     const peer = new FramePeer(links.agent);

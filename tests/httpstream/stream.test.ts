@@ -251,6 +251,50 @@ describe("Stream", () => {
       for await (const chunk of stream.readable) assert.equal(chunk.byteLength, chunk.buffer.byteLength);
     }));
 
+  it("Stream stops the peer's sending when its reader cancels, and goes on sending", () =>
+    withPair(async (pair, accepted) => {
+      const asking = pair.edge.createStream(GET);
+      const answering = await accepted();
+      const { signal } = answering;
+      answering.respond(OK, { body: bytes("first") });
+      const reader = asking.readable.getReader();
+      assert.equal(text((await reader.read()).value!), "first");
+      await reader.cancel();
+      await until(() => signal.aborted);
+      assert.equal(answering.sendEnded, true);
+      asking.send(bytes("still here"), true);
+      assert.equal(text(await readAll(answering.readable)), "still here");
+      assert.deepEqual([await asking.closed, await answering.closed], [null, null]);
+    }));
+
+  it("Stream answers reads in their order when several wait", () =>
+    withPair(async (pair, accepted) => {
+      const asking = pair.edge.createStream(GET, { endStream: true });
+      const answering = await accepted();
+      const reader = asking.readable.getReader();
+      const reads = [reader.read(), reader.read(), reader.read()];
+      answering.respond(OK, { body: bytes("one") });
+      await until(() => pair.edge.bufferedBytes === 0 && answering.unsentBytes === 0);
+      answering.send(bytes("two"), true);
+      const results = await Promise.all(reads);
+      assert.deepEqual(results.map(({ value, done }) => done ? null : text(value)), ["one", "two", null]);
+    }));
+
+  it("Stream tells its end and its failure to a reader that is made afterwards", () =>
+    withPair(async (pair, accepted) => {
+      const ended = pair.edge.createStream(GET, { endStream: true });
+      (await accepted()).respond(OK, { endStream: true });
+      assert.equal(await ended.closed, null);
+      await ended.readable.getReader().closed;
+      assert.deepEqual(await ended.trailers, []);
+      const failed = pair.edge.createStream(GET);
+      (await accepted()).reset();
+      const error = await failed.closed;
+      await assert.rejects(failed.readable.getReader().closed, error!);
+      await assert.rejects(failed.writable.getWriter().closed, error!);
+      assert.equal(failed.signal.reason, error);
+    }));
+
   it("Stream makes its writer wait when the reader does not read, with one chunk beyond the window", () =>
     withPair(async (pair, accepted) => {
       const asking = pair.edge.createStream(GET);

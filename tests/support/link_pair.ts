@@ -1,7 +1,8 @@
 /** Two links joined in memory, so that two connections, or one and a scripted peer, meet without sockets. */
 import { clearImmediate, setImmediate } from "node:timers";
 import { type Clock, systemClock, type Timer } from "../../src/base/clock.ts";
-import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/link.ts";
+import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/mod.ts";
+import { release } from "../../src/memory/mod.ts";
 
 export interface LinkPairOptions {
   /** Default: the next turn of the event loop; the system's clock where a delay or a rate is asked for. */
@@ -147,7 +148,7 @@ export class MemoryLink implements Link {
     if (this.#ended) return;
     this.handlers.onBytes?.();
     if (item.kind === "message") {
-      // Joined only now: a sender that changes its bytes after send() is found out.
+      // Joined only now, so that a sender which changes its bytes after send() is found out.
       this.handlers.onMessage(join(item.parts, item.size));
       return;
     }
@@ -186,6 +187,7 @@ function join(parts: readonly Uint8Array[], size: number): Uint8Array {
   for (const part of parts) {
     message.set(part, offset);
     offset += part.length;
+    release(part);
   }
   return message;
 }
