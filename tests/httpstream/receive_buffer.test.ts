@@ -53,7 +53,7 @@ describe("ReceiveBuffer", () => {
     assert.equal(copy.buffer.byteLength, COPY_BELOW_BYTES);
   });
 
-  it("ReceiveBuffer keeps large chunks of one buffer where they are, until it is compacted with more than half of it read", () => {
+  it("ReceiveBuffer keeps large chunks of one buffer where they are, until more than half of it was read", () => {
     const buffer = new ReceiveBuffer();
     const size = 4 * COPY_BELOW_BYTES;
     const read = new Uint8Array(size).map((_, index) => index >> 8);
@@ -71,7 +71,7 @@ describe("ReceiveBuffer", () => {
     assert.deepEqual(last, chunks[3]);
   });
 
-  it("ReceiveBuffer gives room in a block back that cannot be filled any more", () => {
+  it("ReceiveBuffer frees the part of a block that cannot be filled any more", () => {
     const buffer = new ReceiveBuffer();
     const window = 65_536;
     let left = window;
@@ -79,7 +79,7 @@ describe("ReceiveBuffer", () => {
     push(9_044);
     push(7_341);
     buffer.compact(left);
-    assert.ok(buffer.heldBytes > window - left, "a block with room was to be seen");
+    assert.ok(buffer.heldBytes > window - left, "a block with free space was expected");
     push(16_384);
     assert.equal(buffer.heldBytes, window - left);
     push(16_385);

@@ -108,7 +108,7 @@ describe("Scheduler", () => {
     assert.deepEqual(bench.fill(true), [FillResult.BLOCKED, []]);
   });
 
-  it("Scheduler opens streams in the order in which they came", () => {
+  it("Scheduler sends heads in the order in which they were queued", () => {
     const bench = new Bench();
     const senders = [6, 2, 8, 4].map((id) => new FakeSender(id, 1, 0));
     bench.add(...senders);
@@ -127,7 +127,7 @@ describe("Scheduler", () => {
     assert.deepEqual(bench.fill()[1].slice(0, 3), ["HEADERS 4", "DATA 4 1000", "HEADERS 6"]);
   });
 
-  it("Scheduler gives streams equal shares when all have more than leaves", () => {
+  it("Scheduler sends as many bytes of each sender when all of them have more than may leave", () => {
     const bench = new Bench();
     const senders = [2, 4, 6].map((id) => new FakeSender(id, 0, 1_000_000));
     bench.add(...senders);
@@ -142,13 +142,13 @@ describe("Scheduler", () => {
           assert.ok(Number(bytes) <= QUANTUM_BYTES);
         }
       }
-      const shares = [...sent.values()];
-      assert.ok(Math.max(...shares) - Math.min(...shares) <= QUANTUM_BYTES, shares.join(" "));
+      const sums = [...sent.values()];
+      assert.ok(Math.max(...sums) - Math.min(...sums) <= QUANTUM_BYTES, sums.join(" "));
       bench.acknowledge(round + 1);
     }
   });
 
-  it("Scheduler serves a stream that just came before one that has been sending", () => {
+  it("Scheduler serves a new sender before one that has been sending", () => {
     const bench = new Bench();
     bench.add(new FakeSender(2, 0, 10_000_000));
     while (bench.fill()[0] === FillResult.FULL);
@@ -157,7 +157,7 @@ describe("Scheduler", () => {
     assert.equal(bench.fill()[1][0], "DATA 4 1000");
   });
 
-  it("Scheduler lets a stream that waits have its turn however many just came", () => {
+  it("Scheduler serves an old sender however many new ones come", () => {
     const bench = new Bench();
     const waiting = new FakeSender(2, 0, 10_000_000);
     bench.add(waiting);
@@ -169,7 +169,7 @@ describe("Scheduler", () => {
     assert.ok(before - waiting.bytes >= QUANTUM_BYTES, `${before - waiting.bytes} bytes`);
   });
 
-  it("Scheduler holds DATA back when the limit is under way, and no heads", () => {
+  it("Scheduler holds DATA back, and no heads, when the limit is in flight", () => {
     const bench = new Bench();
     bench.add(new FakeSender(2, 0, 10_000_000), new FakeSender(4, 0, 10_000_000));
     while (bench.fill()[0] === FillResult.FULL);
@@ -197,7 +197,7 @@ describe("Scheduler", () => {
     assert.equal(left, 0);
   });
 
-  it("Scheduler sends nothing of a stream when it is forgotten, but its control", () => {
+  it("Scheduler sends nothing but control frames of a sender that was removed", () => {
     const bench = new Bench();
     const sender = new FakeSender(2, 1, 1_000);
     sender.control = 1;

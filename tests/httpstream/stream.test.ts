@@ -48,7 +48,7 @@ describe("Stream", () => {
       assert.deepEqual([await asking.closed, await answering.closed], [null, null]);
     }));
 
-  it("Stream tells heads before the head, in order, when somebody listens", () =>
+  it("Stream tells interim heads in order, before the head", () =>
     withPair(async (pair, accepted) => {
       const asking = pair.edge.createStream(GET, { endStream: true });
       const told: Fields[] = [];
@@ -138,7 +138,7 @@ describe("Stream", () => {
       assert.equal(asking.signal.aborted, true);
     }));
 
-  it("Stream tells nobody when it is reset in the turn in which it was opened", () =>
+  it("Stream is never seen by the peer when it is reset in the tick in which it was opened", () =>
     withPair(async (pair, accepted) => {
       const before = pair.edge.createStream(GET, { body: bytes("x") });
       before.reset();
@@ -160,7 +160,7 @@ describe("Stream", () => {
       },
     }));
 
-  it("Stream is lost alone when its owner throws while it is told of news", async () => {
+  it("Stream alone is lost when its owner throws in a handler", async () => {
     const errors: unknown[] = [];
     await withPair(async (pair, accepted) => {
       const failing = pair.edge.createStream(GET);
@@ -355,10 +355,10 @@ describe("Stream", () => {
     }));
 });
 
-/** Waits for a condition, turn by turn. */
+/** Waits for a condition, tick by tick. */
 async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 10_000, "the condition never came");
+  for (let tick = 0; !condition(); tick++) {
+    assert.ok(tick < 10_000, "the condition never came");
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }

@@ -71,7 +71,7 @@ describe("MessageBuilder", () => {
     for (const [parts, before] of kept) assert.equal(hex(joined(parts)), before);
   });
 
-  it("takes a block that is larger than its slab when the fields are large", () => {
+  it("takes a header block that is larger than the allocator's block", () => {
     const fields = [":status", "200", "X-Large", "x".repeat(60_000)];
     const builder = new MessageBuilder();
     builder.ack(1);

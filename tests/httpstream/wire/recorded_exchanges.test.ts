@@ -1,4 +1,4 @@
-/** docs/protocol.md is what someone else writes an agent from: its samples and tables must be true. */
+/** Agents in other languages are written from docs/protocol.md: its samples and tables must agree with the codec. */
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
