@@ -50,7 +50,7 @@ export class Outgoing {
   /** False until the peer's SETTINGS are here. */
   #canSendStreams = false;
   #isLinkReady = true;
-  /** Whether more waited when the last message was filled, held back by the limits or the link. */
+  /** Whether more waited, for the limits or the link, when the last message was filled. */
   #hasBacklog = false;
   #ackTimer: Timer | null = null;
 

@@ -69,7 +69,7 @@ export const FillResult = {
   DONE: 0,
   /** The message is full, and more could leave. */
   FULL: 1,
-  /** More waits, held back by what is in flight. */
+  /** More waits, until what is in flight is acknowledged, or the link is ready. */
   BLOCKED: 2,
 } as const;
 export type FillResult = typeof FillResult[keyof typeof FillResult];
@@ -198,7 +198,7 @@ export class Scheduler {
     return (isNew ? this.#newSenders : this.#oldSenders).first?.sender ?? null;
   }
 
-  /** DATA is held back. Where only a probe holds it back, streams that send little may go on. */
+  /** DATA must wait. Where only a probe is the reason, streams that send little may go on. */
   #fillDuringProbe(message: OutgoingMessage): FillResult {
     const { isProbing, probeCount } = message.inflight.estimator;
     if (!isProbing) return FillResult.BLOCKED;

@@ -271,7 +271,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     return this.#holds > 0;
   }
 
-  /** Resolves when the reply has left, or the stream is over. */
+  /** Resolves when the reply has left, or the stream is over. To be asked for before either. */
   get replySent(): Promise<void> {
     return (this.#replySent ??= new Deferred()).promise;
   }
@@ -416,7 +416,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
       this.#isOpened = true;
       this.#receive.growFirst();
       this.writeControl(message);
-    } else if (isFinalHead) this.#replySent?.resolve();
+    } else if (isFinalHead) this.#afterReply();
     this.#afterWrite();
   }
 
@@ -455,6 +455,12 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     this.#finishIfDone();
   }
 
+  /** The answer's head left, or never will. A long-lived stream need not keep the promise. */
+  #afterReply(): void {
+    this.#replySent?.resolve();
+    this.#replySent = null;
+  }
+
   /** A frame of the peer's was taken in. */
   #afterReceive(): void {
     this.#updateHeldBytes();
@@ -491,7 +497,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     this.#isOver = true;
     this.#receive.release();
     this.#updateHeldBytes();
-    this.#replySent?.resolve();
+    this.#afterReply();
     this.#events.add(StreamEvent.CLOSE);
     this.#host.queueEvents(this);
     this.#host.streamOver(this);

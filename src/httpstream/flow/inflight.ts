@@ -76,7 +76,7 @@ export class Inflight {
   /**
    * A counted frame left.
    *
-   * @param hasBacklog whether more was held back, by the limit or the link, when the sending of frames last stopped.
+   * @param hasBacklog whether more waited, for the limit or the link, when the sending of frames last stopped.
    */
   sent(kind: FrameKind, payloadBytes: number, now: number, hasBacklog: boolean): void {
     if (this.#sentCount - this.#ackedCount > this.#mask) this.#grow();

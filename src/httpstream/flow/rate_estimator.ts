@@ -38,7 +38,7 @@ export interface RateSample {
   bytes: number;
   /** Bytes acknowledged since the sample before. */
   newBytes: number;
-  /** Whether the frame was sent with a backlog: more waited, held back by the limit or the link (not app-limited). */
+  /** Whether the frame was sent with a backlog: more waited, for the limit or the link (BBR: not app-limited). */
   hasBacklog: boolean;
   /** Whether the frame was sent during a probe, with no more in flight than its limit. */
   isProbe: boolean;

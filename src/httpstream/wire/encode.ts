@@ -19,7 +19,7 @@ import {
 } from "./frame_types.ts";
 import { headerBlockLength, writeHeaderBlock } from "./header_block.ts";
 
-/** Larger payloads are not copied. Below this size, a copy costs less than one more part. */
+/** Payloads from this size on are not copied. Below it, a copy costs less than one more part. */
 const UNCOPIED_BYTES = 4_096;
 
 const HEADER_FLAGS = Flag.END_STREAM | Flag.INFORMATIONAL | Flag.TRAILERS;
@@ -71,7 +71,7 @@ export class MessageBuilder {
 
   /**
    * @param payload 1 to 65,536 bytes, 0 only with `endStream`. The caller must not change it any more.
-   * @returns false where it was copied; true where it is a part of the message.
+   * @returns false where it was copied; true where it is a part of the message, which has its reference (src/memory).
    */
   data(streamId: number, payload: Uint8Array, endStream: boolean): boolean {
     const length = payload.length;

@@ -51,7 +51,7 @@ export const Flag = {
 export const SettingId = {
   /** Bytes that the peer may send on each new stream before any credit; default 65,536, at most 2^31-1. */
   INITIAL_WINDOW: 1,
-  /** Streams that the peer may have open at once; default: by role, see `defaultMaxConcurrentStreams`. */
+  /** Streams that the peer may have open at once; default: 64 at an edge, 16,384 at an agent. */
   MAX_CONCURRENT_STREAMS: 2,
   /** Bytes of the largest header block that the sender of the setting takes; default and at most 65,536. */
   MAX_HEADER_BLOCK: 3,

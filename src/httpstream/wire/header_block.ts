@@ -50,8 +50,8 @@ export function encodeHeaderBlock(fields: readonly string[], flags?: number): Ui
 }
 
 /**
- * Writes the block at `offset`, where `headerBlockLength(fields)` bytes must be free (that call checks the
- * limits), and returns the offset after it.
+ * Writes the block at `offset`, where `headerBlockLength(fields)` bytes must be free. (That call checks the limits.)
+ * Returns the offset after it.
  *
  * @param flags the frame's flags: the fields are checked against them, see `decodeHeaderBlock`. Default: not checked.
  * @throws {EncodeError} when a decoder would refuse the block: a name that is no token, a control character, a code point
@@ -119,8 +119,8 @@ export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
 }
 
 /**
- * What is wrong with the field at `offset`, or null. The fields between `blockStart` and it are known to be right. Only
- * bytes are looked at: to make a string for the check would cost more than the check.
+ * What is wrong with the field at `offset`, or null. The fields between `blockStart` and it are known to be right. It
+ * looks at bytes alone: a string would have to be made, and copied when it is first read.
  */
 function faultOf(
   bytes: Uint8Array,
