@@ -12,5 +12,4 @@ export { AgentError, type AgentErrorCode } from "./src/agent/errors.ts";
 export { EdgeUrlError } from "./src/agent/edge_url.ts";
 export { type Clock, systemClock, type Timer } from "./src/base/clock.ts";
 export { type Initiator, RunnelError } from "./src/base/errors.ts";
-export { ErrorCode } from "./src/httpstream/wire/mod.ts";
 export * from "./src/httpstream/mod.ts";

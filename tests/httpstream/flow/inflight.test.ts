@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { FrameKind, Inflight } from "../../../src/httpstream/flow/inflight.ts";
-import { AckTracker } from "../../../src/httpstream/flow/ack_tracker.ts";
 
 const KIB = 1_024;
 const FRAME_COST_BYTES = 128;
@@ -143,22 +142,5 @@ describe("Inflight", () => {
         );
       }
     }));
-  });
-});
-
-describe("AckTracker", () => {
-  it("AckTracker are due when 64 frames or 32 KiB came, and not before", () => {
-    const frames = new AckTracker();
-    for (let frame = 1; frame < 64; frame++) frames.received(4);
-    assert.deepEqual([frames.hasUnacknowledged, frames.isDue], [true, false]);
-    frames.received(4);
-    assert.equal(frames.isDue, true);
-    assert.equal(frames.acknowledge(), 64);
-    assert.deepEqual([frames.hasUnacknowledged, frames.isDue], [false, false]);
-    frames.received(32 * KIB - 1);
-    assert.equal(frames.isDue, false);
-    frames.received(1);
-    assert.equal(frames.isDue, true);
-    assert.equal(frames.acknowledge(), 66);
   });
 });
