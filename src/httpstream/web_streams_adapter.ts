@@ -50,7 +50,8 @@ export class WebStreamsAdapter implements BodyOwner {
     this.#stream = stream;
   }
 
-  /** See `Stream`, as for the next five. */
+  // See `Stream` for these six.
+
   get response(): Promise<Fields> {
     this.#response ??= new Deferred();
     this.#settleHeads();
