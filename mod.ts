@@ -17,7 +17,6 @@ export {
 } from "./src/agent/mod.ts";
 export { type Clock, type Initiator, OptionError, RunnelError, systemClock, type Timer } from "./src/base/mod.ts";
 export {
-  type ByteStream,
   type CloseInfo,
   Connection,
   ConnectionError,

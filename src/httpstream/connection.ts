@@ -1,14 +1,16 @@
 /**
- * One session of the multiplexer on one link: it introduces itself, carries streams, watches whether the peer lives,
- * and leaves in order. What comes in is judged in incoming.ts, what leaves is gathered in outgoing.ts, and what the
- * streams share is in streams.ts.
+ * One session of the multiplexer (`runnel.v2`, docs/protocol.md) on one link: it sends its SETTINGS, carries streams,
+ * watches whether the peer lives, and ends in order.
+ *
+ *     link ── messages ──▶ Incoming ── frames ──▶ Streams ──▶ stream owners
+ *     link ◀── messages ── Outgoing ◀─ frames ─── Streams ◀── stream owners
  */
 import { callAtTickEnd, type Clock, Deferred, Liveness, systemClock, Timeout } from "../base/mod.ts";
 import { release } from "../memory/mod.ts";
-import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
+import { CloseCode } from "../websocket/mod.ts";
 import { ConnectionError, type ConnectionErrorInit } from "./errors.ts";
-import { Incoming } from "./incoming.ts";
 import { FrameKind } from "./flow/mod.ts";
+import { Incoming } from "./incoming.ts";
 import type { Link, LinkCloseInfo } from "./link.ts";
 import {
   type ConnectionLimits,
@@ -18,33 +20,27 @@ import {
 } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
-import type {
-  CloseInfo,
-  Connection as ConnectionFace,
-  Fields,
-  HeadOptions,
-  NewStreamHandler,
-  Role,
-  Stream,
-} from "./types.ts";
+import type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream } from "./types.ts";
+import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 
 /** Refuses every stream. */
 export const noOpNewStreamHandler: NewStreamHandler = () => {
   throw new Error("This side takes no streams");
 };
 
-/** The WebSocket's close codes (RFC 6455 §7.4.1): going away, and protocol error. */
-const GOING_AWAY = 1001;
-const BROKEN = 1002;
-/** Control frames that a peer may leave unacknowledged: this, and what resetting every stream would take. */
-const CONTROL_ROOM = 1_048_576;
-const CONTROL_ROOM_PER_STREAM = 512;
+/** Bytes of control frames that a peer may leave unacknowledged: these, and what resetting every stream would take. */
+const UNACKED_CONTROL_BYTES = 1_048_576;
+const UNACKED_CONTROL_BYTES_PER_STREAM = 512;
 
-/** How far this side is in leaving (RFC 9113 §6.8): GOAWAY with the highest id, a round trip, GOAWAY with the last one. */
-const Leaving = { NO: 0, ANNOUNCED: 1, FINAL: 2 } as const;
-type Leaving = typeof Leaving[keyof typeof Leaving];
+/** A close frame takes 123 bytes of reason (RFC 6455 §5.5). */
+const CLOSE_REASON_BYTES = 120;
 
-export class Connection implements ConnectionFace {
+/** How far this side's drain is (RFC 9113 §6.8): GOAWAY with the highest id, a round trip, GOAWAY with the last one. */
+const DrainStep = { NONE: 0, ANNOUNCED: 1, FINAL: 2 } as const;
+type DrainStep = typeof DrainStep[keyof typeof DrainStep];
+
+export class Connection {
+  /** Which end this is. */
   readonly role: Role;
   readonly #link: Link;
   readonly #clock: Clock;
@@ -56,142 +52,171 @@ export class Connection implements ConnectionFace {
   readonly #liveness: Liveness;
   readonly #ready = new Deferred<void>();
   readonly #closed = new Deferred<CloseInfo>();
-  readonly #controlRoom: number;
-  #leaving: Leaving = Leaving.NO;
-  #peerLeaves = false;
-  /** How the connection ended, once it did; the link may still be closing. */
-  #end: CloseInfo | null = null;
-  #pinging: { sentAt: number; answer: Deferred<number> } | null = null;
-  #pings = 0;
+  readonly #maxControlBytes: number;
+  #drainStep: DrainStep = DrainStep.NONE;
+  #isPeerDraining = false;
+  /** How the connection ended; null until it did. The link may close later. */
+  #closeInfo: CloseInfo | null = null;
+  #pendingPing: { sentAt: number; answer: Deferred<number> } | null = null;
+  #pingCount = 0;
   #pingRttMs = 0;
-  #idle: Timeout | null = null;
+  #idleTimeout: Timeout | null = null;
 
-  /** Takes the link over and introduces itself on it. @throws {OptionError} for a limit that cannot be. */
+  /**
+   * Takes the link over and sends SETTINGS on it.
+   *
+   * @throws {OptionError} for a limit that is out of its range.
+   */
   constructor(link: Link, options: ConnectionOptions) {
     this.role = options.role;
     this.#link = link;
     this.#clock = options.clock ?? systemClock;
     this.#defer = options.defer ?? callAtTickEnd;
     this.#limits = connectionLimits(options.role, options.limits);
-    const streams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
-    this.#controlRoom = CONTROL_ROOM + CONTROL_ROOM_PER_STREAM * streams;
+    const maxStreams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
+    this.#maxControlBytes = UNACKED_CONTROL_BYTES + UNACKED_CONTROL_BYTES_PER_STREAM * maxStreams;
     this.#outgoing = new Outgoing({
       link,
       clock: this.#clock,
       defer: this.#defer,
-      onFlushed: (now) => this.#flushed(now),
+      onFlushed: (now) => this.#afterFlush(now),
     });
     this.#streams = new Streams({
       ...options,
       clock: this.#clock,
       onStream: options.onStream ?? noOpNewStreamHandler,
-      onHandlerError: options.onHandlerError ?? throwOutside,
+      onHandlerError: options.onHandlerError ?? throwUncaught,
       outgoing: this.#outgoing,
-      onActivity: () => this.#idle?.touch(),
+      onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
-    this.#incoming = new Incoming(this.#streams, this.#outgoing.receipts, {
-      onSettings: (windowBytes, maxStreams, maxHeaderBlock) => {
-        this.#streams.applySettings(windowBytes, maxStreams, maxHeaderBlock);
-        this.#outgoing.open();
+    this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, {
+      onSettings: (windowBytes, maxStreams, maxHeaderBlockBytes) => {
+        this.#streams.applySettings(windowBytes, maxStreams, maxHeaderBlockBytes);
+        this.#outgoing.allowStreams();
         this.#ready.resolve();
       },
-      onGoAway: (lastStreamId, errorCode, reason) => this.#takeGoAway(lastStreamId, errorCode, reason),
+      onGoAway: (lastStreamId, errorCode, reason) => this.#receiveGoAway(lastStreamId, errorCode, reason),
       onPing: (payload) => this.#outgoing.pong(payload),
-      onPong: (payload) => this.#takePong(payload),
-      onAck: (count) => this.#takeAck(count),
+      onPong: (payload) => this.#receivePong(payload),
+      onAck: (count) => this.#receiveAck(count),
     });
     this.#liveness = new Liveness({
       clock: this.#clock,
       pingAfterMs: this.#limits.pingAfterMs,
       deadAfterMs: this.#limits.deadAfterMs,
       onSilence: () => void this.ping(),
-      onDead: (reason) => this.#die(reason),
+      onDead: (reason) => this.#abandon(reason),
     });
     link.handlers = {
-      onMessage: (message) => this.#takeMessage(message),
-      onDrain: () => this.#outgoing.drained(),
+      onMessage: (message) => this.#receiveMessage(message),
+      onDrain: () => this.#outgoing.linkDrained(),
       onClose: (info) => this.#linkClosed(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
-    this.#introduce();
+    this.#sendSettings();
   }
 
+  /** Resolves when the peer's SETTINGS are here. Streams may be created before; their frames wait for it. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
 
+  /** Resolves, never rejects, once the link is closed and every stream has ended. */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
   }
 
+  /** Streams that are open, hold bytes, or hold a slot (`Stream.hold`). */
   get streams(): number {
     return this.#streams.table.ownSlots + this.#streams.table.acceptedSlots;
   }
 
+  /** Those of them that the peer opened. */
   get acceptedStreams(): number {
     return this.#streams.table.acceptedSlots;
   }
 
+  /** Bytes held for all streams, both directions: unsent, unread, taken but not consumed, and header bytes. */
   get bufferedBytes(): number {
     return this.#streams.bufferedBytes;
   }
 
+  /** Bytes by which windows have grown out of the connection's pool (`growthPoolBytes`), and were not withdrawn. */
   get grownBytes(): number {
     return this.#streams.pool.grantedBytes;
   }
 
+  /** The last measured round trip in milliseconds; 0 before the first. */
   get rttMs(): number {
     return this.#streams.rttMs || this.#pingRttMs;
   }
 
+  /** True once either side has announced its end: `createStream()` then throws. */
   get draining(): boolean {
-    return this.#leaving !== Leaving.NO || this.#peerLeaves;
+    return this.#drainStep !== DrainStep.NONE || this.#isPeerDraining;
   }
 
+  /**
+   * Opens a stream. With `endStream: true`, and with a small body, everything leaves in one message.
+   *
+   * @throws {StreamError} `refused` (retryable) above the peer's limit of streams or this side's of waiting header
+   *   bytes, `invalid_headers` where the fields cannot be sent.
+   * @throws {ConnectionError} `draining` (retryable) after GOAWAY, `closed` after the end.
+   */
   createStream(headers: Fields, options?: HeadOptions): Stream {
-    if (this.#end !== null) throw this.#refuse("closed", `The connection ended: ${this.#end.reason}`);
-    if (this.draining) throw this.#refuse("draining", "The connection is draining");
+    if (this.#closeInfo !== null) throw this.#unusable("closed", `The connection ended: ${this.#closeInfo.reason}`);
+    if (this.draining) throw this.#unusable("draining", "The connection is draining");
     try {
       return this.#streams.create(headers, options);
     } catch (error) {
-      // Without ids left, those streams that are open end here, and new ones need a new connection.
+      // Its ids ran out. Streams that are open go on, and new ones need a new connection.
       if (error instanceof ConnectionError) void this.drain();
       throw error;
     }
   }
 
+  /**
+   * Measures one round trip in milliseconds. Calls that overlap get the same answer.
+   *
+   * @throws {ConnectionError} `closed` (as a rejection) when the connection ends before the answer.
+   */
   ping(): Promise<number> {
-    if (this.#end !== null) return Promise.reject(this.#refuse("closed", `The connection ended: ${this.#end.reason}`));
-    if (this.#pinging === null) {
-      this.#pinging = { sentAt: this.#clock.now(), answer: new Deferred() };
+    if (this.#closeInfo !== null) {
+      return Promise.reject(this.#unusable("closed", `The connection ended: ${this.#closeInfo.reason}`));
+    }
+    if (this.#pendingPing === null) {
+      this.#pendingPing = { sentAt: this.#clock.now(), answer: new Deferred() };
       const payload = new Uint8Array(8);
-      new DataView(payload.buffer).setUint32(4, ++this.#pings);
+      new DataView(payload.buffer).setUint32(4, ++this.#pingCount);
       this.#outgoing.ping(payload);
     }
-    return this.#pinging.answer.promise;
+    return this.#pendingPing.answer.promise;
   }
 
+  /** Closes the connection once it had no stream for `idleTimeoutMs`; 0 (the default) never does. */
   setIdleTimeout(idleTimeoutMs: number): void {
-    this.#idle?.close();
-    this.#idle = null;
-    if (idleTimeoutMs > 0 && this.#end === null) this.#watchIdle(idleTimeoutMs);
+    this.#idleTimeout?.close();
+    this.#idleTimeout = null;
+    if (idleTimeoutMs > 0 && this.#closeInfo === null) this.#startIdleTimeout(idleTimeoutMs);
   }
 
+  /** Ends in order: no new streams, open ones end in their own time, then the link closes with 1001. */
   drain(): Promise<CloseInfo> {
-    if (this.#leaving !== Leaving.NO || this.#end !== null) return this.closed;
-    this.#leaving = Leaving.ANNOUNCED;
+    if (this.#drainStep !== DrainStep.NONE || this.#closeInfo !== null) return this.closed;
+    this.#drainStep = DrainStep.ANNOUNCED;
     this.#outgoing.goAway(MAX_U31, ErrorCode.NO_ERROR, "draining");
-    // What the peer opened before it heard of this has arrived after one round trip.
-    this.ping().then(() => this.#announceLast(), () => {/* The connection ended before: there is nothing to drain. */});
+    // After one round trip, every stream that the peer opened before it heard of the drain is here.
+    this.ping().then(() => this.#sendFinalGoAway(), () => {/* The connection ended: there is nothing to drain. */});
     return this.closed;
   }
 
+  /** Ends at once: open streams are reset. `code` defaults to `NO_ERROR`; another one makes it an error. */
   close(code: number = ErrorCode.NO_ERROR, reason = "closed"): void {
-    if (this.#end !== null) return;
-    this.#leave(
+    if (this.#closeInfo !== null) return;
+    this.#closeWith(
       code,
       reason,
-      code === ErrorCode.NO_ERROR ? null : this.#error({
+      code === ErrorCode.NO_ERROR ? null : new ConnectionError({
         code: "closed",
         reason: `The connection was closed with ${errorCodeName(code)}: ${reason}`,
         initiator: "user",
@@ -200,7 +225,7 @@ export class Connection implements ConnectionFace {
     );
   }
 
-  #introduce(): void {
+  #sendSettings(): void {
     this.#outgoing.settings([
       SettingId.INITIAL_WINDOW,
       this.#limits.initialWindowBytes,
@@ -211,8 +236,8 @@ export class Connection implements ConnectionFace {
     ]);
   }
 
-  #takeMessage(message: Uint8Array): void {
-    if (this.#end !== null) return void release(message);
+  #receiveMessage(message: Uint8Array): void {
+    if (this.#closeInfo !== null) return void release(message);
     const now = this.#clock.now();
     this.#streams.now = now;
     this.#liveness.heard(now);
@@ -220,32 +245,33 @@ export class Connection implements ConnectionFace {
       decodeMessage(message, this.#incoming);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      return this.#refuseProtocol(error);
+      return this.#failProtocol(error);
     } finally {
-      // Streams have retained the parts that they keep.
+      // Streams have retained the parts that wait for their readers.
       release(message);
     }
     this.#streams.dispatch();
-    this.#outgoing.received();
+    this.#outgoing.scheduleAck();
   }
 
-  #flushed(now: number): void {
-    if (this.#end !== null) return;
+  #afterFlush(now: number): void {
+    if (this.#closeInfo !== null) return;
     this.#streams.now = now;
-    this.#streams.settle();
+    this.#streams.compact();
     const { inflight } = this.#outgoing;
     if (inflight.sentCount > inflight.ackedCount) this.#liveness.sent(now);
-    if (inflight.bytes(FrameKind.CONTROL) > this.#controlRoom) {
-      const reason = `${inflight.bytes(FrameKind.CONTROL)} bytes of control frames are unacknowledged`;
+    const controlBytes = inflight.bytes(FrameKind.CONTROL);
+    if (controlBytes > this.#maxControlBytes) {
+      const reason = `${controlBytes} bytes of control frames are unacknowledged`;
       return this.#fail(ErrorCode.ENHANCE_YOUR_CALM, { code: "flooded", reason, initiator: "remote" });
     }
     this.#streams.dispatch();
-    if (this.#leaving === Leaving.FINAL && this.#streams.table.size === 0) {
-      this.#leave(ErrorCode.NO_ERROR, "drained", null);
+    if (this.#drainStep === DrainStep.FINAL && this.#streams.table.size === 0) {
+      this.#closeWith(ErrorCode.NO_ERROR, "drained", null);
     }
   }
 
-  #takeAck(count: number): void {
+  #receiveAck(count: number): void {
     const { inflight, scheduler } = this.#outgoing;
     const before = inflight.ackedCount;
     if (!inflight.acknowledge(count, this.#streams.now)) {
@@ -257,26 +283,26 @@ export class Connection implements ConnectionFace {
     }
     if (count === before) return;
     this.#liveness.progressed(this.#streams.now, inflight.sentCount > count);
-    if (!scheduler.empty) this.#outgoing.wake();
+    if (!scheduler.isEmpty) this.#outgoing.scheduleFlush();
   }
 
-  #takePong(payload: Uint8Array): void {
-    const pinging = this.#pinging;
+  #receivePong(payload: Uint8Array): void {
+    const pending = this.#pendingPing;
     const number = new DataView(payload.buffer, payload.byteOffset).getUint32(4);
-    // An answer to no question, or to an old one, says nothing.
-    if (pinging === null || number !== this.#pings) return;
-    this.#pinging = null;
-    this.#pingRttMs = this.#streams.now - pinging.sentAt;
-    pinging.answer.resolve(this.#pingRttMs);
+    // The answer to an earlier PING, or to none, measures nothing.
+    if (pending === null || number !== this.#pingCount) return;
+    this.#pendingPing = null;
+    this.#pingRttMs = this.#streams.now - pending.sentAt;
+    pending.answer.resolve(this.#pingRttMs);
   }
 
-  #takeGoAway(lastStreamId: number, errorCode: number, reason: string): void {
-    this.#peerLeaves = true;
-    if (errorCode === ErrorCode.NO_ERROR) return this.#streams.peerLeaves(lastStreamId);
+  #receiveGoAway(lastStreamId: number, errorCode: number, reason: string): void {
+    this.#isPeerDraining = true;
+    if (errorCode === ErrorCode.NO_ERROR) return this.#streams.failUnprocessed(lastStreamId);
     this.#finish(
       errorCode,
       reason,
-      this.#error({
+      new ConnectionError({
         code: "peer_failed",
         reason: `The peer ended the connection with ${errorCodeName(errorCode)}: ${reason}`,
         initiator: "remote",
@@ -284,30 +310,29 @@ export class Connection implements ConnectionFace {
         retryable: true,
       }),
     );
-    this.#link.close(GOING_AWAY, "");
+    this.#link.close(CloseCode.goingAway, "");
   }
 
-  #announceLast(): void {
-    if (this.#end !== null) return;
-    this.#leaving = Leaving.FINAL;
+  #sendFinalGoAway(): void {
+    if (this.#closeInfo !== null) return;
+    this.#drainStep = DrainStep.FINAL;
     this.#outgoing.goAway(this.#streams.stopAccepting(), ErrorCode.NO_ERROR, "draining");
   }
 
-  #watchIdle(idleTimeoutMs: number): void {
-    const idle = new Timeout(this.#clock, () => {
-      if (this.streams > 0) idle.start(idleTimeoutMs);
-      else this.#leave(ErrorCode.NO_ERROR, "idle", null);
+  #startIdleTimeout(idleTimeoutMs: number): void {
+    const timeout = new Timeout(this.#clock, () => {
+      if (this.streams > 0) timeout.start(idleTimeoutMs);
+      else this.#closeWith(ErrorCode.NO_ERROR, "idle", null);
     });
-    idle.start(idleTimeoutMs);
-    this.#idle = idle;
+    timeout.start(idleTimeoutMs);
+    this.#idleTimeout = timeout;
   }
 
   /** The peer broke the protocol: its stream is reset, where the fault has one, then the connection ends. */
-  #refuseProtocol(fault: ProtocolError): void {
+  #failProtocol(fault: ProtocolError): void {
     if (fault.streamId !== undefined) this.#outgoing.refuse(fault.streamId, fault.errorCode);
-    const flooded = fault.errorCode === ErrorCode.ENHANCE_YOUR_CALM;
     this.#fail(fault.errorCode, {
-      code: flooded ? "flooded" : "protocol_error",
+      code: fault.errorCode === ErrorCode.ENHANCE_YOUR_CALM ? "flooded" : "protocol_error",
       reason: fault.reason,
       initiator: "remote",
       cause: fault,
@@ -315,77 +340,71 @@ export class Connection implements ConnectionFace {
   }
 
   #fail(errorCode: number, init: ConnectionErrorInit): void {
-    this.#leave(errorCode, init.reason, this.#error({ ...init, errorCode }));
+    this.#closeWith(errorCode, init.reason, new ConnectionError({ ...init, errorCode }));
   }
 
-  /** Says goodbye, and ends everything on this side; the link closes behind what was sent. */
-  #leave(errorCode: number, reason: string, error: ConnectionError | null): void {
-    // After a drain the peer knows already up to where streams were processed.
-    const said = this.#leaving === Leaving.FINAL && errorCode === ErrorCode.NO_ERROR;
-    if (!said) this.#outgoing.goAway(this.#streams.stopAccepting(), errorCode, reason);
-    this.#end = { code: errorCode, reason, error };
+  /** Ends everything on this side, with a GOAWAY. The link closes behind what was sent. */
+  #closeWith(errorCode: number, reason: string, error: ConnectionError | null): void {
+    // The last GOAWAY of a drain has said already which streams were processed.
+    const isSaid = this.#drainStep === DrainStep.FINAL && errorCode === ErrorCode.NO_ERROR;
+    if (!isSaid) this.#outgoing.goAway(this.#streams.stopAccepting(), errorCode, reason);
+    this.#closeInfo = { code: errorCode, reason, error };
     this.#outgoing.flush();
     this.#finish(errorCode, reason, error);
-    this.#link.close(errorCode === ErrorCode.NO_ERROR ? GOING_AWAY : BROKEN, closeReason(reason));
+    const closeCode = errorCode === ErrorCode.NO_ERROR ? CloseCode.goingAway : CloseCode.protocolError;
+    this.#link.close(closeCode, closeReason(reason));
   }
 
-  #die(reason: string): void {
+  /** The peer does not answer: nothing is sent to it any more. */
+  #abandon(reason: string): void {
     this.#finish(
       ErrorCode.NO_ERROR,
       reason,
-      this.#error({ code: "peer_silent", reason, initiator: "library", retryable: true }),
+      new ConnectionError({ code: "peer_silent", reason, initiator: "library", retryable: true }),
     );
     this.#link.abort();
   }
 
   #linkClosed(info: LinkCloseInfo): void {
-    if (this.#end === null) {
-      const orderly = info.clean && info.code === GOING_AWAY && this.#peerLeaves;
+    if (this.#closeInfo === null) {
+      const isOrderly = info.clean && info.code === CloseCode.goingAway && this.#isPeerDraining;
       const reason = `The link closed with ${info.code}${info.reason === "" ? "" : `: ${info.reason}`}`;
       this.#finish(
         ErrorCode.NO_ERROR,
         reason,
-        orderly ? null : this.#error({
-          code: "link_lost",
-          reason,
-          initiator: "remote",
-          retryable: true,
-        }),
+        isOrderly ? null : new ConnectionError({ code: "link_lost", reason, initiator: "remote", retryable: true }),
       );
     }
     this.#streams.dispatch();
-    this.#closed.resolve(this.#end!);
+    this.#closed.resolve(this.#closeInfo!);
   }
 
-  /** Everything on this side ends: streams, timers, what waited. */
+  /** Ends everything on this side: streams, timers, what waits to leave. */
   #finish(code: number, reason: string, error: ConnectionError | null): void {
-    this.#end = { code, reason, error };
+    this.#closeInfo = { code, reason, error };
     this.#outgoing.stop();
     this.#liveness.stop();
-    this.#idle?.close();
-    this.#idle = null;
-    this.#pinging?.answer.reject(this.#refuse("closed", `The connection ended: ${reason}`));
-    this.#pinging = null;
+    this.#idleTimeout?.close();
+    this.#idleTimeout = null;
+    this.#pendingPing?.answer.reject(this.#unusable("closed", `The connection ended: ${reason}`));
+    this.#pendingPing = null;
     this.#ready.resolve();
-    this.#streams.end(`The connection ended: ${reason}`, error);
+    this.#streams.failAll(`The connection ended: ${reason}`, error);
     this.#defer(() => this.#streams.dispatch());
   }
 
-  #refuse(code: "closed" | "draining", reason: string): ConnectionError {
-    return this.#error({ code, reason, initiator: this.#peerLeaves ? "remote" : "library", retryable: true });
-  }
-
-  #error(init: ConnectionErrorInit): ConnectionError {
-    return new ConnectionError(init);
+  #unusable(code: "closed" | "draining", reason: string): ConnectionError {
+    const initiator = this.#isPeerDraining ? "remote" : "library";
+    return new ConnectionError({ code, reason, initiator, retryable: true });
   }
 }
 
-/** A close frame takes 123 bytes of reason (RFC 6455 §5.5); the GOAWAY has it whole. */
+/** What a close frame can hold of the reason. The GOAWAY has it whole. */
 function closeReason(reason: string): string {
-  return reason.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
+  return reason.replace(/[^\x20-\x7e]/g, "?").slice(0, CLOSE_REASON_BYTES);
 }
 
-function throwOutside(error: unknown): void {
+function throwUncaught(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });

@@ -1,13 +1,13 @@
-/** How streams and connections fail. Each error tells who began it and whether the same call may succeed later. */
+/** Errors of streams and connections. Each tells who caused it and whether the same call may succeed later. */
 import { type Initiator, RunnelError } from "../base/mod.ts";
 import { ErrorCode, errorCodeName } from "./wire/mod.ts";
 
 export type StreamErrorCode =
-  /** A reset, by either side or by the library; `errorCode` says why. */
+  /** A reset, by either side's owner or by the library; `errorCode` says why. */
   | "stream_reset"
-  /** The peer, or its limit, does not take the stream now; nothing of it was processed. */
+  /** The peer does not take the stream now, or its limits do not allow it; nothing of it was processed. */
   | "refused"
-  /** The connection ended under the stream. */
+  /** The connection ended before the stream did. */
   | "connection_lost"
   /** Fields that the wire cannot carry. */
   | "invalid_headers"
@@ -37,8 +37,8 @@ export class StreamError extends RunnelError {
     this.errorCode = init.errorCode ?? ErrorCode.CANCEL;
   }
 
-  /** For a reset with `errorCode` that `initiator` began. A refused stream was not processed: it may be retried. */
-  static reset(errorCode: number, initiator: Initiator, what = "stream", cause?: unknown): StreamError {
+  /** For a reset with `errorCode`. A refused stream was not processed, and may be retried. */
+  static reset(errorCode: number, initiator: Initiator, what = "The stream", cause?: unknown): StreamError {
     const refused = errorCode === ErrorCode.REFUSED_STREAM;
     const who = initiator === "remote" ? "the peer" : initiator === "user" ? "this side" : "the library";
     return new StreamError({
@@ -59,15 +59,15 @@ export class StreamError extends RunnelError {
 export type ConnectionErrorCode =
   /** The peer broke the protocol. */
   | "protocol_error"
-  /** The peer said that we did, or that it failed. */
+  /** The peer ended the connection with an error: this side broke the protocol, or the peer failed. */
   | "peer_failed"
   /** Nothing was heard, or nothing was acknowledged, for too long. */
   | "peer_silent"
-  /** The link ended without an orderly goodbye. */
+  /** The link ended, and not as the end of a drain. */
   | "link_lost"
-  /** The peer asked for more than a connection may cost. */
+  /** The peer sent more, or let more wait, than the limits of a connection allow. */
   | "flooded"
-  /** `createStream()` on a connection that one side is leaving. */
+  /** `createStream()` on a connection that either side drains. */
   | "draining"
   /** A call on a connection that has ended. */
   | "closed";

@@ -1,76 +1,86 @@
-/** What comes in: each frame of a message, judged by what its stream and the connection know, and handed to them. */
-import { decodeHeaderBlock, ErrorCode, Flag, type FrameVisitor, ProtocolError, SettingId } from "./wire/mod.ts";
+/** What comes in: each frame of a message is checked against the state of its stream and connection, and handed to it. */
 import { StreamError } from "./errors.ts";
-import type { Receipts } from "./flow/mod.ts";
+import type { AckTracker } from "./flow/mod.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Streams } from "./streams.ts";
+import {
+  decodeHeaderBlock,
+  DEFAULT_INITIAL_WINDOW_BYTES,
+  ErrorCode,
+  Flag,
+  type FrameVisitor,
+  isCounted,
+  MAX_HEADER_BLOCK_BYTES,
+  ProtocolError,
+  SettingId,
+} from "./wire/mod.ts";
 
 /** What the connection itself is told. */
 export interface IncomingHandlers {
-  onSettings(windowBytes: number, maxStreams: number | null, maxHeaderBlock: number): void;
+  /** @param maxStreams null where the peer sets no limit */
+  onSettings(windowBytes: number, maxStreams: number | null, maxHeaderBlockBytes: number): void;
   onGoAway(lastStreamId: number, errorCode: number, reason: string): void;
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
   onAck(count: number): void;
 }
 
-const DEFAULT_WINDOW = 65_536;
-const DEFAULT_HEADER_BLOCK = 65_536;
-/** A head that neither comes before one nor behind a body. */
-const PLAIN = 0;
-const KIND = Flag.INFORMATIONAL | Flag.TRAILERS;
+/** The flags that make HEADERS an interim head or trailers; without any of them it opens or answers a stream. */
+const HEAD_KIND_FLAGS = Flag.INFORMATIONAL | Flag.TRAILERS;
 
 export class Incoming implements FrameVisitor {
   readonly #streams: Streams;
-  readonly #receipts: Receipts;
+  readonly #acks: AckTracker;
   readonly #handlers: IncomingHandlers;
-  #settled = false;
+  #hasSettings = false;
 
-  constructor(streams: Streams, receipts: Receipts, handlers: IncomingHandlers) {
+  constructor(streams: Streams, acks: AckTracker, handlers: IncomingHandlers) {
     this.#streams = streams;
-    this.#receipts = receipts;
+    this.#acks = acks;
     this.#handlers = handlers;
   }
 
   counted(payloadLength: number): void {
-    this.#receipts.take(payloadLength);
+    this.#acks.received(payloadLength);
   }
 
   data(streamId: number, payload: Uint8Array, endStream: boolean): void {
-    const stream = this.#open(streamId);
+    const stream = this.#find(streamId);
     if (stream === null) return;
     try {
       stream.receiveData(payload, endStream);
     } catch (error) {
-      breakStream(stream, error);
+      failStream(stream, error);
     }
   }
 
   headers(streamId: number, block: Uint8Array, flags: number): void {
     if (this.#streams.table.opens(streamId)) return this.#openStream(streamId, block, flags);
-    const stream = this.#open(streamId);
+    const stream = this.#find(streamId);
     if (stream === null) return;
-    if (stream.accepted && (flags & KIND) === PLAIN) throw broken(`Stream ${streamId} was opened twice`, streamId);
+    if (stream.accepted && (flags & HEAD_KIND_FLAGS) === 0) {
+      throw violation(`Stream ${streamId} was opened twice`, streamId);
+    }
     try {
       stream.receiveHeaders(decodeHeaderBlock(block, flags), flags, block.length);
     } catch (error) {
-      breakStream(stream, error);
+      failStream(stream, error);
     }
   }
 
   rstStream(streamId: number, errorCode: number, half: boolean): void {
-    const stream = this.#open(streamId);
+    const stream = this.#find(streamId);
     if (stream === null) return;
     if (stream.accepted && !half) this.#streams.countReset();
     stream.receiveReset(errorCode, half);
   }
 
   stopSending(streamId: number, errorCode: number): void {
-    this.#open(streamId)?.receiveStop(errorCode);
+    this.#find(streamId)?.receiveStop(errorCode);
   }
 
   windowUpdate(streamId: number, increment: number): void {
-    const stream = this.#open(streamId);
+    const stream = this.#find(streamId);
     if (stream === null || stream.receiveCredit(increment)) return;
     throw new ProtocolError({
       errorCode: ErrorCode.FLOW_CONTROL_ERROR,
@@ -81,19 +91,19 @@ export class Incoming implements FrameVisitor {
   }
 
   settings(pairs: readonly number[]): void {
-    if (this.#settled) throw broken("SETTINGS came twice");
-    if (this.#receipts.count !== 1) throw broken("SETTINGS were not the first frame");
-    this.#settled = true;
-    let windowBytes = DEFAULT_WINDOW;
+    if (this.#hasSettings) throw violation("SETTINGS came twice");
+    if (this.#acks.count !== 1) throw violation("SETTINGS were not the first frame");
+    this.#hasSettings = true;
+    let windowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
     let maxStreams: number | null = null;
-    let maxHeaderBlock = DEFAULT_HEADER_BLOCK;
+    let maxHeaderBlockBytes = MAX_HEADER_BLOCK_BYTES;
     for (let index = 0; index < pairs.length; index += 2) {
       const value = pairs[index + 1];
       if (pairs[index] === SettingId.INITIAL_WINDOW) windowBytes = value;
       else if (pairs[index] === SettingId.MAX_CONCURRENT_STREAMS) maxStreams = value;
-      else if (pairs[index] === SettingId.MAX_HEADER_BLOCK) maxHeaderBlock = value;
+      else if (pairs[index] === SettingId.MAX_HEADER_BLOCK) maxHeaderBlockBytes = value;
     }
-    this.#handlers.onSettings(windowBytes, maxStreams, maxHeaderBlock);
+    this.#handlers.onSettings(windowBytes, maxStreams, maxHeaderBlockBytes);
   }
 
   goAway(lastStreamId: number, errorCode: number, reason: string): void {
@@ -110,14 +120,14 @@ export class Incoming implements FrameVisitor {
     this.#handlers.onAck(count);
   }
 
+  /** An unknown type is ignored. But like every counted frame, it must not come before SETTINGS. */
   unknown(type: number): void {
-    // An unknown type is ignored, but SETTINGS come before any counted one.
-    if ((type & 0x80) === 0) this.#requireSettings();
+    if (isCounted(type)) this.#requireSettings();
   }
 
   #openStream(streamId: number, block: Uint8Array, flags: number): void {
     this.#requireSettings();
-    if ((flags & KIND) !== PLAIN) throw broken(`Stream ${streamId} was never opened`, streamId);
+    if ((flags & HEAD_KIND_FLAGS) !== 0) throw violation(`Stream ${streamId} was never opened`, streamId);
     this.#streams.table.usePeerId(streamId);
     let fields: string[];
     try {
@@ -129,14 +139,14 @@ export class Incoming implements FrameVisitor {
     this.#streams.accept(streamId, fields, (flags & Flag.END_STREAM) !== 0);
   }
 
-  /** The stream of a frame, or null where it is closed: such a frame is ignored. */
-  #open(streamId: number): MuxStream | null {
+  /** The stream of a frame, or null where it is closed: the frame is then ignored. */
+  #find(streamId: number): MuxStream | null {
     const stream = this.#streams.table.find(streamId);
     return stream === null || stream.isOver ? null : stream;
   }
 
   #requireSettings(): void {
-    if (!this.#settled) throw broken("A frame came before SETTINGS");
+    if (!this.#hasSettings) throw violation("A frame came before SETTINGS");
   }
 }
 
@@ -144,8 +154,8 @@ function isStreamFault(error: unknown): error is ProtocolError {
   return error instanceof ProtocolError && error.scope === "stream";
 }
 
-/** The peer broke the protocol on one stream: it is reset, and the connection goes on. Anything else passes through. */
-function breakStream(stream: MuxStream, error: unknown): void {
+/** Resets a stream on which the peer broke the protocol; the connection goes on. Throws `error` where it is another. */
+function failStream(stream: MuxStream, error: unknown): void {
   if (!isStreamFault(error)) throw error;
   stream.fail(
     new StreamError({
@@ -159,6 +169,6 @@ function breakStream(stream: MuxStream, error: unknown): void {
   );
 }
 
-function broken(reason: string, streamId?: number): ProtocolError {
+function violation(reason: string, streamId?: number): ProtocolError {
   return new ProtocolError({ errorCode: ErrorCode.PROTOCOL_ERROR, reason, scope: "connection", streamId });
 }

@@ -1,6 +1,9 @@
 /**
- * What the multiplexer asks of whatever carries it: whole binary messages, in order, both ways. A WebSocket is one; a
- * pair of queues in a test is another.
+ * What the multiplexer asks of whatever carries it: whole binary messages, in order, both ways. A WebSocket is one
+ * (`WebSocketLink`); a pair of queues in a test is another.
+ *
+ * Buffers have one owner at a time. A message belongs to its receiver once `onMessage` is called, and the parts of a
+ * message belong to the link once `send` is.
  */
 
 /** How a link ended. */
@@ -12,14 +15,19 @@ export interface LinkCloseInfo {
   readonly clean: boolean;
 }
 
-/** What a link tells its one owner. No call is nested in a call of the link's own methods. */
+/** What a link tells its one owner. No call is made from within a call of the link's own methods. */
 export interface LinkHandlers {
   /**
-   * One whole message. The buffer is the receiver's, to keep for as long as it likes: the link never touches it again.
-   * (That of a `WebSocketLink` may have a reference, which a `Connection` releases: see src/memory.)
+   * One whole message, which belongs to the receiver: the link neither changes nor reuses its bytes, however long the
+   * receiver keeps them. The receiver may write into the message. It must not transfer or resize the buffer: the message
+   * may be a view of a larger one, whose other bytes are other messages.
+   *
+   * Messages of a `WebSocketLink` may be reference-counted (src/memory). A receiver that counts, as a `Connection`
+   * does, releases each message once, and the memory is freed when all parts are released. A receiver that does not
+   * leaves it to the garbage collector.
    */
   onMessage(message: Uint8Array): void;
-  /** After a `send()` that returned false: the next message is welcome. */
+  /** After a `send()` that returned false: the link takes more. */
   onDrain(): void;
   /** Exactly once, the last call. */
   onClose(info: LinkCloseInfo): void;
@@ -27,21 +35,25 @@ export interface LinkHandlers {
   onBytes?(): void;
 }
 
-/** One WebSocket, seen as messages. Reading is never paused: credit bounds what comes. */
+/** A link. Reading is never paused: credit bounds what comes. */
 export interface Link {
+  /** To be set right after the link is made: calls may begin with the next microtask. */
   handlers: LinkHandlers;
   /** Bytes given to `send()` that have not left this process. */
   readonly bufferedBytes: number;
   /**
-   * Sends the parts, one after the other, as one message. The caller does not change or use them afterwards, and the
-   * link never changes them. Returns false when the sender should wait for `onDrain` before it sends more bulk; the message is
-   * taken in either case. After a close it is dropped.
+   * Sends the parts, one after the other, as one message. They belong to the link: the caller neither changes nor uses
+   * them afterwards. The link reads them until they have left, and never changes their bytes. Where a part is
+   * reference-counted (src/memory), the link releases it, and it may be empty then.
+   *
+   * Returns false when the sender should wait for `onDrain` before it sends more; the message is taken in either case.
+   * After a close it is dropped.
    */
   send(parts: readonly Uint8Array[]): boolean;
-  /** Lets what was sent leave now, and not at the end of the turn. */
+  /** Sends what was given to `send()` now, and not at the end of the event-loop tick. */
   flush(): void;
   /** Begins the closing handshake behind what was sent. A second call does nothing. */
   close(code: number, reason: string): void;
-  /** Drops everything and severs the link at once. */
+  /** Drops what waits and breaks the link at once. `onClose` follows, with 1006. */
   abort(): void;
 }

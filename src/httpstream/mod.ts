@@ -1,20 +1,12 @@
 /** The multiplexer: many streams with their own flow control on one link, after Kubernetes' httpstream. */
 export { Connection, noOpNewStreamHandler } from "./connection.ts";
 export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
+export { MemoryAccount } from "./flow/mod.ts";
 export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
-export { MemoryAccount } from "./flow/memory_account.ts";
 export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
-export type {
-  ByteStream,
-  CloseInfo,
-  Fields,
-  HeadOptions,
-  NewStreamHandler,
-  Role,
-  Stream,
-  StreamHandlers,
-} from "./types.ts";
+export type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream, StreamHandlers } from "./types.ts";
 export {
+  freshSession,
   type ResponseUpgrader,
   type UpgradedConnection,
   type UpgradeOptions,
@@ -23,5 +15,4 @@ export {
   WebSocketUpgrader,
 } from "./upgrade.ts";
 export { WebSocketLink } from "./web_socket_link.ts";
-export { freshSession } from "./upgrade.ts";
 export { ErrorCode } from "./wire/mod.ts";

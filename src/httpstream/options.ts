@@ -1,27 +1,27 @@
-/** Every number that a connection obeys: one place, each with its default, its unit and its check. */
+/** The limits and options of a connection: each with its default, its unit and its check. */
 import { checkRange, type Clock } from "../base/mod.ts";
-import { MAX_HEADER_BLOCK, MAX_U31 } from "./wire/mod.ts";
+import { MAX_HEADER_BLOCK_BYTES, MAX_U31 } from "./wire/mod.ts";
 import type { MemoryAccount } from "./flow/mod.ts";
 import type { NewStreamHandler, Role } from "./types.ts";
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
 
-/** The limits of a connection. Those of a peer reach us in its SETTINGS. */
+/** The limits that one side sets. Those of its peer come in the peer's SETTINGS. */
 export interface ConnectionLimits {
   /** Bytes that the peer may send on a new stream before any credit. Default 65,536; at least 16,384. */
   initialWindowBytes: number;
   /** No stream's window grows beyond this. Default 4 MiB. */
   maxWindowBytes: number;
-  /** The budget from which windows grow, for the whole connection. Default 8 MiB. */
+  /** The pool from which windows grow, for the whole connection. Default 8 MiB. */
   growthPoolBytes: number;
   /** Streams that the peer may have open. Default: 64 at an edge (its agent opens few), 16,384 at an agent. */
   maxConcurrentStreams: number;
-  /** Bytes of the largest header block taken. Default and at most 65,536. */
+  /** Bytes of the largest header block that is accepted. Default and at most 65,536. */
   maxHeaderBlockBytes: number;
-  /** Header bytes that may wait, both directions; past them new streams are refused. Default 4 MiB. */
+  /** Header bytes that may wait, both directions. Past it new streams are refused. Default 4 MiB. */
   maxHeldHeaderBytes: number;
-  /** Bytes that a connection may hold; past them the stream that stalled longest is reset. Default 256 MiB. */
+  /** Bytes that a connection may hold. Past it the stream that stalled longest is reset. Default 256 MiB. */
   maxHeldBytes: number;
   /** Opens by an agent that an edge takes at once, and per second afterwards. Default 1,000 and 200. */
   openBurst: number;
@@ -29,28 +29,31 @@ export interface ConnectionLimits {
   /** Resets by an agent of its own streams that an edge takes at once, and per second. Default 400 and 100. */
   resetBurst: number;
   resetsPerSecond: number;
-  /** Silence until a PING asks. Default 10,000 ms. */
+  /** Silence until a PING is sent. Default 10,000 ms. */
   pingAfterMs: number;
-  /** Silence, or no progress of acknowledgement, until the peer counts as dead. Default 25,000 ms. */
+  /** Silence, or frames unacknowledged, until the peer counts as dead. Default 25,000 ms. */
   deadAfterMs: number;
 }
 
 export interface ConnectionOptions {
+  /** Which end this is. */
   role: Role;
   /** Called once for each stream of the peer's. Default: refuses all (`noOpNewStreamHandler`). */
   onStream?: NewStreamHandler;
+  /** Default: see each of them. */
   limits?: Partial<ConnectionLimits>;
   /**
-   * An owner's handler threw: its stream was reset with `INTERNAL_ERROR`. Default: the error is thrown again outside
-   * of the connection, where the runtime reports it as uncaught.
+   * A handler of a stream's owner threw: its stream was reset with `INTERNAL_ERROR`. Default: the error is thrown again
+   * in a microtask, where the runtime reports it as uncaught.
    */
   onHandlerError?: (error: unknown) => void;
-  /** Bytes held by all connections of the process; past its limit, the one that holds most resets a stream. */
+  /** Bytes held by all connections of the process. Past its limit, the one that holds most resets a stream. */
   memory?: MemoryAccount;
+  /** Default: the system's. */
   clock?: Clock;
-  /** When what a turn queued leaves. Default: the end of the turn, with the sockets; simulated time brings its own. */
+  /** Calls back when what was queued should be sent. Default: at the end of the event-loop tick. */
   defer?: (callback: () => void) => void;
-  /** The number of the first stream, counted from 0; for tests of what happens when ids run out. Default 0. */
+  /** The number of this side's first stream, counted from 0. Default 0. A test of the last ids sets it. */
   firstStreamIndex?: number;
 }
 
@@ -58,7 +61,7 @@ const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
   initialWindowBytes: 64 * KIB,
   maxWindowBytes: 4 * MIB,
   growthPoolBytes: 8 * MIB,
-  maxHeaderBlockBytes: MAX_HEADER_BLOCK,
+  maxHeaderBlockBytes: MAX_HEADER_BLOCK_BYTES,
   maxHeldHeaderBytes: 4 * MIB,
   maxHeldBytes: 256 * MIB,
   openBurst: 1_000,
@@ -69,20 +72,20 @@ const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
   deadAfterMs: 25_000,
 };
 
-/** Streams that a side lets its peer open: an edge opens one for each visit, an agent one for each wish of its own. */
+/** Streams that `acceptor` lets its peer open: an edge opens one for each visitor's request, an agent few of its own. */
 export function defaultMaxConcurrentStreams(acceptor: Role): number {
   return acceptor === "agent" ? 16_384 : 64;
 }
 
-/** Fills in defaults and checks. @throws {OptionError} naming the option and its value. */
+/** `given` with defaults. @throws {OptionError} naming the option and its value. */
 export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = {}): ConnectionLimits {
   const limits = { ...defaults, maxConcurrentStreams: defaultMaxConcurrentStreams(role), ...given };
   check(limits, "initialWindowBytes", 16 * KIB, MAX_U31);
   check(limits, "maxWindowBytes", limits.initialWindowBytes, MAX_U31);
   check(limits, "growthPoolBytes", 0, MAX_U31);
   check(limits, "maxConcurrentStreams", 0, MAX_U31);
-  check(limits, "maxHeaderBlockBytes", 1 * KIB, MAX_HEADER_BLOCK);
-  check(limits, "maxHeldHeaderBytes", MAX_HEADER_BLOCK, Number.MAX_SAFE_INTEGER);
+  check(limits, "maxHeaderBlockBytes", 1 * KIB, MAX_HEADER_BLOCK_BYTES);
+  check(limits, "maxHeldHeaderBytes", MAX_HEADER_BLOCK_BYTES, Number.MAX_SAFE_INTEGER);
   check(limits, "maxHeldBytes", limits.initialWindowBytes, Number.MAX_SAFE_INTEGER);
   for (const rate of ["openBurst", "opensPerSecond", "resetBurst", "resetsPerSecond"] as const) {
     check(limits, rate, 1, MAX_U31);

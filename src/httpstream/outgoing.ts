@@ -1,30 +1,30 @@
 /**
- * What leaves: at the end of the turn, everything that was queued goes out in as few messages as hold it, the
- * acknowledgement of what came in riding with it.
+ * What leaves. At the end of an event-loop tick, everything that was queued is sent in as few messages as hold it, with
+ * the acknowledgement of what came in.
  *
- * A turn that handles many streams lets the first of them go ahead: the peer then works on those while this end is at
- * the others. Otherwise the two would take turns, each at rest while the other one is busy.
+ * A tick in which many streams have something to send makes messages earlier, for the first of them. The peer then works
+ * on those while this end works on the others. Otherwise one of the two ends would be idle while the other one is busy.
  */
 import type { Clock, Timer } from "../base/mod.ts";
-import { FRAME_HEADER_LENGTH, MAX_REASON } from "./wire/mod.ts";
-import { ACK_AFTER_MS, Inflight, Receipts } from "./flow/mod.ts";
+import { ACK_AFTER_MS, AckTracker, Inflight } from "./flow/mod.ts";
 import type { Link } from "./link.ts";
-import { Outbox } from "./outbox.ts";
-import { Filled, Scheduler } from "./scheduler.ts";
+import { OutgoingMessage } from "./outgoing_message.ts";
+import { FillResult, Scheduler } from "./scheduler.ts";
+import { FRAME_HEADER_BYTES, MAX_REASON_BYTES } from "./wire/mod.ts";
 
-const LARGEST_GOAWAY = FRAME_HEADER_LENGTH + 8 + MAX_REASON;
+const MAX_GOAWAY_BYTES = FRAME_HEADER_BYTES + 8 + MAX_REASON_BYTES;
 
 /**
- * So many streams do not wait for the turn's end, then twice as many, and so on: the messages of a turn grow as the
- * logarithm of its streams. With 32 clients, an edge and an agent used 82 % of two processors so instead of 71, at the
- * same cost for each request; with 4, more was lost on messages than was won.
+ * An early message is made for so many streams, the next one for twice as many, and so on: the number of messages in a
+ * tick grows as the logarithm of its streams. With 32 clients, an edge and an agent used 82 % of two processors so,
+ * instead of 71, at the same cost for each request. With 4 here, more messages cost more than was won.
  */
-const FIRST_AHEAD = 8;
+const FIRST_EARLY_STREAMS = 8;
 
 export interface OutgoingOptions {
   link: Link;
   clock: Clock;
-  /** Runs a callback at the end of the turn. */
+  /** Runs a callback at the end of the tick. */
   defer(callback: () => void): void;
   /** After each flush, at the time it was made. */
   onFlushed(now: number): void;
@@ -33,128 +33,105 @@ export interface OutgoingOptions {
 export class Outgoing {
   readonly scheduler = new Scheduler();
   readonly inflight = new Inflight();
-  readonly receipts = new Receipts();
+  readonly acks = new AckTracker();
   readonly #options: OutgoingOptions;
-  readonly #out = new Outbox(this.inflight);
-  /** Frames of the connection itself: those that go before the streams', and those that go behind them. */
-  #first: ((out: Outbox) => void)[] = [];
-  #last: ((out: Outbox) => void)[] = [];
-  /** Streams that were refused, and with which code: id, code, id, code, and so on. */
+  readonly #message = new OutgoingMessage(this.inflight);
+  /** Frames of the connection itself: those that leave before the streams' frames, and those that leave after them. */
+  #first: ((message: OutgoingMessage) => void)[] = [];
+  #last: ((message: OutgoingMessage) => void)[] = [];
+  /** Streams that were refused: id, error code, id, error code, and so on. */
   #refused: number[] = [];
   #pong: Uint8Array | null = null;
-  #scheduled = false;
-  /** How many streams the next message of this turn is made for. */
-  #ahead = FIRST_AHEAD;
-  #goesAhead = false;
-  #stopped = false;
-  /** Whether the peer's SETTINGS are here: only then streams may speak. */
-  #open = false;
-  #linkReady = true;
-  /** Whether more waited when the last flush ended, held back by the limits or the link. */
-  #busy = false;
+  #isFlushScheduled = false;
+  /** How many streams the next early message of this tick is made for. */
+  #earlyStreams = FIRST_EARLY_STREAMS;
+  #isEarlyScheduled = false;
+  #isStopped = false;
+  /** False until the peer's SETTINGS are here. */
+  #canSendStreams = false;
+  #isLinkReady = true;
+  /** Whether more waited, for the limits or the link, when the last message was filled. */
+  #hasBacklog = false;
   #ackTimer: Timer | null = null;
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
   }
 
-  /** Lets streams speak. */
-  open(): void {
-    this.#open = true;
-    this.wake();
+  /** The peer's SETTINGS are here: from now on, frames of streams leave. */
+  allowStreams(): void {
+    this.#canSendStreams = true;
+    this.scheduleFlush();
   }
 
-  /** Something waits: flushes at the end of the turn, or after this event where enough of it does. */
-  wake(): void {
-    if (this.#stopped) return;
-    if (this.scheduler.arrivals >= this.#ahead) this.#goAhead();
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+  /** Something waits: it is sent at the end of the tick, or earlier where many streams wait. */
+  scheduleFlush(): void {
+    if (this.#isStopped) return;
+    if (this.scheduler.arrivals >= this.#earlyStreams) this.#scheduleEarly();
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
     this.#options.defer(() => {
-      this.#scheduled = false;
-      this.#ahead = FIRST_AHEAD;
+      this.#isFlushScheduled = false;
+      this.#earlyStreams = FIRST_EARLY_STREAMS;
       this.flush();
     });
   }
 
-  /** The link takes bulk again. */
-  drained(): void {
-    this.#linkReady = true;
-    if (!this.scheduler.empty) this.wake();
+  /** The link takes messages again. */
+  linkDrained(): void {
+    this.#isLinkReady = true;
+    if (!this.scheduler.isEmpty) this.scheduleFlush();
   }
 
   settings(pairs: readonly number[]): void {
-    this.#first.push((out) => out.settings(pairs));
-    this.wake();
+    this.#first.push((message) => message.settings(pairs));
+    this.scheduleFlush();
   }
 
-  /** Stands behind the resets that caused it. */
+  /** Leaves after the resets of streams that belong to it. */
   goAway(lastStreamId: number, errorCode: number, reason: string): void {
-    this.#last.push((out) => out.goAway(lastStreamId, errorCode, reason));
-    this.wake();
+    this.#last.push((message) => message.goAway(lastStreamId, errorCode, reason));
+    this.scheduleFlush();
   }
 
   ping(payload: Uint8Array): void {
-    this.#first.push((out) => out.ping(payload, false));
-    this.wake();
+    this.#first.push((message) => message.ping(payload, false));
+    this.scheduleFlush();
   }
 
   /** Answers a PING. Only the latest answer waits, so that a flood of PINGs costs one. */
   pong(payload: Uint8Array): void {
     this.#pong = payload;
-    this.wake();
+    this.scheduleFlush();
   }
 
-  /** Resets a stream that never came to be. */
+  /** Resets a stream that is not in the table: it was refused, or its frame broke the protocol. */
   refuse(streamId: number, errorCode: number): void {
     this.#refused.push(streamId, errorCode);
-    this.wake();
+    this.scheduleFlush();
   }
 
-  /** A message was dealt with: acknowledges soon, or now where much is unacknowledged. */
-  received(): void {
-    if (!this.receipts.pending) return;
-    if (this.receipts.due) return this.wake();
+  /** A message was taken in: acknowledges it soon, or at the end of the tick where much is unacknowledged. */
+  scheduleAck(): void {
+    if (!this.acks.hasUnacknowledged) return;
+    if (this.acks.isDue) return this.scheduleFlush();
     this.#ackTimer ??= this.#options.clock.after(ACK_AFTER_MS, () => {
       this.#ackTimer = null;
-      if (this.receipts.pending) this.flush();
+      if (this.acks.hasUnacknowledged) this.flush();
     });
   }
 
   /** Sends what waits, now. */
   flush(): void {
-    if (this.#stopped) return;
+    if (this.#isStopped) return;
     const now = this.#options.clock.now();
     this.#sendAll(now);
     this.#options.onFlushed(now);
   }
 
-  /** The event that is being handled may still have something to say of the same streams. */
-  #goAhead(): void {
-    if (this.#goesAhead) return;
-    this.#goesAhead = true;
-    queueMicrotask(() => {
-      this.#goesAhead = false;
-      this.#ahead *= 2;
-      if (!this.#stopped) this.#sendAll(this.#options.clock.now());
-    });
-  }
-
-  #sendAll(now: number): void {
-    let filled: Filled = Filled.FULL;
-    while (filled === Filled.FULL) {
-      this.#out.begin(now, this.#busy);
-      filled = this.#fill();
-      this.#busy = filled !== Filled.DRAINED;
-      this.#send();
-    }
-    // Before the sockets that this turn wrote to as well: the peer has the longest way to go.
-    this.#options.link.flush();
-  }
-
   /** Drops what waits, and sends no more. */
   stop(): void {
-    this.#stopped = true;
+    this.#isStopped = true;
     this.#ackTimer?.cancel();
     this.#ackTimer = null;
     this.scheduler.clear();
@@ -164,36 +141,59 @@ export class Outgoing {
     this.#pong = null;
   }
 
-  #fill(): Filled {
-    const out = this.#out;
-    if (this.#first.length > 0) this.#first = writeAll(this.#first, out);
+  /** Not now: the event that is being handled may queue more for the same streams. */
+  #scheduleEarly(): void {
+    if (this.#isEarlyScheduled) return;
+    this.#isEarlyScheduled = true;
+    queueMicrotask(() => {
+      this.#isEarlyScheduled = false;
+      this.#earlyStreams *= 2;
+      if (!this.#isStopped) this.#sendAll(this.#options.clock.now());
+    });
+  }
+
+  #sendAll(now: number): void {
+    let result: FillResult = FillResult.FULL;
+    while (result === FillResult.FULL) {
+      this.#message.begin(now, this.#hasBacklog);
+      result = this.#fill();
+      this.#hasBacklog = result !== FillResult.DONE;
+      this.#send();
+    }
+    // Earlier than the other sockets that this tick wrote to: what goes to the peer has the longest way.
+    this.#options.link.flush();
+  }
+
+  #fill(): FillResult {
+    const message = this.#message;
+    if (this.#first.length > 0) this.#first = writeAll(this.#first, message);
     if (this.#pong !== null) {
-      out.ping(this.#pong, true);
+      message.ping(this.#pong, true);
       this.#pong = null;
     }
     while (this.#refused.length > 0) {
-      if (!out.fits(0)) return Filled.FULL;
+      if (!message.fits(0)) return FillResult.FULL;
       const errorCode = this.#refused.pop()!;
-      out.rstStream(this.#refused.pop()!, errorCode, false);
+      message.rstStream(this.#refused.pop()!, errorCode, false);
     }
-    const filled = this.scheduler.fill(out, this.#open && this.#linkReady);
-    if (this.#last.length === 0 || filled === Filled.FULL) return filled;
-    if (!out.fits(this.#last.length * LARGEST_GOAWAY)) return Filled.FULL;
-    this.#last = writeAll(this.#last, out);
-    return filled;
+    const result = this.scheduler.fill(message, !this.#canSendStreams || !this.#isLinkReady);
+    if (this.#last.length === 0 || result === FillResult.FULL) return result;
+    if (!message.fits(this.#last.length * MAX_GOAWAY_BYTES)) return FillResult.FULL;
+    this.#last = writeAll(this.#last, message);
+    return result;
   }
 
   #send(): void {
-    const { receipts } = this;
-    if (receipts.pending && (receipts.due || !this.#out.empty || this.#ackTimer === null)) {
-      this.#out.ack(receipts.acknowledge());
+    const { acks } = this;
+    if (acks.hasUnacknowledged && (acks.isDue || !this.#message.isEmpty || this.#ackTimer === null)) {
+      this.#message.ack(acks.acknowledge());
     }
-    if (!this.#out.empty && !this.#options.link.send(this.#out.take())) this.#linkReady = false;
+    if (!this.#message.isEmpty && !this.#options.link.send(this.#message.take())) this.#isLinkReady = false;
   }
 }
 
-/** Writes the frames; nothing is left of them. */
-function writeAll(frames: ((out: Outbox) => void)[], out: Outbox): [] {
-  for (const write of frames) write(out);
+/** Writes all frames. Returns the list without them. */
+function writeAll(frames: ((message: OutgoingMessage) => void)[], message: OutgoingMessage): [] {
+  for (const write of frames) write(message);
   return [];
 }

@@ -1,76 +1,80 @@
 /**
- * One stream's peer's direction: the bytes that wait, what the reader took and has not consumed, and the credit that
- * goes back for it.
+ * The peer's direction of one stream: bytes that wait for the reader, bytes that the reader took and has not consumed,
+ * and the credit that goes back when it does.
+ *
+ *     DATA ── receive() ──▶ waiting ── take() ──▶ taken ── consume() ──▶ credit ── takeCredit() ──▶ WINDOW_UPDATE
  */
-import { ErrorCode, ProtocolError } from "./wire/mod.ts";
 import { StreamError } from "./errors.ts";
-import { Inbox } from "./inbox.ts";
 import { GrowthAccount, type GrowthPool, ReceiveWindow } from "./flow/mod.ts";
+import { ReceiveBuffer } from "./receive_buffer.ts";
 import { Half, HalfEvent, isOver, step } from "./state.ts";
 import type { Fields } from "./types.ts";
+import { ErrorCode, ProtocolError } from "./wire/mod.ts";
 
-const NO_FIELDS: Fields = [];
+const noFields: Fields = [];
 /** Before the first bytes: most streams of small requests never get any. Nothing is ever put into it. */
-const NO_INBOX = new Inbox();
+const emptyBuffer = new ReceiveBuffer();
 
 export class ReceiveHalf {
+  /** The peer's trailers; empty until they came. */
+  trailers: Fields = noFields;
   readonly #pool: GrowthPool;
   readonly #window: ReceiveWindow;
-  #inbox = NO_INBOX;
-  /** Null until the stream had growth or was read. */
+  #buffer = emptyBuffer;
+  /** Null until the stream was offered growth, or was read. */
   #account: GrowthAccount | null = null;
   #state: Half = Half.HEAD;
   #takenBytes = 0;
   #pendingCredit = 0;
-  #discarding = false;
-  trailers: Fields = NO_FIELDS;
+  #isDiscarding = false;
 
   constructor(windowBytes: number, pool: GrowthPool) {
     this.#window = new ReceiveWindow(windowBytes);
     this.#pool = pool;
   }
 
-  get state(): Half {
-    return this.#state;
-  }
-
-  /** Whether nothing more comes. */
-  get finished(): boolean {
+  /** Whether nothing more comes: the end is here, or the direction broke. */
+  get isOver(): boolean {
     return isOver(this.#state);
   }
 
-  /** Whether nothing more comes and nothing is left of what came. */
-  get settled(): boolean {
-    return isOver(this.#state) && this.#inbox.byteLength === 0 && this.#takenBytes === 0;
+  /** Whether nothing more comes, and everything that came was consumed. */
+  get isDone(): boolean {
+    return isOver(this.#state) && this.#buffer.byteLength === 0 && this.#takenBytes === 0;
   }
 
   /** What this direction holds in memory. */
   get heldBytes(): number {
-    return this.#inbox.heldBytes + this.#takenBytes;
+    return this.#buffer.heldBytes + this.#takenBytes;
   }
 
   /** Bytes that wait for the reader. */
   get readableBytes(): number {
-    return this.#inbox.byteLength;
+    return this.#buffer.byteLength;
   }
 
-  /** Whether all bytes were read and the end is here. */
+  /** Whether the end is here, and all bytes before it were taken. */
   get readEnded(): boolean {
-    return this.#state === Half.ENDED && this.#inbox.byteLength === 0 && !this.#discarding;
+    return this.canTakeWhole && this.#buffer.byteLength === 0;
   }
 
-  /** Whether the end is here, and all bytes before it still are or never were. */
-  get readAllPossible(): boolean {
-    return this.#state === Half.ENDED && !this.#discarding;
+  /** Whether the end is here, and no byte before it was thrown away. */
+  get canTakeWhole(): boolean {
+    return this.#state === Half.ENDED && !this.#isDiscarding;
   }
 
   /** Whether what comes is thrown away. */
-  get discarding(): boolean {
-    return this.#discarding;
+  get isDiscarding(): boolean {
+    return this.#isDiscarding;
+  }
+
+  /** Whether bytes that wait pin much more memory than they have: `compact()` mends that. */
+  get isSparse(): boolean {
+    return this.#buffer.isSparse;
   }
 
   /**
-   * A frame of the peer's moves the direction on.
+   * Moves the state on, as a frame of the peer's does.
    *
    * @throws {ProtocolError} of scope `stream` where it may not: `STREAM_CLOSED` after the end, else `PROTOCOL_ERROR`.
    */
@@ -80,10 +84,10 @@ export class ReceiveHalf {
       this.#state = next;
       return;
     }
-    const over = isOver(this.#state);
+    const isLate = isOver(this.#state);
     throw new ProtocolError({
-      errorCode: over ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR,
-      reason: over
+      errorCode: isLate ? ErrorCode.STREAM_CLOSED : ErrorCode.PROTOCOL_ERROR,
+      reason: isLate
         ? `Stream ${streamId} was sent a frame after its end`
         : `Stream ${streamId} was sent frames out of order`,
       scope: "stream",
@@ -92,7 +96,7 @@ export class ReceiveHalf {
   }
 
   /**
-   * Takes DATA in. Its state was advanced before.
+   * Takes DATA in, after `advance()`.
    *
    * @throws {ProtocolError} `FLOW_CONTROL_ERROR` of scope `connection` where the peer sent more than it may.
    */
@@ -106,89 +110,85 @@ export class ReceiveHalf {
         streamId,
       });
     }
-    // Nobody waits for them, and their credit need not go back: there is no shared window to repay.
-    if (this.#discarding) return;
-    if (this.#inbox === NO_INBOX) this.#inbox = new Inbox();
-    this.#inbox.push(payload, this.#window.credit);
+    // Their credit need not go back: there is no window of the connection to refill.
+    if (this.#isDiscarding) return;
+    if (this.#buffer === emptyBuffer) this.#buffer = new ReceiveBuffer();
+    this.#buffer.push(payload, this.#window.credit);
   }
 
-  /** Whether what still waits is to be settled anew. */
-  get pinsTooMuch(): boolean {
-    return this.#inbox.pinsTooMuch;
+  /** Copies what waits out of the messages that brought it. */
+  compact(): void {
+    this.#buffer.compact(this.isOver ? 0 : this.#window.credit);
   }
 
-  /** Copies what still waits out of the messages that brought it. */
-  settle(): void {
-    this.#inbox.settle(this.finished ? 0 : this.#window.credit);
-  }
-
+  /** The oldest chunk that waits, or null. */
   take(): Uint8Array | null {
-    const chunk = this.#inbox.shift();
+    const chunk = this.#buffer.shift();
     if (chunk !== null) this.#takenBytes += chunk.length;
     return chunk;
   }
 
+  /** All bytes that wait, in one piece. */
   takeAll(): Uint8Array {
-    const whole = this.#inbox.takeAll();
+    const whole = this.#buffer.takeAll();
     this.#takenBytes += whole.length;
     return whole;
   }
 
   /**
-   * Bytes that were read are consumed. Returns whether there is credit to send.
+   * Bytes that were taken are consumed. Returns whether there is credit to send.
    *
-   * @throws {StreamError} `invalid_state` for more bytes than were read.
+   * @throws {StreamError} `invalid_state` for more bytes than were taken.
    */
   consume(bytes: number, rttMs: number): boolean {
     if (bytes > this.#takenBytes) {
       throw StreamError.invalidState(`Stream cannot consume ${bytes} bytes of the ${this.#takenBytes} that were read`);
     }
     this.#takenBytes -= bytes;
-    // After the peer's end no credit is of use any more.
-    if (this.finished) return false;
+    // The peer sends no more, and needs no credit.
+    if (this.isOver) return false;
     const account = this.#account ??= new GrowthAccount(this.#window);
-    const emptied = this.#inbox.byteLength === 0 && this.#takenBytes === 0;
+    const isEmptied = this.#buffer.byteLength === 0 && this.#takenBytes === 0;
     this.#pendingCredit += this.#window.consume(bytes);
-    const growth = this.#pool.consumed(account, bytes, this.#window.size, emptied, rttMs);
+    const growth = this.#pool.consumed(account, bytes, this.#window.size, isEmptied, rttMs);
     if (growth > 0) this.#grow(growth);
     return this.#pendingCredit > 0;
   }
 
-  /** The growth of a new stream. Returns whether there is credit to send. */
-  openGrowth(): boolean {
-    if (this.finished || this.#discarding) return false;
+  /** Grows the window of a new stream, where more is to come. Returns whether there is credit to send. */
+  growFirst(): boolean {
+    if (this.isOver || this.#isDiscarding) return false;
     this.#account ??= new GrowthAccount(this.#window);
-    const growth = this.#pool.open(this.#account, this.#window.size);
+    const growth = this.#pool.grantFirst(this.#account, this.#window.size);
     if (growth > 0) this.#grow(growth);
     return growth > 0;
   }
 
-  /** The credit to send now, once; 0 where none is due. */
+  /** The credit to send now, which the caller must send; 0 where there is none. */
   takeCredit(): number {
-    const credit = this.finished || this.#discarding ? 0 : this.#pendingCredit;
+    const credit = this.isOver || this.#isDiscarding ? 0 : this.#pendingCredit;
     this.#pendingCredit = 0;
     return credit;
   }
 
   /** Throws away what waits and what still comes. */
   discard(): void {
-    this.#discarding = true;
-    this.#inbox.clear();
+    this.#isDiscarding = true;
+    this.#buffer.clear();
   }
 
-  /**
-   * The direction broke: nothing more comes, and what waits is thrown away, even where the end was already here: what
-   * its reader got is then no whole body. What was read stays with its reader.
-   */
+  /** Breaks the direction: nothing more comes, and what waits is thrown away. What was taken stays with its reader. */
   break(): void {
-    if (this.#state !== Half.ENDED || this.#inbox.byteLength > 0) this.#state = Half.BROKEN;
-    this.#inbox.clear();
+    // A body of which bytes are thrown away is not whole, even where its end is here.
+    const isCut = this.#buffer.byteLength > 0;
+    this.#state = isCut ? Half.BROKEN : step(this.#state, HalfEvent.RESET) ?? Half.BROKEN;
+    this.#buffer.clear();
   }
 
-  /** The stream is over: its growth goes back to the pool, and nothing that was read counts any more. */
+  /** The stream is over: its growth goes back to the pool, and bytes that the reader has do not count any more. */
   release(): void {
     this.#takenBytes = 0;
-    this.#inbox.clear();
+    this.#buffer.clear();
     if (this.#account !== null) this.#pool.release(this.#account);
   }
 

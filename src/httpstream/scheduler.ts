@@ -1,61 +1,60 @@
 /**
- * Which frame leaves next. Three lanes, the first one first:
+ * Which frame leaves next. There are three queues, the first one first:
  *
  *     control   RST_STREAM, STOP_SENDING, WINDOW_UPDATE of any stream: never behind DATA
- *     heads     HEADERS, in the order in which they were asked for: so streams open in the order of their ids
- *     data      DATA, fair by bytes: deficit round robin (Shreedhar and Varghese) with a quantum of 16 KiB. A stream
- *               that just came is served first, for one quantum, as in FQ-CoDel (RFC 8290 §4.2): what is small does not
- *               wait for bulk. All that just came get four quanta together before one that waits has its turn.
+ *     heads     HEADERS, in the order in which they were queued: so streams open in the order of their ids
+ *     data      DATA, fair by bytes: deficit round robin (Shreedhar and Varghese) with a quantum of 16 KiB. As in
+ *               FQ-CoDel (RFC 8290 §4.2), a new sender is served first, for one quantum: what is small does not wait
+ *               for bulk. Between two old senders, new ones send four quanta together.
  *
- * A whole body that is small rides right behind its head, so that a small answer is one message for its receiver; where
- * other DATA waits, such bodies together get the quantum of one stream before their turn. While the path is probed (see
- * rate.ts), bulk waits until the queue on it is gone; one quantum of each stream need not.
+ * A small whole body leaves right behind its head, so that a small answer is one message for its receiver. Where other
+ * DATA waits, such bodies together have one quantum a message. While the path is probed (see rate_estimator.ts), bulk
+ * waits until the queue on the path is gone; one quantum of each stream does not.
  *
- * A stream stands in the lane of its next frame, and in the control lane besides. So its HEADERS, DATA and trailers
- * keep their order without a queue of frames: what waits is the stream's own knowledge until the moment it leaves.
+ * A stream is in the queue of its next frame, and in the control queue besides. So its HEADERS, DATA and trailers leave
+ * in their order, although frames are not queued: a frame is made at the moment when it leaves.
  */
 import { LinkedList, ListNode } from "../base/mod.ts";
-import { type Outbox, QUANTUM } from "./outbox.ts";
+import { type OutgoingMessage, QUANTUM_BYTES } from "./outgoing_message.ts";
 
-/** What senders that just came to the data lane may send before one that waits has its turn. */
-const FRESH_SHARE = 4 * QUANTUM;
+/** What new senders may send together before an old one is served. */
+const NEW_SENDERS_BYTES = 4 * QUANTUM_BYTES;
 
-/** What a sender's next frame is: its lane. */
-export const Want = { NOTHING: 0, HEAD: 1, DATA: 2 } as const;
-export type Want = typeof Want[keyof typeof Want];
+/** The kind of a sender's next frame, beside control frames. */
+export const NextFrame = { NONE: 0, HEAD: 1, DATA: 2 } as const;
+export type NextFrame = typeof NextFrame[keyof typeof NextFrame];
 
 /** A stream, as the scheduler sees it. */
 export interface Sender {
-  /** The next frame's kind, as it is now. */
-  readonly want: Want;
+  readonly nextFrame: NextFrame;
   /** Bytes of the next head's block. */
   readonly headBytes: number;
-  /** Waiting bytes that the window allows; 0 where only the end waits. */
+  /** Bytes of the next chunk that the window allows; 0 where only the end waits. */
   readonly dataBytes: number;
   /** Bytes of the whole body that follows the next head and ends the stream; 0 where it is not known or not allowed. */
-  readonly wholeBytes: number;
-  /** Writes what control waits, or nothing. */
-  writeControl(out: Outbox): void;
-  /** Writes the next head, and behind the one that opens the stream its control. */
-  writeHead(out: Outbox): void;
-  /** Writes one DATA frame of at most `most` bytes; returns how many. */
-  writeData(out: Outbox, most: number): number;
-  /** The scheduler's own notes. */
-  readonly slot: SchedulerSlot;
+  readonly wholeBodyBytes: number;
+  /** Writes the control frames that wait, if any. */
+  writeControl(message: OutgoingMessage): void;
+  /** Writes the next head, and behind the head that opens the stream its control frames. */
+  writeHead(message: OutgoingMessage): void;
+  /** Writes one DATA frame of at most `maxBytes`. Returns how many it has. */
+  writeData(message: OutgoingMessage, maxBytes: number): number;
+  /** What the scheduler notes of the sender. */
+  readonly entry: SchedulerEntry;
 }
 
-/** What the scheduler notes on a sender. */
-export class SchedulerSlot extends ListNode<SchedulerSlot> {
+/** Written by the scheduler alone. */
+export class SchedulerEntry extends ListNode<SchedulerEntry> {
   readonly sender: Sender;
-  wants: Want = Want.NOTHING;
-  /** Whether the sender stands in the control lane. */
-  control = false;
-  /** Whether the sender has not used up a quantum since it came to the data lane. */
-  fresh = false;
-  /** Bytes that the sender may still send in its present visit. */
-  deficit = 0;
+  /** Tells the queue that it is in. */
+  queuedFor: NextFrame = NextFrame.NONE;
+  hasControl = false;
+  /** Whether the sender has not used up a quantum since it came to the data queue. */
+  isNew = false;
+  /** Bytes that the sender may still send before the next one is served. */
+  deficitBytes = 0;
   /** The last probe of the path in which the sender sent past the probe's limit, and how much. */
-  probe = 0;
+  lastProbe = 0;
   probeBytes = 0;
 
   constructor(sender: Sender) {
@@ -64,31 +63,31 @@ export class SchedulerSlot extends ListNode<SchedulerSlot> {
   }
 }
 
-/** Why `fill` came back. */
-export const Filled = {
+/** Why `fill` returned. */
+export const FillResult = {
   /** Nothing more waits that the streams' windows allow. */
-  DRAINED: 0,
+  DONE: 0,
   /** The message is full, and more could leave. */
   FULL: 1,
-  /** More waits, held back by what is under way. */
-  HELD: 2,
+  /** More waits, until what is in flight is acknowledged, or the link is ready. */
+  BLOCKED: 2,
 } as const;
-export type Filled = typeof Filled[keyof typeof Filled];
+export type FillResult = typeof FillResult[keyof typeof FillResult];
 
 export class Scheduler {
-  /** An array, since nobody leaves it from the middle; each stands in it once. */
+  /** An array, since no sender leaves it from the middle. Each is in it once. */
   #control: Sender[] = [];
-  readonly #heads = new LinkedList<SchedulerSlot>();
-  /** The data lane: those that just came, and those that wait for their next turn. */
-  readonly #fresh = new LinkedList<SchedulerSlot>();
-  readonly #data = new LinkedList<SchedulerSlot>();
-  /** Senders that came to a lane since the last message was filled. */
+  readonly #heads = new LinkedList<SchedulerEntry>();
+  /** The data queue, in two parts. */
+  readonly #newSenders = new LinkedList<SchedulerEntry>();
+  readonly #oldSenders = new LinkedList<SchedulerEntry>();
+  /** Senders that came to the head or the data queue since the last message was filled. */
   #arrivals = 0;
-  /** Bytes that fresh senders sent since another one had its turn. */
-  #freshBytes = 0;
+  /** Bytes that new senders sent since an old one was served. */
+  #newBytes = 0;
 
   /** Whether no stream has anything that could leave, whatever the limits. */
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#control.length + this.#heads.size + this.#dataSize === 0;
   }
 
@@ -97,140 +96,148 @@ export class Scheduler {
   }
 
   /** A sender has control frames to write. */
-  control(sender: Sender): void {
-    if (!sender.slot.control) this.#control.push(sender);
-    sender.slot.control = true;
+  queueControl(sender: Sender): void {
+    if (!sender.entry.hasControl) this.#control.push(sender);
+    sender.entry.hasControl = true;
   }
 
-  /** A sender's next frame may have changed: moves it to the lane of what it wants, at the end. */
+  /** A sender's next frame may be of another kind: moves it to the end of that queue. */
   update(sender: Sender): void {
-    const { slot, want } = sender;
-    if (slot.wants === want) return;
-    this.#leave(slot);
-    slot.wants = want;
-    if (want !== Want.NOTHING) this.#arrivals++;
-    if (want === Want.HEAD) this.#heads.append(slot);
-    else if (want === Want.DATA) this.#fresh.append(slot);
-    slot.fresh = want === Want.DATA;
+    const { entry, nextFrame } = sender;
+    if (entry.queuedFor === nextFrame) return;
+    this.#leave(entry);
+    entry.queuedFor = nextFrame;
+    if (nextFrame !== NextFrame.NONE) this.#arrivals++;
+    if (nextFrame === NextFrame.HEAD) this.#heads.append(entry);
+    else if (nextFrame === NextFrame.DATA) this.#newSenders.append(entry);
+    entry.isNew = nextFrame === NextFrame.DATA;
   }
 
-  /** A sender is gone, with all that it wanted but its control frames. */
-  forget(sender: Sender): void {
-    this.#leave(sender.slot);
-    sender.slot.wants = Want.NOTHING;
+  /** A sender has broken: only its control frames still leave. */
+  remove(sender: Sender): void {
+    this.#leave(sender.entry);
+    sender.entry.queuedFor = NextFrame.NONE;
   }
 
-  /** Forgets all. */
   clear(): void {
-    for (const { slot } of this.#control) slot.control = false;
+    for (const { entry } of this.#control) entry.hasControl = false;
     this.#control = [];
     this.#heads.clear();
-    this.#fresh.clear();
-    this.#data.clear();
+    this.#newSenders.clear();
+    this.#oldSenders.clear();
   }
 
-  /** Fills the message. Without `bulk` (the link is not ready, or the peer has not spoken yet) by control alone. */
-  fill(out: Outbox, bulk: boolean): Filled {
+  /**
+   * Fills the message.
+   *
+   * @param isControlOnly true while the link is not ready, or the peer's SETTINGS are not here.
+   */
+  fill(message: OutgoingMessage, isControlOnly: boolean): FillResult {
     this.#arrivals = 0;
-    if (this.#control.length > 0 && !this.#fillControl(out)) return Filled.FULL;
-    if (!bulk) return this.#heads.size + this.#dataSize > 0 ? Filled.HELD : Filled.DRAINED;
-    const heads = this.#fillHeads(out);
-    if (heads === Filled.FULL) return heads;
-    const data = this.#fillData(out);
-    // Trailers that follow the last DATA are heads again.
-    const trailers = this.#heads.size > 0 && heads === Filled.DRAINED ? this.#fillHeads(out) : heads;
-    return data === Filled.DRAINED ? trailers : data;
+    if (this.#control.length > 0 && !this.#fillControl(message)) return FillResult.FULL;
+    if (isControlOnly) return this.#heads.size + this.#dataSize > 0 ? FillResult.BLOCKED : FillResult.DONE;
+    const heads = this.#fillHeads(message);
+    if (heads === FillResult.FULL) return heads;
+    const data = this.#fillData(message);
+    // A sender whose last DATA just left may be in the head queue again, with its trailers.
+    const isAgain = this.#heads.size > 0 && heads === FillResult.DONE;
+    const trailers = isAgain ? this.#fillHeads(message) : heads;
+    return data === FillResult.DONE ? trailers : data;
   }
 
-  /** Returns false where the message is full before all had their turn. */
-  #fillControl(out: Outbox): boolean {
+  /** Returns false where the message is full before all of them were written. */
+  #fillControl(message: OutgoingMessage): boolean {
     const senders = this.#control;
-    let told = 0;
-    while (told < senders.length && out.fits(0)) {
-      const sender = senders[told++];
-      sender.slot.control = false;
-      sender.writeControl(out);
+    let written = 0;
+    while (written < senders.length && message.fits(0)) {
+      const sender = senders[written++];
+      sender.entry.hasControl = false;
+      sender.writeControl(message);
     }
-    this.#control = senders.slice(told);
-    return told === senders.length;
+    this.#control = senders.slice(written);
+    return written === senders.length;
   }
 
-  #fillHeads(out: Outbox): Filled {
-    let allowance = this.#dataSize === 0 ? Infinity : QUANTUM;
-    for (let slot = this.#heads.first; slot !== null; slot = this.#heads.first) {
-      const { sender } = slot;
+  #fillHeads(message: OutgoingMessage): FillResult {
+    let bodyAllowance = this.#dataSize === 0 ? Infinity : QUANTUM_BYTES;
+    for (let entry = this.#heads.first; entry !== null; entry = this.#heads.first) {
+      const { sender } = entry;
       do {
-        if (!out.inflight.headersFit(sender.headBytes)) return Filled.HELD;
-        const body = ridingBytes(sender, out, allowance);
-        if (!out.fits(sender.headBytes) || (body > 0 && !out.fitsWhole(sender.headBytes, body))) return Filled.FULL;
-        sender.writeHead(out);
-        allowance -= body;
-        for (let left = body; left > 0;) left -= sender.writeData(out, left);
-      } while (sender.want === Want.HEAD);
+        const { headBytes } = sender;
+        if (!message.inflight.canSendHeaders(headBytes)) return FillResult.BLOCKED;
+        const body = bodyBytesWithHead(sender, message, bodyAllowance);
+        if (!message.fits(headBytes) || (body > 0 && !message.fitsWithBody(headBytes, body))) return FillResult.FULL;
+        sender.writeHead(message);
+        bodyAllowance -= body;
+        for (let left = body; left > 0;) left -= sender.writeData(message, left);
+      } while (sender.nextFrame === NextFrame.HEAD);
       this.update(sender);
     }
-    return Filled.DRAINED;
+    return FillResult.DONE;
   }
 
-  #fillData(out: Outbox): Filled {
-    for (let sender = this.#nextData(); sender !== null; sender = this.#nextData()) {
-      const { slot } = sender;
-      if (slot.deficit <= 0) slot.deficit += this.#dataSize === 1 ? out.largestData : QUANTUM;
-      const wanted = Math.min(sender.dataBytes, slot.deficit, out.largestData);
-      if (wanted > out.inflight.dataRoom) return this.#fillDuringProbe(out);
-      if (wanted > out.dataLeft) return Filled.FULL;
-      const sent = sender.writeData(out, wanted);
-      slot.deficit -= sent;
-      this.#freshBytes = slot.fresh ? this.#freshBytes + sent : 0;
-      if (sender.want !== Want.DATA) this.update(sender);
-      else if (slot.deficit <= 0) this.#rotate(slot);
+  #fillData(message: OutgoingMessage): FillResult {
+    for (let sender = this.#nextSender(); sender !== null; sender = this.#nextSender()) {
+      const { entry } = sender;
+      if (entry.deficitBytes <= 0) entry.deficitBytes += this.#dataSize === 1 ? message.maxDataBytes : QUANTUM_BYTES;
+      const wanted = Math.min(sender.dataBytes, entry.deficitBytes, message.maxDataBytes);
+      if (wanted > message.inflight.availableDataBytes) return this.#fillDuringProbe(message);
+      if (wanted > message.freeDataBytes) return FillResult.FULL;
+      const sent = sender.writeData(message, wanted);
+      entry.deficitBytes -= sent;
+      this.#newBytes = entry.isNew ? this.#newBytes + sent : 0;
+      if (sender.nextFrame !== NextFrame.DATA) this.update(sender);
+      else if (entry.deficitBytes <= 0) this.#rotate(entry);
     }
-    return Filled.DRAINED;
+    return FillResult.DONE;
   }
 
-  #nextData(): Sender | null {
-    const fresh = this.#fresh.size > 0 && (this.#data.size === 0 || this.#freshBytes < FRESH_SHARE);
-    return (fresh ? this.#fresh : this.#data).first?.sender ?? null;
+  #nextSender(): Sender | null {
+    const isNew = this.#newSenders.size > 0 &&
+      (this.#oldSenders.size === 0 || this.#newBytes < NEW_SENDERS_BYTES);
+    return (isNew ? this.#newSenders : this.#oldSenders).first?.sender ?? null;
   }
 
-  /** DATA is held back; where by a probe alone, streams that send little may go on. */
-  #fillDuringProbe(out: Outbox): Filled {
-    const { probing, probes } = out.inflight.estimator;
-    if (!probing) return Filled.HELD;
-    for (const lane of [this.#fresh, this.#data]) {
-      for (const slot of lane) {
-        const { sender } = slot;
-        if (slot.probe !== probes) slot.probeBytes = 0;
+  /** DATA must wait. Where only a probe is the reason, streams that send little may go on. */
+  #fillDuringProbe(message: OutgoingMessage): FillResult {
+    const { isProbing, probeCount } = message.inflight.estimator;
+    if (!isProbing) return FillResult.BLOCKED;
+    for (const senders of [this.#newSenders, this.#oldSenders]) {
+      for (const entry of senders) {
+        const { sender } = entry;
+        if (entry.lastProbe !== probeCount) entry.probeBytes = 0;
         const wanted = sender.dataBytes;
-        if (slot.probeBytes + wanted > QUANTUM || wanted > out.inflight.ordinaryDataRoom) continue;
-        if (wanted > out.dataLeft) return Filled.FULL;
-        slot.probe = probes;
-        slot.probeBytes += sender.writeData(out, wanted);
+        const isAllowed = wanted <= message.inflight.availableDataBytesWithoutProbe;
+        if (entry.probeBytes + wanted > QUANTUM_BYTES || !isAllowed) continue;
+        if (wanted > message.freeDataBytes) return FillResult.FULL;
+        entry.lastProbe = probeCount;
+        entry.probeBytes += sender.writeData(message, wanted);
         this.update(sender);
       }
     }
-    return Filled.HELD;
+    return FillResult.BLOCKED;
   }
 
-  #rotate(slot: SchedulerSlot): void {
-    slot.unlink();
-    this.#data.append(slot);
-    slot.fresh = false;
+  /** The sender used up its quantum. */
+  #rotate(entry: SchedulerEntry): void {
+    entry.unlink();
+    this.#oldSenders.append(entry);
+    entry.isNew = false;
   }
 
   get #dataSize(): number {
-    return this.#fresh.size + this.#data.size;
+    return this.#newSenders.size + this.#oldSenders.size;
   }
 
-  #leave(slot: SchedulerSlot): void {
-    slot.unlink();
-    slot.deficit = 0;
+  #leave(entry: SchedulerEntry): void {
+    entry.unlink();
+    entry.deficitBytes = 0;
   }
 }
 
 /** Bytes of the sender's body that may leave right behind its head: all of it, or 0. */
-function ridingBytes(sender: Sender, out: Outbox, allowance: number): number {
-  const body = sender.wholeBytes;
-  if (body === 0 || sender.headBytes + body > QUANTUM) return 0;
-  return body <= allowance && body <= out.inflight.ordinaryDataRoom ? body : 0;
+function bodyBytesWithHead(sender: Sender, message: OutgoingMessage, allowance: number): number {
+  const body = sender.wholeBodyBytes;
+  if (body === 0 || sender.headBytes + body > QUANTUM_BYTES) return 0;
+  return body <= allowance && body <= message.inflight.availableDataBytesWithoutProbe ? body : 0;
 }

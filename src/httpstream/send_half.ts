@@ -2,55 +2,58 @@
  * One stream's own direction: what waits to leave, in the only order in which it can leave: heads, bytes, the end
  * (with trailers or without). The scheduler asks for one frame at a time.
  */
-import { Flag } from "./wire/mod.ts";
+import { emptyBytes } from "../memory/mod.ts";
 import { release, slice } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
-import type { Outbox } from "./outbox.ts";
-import { Want } from "./scheduler.ts";
-import { Half, HalfEvent, step } from "./state.ts";
 import { SendWindow } from "./flow/mod.ts";
+import type { OutgoingMessage } from "./outgoing_message.ts";
+import { NextFrame } from "./scheduler.ts";
+import { Half, HalfEvent, step } from "./state.ts";
+import { Flag } from "./wire/mod.ts";
 
 /** Beyond this, or beyond the window, the sender is asked to wait. */
-export const UNSENT_HIGH_WATER = 64 * 1_024;
+const UNSENT_HIGH_WATER_BYTES = 64 * 1_024;
+/** Chunks that have left are removed from the front of the list when there are so many. */
+const TRIM_CHUNKS = 64;
+
+/** Before the first bytes. Nothing is ever put into it. */
+const noChunks: Uint8Array[] = [];
 
 interface PendingHead {
   readonly block: Uint8Array;
   flags: number;
-  /** The head behind it. */
-  next: PendingHead | null;
 }
-
-const EMPTY = new Uint8Array(0);
-/** Before the first bytes. Nothing is ever put into it. */
-const NO_CHUNKS: Uint8Array[] = [];
 
 export class SendHalf {
   readonly window: SendWindow;
   #state: Half = Half.HEAD;
-  #head: PendingHead | null = null;
-  #lastHead: PendingHead | null = null;
-  #chunks = NO_CHUNKS;
+  /** The head that leaves next, and those behind it. Hardly any stream has more than one, so that has no object. */
+  #head: Uint8Array | null = null;
+  #headFlags = 0;
+  #laterHeads: PendingHead[] | null = null;
+  #chunks = noChunks;
   #firstChunk = 0;
   #unsentBytes = 0;
   #headerBytes = 0;
-  /** The end follows the last chunk, by a flag or with trailers. */
-  #end = false;
+  /** The end follows the last chunk, as a flag. */
+  #isEndWaiting = false;
+  /** The end follows the last chunk, with trailers. */
   #trailers: Uint8Array | null = null;
-  #ended = false;
-  #awaited = false;
+  #hasEndLeft = false;
+  #isSenderWaiting = false;
 
   constructor(windowBytes: number) {
     this.window = new SendWindow(windowBytes);
   }
 
-  /** The direction's state as its owner made it; frames may still wait. */
+  /** The direction's state as its owner made it. Frames may still wait. */
   get state(): Half {
     return this.#state;
   }
 
   /** Whether nothing will leave any more: the end has left, or the direction broke. */
-  get finished(): boolean {
-    return this.#ended || this.#state === Half.BROKEN;
+  get isDone(): boolean {
+    return this.#hasEndLeft || this.#state === Half.BROKEN;
   }
 
   /** Bytes of chunks that wait. */
@@ -63,48 +66,49 @@ export class SendHalf {
     return this.#headerBytes;
   }
 
-  /** Whether the sender was told to wait, and everything has left since. Reading it once clears it. */
-  takeRelief(): boolean {
-    if (!this.#awaited || this.#unsentBytes > 0) return false;
-    this.#awaited = false;
+  /** Whether the sender was asked to wait, and everything has left since. True once. */
+  takeWritable(): boolean {
+    if (!this.#isSenderWaiting || this.#unsentBytes > 0) return false;
+    this.#isSenderWaiting = false;
     return true;
   }
 
-  /** Queues a head, the opening one or the answer's. @throws {StreamError} `invalid_state` for a second one. */
-  head(block: Uint8Array, endStream: boolean): void {
-    this.#step(endStream ? HalfEvent.HEAD_END : HalfEvent.HEAD, "a second head");
-    this.#queueHead(block, endStream ? Flag.END_STREAM : 0);
-  }
-
-  /** Queues a head, the bytes that are known already, and the end where `end` says so; throws as `head` does. */
-  headWith(block: Uint8Array, body: Uint8Array | undefined, end: boolean): void {
+  /**
+   * Queues a head, the opening one or the answer's, then the bytes that are known already, and the end where `isEnd`
+   * says so.
+   *
+   * @throws {StreamError} `invalid_state` for a second head.
+   */
+  head(block: Uint8Array, body: Uint8Array | undefined, isEnd: boolean): void {
     const isBare = body === undefined || body.length === 0;
-    this.head(block, end && isBare);
-    if (!isBare) this.send(body, end);
+    const endsWithHead = isEnd && isBare;
+    this.#step(endsWithHead ? HalfEvent.HEAD_END : HalfEvent.HEAD, "a second head");
+    this.#queueHead(block, endsWithHead ? Flag.END_STREAM : 0);
+    if (!isBare) this.send(body, isEnd);
   }
 
-  /** Queues a head before the head. @throws {StreamError} `invalid_state` behind the head. */
+  /** Queues an interim head. @throws {StreamError} `invalid_state` behind the head. */
   inform(block: Uint8Array): void {
     this.#step(HalfEvent.INFORM, "an informational head");
     this.#queueHead(block, Flag.INFORMATIONAL);
   }
 
   /**
-   * Queues bytes, and the end. Returns false where the sender should wait for relief.
+   * Queues bytes, and the end. Returns false where the sender should wait until everything has left.
    *
    * @throws {StreamError} `invalid_state` before the head and after the end.
    */
-  send(bytes: Uint8Array, end: boolean): boolean {
+  send(bytes: Uint8Array, isEnd: boolean): boolean {
     if (this.#state === Half.BROKEN) return true;
-    this.#step(end ? HalfEvent.DATA_END : HalfEvent.DATA, end ? "the end" : "bytes");
+    this.#step(isEnd ? HalfEvent.DATA_END : HalfEvent.DATA, isEnd ? "the end" : "bytes");
     if (bytes.length > 0) {
-      if (this.#chunks === NO_CHUNKS) this.#chunks = [];
+      if (this.#chunks === noChunks) this.#chunks = [];
       this.#chunks.push(bytes);
       this.#unsentBytes += bytes.length;
     }
-    if (end) this.#queueEnd();
-    this.#awaited = this.#unsentBytes > Math.min(UNSENT_HIGH_WATER, Math.max(0, this.window.available));
-    return !this.#awaited;
+    if (isEnd) this.#queueEnd();
+    this.#isSenderWaiting = this.#unsentBytes > Math.min(UNSENT_HIGH_WATER_BYTES, Math.max(0, this.window.available));
+    return !this.#isSenderWaiting;
   }
 
   /** Queues the end with trailers. @throws {StreamError} `invalid_state` before the head and after the end. */
@@ -114,89 +118,88 @@ export class SendHalf {
     this.#headerBytes += block.length;
   }
 
-  /** Breaks the direction and drops what waits. An end that has not left is none; one that has stays. */
+  /** Breaks the direction and drops what waits. Does nothing once the end has left. */
   break(): void {
-    if (this.#ended) return;
+    if (this.#hasEndLeft) return;
     this.#state = Half.BROKEN;
-    this.#head = this.#lastHead = null;
+    this.#head = this.#laterHeads = null;
     for (let index = this.#firstChunk; index < this.#chunks.length; index++) release(this.#chunks[index]);
-    this.#chunks = NO_CHUNKS;
+    this.#chunks = noChunks;
     this.#firstChunk = 0;
     this.#unsentBytes = this.#headerBytes = 0;
     this.#trailers = null;
-    this.#end = false;
-    this.#awaited = false;
+    this.#isEndWaiting = false;
+    this.#isSenderWaiting = false;
   }
 
-  get want(): Want {
-    if (this.#head !== null) return Want.HEAD;
-    if (this.#unsentBytes > 0) return this.window.available > 0 ? Want.DATA : Want.NOTHING;
-    if (this.#trailers !== null) return Want.HEAD;
-    return this.#end ? Want.DATA : Want.NOTHING;
+  get nextFrame(): NextFrame {
+    if (this.#head !== null) return NextFrame.HEAD;
+    if (this.#unsentBytes > 0) return this.window.available > 0 ? NextFrame.DATA : NextFrame.NONE;
+    if (this.#trailers !== null) return NextFrame.HEAD;
+    return this.#isEndWaiting ? NextFrame.DATA : NextFrame.NONE;
   }
 
   get headBytes(): number {
-    return (this.#head !== null ? this.#head.block : this.#trailers ?? EMPTY).length;
+    return (this.#head ?? this.#trailers ?? emptyBytes).length;
   }
 
   get dataBytes(): number {
     return Math.min(this.#unsentBytes > 0 ? this.#chunks[this.#firstChunk].length : 0, this.window.available);
   }
 
-  /** The body, where the next frame is the head that it follows, the end is known, and the window allows it whole. */
-  get wholeBytes(): number {
-    const isLast = this.#head !== null && this.#head === this.#lastHead;
-    return this.#end && isLast && this.#unsentBytes <= this.window.available ? this.#unsentBytes : 0;
+  get wholeBodyBytes(): number {
+    const isBeforeBody = this.#head !== null && this.#laterHeads === null;
+    return this.#isEndWaiting && isBeforeBody && this.#unsentBytes <= this.window.available ? this.#unsentBytes : 0;
   }
 
-  /** Writes the next head or the trailers. Returns whether it was the head that `head()` queued. */
-  writeHead(out: Outbox, streamId: number): boolean {
+  /** Writes the next head or the trailers. Returns whether it was a head, and no interim one. */
+  writeHead(message: OutgoingMessage, streamId: number): boolean {
     const head = this.#head;
     if (head !== null) {
-      this.#head = head.next;
-      if (head.next === null) this.#lastHead = null;
-      out.headers(streamId, head.block, head.flags);
-      this.#headerBytes -= head.block.length;
-      if ((head.flags & Flag.END_STREAM) !== 0) this.#ended = true;
-      return (head.flags & Flag.INFORMATIONAL) === 0;
+      const flags = this.#headFlags;
+      this.#dequeueHead();
+      message.headers(streamId, head, flags);
+      this.#headerBytes -= head.length;
+      if ((flags & Flag.END_STREAM) !== 0) this.#hasEndLeft = true;
+      return (flags & Flag.INFORMATIONAL) === 0;
     }
     const trailers = this.#trailers!;
-    out.headers(streamId, trailers, Flag.TRAILERS | Flag.END_STREAM);
+    message.headers(streamId, trailers, Flag.TRAILERS | Flag.END_STREAM);
     this.#headerBytes -= trailers.length;
     this.#trailers = null;
-    this.#ended = true;
+    this.#hasEndLeft = true;
     return false;
   }
 
-  /** Writes one DATA frame of at most `most` bytes, which the window allows. Returns how many it has. */
-  writeData(out: Outbox, streamId: number, most: number): number {
+  /** Writes one DATA frame of at most `maxBytes` bytes, which the window allows. Returns how many it has. */
+  writeData(message: OutgoingMessage, streamId: number, maxBytes: number): number {
     if (this.#unsentBytes === 0) {
-      this.#finish(out, streamId, EMPTY);
+      this.#writeEnd(message, streamId, emptyBytes);
       return 0;
     }
     const chunk = this.#chunks[this.#firstChunk];
-    const payload = this.#takeFirst(chunk, most);
+    const payload = this.#takeFirst(chunk, maxBytes);
     this.#unsentBytes -= payload.length;
     this.window.take(payload.length);
-    if (this.#unsentBytes === 0 && this.#end) this.#finish(out, streamId, payload);
-    else if (!out.data(streamId, payload, false)) release(payload);
+    if (this.#unsentBytes === 0 && this.#isEndWaiting) this.#writeEnd(message, streamId, payload);
+    else if (!message.data(streamId, payload, false)) release(payload);
     return payload.length;
   }
 
-  #finish(out: Outbox, streamId: number, payload: Uint8Array): void {
-    if (!out.data(streamId, payload, true)) release(payload);
-    this.#end = false;
-    this.#ended = true;
+  #writeEnd(message: OutgoingMessage, streamId: number, payload: Uint8Array): void {
+    if (!message.data(streamId, payload, true)) release(payload);
+    this.#isEndWaiting = false;
+    this.#hasEndLeft = true;
   }
 
-  /** Takes the first chunk, or its first `most` bytes. */
-  #takeFirst(chunk: Uint8Array, most: number): Uint8Array {
-    if (chunk.length <= most) {
+  /** Takes the first chunk, or its first `maxBytes` bytes. */
+  #takeFirst(chunk: Uint8Array, maxBytes: number): Uint8Array {
+    if (chunk.length <= maxBytes) {
       this.#dropChunk();
       return chunk;
     }
-    const payload = slice(chunk, 0, most);
-    this.#chunks[this.#firstChunk] = slice(chunk, most, chunk.length);
+    const payload = slice(chunk, 0, maxBytes);
+    this.#chunks[this.#firstChunk] = slice(chunk, maxBytes, chunk.length);
     release(chunk);
     return payload;
   }
@@ -205,25 +208,31 @@ export class SendHalf {
     this.#firstChunk++;
     if (this.#firstChunk === this.#chunks.length) {
       this.#chunks.length = this.#firstChunk = 0;
-    } else if (this.#firstChunk >= 64) {
+    } else if (this.#firstChunk >= TRIM_CHUNKS) {
       this.#chunks.splice(0, this.#firstChunk);
       this.#firstChunk = 0;
     }
   }
 
   #queueHead(block: Uint8Array, flags: number): void {
-    const head: PendingHead = { block, flags, next: null };
-    if (this.#lastHead === null) this.#head = head;
-    else this.#lastHead.next = head;
-    this.#lastHead = head;
     this.#headerBytes += block.length;
+    if (this.#head !== null) return void (this.#laterHeads ??= []).push({ block, flags });
+    this.#head = block;
+    this.#headFlags = flags;
   }
 
-  /** The end rides on the last head where no bytes stand between; else on the last DATA. */
+  #dequeueHead(): void {
+    const next = this.#laterHeads?.shift();
+    if (this.#laterHeads?.length === 0) this.#laterHeads = null;
+    this.#head = next?.block ?? null;
+    this.#headFlags = next?.flags ?? 0;
+  }
+
+  /** The end is a flag of the last head where no bytes stand between; else of the last DATA. */
   #queueEnd(): void {
-    const head = this.#lastHead;
-    if (head !== null && this.#unsentBytes === 0) head.flags |= Flag.END_STREAM;
-    else this.#end = true;
+    if (this.#head === null || this.#unsentBytes > 0) this.#isEndWaiting = true;
+    else if (this.#laterHeads === null) this.#headFlags |= Flag.END_STREAM;
+    else this.#laterHeads[this.#laterHeads.length - 1].flags |= Flag.END_STREAM;
   }
 
   #step(event: HalfEvent, what: string): void {

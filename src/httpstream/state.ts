@@ -1,7 +1,7 @@
 /**
- * The life of a stream, as a pure machine: `(state, event) → state | null`.
+ * The states of a stream, as a pure machine: `(state, event) → state | null`.
  *
- * A stream is two directions that live their own lives, each moved by the frames of its sender:
+ * A stream has two directions, each with a state of its own, which the frames of its sender move on:
  *
  *        inform
  *        ┌───┐
@@ -19,7 +19,13 @@
  *      └────────────────────────┘
  *
  * (`head+end` leads from HEAD to ENDED, `data` from BODY to BODY.) The opener's direction leaves HEAD with the frame
- * that opens the stream and never informs. Both directions together are the states of RFC 9113 §5.1, see `lifecycle`.
+ * that opens the stream, and has no interim heads. With L for this side's direction and R for the peer's, the states of
+ * RFC 9113 §5.1 are:
+ *
+ *     open                    neither is ENDED or BROKEN
+ *     half-closed (local)     L is
+ *     half-closed (remote)    R is
+ *     closed                  both are
  */
 
 export const Half = { HEAD: 0, BODY: 1, ENDED: 2, BROKEN: 3 } as const;
@@ -44,12 +50,4 @@ export function step(state: Half, event: HalfEvent): Half | null {
 /** Whether a direction carries nothing any more. */
 export function isOver(state: Half): boolean {
   return state >= Half.ENDED;
-}
-
-export type Lifecycle = "open" | "half-closed (local)" | "half-closed (remote)" | "closed";
-
-/** The state of a stream in the words of RFC 9113 §5.1, seen from the side that sends `local`. */
-export function lifecycle(local: Half, remote: Half): Lifecycle {
-  if (isOver(local)) return isOver(remote) ? "closed" : "half-closed (local)";
-  return isOver(remote) ? "half-closed (remote)" : "open";
 }

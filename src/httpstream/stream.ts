@@ -1,64 +1,113 @@
 /**
- * A stream: two directions, what their owner wants to hear, and the frames that control them. The life of a direction
- * is drawn in state.ts. Three parties call a stream: its owner (`Stream`, types.ts), the connection with what the peer
- * sent (`receive…`), and the scheduler when there is room (`Sender`). Its owner is called by `dispatch()` alone, which
- * the connection calls when a message was dealt with: so no call is nested in another.
+ * A stream: its two directions, the frames that control them, and the events for its owner. The states of a direction
+ * are drawn in state.ts.
+ *
+ *     owner ── send(), read(), reset() … ──▶ ┌───────────┐ ◀── receive…() ── connection, with what the peer sent
+ *                                            │ MuxStream │
+ *     owner ◀──── handlers, Web Streams ──── └───────────┘ ◀── write…() ──── scheduler, when frames may leave
+ *
+ * The owner is told by `dispatch()` alone, which the connection calls after a message or a flush. So no call is made
+ * from within another.
  */
-import { ErrorCode, Flag } from "./wire/mod.ts";
+import { Deferred } from "../base/mod.ts";
+import { disown } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
-import type { Outbox } from "./outbox.ts";
+import type { GrowthPool } from "./flow/mod.ts";
+import type { OutgoingMessage } from "./outgoing_message.ts";
 import { ReceiveHalf } from "./receive_half.ts";
-import { SchedulerSlot, type Sender, Want } from "./scheduler.ts";
+import { type NextFrame, type Scheduler, SchedulerEntry, type Sender } from "./scheduler.ts";
 import { SendHalf } from "./send_half.ts";
 import { Half, HalfEvent, isOver } from "./state.ts";
 import { StreamControl } from "./stream_control.ts";
-import { News, StreamFace } from "./stream_face.ts";
-import type { StreamHost } from "./stream_host.ts";
-import type { Fields, HeadOptions, Stream } from "./types.ts";
-import { disown } from "../memory/mod.ts";
+import { StreamEvent, StreamEvents } from "./stream_events.ts";
+import type { Fields, HeadOptions, Stream, StreamHandlers } from "./types.ts";
+import { type AdaptedStream, WebStreamsAdapter } from "./web_streams_adapter.ts";
+import { ErrorCode, Flag } from "./wire/mod.ts";
 
-const NO_FIELDS: Fields = [];
+/** What a stream asks of its connection. */
+export interface StreamHost {
+  readonly scheduler: Scheduler;
+  readonly pool: GrowthPool;
+  /** Milliseconds, as of the message or the flush that is being dealt with. */
+  readonly now: number;
+  readonly rttMs: number;
+  readonly initialWindowBytes: number;
+  readonly peerWindowBytes: number;
+  /** Whether so many header bytes wait that new streams are refused and interim heads are dropped. */
+  readonly isHeaderLimitReached: boolean;
+  /** The block of these fields. @throws {StreamError} `invalid_headers`. */
+  encode(fields: Fields, flags: number): Uint8Array;
+  /** Something waits to leave: flushes at the end of the tick. */
+  scheduleFlush(): void;
+  /** The stream has events: calls its `dispatch()` soon. */
+  queueEvents(stream: MuxStream): void;
+  /** Bytes wait that the stream's reader has not taken: calls its `compact()` if they still wait in a while. */
+  queueCompaction(stream: MuxStream): void;
+  /** What the stream holds changed by so many bytes, header bytes included, and by so many header bytes. */
+  addHeldBytes(bytes: number, headerBytes: number): void;
+  /** The stream is over on the wire and holds no bytes. */
+  streamOver(stream: MuxStream): void;
+  /** The owner gave the slot back after the stream was over. */
+  slotReleased(stream: MuxStream): void;
+}
 
-export class MuxStream extends StreamFace implements Stream, Sender {
-  override readonly id: number;
+const noFields: Fields = [];
+
+export class MuxStream implements Stream, Sender, AdaptedStream {
+  readonly id: number;
   readonly headers: Fields;
-  override readonly accepted: boolean;
-  readonly slot: SchedulerSlot = new SchedulerSlot(this);
+  readonly accepted: boolean;
+  readonly entry: SchedulerEntry = new SchedulerEntry(this);
   /** When bytes last moved, or began to wait. */
   movedAt = 0;
+  /** Written by the host alone, as is `isInCompactionQueue`. */
+  isInEventQueue = false;
+  isInCompactionQueue = false;
 
   readonly #host: StreamHost;
   readonly #send: SendHalf;
   readonly #receive: ReceiveHalf;
-  /** Null while the stream has nothing to say but credit. */
+  readonly #events = new StreamEvents();
+  /** Null while the stream has no control frame to send but credit. */
   #control: StreamControl | null = null;
-  /** Whether the frame that opens the stream was on the wire. */
-  #opened: boolean;
-  #over = false;
+  /** Whether the frame that opens the stream is on the wire. */
+  #isOpened: boolean;
+  #isOver = false;
   #error: StreamError | null = null;
   #readError: StreamError | null = null;
+  #abortReason: StreamError | null = null;
   #response: Fields | null = null;
+  #replySent: Deferred<void> | null = null;
+  /** Calls of `hold()` without their `release()`. */
+  #holds = 0;
   #heldBytes = 0;
   #heldHeaderBytes = 0;
 
   constructor(host: StreamHost, id: number, headers: Fields, accepted: boolean) {
-    super();
     this.#host = host;
     this.id = id;
     this.headers = headers;
     this.accepted = accepted;
-    this.#opened = accepted;
+    this.#isOpened = accepted;
     this.#send = new SendHalf(host.peerWindowBytes);
     this.#receive = new ReceiveHalf(host.initialWindowBytes, host.pool);
   }
 
-  // The owner's face: see types.ts.
+  // For the owner: see types.ts.
 
-  override get error(): StreamError | null {
+  get handlers(): StreamHandlers {
+    return this.#events.handlers;
+  }
+
+  set handlers(handlers: StreamHandlers) {
+    this.#events.handlers = handlers;
+  }
+
+  get error(): StreamError | null {
     return this.#error;
   }
 
-  override get readError(): StreamError | null {
+  get readError(): StreamError | null {
     return this.#readError;
   }
 
@@ -74,16 +123,41 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     return this.#receive.readableBytes;
   }
 
-  override get readEnded(): boolean {
+  get readEnded(): boolean {
     return this.#receive.readEnded;
   }
 
-  override get sendEnded(): boolean {
+  get sendEnded(): boolean {
     return isOver(this.#send.state);
   }
 
-  override get trailerFields(): Fields {
-    return this.#receive.finished ? this.#receive.trailers : NO_FIELDS;
+  get trailerFields(): Fields {
+    return this.#receive.isOver ? this.#receive.trailers : noFields;
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#adapter.readable;
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#adapter.writable;
+  }
+
+  get response(): Promise<Fields> {
+    if (this.accepted) throw StreamError.invalidState(`Stream ${this.id} was opened by the peer and has no response`);
+    return this.#adapter.response;
+  }
+
+  get trailers(): Promise<Fields> {
+    return this.#adapter.trailers;
+  }
+
+  get closed(): Promise<StreamError | null> {
+    return this.#adapter.closed;
+  }
+
+  get signal(): AbortSignal {
+    return this.#adapter.signal;
   }
 
   respond(fields: Fields, options?: HeadOptions): void {
@@ -96,21 +170,21 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     if (!this.accepted) throw StreamError.invalidState(`Stream ${this.id} was opened here and cannot inform`);
     if (this.#send.state === Half.BROKEN) return;
     const block = this.#host.encode(fields, Flag.INFORMATIONAL);
-    if (this.#host.headersFull) return;
+    if (this.#host.isHeaderLimitReached) return;
     this.#send.inform(block);
-    this.#queued();
+    this.#afterQueue();
   }
 
-  override send(bytes: Uint8Array, end: boolean): boolean {
-    const ready = this.#send.send(bytes, end);
-    this.#queued();
-    return ready;
+  send(bytes: Uint8Array, end: boolean): boolean {
+    const isReady = this.#send.send(bytes, end);
+    this.#afterQueue();
+    return isReady;
   }
 
   sendTrailers(fields: Fields): void {
     if (this.#send.state === Half.BROKEN) return;
     this.#send.trailers(this.#host.encode(fields, Flag.TRAILERS | Flag.END_STREAM));
-    this.#queued();
+    this.#afterQueue();
   }
 
   read(): Uint8Array | null {
@@ -118,67 +192,91 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     return chunk === null ? null : disown(chunk);
   }
 
-  override take(): Uint8Array | null {
+  take(): Uint8Array | null {
     const chunk = this.#receive.take();
     if (chunk === null) return null;
-    this.#account();
-    if (this.#receive.pinsTooMuch) this.#host.unsettled(this);
+    this.#updateHeldBytes();
+    if (this.#receive.isSparse) this.#host.queueCompaction(this);
     return chunk;
   }
 
-  override consume(bytes: number): void {
-    if (this.#over || bytes === 0) return;
-    const credit = this.#receive.consume(bytes, this.#host.rttMs);
+  consume(bytes: number): void {
+    if (this.#isOver || bytes === 0) return;
+    const hasCredit = this.#receive.consume(bytes, this.#host.rttMs);
     this.movedAt = this.#host.now;
-    if (credit) this.#wantControl();
-    this.#account();
-    this.#settleLife();
+    if (hasCredit) this.#queueControl();
+    this.#updateHeldBytes();
+    this.#finishIfDone();
   }
 
   takeWhole(): Uint8Array | null {
-    if (!this.#receive.readAllPossible) return null;
+    if (!this.#receive.canTakeWhole) return null;
     const whole = this.#receive.takeAll();
     this.consume(whole.length);
     return whole;
   }
 
-  override stopSending(code: number = ErrorCode.CANCEL): void {
-    if (this.#receive.discarding || this.#over) return;
+  stopSending(code: number = ErrorCode.CANCEL): void {
+    if (this.#receive.isDiscarding || this.#isOver) return;
     this.#receive.discard();
-    this.#account();
-    if (!this.#receive.finished) {
+    this.#updateHeldBytes();
+    if (!this.#receive.isOver) {
       (this.#control ??= new StreamControl()).stop(code);
-      this.#wantControl();
+      this.#queueControl();
     }
-    this.#settleLife();
+    this.#finishIfDone();
   }
 
   reset(code: number = ErrorCode.CANCEL): void {
     this.fail(StreamError.reset(code, "user", `Stream ${this.id}`), code);
   }
 
-  override resetSending(code: number = ErrorCode.CANCEL): void {
-    if (this.#send.finished) return;
-    if (!this.#opened) return this.reset(code);
+  resetSending(code: number = ErrorCode.CANCEL): void {
+    if (this.#send.isDone) return;
+    if (!this.#isOpened) return this.reset(code);
     this.#breakSending(code);
-    this.#settleLife();
+    this.#finishIfDone();
   }
 
-  // What the connection and the comfortable face see and tell.
-
-  override get isOver(): boolean {
-    return this.#over;
+  hold(): void {
+    this.#holds++;
   }
 
-  override get receivedHead(): Fields | null {
+  release(): void {
+    if (this.#holds > 0 && --this.#holds === 0 && this.#isOver) this.#host.slotReleased(this);
+  }
+
+  // For the adapter.
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get receivedHead(): Fields | null {
     return this.#response;
   }
 
-  override get receiveFinished(): boolean {
-    return this.#receive.finished;
+  get isReceiveOver(): boolean {
+    return this.#receive.isOver;
   }
 
-  /** Opens a stream of our own. @throws {StreamError} `invalid_headers`. */
+  get abortReason(): StreamError | null {
+    return this.#abortReason;
+  }
+
+  // For the connection.
+
+  /** Whether the owner keeps the slot past the stream's end. */
+  get hasHeldSlot(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Resolves when the reply has left, or the stream is over. To be asked for before either. */
+  get replySent(): Promise<void> {
+    return (this.#replySent ??= new Deferred()).promise;
+  }
+
+  /** Opens a stream of this side's. @throws {StreamError} `invalid_headers`. */
   open(options?: HeadOptions): void {
     this.#sendHead(this.#host.encode(this.headers, 0), options);
   }
@@ -188,65 +286,67 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#receive.advance(endStream ? HalfEvent.HEAD_END : HalfEvent.HEAD, this.id);
   }
 
-  /** The credit that a new stream gets at once; only after the message that opened it, where more is to come. */
-  grantFirst(): void {
-    if (this.#over || !this.#receive.openGrowth()) return;
-    this.#wantControl();
+  /** Grows the window of a stream that the peer opened. To be called after its handler, which may have broken it. */
+  growFirst(): void {
+    if (this.#isOver || !this.#receive.growFirst()) return;
+    this.#queueControl();
   }
 
   receiveHeaders(fields: Fields, flags: number, blockBytes: number): void {
-    const end = (flags & Flag.END_STREAM) !== 0;
+    const isEnd = (flags & Flag.END_STREAM) !== 0;
     if ((flags & Flag.INFORMATIONAL) !== 0) {
       this.#receive.advance(HalfEvent.INFORM, this.id);
-      if (this.#host.headersFull) return;
-      this.addInform(fields, blockBytes);
+      if (this.#host.isHeaderLimitReached) return;
+      this.#events.addInterimHead(fields, blockBytes);
     } else if ((flags & Flag.TRAILERS) !== 0) {
       this.#receive.advance(HalfEvent.TRAILERS, this.id);
       this.#receive.trailers = fields;
-      this.addNews(News.READABLE, blockBytes);
+      this.#events.add(StreamEvent.READABLE, blockBytes);
     } else {
-      this.#receive.advance(end ? HalfEvent.HEAD_END : HalfEvent.HEAD, this.id);
+      this.#receive.advance(isEnd ? HalfEvent.HEAD_END : HalfEvent.HEAD, this.id);
       this.#response = fields;
-      this.addNews(end ? News.RESPONSE | News.READABLE : News.RESPONSE, blockBytes);
+      this.#events.add(isEnd ? StreamEvent.RESPONSE | StreamEvent.READABLE : StreamEvent.RESPONSE, blockBytes);
     }
-    this.#received();
+    this.#afterReceive();
   }
 
   receiveData(payload: Uint8Array, endStream: boolean): void {
     this.#receive.advance(endStream ? HalfEvent.DATA_END : HalfEvent.DATA, this.id);
     if (this.#receive.heldBytes === 0) this.movedAt = this.#host.now;
     this.#receive.receive(payload, this.id);
-    if (!this.#receive.discarding || endStream) this.addNews(News.READABLE);
-    this.#received();
+    if (!this.#receive.isDiscarding || endStream) this.#events.add(StreamEvent.READABLE);
+    this.#afterReceive();
   }
 
   receiveReset(errorCode: number, half: boolean): void {
     const error = StreamError.reset(errorCode, "remote", `Stream ${this.id}`);
     if (!half) return this.fail(error, null);
-    if (this.#receive.finished) return;
-    const asked = this.#receive.discarding;
+    if (this.#receive.isOver) return;
+    // The peer may reset its direction because this side asked it to stop. That aborts nothing here.
+    const isAnswer = this.#receive.isDiscarding;
     this.#receive.break();
     this.#readError = error;
-    this.addNews(News.READABLE);
-    if (!asked) this.abort(error);
-    this.#received();
+    this.#events.add(StreamEvent.READABLE);
+    if (!isAnswer) this.#abort(error);
+    this.#afterReceive();
   }
 
   receiveStop(errorCode: number): void {
-    if (this.#send.finished) return;
+    if (this.#send.isDone) return;
     this.#breakSending(errorCode);
     const error = StreamError.reset(errorCode, "remote", `Sending on stream ${this.id}`);
-    this.addStop(errorCode, error);
-    this.abort(error);
-    this.#received();
+    this.#events.addStop(errorCode);
+    this.#events.adapter?.onStop(error);
+    this.#abort(error);
+    this.#afterReceive();
   }
 
   /** False where the window would overflow. */
   receiveCredit(bytes: number): boolean {
-    if (this.#send.finished) return true;
+    if (this.#send.isDone) return true;
     if (!this.#send.window.credit(bytes)) return false;
     this.#host.scheduler.update(this);
-    this.#host.wake();
+    this.#host.scheduleFlush();
     return true;
   }
 
@@ -256,40 +356,40 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     this.#host.scheduler.update(this);
   }
 
-  /** Breaks the stream in both directions; `code` goes to the peer, unless it is null. */
+  /** Breaks both directions. `code` goes to the peer, unless it is null. */
   fail(error: StreamError, code: number | null): void {
-    if (this.#over) return;
+    if (this.#isOver) return;
     this.#error = error;
     this.#readError ??= error;
     this.#send.break();
     this.#receive.break();
-    this.#host.scheduler.forget(this);
+    this.#host.scheduler.remove(this);
     (this.#control ??= new StreamControl()).reset(code);
-    if (code !== null) this.#wantControl();
-    // What the peer said before it broke the stream is still told; what this side broke off is not.
-    if (error.initiator === "user") this.dropNews();
-    this.abort(error);
+    if (code !== null) this.#queueControl();
+    // An owner that breaks its stream is told of the end alone. Otherwise it still hears what the peer said before.
+    if (error.initiator === "user") this.#events.clear();
+    this.#abort(error);
     this.#finish();
   }
 
   /** Tells the owner what there is to tell. */
   dispatch(): void {
-    this.tellNews();
-    if (this.#receive.readableBytes > 0) this.#host.unsettled(this);
-    this.#account();
+    this.#events.tell(this);
+    if (this.#receive.readableBytes > 0) this.#host.queueCompaction(this);
+    this.#updateHeldBytes();
   }
 
-  /** Copies what its reader left of this turn's messages out of them. */
-  settle(): void {
-    if (this.#over) return;
-    this.#receive.settle();
-    this.#account();
+  /** Copies what still waits out of the messages that brought it. */
+  compact(): void {
+    if (this.#isOver) return;
+    this.#receive.compact();
+    this.#updateHeldBytes();
   }
 
-  // What the scheduler asks.
+  // For the scheduler.
 
-  get want(): Want {
-    return this.#send.want;
+  get nextFrame(): NextFrame {
+    return this.#send.nextFrame;
   }
 
   get headBytes(): number {
@@ -300,105 +400,115 @@ export class MuxStream extends StreamFace implements Stream, Sender {
     return this.#send.dataBytes;
   }
 
-  get wholeBytes(): number {
-    return this.#send.wholeBytes;
+  get wholeBodyBytes(): number {
+    return this.#send.wholeBodyBytes;
   }
 
-  writeControl(out: Outbox): void {
-    this.#control?.write(out, this.id);
-    const credit = this.#over ? 0 : this.#receive.takeCredit();
-    if (credit > 0) out.windowUpdate(this.id, credit);
+  writeControl(message: OutgoingMessage): void {
+    this.#control?.write(message, this.id);
+    const credit = this.#isOver ? 0 : this.#receive.takeCredit();
+    if (credit > 0) message.windowUpdate(this.id, credit);
   }
 
-  writeHead(out: Outbox): void {
-    const final = this.#send.writeHead(out, this.id);
-    if (!this.#opened) {
-      this.#opened = true;
-      this.#receive.openGrowth();
-      this.writeControl(out);
-    } else if (final) this.replied();
-    this.#left();
+  writeHead(message: OutgoingMessage): void {
+    const isFinalHead = this.#send.writeHead(message, this.id);
+    if (!this.#isOpened) {
+      this.#isOpened = true;
+      this.#receive.growFirst();
+      this.writeControl(message);
+    } else if (isFinalHead) this.#afterReply();
+    this.#afterWrite();
   }
 
-  writeData(out: Outbox, most: number): number {
-    const sent = this.#send.writeData(out, this.id, most);
+  writeData(message: OutgoingMessage, maxBytes: number): number {
+    const sent = this.#send.writeData(message, this.id, maxBytes);
     this.movedAt = this.#host.now;
-    this.#left();
+    this.#afterWrite();
     return sent;
   }
 
-  // Within.
-
-  protected override released(): void {
-    this.#host.released(this);
+  get #adapter(): WebStreamsAdapter {
+    return this.#events.adapter ??= new WebStreamsAdapter(this);
   }
 
   #sendHead(block: Uint8Array, options: HeadOptions | undefined): void {
-    this.#send.headWith(block, options?.body, options?.endStream === true);
-    this.#queued();
+    this.#send.head(block, options?.body, options?.endStream === true);
+    this.#afterQueue();
   }
 
-  /** Something was queued: it leaves at the end of the turn. */
-  #queued(): void {
-    if (this.#over) return;
+  /** The owner gave something to send: it leaves at the end of the tick. */
+  #afterQueue(): void {
+    if (this.#isOver) return;
     if (this.#heldBytes === 0) this.movedAt = this.#host.now;
-    this.#account();
+    this.#updateHeldBytes();
     this.#host.scheduler.update(this);
-    this.#host.wake();
+    this.#host.scheduleFlush();
   }
 
-  /** Something left. */
-  #left(): void {
-    this.#account();
-    if (this.#send.takeRelief()) {
-      this.addNews(News.WRITABLE);
-      this.#host.news(this);
+  /** A head or DATA left. */
+  #afterWrite(): void {
+    this.#updateHeldBytes();
+    if (this.#send.takeWritable()) {
+      this.#events.add(StreamEvent.WRITABLE);
+      this.#host.queueEvents(this);
     }
-    this.#settleLife();
+    this.#finishIfDone();
   }
 
-  /** Something came in. */
-  #received(): void {
-    this.#account();
-    this.#host.news(this);
-    this.#settleLife();
+  /** The answer's head left, or never will. A long-lived stream need not keep the promise. */
+  #afterReply(): void {
+    this.#replySent?.resolve();
+    this.#replySent = null;
   }
 
-  /** Control frames wait for the frame that opens the stream, and leave right behind it. */
-  #wantControl(): void {
-    if (!this.#opened) return;
-    this.#host.scheduler.control(this);
-    this.#host.wake();
+  /** A frame of the peer's was taken in. */
+  #afterReceive(): void {
+    this.#updateHeldBytes();
+    this.#host.queueEvents(this);
+    this.#finishIfDone();
+  }
+
+  /** Before the frame that opens the stream there is nothing to queue: control frames leave right behind it. */
+  #queueControl(): void {
+    if (!this.#isOpened) return;
+    this.#host.scheduler.queueControl(this);
+    this.#host.scheduleFlush();
   }
 
   #breakSending(code: number): void {
     this.#send.break();
-    this.#host.scheduler.forget(this);
+    this.#host.scheduler.remove(this);
     (this.#control ??= new StreamControl()).resetHalf(code);
-    this.#wantControl();
-    this.#account();
+    this.#queueControl();
+    this.#updateHeldBytes();
   }
 
-  #settleLife(): void {
-    if (!this.#over && this.#send.finished && this.#receive.settled) this.#finish();
+  /** Aborts the signal. This alone is told at once: an abort is also for others than the owner. */
+  #abort(error: StreamError): void {
+    this.#abortReason ??= error;
+    this.#events.adapter?.onAborted();
+  }
+
+  #finishIfDone(): void {
+    if (!this.#isOver && this.#send.isDone && this.#receive.isDone) this.#finish();
   }
 
   #finish(): void {
-    this.#over = true;
+    this.#isOver = true;
     this.#receive.release();
-    this.#account();
-    this.replied();
-    this.addNews(News.CLOSE);
-    this.#host.news(this);
-    this.#host.over(this);
+    this.#updateHeldBytes();
+    this.#afterReply();
+    this.#events.add(StreamEvent.CLOSE);
+    this.#host.queueEvents(this);
+    this.#host.streamOver(this);
   }
 
-  /** Brings the sums of the stream and of the connection in line with what is held now. */
-  #account(): void {
-    const headerBytes = this.#over ? 0 : this.#send.headerBytes + this.untakenHeaderBytes;
-    const bytes = this.#over ? 0 : headerBytes + this.#send.unsentBytes + this.#receive.heldBytes;
+  /** Brings the sums of the stream and of the connection in line with what the stream holds now. */
+  #updateHeldBytes(): void {
+    const headerBytes = this.#isOver ? 0 : this.#send.headerBytes + this.#events.headerBytes;
+    const bytes = this.#isOver ? 0 : headerBytes + this.#send.unsentBytes + this.#receive.heldBytes;
     if (bytes === this.#heldBytes && headerBytes === this.#heldHeaderBytes) return;
-    this.#host.held(bytes - this.#heldBytes, headerBytes - this.#heldHeaderBytes);
+    this.#host.addHeldBytes(bytes - this.#heldBytes, headerBytes - this.#heldHeaderBytes);
     this.#heldBytes = bytes;
     this.#heldHeaderBytes = headerBytes;
   }

@@ -1,32 +1,32 @@
-/** The control frames of one stream that wait: at most one of each kind, whatever happened since the last flush. */
-import type { Outbox } from "./outbox.ts";
+/** The control frames of one stream that wait: at most one of each type, whatever happened since the last flush. */
+import type { OutgoingMessage } from "./outgoing_message.ts";
 
 export class StreamControl {
-  /** Codes of RST_STREAM, RST_STREAM|HALF and STOP_SENDING; null: none waits. */
-  #rst: number | null = null;
-  #rstHalf: number | null = null;
-  #stop: number | null = null;
+  /** The error codes; null where there is no such frame to send. */
+  #resetCode: number | null = null;
+  #halfResetCode: number | null = null;
+  #stopCode: number | null = null;
 
-  /** Both directions end: nothing else needs to be said. */
+  /** Both directions end, so that nothing else needs to be said. Null: not even that. */
   reset(code: number | null): void {
-    this.#rst = code;
-    this.#stop = this.#rstHalf = null;
+    this.#resetCode = code;
+    this.#stopCode = this.#halfResetCode = null;
   }
 
-  /** Our direction ends. */
+  /** This side's direction ends. */
   resetHalf(code: number): void {
-    this.#rstHalf = code;
+    this.#halfResetCode = code;
   }
 
   /** The peer's direction should end. */
   stop(code: number): void {
-    this.#stop = code;
+    this.#stopCode = code;
   }
 
-  write(out: Outbox, streamId: number): void {
-    if (this.#rst !== null) out.rstStream(streamId, this.#rst, false);
-    if (this.#rstHalf !== null) out.rstStream(streamId, this.#rstHalf, true);
-    if (this.#stop !== null) out.stopSending(streamId, this.#stop);
+  write(message: OutgoingMessage, streamId: number): void {
+    if (this.#resetCode !== null) message.rstStream(streamId, this.#resetCode, false);
+    if (this.#halfResetCode !== null) message.rstStream(streamId, this.#halfResetCode, true);
+    if (this.#stopCode !== null) message.stopSending(streamId, this.#stopCode);
     this.reset(null);
   }
 }

@@ -1,20 +1,20 @@
-/** The ids and slots of a connection: which streams are open, which were, and which never were. */
-import { ErrorCode, MAX_U31, ProtocolError } from "./wire/mod.ts";
-import { IdMap } from "./id_map.ts";
+/** The streams of a connection by their ids, the ids that were used, and the slots that count for the limits. */
+import { IdTable } from "./id_table.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Role } from "./types.ts";
+import { ErrorCode, MAX_U31, ProtocolError } from "./wire/mod.ts";
 
 export class StreamTable {
-  readonly #streams = new IdMap<MuxStream>();
+  readonly #streams = new IdTable<MuxStream>();
   readonly #ownParity: number;
   #nextOwnId: number;
   #lastPeerId = 0;
   #ownSlots = 0;
   #acceptedSlots = 0;
 
-  /** @param firstIndex number of the first stream of our own, from 0. */
+  /** @param firstIndex the number of this side's first stream, counted from 0. */
   constructor(role: Role, firstIndex: number) {
-    // Odd ids: agent; even: edge. 0 is the connection.
+    // Odd ids are an agent's, even ones an edge's. 0 is the connection.
     this.#ownParity = role === "agent" ? 1 : 0;
     this.#nextOwnId = (role === "agent" ? 1 : 2) + firstIndex * 2;
   }
@@ -24,12 +24,12 @@ export class StreamTable {
     return this.#streams.size;
   }
 
-  /** Streams of our own that have a slot. */
+  /** Streams that this side opened and that have a slot. */
   get ownSlots(): number {
     return this.#ownSlots;
   }
 
-  /** Streams of the peer's that have a slot. */
+  /** Streams that the peer opened and that have a slot. */
   get acceptedSlots(): number {
     return this.#acceptedSlots;
   }
@@ -43,7 +43,7 @@ export class StreamTable {
     return this.#streams.values();
   }
 
-  /** The id for a new stream of our own, or null when they ran out. It is used up by this. */
+  /** The id for a new stream of this side's, which is used up; null when all of them are. */
   takeId(): number | null {
     if (this.#nextOwnId > MAX_U31) return null;
     const id = this.#nextOwnId;
@@ -51,23 +51,24 @@ export class StreamTable {
     return id;
   }
 
-  /** Whether a frame on this id would open a stream of the peer's. */
+  /** Whether HEADERS with this id open a stream of the peer's. */
   opens(id: number): boolean {
     return (id & 1) !== this.#ownParity && id > this.#lastPeerId;
   }
 
-  /** The peer used an id, whatever becomes of the stream. */
+  /** The peer used an id up, whatever becomes of the stream. */
   usePeerId(id: number): void {
     this.#lastPeerId = id;
   }
 
+  /** Adds a stream, with a slot. */
   add(stream: MuxStream): void {
     this.#streams.add(stream);
     if (stream.accepted) this.#acceptedSlots++;
     else this.#ownSlots++;
   }
 
-  /** The stream is over; its slot may be held. */
+  /** The stream is over. Its slot stays until `releaseSlot`. */
   delete(stream: MuxStream): void {
     this.#streams.delete(stream.id);
   }
@@ -85,8 +86,8 @@ export class StreamTable {
   find(id: number): MuxStream | null {
     const stream = this.#streams.get(id);
     if (stream !== null) return stream;
-    const known = (id & 1) === this.#ownParity ? id < this.#nextOwnId : id <= this.#lastPeerId;
-    if (known) return null;
+    const isUsed = (id & 1) === this.#ownParity ? id < this.#nextOwnId : id <= this.#lastPeerId;
+    if (isUsed) return null;
     throw new ProtocolError({
       errorCode: ErrorCode.PROTOCOL_ERROR,
       reason: `Stream ${id} was never opened`,

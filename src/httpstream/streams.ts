@@ -1,28 +1,31 @@
 /**
- * All streams of a connection: opening and accepting them, what they hold together, and when their owners hear of
- * news. Owners are called when a message or a flush was dealt with, never in the midst of it.
+ * All streams of a connection: opening, accepting and refusing them, what they hold together, and when their owners are
+ * told of events and their waiting bytes are compacted. Owners are called after a message or a flush, never during it.
  */
 import type { Clock } from "../base/mod.ts";
-import { EncodeError, encodeHeaderBlock, ErrorCode, MAX_HEADER_BLOCK, ProtocolError } from "./wire/mod.ts";
 import { ConnectionError, StreamError } from "./errors.ts";
 import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { MuxStream } from "./stream.ts";
-import type { StreamHost } from "./stream_host.ts";
+import { MuxStream, type StreamHost } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 import type { Fields, HeadOptions, NewStreamHandler } from "./types.ts";
-
-/** What an own stream is opened with before the peer's SETTINGS say otherwise. */
-const DEFAULT_WINDOW = 65_536;
+import {
+  DEFAULT_INITIAL_WINDOW_BYTES,
+  EncodeError,
+  encodeHeaderBlock,
+  ErrorCode,
+  MAX_HEADER_BLOCK_BYTES,
+  ProtocolError,
+} from "./wire/mod.ts";
 
 export interface StreamsOptions extends ConnectionOptions {
   clock: Clock;
   onStream: NewStreamHandler;
   onHandlerError: (error: unknown) => void;
   outgoing: Outgoing;
-  /** The first stream came, or the last one is over. */
+  /** The first stream was opened, or the last one is over. */
   onActivity(): void;
 }
 
@@ -31,29 +34,32 @@ export class Streams implements StreamHost {
   readonly scheduler: Scheduler;
   readonly pool: GrowthPool;
   readonly initialWindowBytes: number;
-  peerWindowBytes = DEFAULT_WINDOW;
+  peerWindowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
   now: number;
   readonly #options: StreamsOptions;
   readonly #limits: ConnectionLimits;
   readonly #memory: MemoryAccount;
   #headerBytes = 0;
   #peerMaxStreams: number;
-  #peerMaxHeaderBlock = MAX_HEADER_BLOCK;
-  /** Streams of the peer's above this id are refused; lowered by the second GOAWAY. */
+  #peerMaxHeaderBlockBytes = MAX_HEADER_BLOCK_BYTES;
+  /** Streams of the peer's above this id are refused. The last GOAWAY lowers it. */
   #acceptUpTo = Infinity;
-  /** Streams with something to tell; each stands here once. */
-  #news: MuxStream[] = [];
-  /** Streams whose reader has left bytes: in this turn, and in the one before. */
-  #unsettled: MuxStream[] = [];
-  #unsettledBefore: MuxStream[] = [];
-  #dispatching = false;
   /** Accepted streams that their handler has not seen. */
-  #fresh: MuxStream[] = [];
-  /** Caps on what an agent may do to an edge; null at an agent: a visitor who aborts must never cost the tunnel. */
-  readonly #openCap: TokenBucket | null;
-  readonly #resetCap: TokenBucket | null;
-  /** Opens beyond the cap are refused; too many of those end the connection. */
-  readonly #refusalCap: TokenBucket | null;
+  #acceptQueue: MuxStream[] = [];
+  /** Streams with events to tell; each is here once. */
+  #eventQueue: MuxStream[] = [];
+  /** Streams with bytes that wait for their reader: since the last flush, and since the one before. */
+  #compactionQueue: MuxStream[] = [];
+  #compactionDue: MuxStream[] = [];
+  #isDispatching = false;
+  /**
+   * Limits on what an agent may do to an edge. They are null at an agent: its edge opens and resets streams because
+   * visitors do, and a visitor who aborts must never cost the tunnel.
+   */
+  readonly #openBucket: TokenBucket | null;
+  readonly #resetBucket: TokenBucket | null;
+  /** Opens beyond the limit are refused. Too many of those end the connection. */
+  readonly #refusalBucket: TokenBucket | null;
 
   constructor(options: StreamsOptions, limits: ConnectionLimits) {
     this.#options = options;
@@ -72,10 +78,10 @@ export class Streams implements StreamHost {
       options.memory ?? null,
       () => this.#resetLongestStalled(),
     );
-    const capped = options.role === "edge";
-    this.#openCap = capped ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
-    this.#refusalCap = capped ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
-    this.#resetCap = capped ? new TokenBucket(limits.resetBurst, limits.resetsPerSecond, this.now) : null;
+    const isLimited = options.role === "edge";
+    this.#openBucket = isLimited ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
+    this.#refusalBucket = isLimited ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
+    this.#resetBucket = isLimited ? new TokenBucket(limits.resetBurst, limits.resetsPerSecond, this.now) : null;
     this.#peerMaxStreams = defaultMaxConcurrentStreams(options.role === "edge" ? "agent" : "edge");
   }
 
@@ -87,16 +93,16 @@ export class Streams implements StreamHost {
     return this.#options.outgoing.inflight.rttMs;
   }
 
-  get headersFull(): boolean {
+  get isHeaderLimitReached(): boolean {
     return this.#headerBytes >= this.#limits.maxHeldHeaderBytes;
   }
 
-  /** Opens a stream of our own. @throws {StreamError} {ConnectionError} see `Connection.createStream`. */
+  /** Opens a stream of this side's. @throws {StreamError} {ConnectionError} see `Connection.createStream`. */
   create(headers: Fields, options: HeadOptions | undefined): MuxStream {
     if (this.table.ownSlots >= this.#peerMaxStreams) {
-      throw refused(`The peer takes no more than ${this.#peerMaxStreams} streams at once`);
+      throw refusedError(`The peer takes no more than ${this.#peerMaxStreams} streams at once`);
     }
-    if (this.headersFull) throw refused(`${this.#headerBytes} header bytes wait already`);
+    if (this.isHeaderLimitReached) throw refusedError(`${this.#headerBytes} header bytes wait already`);
     const id = this.table.takeId();
     if (id === null) {
       throw new ConnectionError({
@@ -113,47 +119,47 @@ export class Streams implements StreamHost {
   }
 
   /**
-   * The peer opens a stream, whose id is used up by it.
+   * The peer opens a stream. Its id was used up before.
    *
-   * @throws {ProtocolError} where the peer opens more than it may even be refused.
+   * @throws {ProtocolError} where the peer opens so many that even refusing them is too much.
    */
   accept(id: number, headers: Fields, endStream: boolean): void {
-    const code = this.#refusal(id);
+    const code = this.#refusalCode(id);
     if (code !== null) return this.refuse(id, code);
     const stream = new MuxStream(this, id, headers, true);
     stream.accept(endStream);
     this.#add(stream);
-    this.#fresh.push(stream);
+    this.#acceptQueue.push(stream);
   }
 
-  /** Resets a stream of the peer's that never came to be. */
+  /** Resets a stream of the peer's that is not taken. */
   refuse(id: number, code: number): void {
     this.#options.outgoing.refuse(id, code);
   }
 
   /** The peer resets a stream that it opened. @throws {ProtocolError} where it does so too often. */
   countReset(): void {
-    if (this.#resetCap === null || this.#resetCap.take(this.now)) return;
-    throw calm(`The agent reset more than ${this.#limits.resetBurst} streams at once`);
+    if (this.#resetBucket === null || this.#resetBucket.take(this.now)) return;
+    throw floodError(`The agent reset more than ${this.#limits.resetBurst} streams at once`);
   }
 
-  /** The peer's SETTINGS. */
-  applySettings(windowBytes: number, maxStreams: number | null, maxHeaderBlock: number): void {
+  /** The peer's SETTINGS are here. */
+  applySettings(windowBytes: number, maxStreams: number | null, maxHeaderBlockBytes: number): void {
     const delta = windowBytes - this.peerWindowBytes;
     this.peerWindowBytes = windowBytes;
     if (maxStreams !== null) this.#peerMaxStreams = maxStreams;
-    this.#peerMaxHeaderBlock = Math.min(MAX_HEADER_BLOCK, maxHeaderBlock);
+    this.#peerMaxHeaderBlockBytes = Math.min(MAX_HEADER_BLOCK_BYTES, maxHeaderBlockBytes);
     if (delta !== 0) { for (const stream of this.table.values()) stream.adjustWindow(delta); }
   }
 
-  /** From now on only streams up to the last id are taken; returns it. */
+  /** Refuses all streams that the peer opens from now on. Returns the last id that was taken. */
   stopAccepting(): number {
     this.#acceptUpTo = this.table.lastPeerId;
     return this.#acceptUpTo;
   }
 
-  /** The peer did not process streams above `lastId`, and will not. */
-  peerLeaves(lastId: number): void {
+  /** The peer drains: it has not processed streams of this side's above `lastId`, and will not. They may be retried. */
+  failUnprocessed(lastId: number): void {
     for (const stream of this.table.values()) {
       if (!stream.accepted && stream.id > lastId) {
         stream.fail(StreamError.reset(ErrorCode.REFUSED_STREAM, "remote", `Stream ${stream.id}`), null);
@@ -161,8 +167,8 @@ export class Streams implements StreamHost {
     }
   }
 
-  /** The connection is over: every stream ends with it. */
-  end(reason: string, cause: ConnectionError | null): void {
+  /** The connection is over: every stream fails. */
+  failAll(reason: string, cause: ConnectionError | null): void {
     for (const stream of this.table.values()) {
       stream.fail(
         new StreamError({ code: "connection_lost", reason, initiator: cause?.initiator ?? "library", cause }),
@@ -173,82 +179,83 @@ export class Streams implements StreamHost {
     this.#memory.close();
   }
 
-  /** Tells the owners what there is to tell, and makes room where too much is held. */
+  /** Tells the owners of all events, and frees memory where too much is held. */
   dispatch(): void {
-    // An owner that is being told may do what leads here again: the loop below goes on with it.
-    if (this.#dispatching) return;
-    this.#dispatching = true;
+    // An owner may do something that calls this again. The loop below then goes on with the new events.
+    if (this.#isDispatching) return;
+    this.#isDispatching = true;
     try {
-      while (this.#fresh.length + this.#news.length > 0) this.#dispatchOnce();
+      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
     } finally {
-      this.#dispatching = false;
+      this.#isDispatching = false;
     }
   }
 
   /**
-   * The turn ends. What readers have left since the turn before may wait for long, and not in the messages that brought
-   * it; who waited only for a socket to take what this turn wrote has had its chance.
+   * To be called at each flush. Compacts what waited at the flush before and still waits: it may do so for long. A reader
+   * that only waited until a socket had taken what one tick wrote has come back by then.
    */
-  settle(): void {
-    for (const stream of this.#unsettledBefore) stream.settle();
-    this.#unsettledBefore = this.#unsettled;
-    this.#unsettled = [];
-    for (const stream of this.#unsettledBefore) stream.isUnsettled = false;
-    if (this.#unsettledBefore.length > 0) this.wake();
+  compact(): void {
+    for (const stream of this.#compactionDue) stream.compact();
+    this.#compactionDue = this.#compactionQueue;
+    this.#compactionQueue = [];
+    for (const stream of this.#compactionDue) stream.isInCompactionQueue = false;
+    if (this.#compactionDue.length > 0) this.scheduleFlush();
   }
 
-  // What a stream asks of its host.
+  // For the streams: see `StreamHost`.
 
   encode(fields: Fields, flags: number): Uint8Array {
-    const block = encoded(fields, flags);
-    if (block.length <= this.#peerMaxHeaderBlock) return block;
-    throw invalidHeaders(`Header block of ${block.length} bytes exceeds the ${this.#peerMaxHeaderBlock} of the peer`);
+    const block = encodeBlock(fields, flags);
+    const most = this.#peerMaxHeaderBlockBytes;
+    if (block.length <= most) return block;
+    throw invalidHeadersError(`Header block of ${block.length} bytes exceeds the ${most} of the peer`);
   }
 
-  wake(): void {
-    this.#options.outgoing.wake();
+  scheduleFlush(): void {
+    this.#options.outgoing.scheduleFlush();
   }
 
-  news(stream: MuxStream): void {
-    if (!stream.hasNews) this.#news.push(stream);
-    stream.hasNews = true;
-    this.#options.outgoing.wake();
+  queueEvents(stream: MuxStream): void {
+    if (!stream.isInEventQueue) this.#eventQueue.push(stream);
+    stream.isInEventQueue = true;
+    this.scheduleFlush();
   }
 
-  unsettled(stream: MuxStream): void {
-    if (!stream.isUnsettled) this.#unsettled.push(stream);
-    stream.isUnsettled = true;
-    this.#options.outgoing.wake();
+  queueCompaction(stream: MuxStream): void {
+    if (!stream.isInCompactionQueue) this.#compactionQueue.push(stream);
+    stream.isInCompactionQueue = true;
+    this.scheduleFlush();
   }
 
-  held(bytes: number, headerBytes: number): void {
+  addHeldBytes(bytes: number, headerBytes: number): void {
     this.#memory.add(bytes);
     this.#headerBytes += headerBytes;
   }
 
-  over(stream: MuxStream): void {
+  streamOver(stream: MuxStream): void {
     this.table.delete(stream);
-    if (!stream.held) this.table.releaseSlot(stream);
+    if (!stream.hasHeldSlot) this.table.releaseSlot(stream);
     if (this.table.size === 0) this.#options.onActivity();
   }
 
-  released(stream: MuxStream): void {
+  slotReleased(stream: MuxStream): void {
     this.table.releaseSlot(stream);
   }
 
   #dispatchOnce(): void {
-    const fresh = this.#fresh;
-    if (fresh.length > 0) {
-      this.#fresh = [];
-      for (const stream of fresh) this.#introduce(stream);
+    const accepted = this.#acceptQueue;
+    if (accepted.length > 0) {
+      this.#acceptQueue = [];
+      for (const stream of accepted) this.#callNewStreamHandler(stream);
     }
-    const news = this.#news;
-    this.#news = [];
-    for (const stream of news) {
-      stream.hasNews = false;
-      this.#tell(stream);
+    const streams = this.#eventQueue;
+    this.#eventQueue = [];
+    for (const stream of streams) {
+      stream.isInEventQueue = false;
+      this.#tellEvents(stream);
     }
-    this.#memory.relieve();
+    this.#memory.enforceLimit();
   }
 
   #add(stream: MuxStream): void {
@@ -256,19 +263,19 @@ export class Streams implements StreamHost {
     if (this.table.size === 1) this.#options.onActivity();
   }
 
-  /** Why a stream of the peer's is not taken, as a code for RST_STREAM; null: it is. */
-  #refusal(id: number): number | null {
-    const capped = this.#openCap !== null && !this.#openCap.take(this.now);
-    const full = this.table.acceptedSlots >= this.#limits.maxConcurrentStreams || this.headersFull;
-    if (!capped && !full && id <= this.#acceptUpTo) return null;
-    if (this.#refusalCap !== null && !this.#refusalCap.take(this.now)) {
-      throw calm(`The agent opened more than ${this.#limits.openBurst} streams that were refused`);
+  /** The code with which a stream of the peer's is refused; null: it is taken. */
+  #refusalCode(id: number): number | null {
+    const isTooFast = this.#openBucket !== null && !this.#openBucket.take(this.now);
+    const isFull = this.table.acceptedSlots >= this.#limits.maxConcurrentStreams || this.isHeaderLimitReached;
+    if (!isTooFast && !isFull && id <= this.#acceptUpTo) return null;
+    if (this.#refusalBucket !== null && !this.#refusalBucket.take(this.now)) {
+      throw floodError(`The agent opened more than ${this.#limits.openBurst} streams that were refused`);
     }
-    return capped ? ErrorCode.ENHANCE_YOUR_CALM : ErrorCode.REFUSED_STREAM;
+    return isTooFast ? ErrorCode.ENHANCE_YOUR_CALM : ErrorCode.REFUSED_STREAM;
   }
 
-  #introduce(stream: MuxStream): void {
-    // Opened and broken in one message: its handler never hears of it.
+  #callNewStreamHandler(stream: MuxStream): void {
+    // Opened and broken by one message: its handler never sees it.
     if (stream.error !== null) return;
     try {
       this.#options.onStream(stream, stream.replySent);
@@ -283,11 +290,11 @@ export class Streams implements StreamHost {
       });
       return stream.fail(error, ErrorCode.REFUSED_STREAM);
     }
-    stream.grantFirst();
+    stream.growFirst();
   }
 
-  /** An owner that throws when it is told of news loses its stream, and no other. */
-  #tell(stream: MuxStream): void {
+  /** An owner that throws loses its stream, and no other. */
+  #tellEvents(stream: MuxStream): void {
     try {
       stream.dispatch();
     } catch (cause) {
@@ -297,20 +304,28 @@ export class Streams implements StreamHost {
     }
   }
 
-  /** Resets the stream that stalled longest. Returns whether there was one that holds anything. */
+  /** Resets the stream whose bytes moved longest ago. Returns false where none holds any. */
   #resetLongestStalled(): boolean {
-    let victim: MuxStream | null = null;
+    let longest: MuxStream | null = null;
     for (const stream of this.table.values()) {
-      if (stream.bufferedBytes > 0 && (victim === null || stream.movedAt < victim.movedAt)) victim = stream;
+      if (stream.bufferedBytes > 0 && (longest === null || stream.movedAt < longest.movedAt)) longest = stream;
     }
-    if (victim === null) return false;
-    const what = `Stream ${victim.id}, which stalled longest,`;
-    victim.fail(StreamError.reset(ErrorCode.MEMORY_PRESSURE, "library", what), ErrorCode.MEMORY_PRESSURE);
+    if (longest === null) return false;
+    const what = `Stream ${longest.id}, which stalled longest,`;
+    longest.fail(StreamError.reset(ErrorCode.MEMORY_PRESSURE, "library", what), ErrorCode.MEMORY_PRESSURE);
     return true;
   }
 }
 
-function refused(reason: string): StreamError {
+function encodeBlock(fields: Fields, flags: number): Uint8Array {
+  try {
+    return encodeHeaderBlock(fields, flags);
+  } catch (error) {
+    throw error instanceof EncodeError ? invalidHeadersError(error.reason, error) : error;
+  }
+}
+
+function refusedError(reason: string): StreamError {
   return new StreamError({
     code: "refused",
     reason,
@@ -320,18 +335,10 @@ function refused(reason: string): StreamError {
   });
 }
 
-function encoded(fields: Fields, flags: number): Uint8Array {
-  try {
-    return encodeHeaderBlock(fields, flags);
-  } catch (error) {
-    throw error instanceof EncodeError ? invalidHeaders(error.reason, error) : error;
-  }
-}
-
-function invalidHeaders(reason: string, cause?: unknown): StreamError {
+function invalidHeadersError(reason: string, cause?: unknown): StreamError {
   return new StreamError({ code: "invalid_headers", reason, initiator: "user", cause });
 }
 
-function calm(reason: string): ProtocolError {
+function floodError(reason: string): ProtocolError {
   return new ProtocolError({ errorCode: ErrorCode.ENHANCE_YOUR_CALM, reason, scope: "connection" });
 }

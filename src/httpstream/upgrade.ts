@@ -1,17 +1,16 @@
 /**
- * How a connection comes to be from HTTP: one side answers an upgrade request, the other one asks for it. Who may, and
- * what else the two heads say, is the caller's business.
+ * Makes connections of HTTP requests: one side asks for an upgrade to a WebSocket, the other one answers. Who may
+ * connect, and what else the two heads say, is decided by the caller.
  */
 import { randomBytes } from "node:crypto";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
 import { checkUpgrade, dialWebSocket, type WebSocketDialOptions } from "../websocket/mod.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./options.ts";
-import type { Connection as ConnectionFace } from "./types.ts";
 import { WebSocketLink } from "./web_socket_link.ts";
 
 /** The WebSocket's subprotocol. */
-export const SUBPROTOCOL = "runnel.v2";
+const SUBPROTOCOL = "runnel.v2";
 
 /** Turns an HTTP request into a connection. */
 export interface ResponseUpgrader {
@@ -21,7 +20,7 @@ export interface ResponseUpgrader {
    *
    * @param fields sent with the 101, beside the handshake's own. Default none.
    */
-  upgradeResponse(head: RequestHead, onConnection: (connection: ConnectionFace) => void, fields?: Fields): Answer;
+  upgradeResponse(head: RequestHead, onConnection: (connection: Connection) => void, fields?: Fields): Answer;
 }
 
 /** Asks for a connection. */
@@ -36,12 +35,12 @@ export interface UpgradeRoundTripper {
 }
 
 export interface UpgradedConnection {
-  readonly connection: ConnectionFace;
+  readonly connection: Connection;
   /** The fields of the 101. */
   readonly fields: Fields;
 }
 
-/** What the connections made here have in common; each side knows its own role. */
+/** The options of the connections that are made. The role follows from the side. */
 export type UpgradeOptions = Omit<ConnectionOptions, "role">;
 
 /** The edge's side, for requests that an `HttpServer` got. */
@@ -52,10 +51,10 @@ export class WebSocketUpgrader implements ResponseUpgrader {
     this.#options = options;
   }
 
-  upgradeResponse(head: RequestHead, onConnection: (connection: ConnectionFace) => void, fields: Fields = []): Answer {
+  upgradeResponse(head: RequestHead, onConnection: (connection: Connection) => void, fields: Fields = []): Answer {
     const check = checkUpgrade(head, { protocols: [SUBPROTOCOL] });
     if (!check.accepted) return refusal(check.status, check.reason, check.fields);
-    if (check.protocol === null) return refusal(400, `the request does not offer ${SUBPROTOCOL}`, []);
+    if (check.protocol === null) return refusal(400, `The request does not offer ${SUBPROTOCOL}`, []);
     return {
       status: 101,
       upgrade: "websocket",
@@ -86,8 +85,8 @@ export class WebSocketRoundTripper implements UpgradeRoundTripper {
 }
 
 /**
- * The fields that name the session: 128 random bits, and the milliseconds for which it outlives a lost link: none. Who
- * asks to resume an earlier session learns from the new name that it is gone.
+ * The fields of a 101 that name a new session: 128 random bits, and 0 as the milliseconds for which it outlives a lost
+ * link. An agent that asked to resume an earlier session sees by the new name that it is gone.
  */
 export function freshSession(): Fields {
   return ["Runnel-Session", randomBytes(16).toString("hex"), "Runnel-Resume-Timeout", "0"];

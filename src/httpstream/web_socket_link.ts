@@ -1,21 +1,21 @@
 /** A WebSocket as a link: binary messages alone, each of at most 256 KiB (docs/protocol.md). */
-import { MAX_MESSAGE } from "./wire/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import { WebSocketConnection, type WebSocketOptions } from "../websocket/mod.ts";
 import type { Link, LinkHandlers } from "./link.ts";
+import { MAX_MESSAGE_BYTES } from "./wire/mod.ts";
 
-const deaf: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
+const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 
 export class WebSocketLink implements Link {
-  handlers: LinkHandlers = deaf;
+  handlers: LinkHandlers = noHandlers;
   readonly #webSocket: WebSocketConnection;
 
-  /** Takes over a socket whose handshake is done. Set `handlers` in the same turn. */
+  /** Takes over a socket whose handshake is done. `handlers` must be set at once: see `Link`. */
   constructor(socket: Socket, options: Pick<WebSocketOptions, "role" | "rest" | "clock">) {
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",
-      maxMessageBytes: MAX_MESSAGE,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
       handlers: {
         onMessage: (data) => this.handlers.onMessage(data as Uint8Array),
         onBytes: () => this.handlers.onBytes?.(),

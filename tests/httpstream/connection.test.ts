@@ -5,7 +5,7 @@ import { Connection, MemoryAccount, type Stream } from "../../src/httpstream/mod
 import { FakeClock } from "../support/clock.ts";
 import { FramePeer } from "../support/frame_peer.ts";
 import { linkPair } from "../support/link_pair.ts";
-import { bytes, connectedPair, echo, GET, OK, type Pair, readAll, stage, text, turns } from "./pair.ts";
+import { bytes, connectedPair, echo, GET, OK, type Pair, readAll, stage, text, ticks } from "./pair.ts";
 import { pour } from "./simulation.ts";
 
 describe("Connection", () => {
@@ -69,9 +69,9 @@ describe("Connection", () => {
       const healthy = pair.edge.createStream(GET, { endStream: true });
       assert.equal((await readAll(healthy.readable)).length, 1_000);
     }
-    // Initial windows and the pool, exactly: nothing else may be held on this side.
+    // The initial windows and the pool: nothing else may be held on this side.
     assert.ok(pair.edge.bufferedBytes <= 500 * 65_536 + 8 * 1_048_576, `${pair.edge.bufferedBytes}`);
-    // On the other one, a chunk of each that its window does not take.
+    // On the other side, one chunk of each stream that its window does not allow.
     assert.ok(pair.agent.bufferedBytes <= 500 * 2 * 65_536, `${pair.agent.bufferedBytes}`);
     for (const stream of stalled) stream.reset();
     assert.equal(pair.edge.bufferedBytes, 0);
@@ -92,7 +92,7 @@ describe("Connection", () => {
     const { connection } = await stage("edge");
     const large = ["a", "x".repeat(60_000)];
     let opened = 0;
-    // Unacknowledged, 1 MiB of them leaves; 4 MiB more may wait.
+    // 1 MiB leaves without an acknowledgement; 4 MiB more may wait.
     assert.throws(() => {
       for (;; opened++) connection.createStream(large);
     }, { code: "refused", retryable: true });
@@ -100,7 +100,7 @@ describe("Connection", () => {
     connection.close();
   });
 
-  it("Connection lets streams wait until the peer's settings are here, and heeds them", async () => {
+  it("Connection holds streams back until the peer's SETTINGS are here, and keeps to them", async () => {
     const links = linkPair();
     const connection = new Connection(links.edge, { role: "edge" });
     const peer = new FramePeer(links.agent);
@@ -121,7 +121,7 @@ describe("Connection", () => {
     connection.close();
   });
 
-  it("Connection lets go of a message when a reader stops halfway through it", async () => {
+  it("Connection copies the rest out of a message when a reader stops halfway through it", async () => {
     const accepted: Stream[] = [];
     const { connection, peer } = await stage("agent", (stream) => accepted.push(stream));
     const part = 20_000;
@@ -129,13 +129,13 @@ describe("Connection", () => {
       m.headers(2, GET, 0);
       for (let count = 0; count < 3; count++) m.data(2, new Uint8Array(part).fill(count), false);
     });
-    await turns();
+    await ticks();
     const [stream] = accepted;
     const first = stream.read()!;
     assert.ok(first.length === part && first.buffer.byteLength >= 3 * part, "it was to wait in its message");
     const second = stream.read()!;
     assert.equal(second.buffer, first.buffer);
-    await turns();
+    await ticks();
     const third = stream.read()!;
     assert.deepEqual(third, new Uint8Array(part).fill(2));
     assert.equal(third.buffer.byteLength, part);
@@ -157,17 +157,31 @@ describe("Connection", () => {
     connection.close();
   });
 
-  it("Connection lets the first streams of a turn go ahead, then twice as many, and the rest at its end", async () => {
+  it("Connection ends a stream with its head when the end is given before that has left", async () => {
+    const { connection, peer } = await stage("agent", (stream) => {
+      stream.inform([":status", "102"]);
+      stream.inform([":status", "103"]);
+      stream.respond(OK);
+      stream.send(new Uint8Array(0), true);
+    });
+    peer.send((m) => m.headers(2, GET, Flag.END_STREAM));
+    await peer.expectFrame("HEADERS", { fields: [":status", "102"], flags: Flag.INFORMATIONAL });
+    await peer.expectFrame("HEADERS", { fields: [":status", "103"], flags: Flag.INFORMATIONAL });
+    await peer.expectFrame("HEADERS", { fields: OK, flags: Flag.END_STREAM });
+    connection.close();
+  });
+
+  it("Connection sends the first 8 streams of a tick early, then 16, and the rest at its end", async () => {
     const links = linkPair();
     const peer = new FramePeer(links.agent);
-    let endTurn = () => {};
-    const edge = new Connection(links.edge, { role: "edge", defer: (callback) => endTurn = callback });
+    let endTick = () => {};
+    const edge = new Connection(links.edge, { role: "edge", defer: (callback) => endTick = callback });
     peer.send((m) => m.settings([]));
     await edge.ready;
-    endTurn();
+    endTick();
     const opened = async (count: number) => {
       for (let i = 0; i < count; i++) edge.createStream(GET, { endStream: true });
-      await turns();
+      await ticks();
       return peer.frames.filter(({ type }) => type === "HEADERS").length;
     };
     assert.equal(await opened(7), 0);
@@ -175,7 +189,7 @@ describe("Connection", () => {
     assert.equal(await opened(15), 8);
     assert.equal(await opened(1), 24);
     assert.equal(await opened(31), 24);
-    endTurn();
+    endTick();
     assert.equal(await opened(0), 55);
     assert.equal(await opened(8), 63);
     edge.close();
@@ -184,7 +198,7 @@ describe("Connection", () => {
   it("Connection acknowledges within 50 ms when nothing else leaves, and after 64 frames at once", async () => {
     const { connection, peer, clock } = await stage("edge", () => {});
     peer.send((m) => m.headers(1, GET, Flag.END_STREAM));
-    await turns();
+    await ticks();
     clock.advance(49);
     const before = peer.frames.filter(({ type }) => type === "ACK").length;
     clock.advance(50);
@@ -209,7 +223,7 @@ describe("Connection", () => {
     peer.send((m) => m.data(1, new Uint8Array(65_536), false));
     peer.send((m) => m.data(1, new Uint8Array(65_536), false));
     const [stream] = accepted;
-    while (stream.readableBytes < 2 * 65_536) await turns();
+    while (stream.readableBytes < 2 * 65_536) await ticks();
     stream.read();
     stream.consume(65_536);
     stream.read();
@@ -222,7 +236,7 @@ describe("Connection", () => {
     connection.close();
   });
 
-  it("Connection measures a round trip, once for all who ask at the same time", async () => {
+  it("Connection measures a round trip once for pings that overlap", async () => {
     const { connection, peer, clock } = await stage("edge");
     const answers = [connection.ping(), connection.ping()];
     const { payload } = await peer.expectFrame("PING", { ack: false });
@@ -248,11 +262,11 @@ describe("Connection", () => {
       const stream = pair.edge.createStream(GET, { endStream: true });
       streams.push(stream);
       await stream.response;
-      while (stream.readableBytes < 65_536 && stream.error === null) await turns();
+      while (stream.readableBytes < 65_536 && stream.error === null) await ticks();
     };
     for (let count = 0; count < 4; count++) await open();
     assert.equal(pair.edge.bufferedBytes, 4 * 65_536);
-    // The first one moves: the second one is now the one that stalled longest.
+    // The first one moves, so that now the second one has stalled longest.
     clock.advance(10);
     await pair.edge.ping();
     streams[0].read();
@@ -281,7 +295,7 @@ describe("Connection", () => {
     const open = async ({ edge }: Pair) => {
       const stream = edge.createStream(GET, { endStream: true });
       await stream.response;
-      while (stream.readableBytes === 0 && stream.error === null) await turns();
+      while (stream.readableBytes === 0 && stream.error === null) await ticks();
       return stream;
     };
     const [small, large] = pairs;
@@ -294,7 +308,7 @@ describe("Connection", () => {
     assert.equal(memory.heldBytes, 0);
   });
 
-  it("Connection refuses options that cannot be, naming option and value", () => {
+  it("Connection refuses options that are out of range, naming option and value", () => {
     const { edge } = linkPair();
     const cases = [
       [{ initialWindowBytes: 1_000 }, /initialWindowBytes is 1000/],

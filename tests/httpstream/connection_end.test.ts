@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ErrorCode, Flag, MAX_U31 } from "../../src/httpstream/wire/mod.ts";
 import type { Stream } from "../../src/httpstream/mod.ts";
-import { bytes, connectedPair, echo, GET, OK, readAll, stage, turns } from "./pair.ts";
+import { bytes, connectedPair, echo, GET, OK, readAll, stage, ticks } from "./pair.ts";
 
 describe("Connection", () => {
-  it("Connection gives up when its peer is silent for 25 s, and says so", async () => {
+  it("Connection ends with an error when its peer is silent for 25 s", async () => {
     const { connection, peer, clock } = await stage("edge");
     const stream = connection.createStream(GET);
     await peer.expectFrame("HEADERS");
@@ -44,7 +44,7 @@ describe("Connection", () => {
     assert.equal(connection.draining, true);
     assert.throws(() => connection.createStream(GET), { code: "draining", retryable: true });
     await peer.expectFrame("GOAWAY", { lastStreamId: MAX_U31, errorCode: ErrorCode.NO_ERROR });
-    // What the peer opened before it heard of it is still taken.
+    // What the peer opened before it heard of the drain is still accepted.
     peer.send((m) => m.headers(4, GET, Flag.END_STREAM));
     const ping = peer.frames.find((frame) => frame.type === "PING")!;
     peer.send((m) => m.ping((ping as { payload: Uint8Array }).payload, true));
@@ -142,7 +142,7 @@ describe("Connection", () => {
     const keepAlive = () => peer.send((m) => m.ack(peer.countedFrames));
     for (let second = 0; second < 20; second++) {
       keepAlive();
-      await turns();
+      await ticks();
       clock.advance(1_000);
     }
     assert.equal(peer.closeInfo, null);
@@ -150,7 +150,7 @@ describe("Connection", () => {
     await peer.expectFrame("WINDOW_UPDATE");
     await peer.expectFrame("RST_STREAM");
     clock.advance(4_999);
-    await turns();
+    await ticks();
     assert.equal(peer.closeInfo, null);
     clock.advance(5_000);
     await peer.expectFrame("GOAWAY", { errorCode: ErrorCode.NO_ERROR });

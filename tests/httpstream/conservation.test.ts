@@ -1,6 +1,6 @@
 /**
- * Whatever two sides do to each other's streams, in whatever order, nothing is left at the end and no byte was lost,
- * doubled or out of order on the way to where it got.
+ * Two sides do random things to each other's streams. At the end nothing is left, and no byte that arrived was lost,
+ * doubled or out of order.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -43,7 +43,7 @@ const action = fc.record<Action>({
   pick: fc.nat(1_000),
   size: fc.oneof(fc.nat(100), fc.nat(70_000)),
 });
-/** How the story ends: by streams that are finished or reset, a drain, a close, or a link that breaks. */
+/** How a run ends: by streams that are finished or reset, a drain, a close, or a link that breaks. */
 const ending = fc.constantFrom("finish" as const, "reset" as const, "drain" as const, "close" as const, "cut" as const);
 
 /** One end of a stream, with what it sent and got. */
@@ -111,7 +111,7 @@ class End {
 
 const pattern = (id: number, offset: number) => (id * 13 + offset * 7 + (offset >> 8)) & 0xff;
 
-/** Calls that the present state refuses are part of the story. */
+/** Passes over a call that the present state refuses. */
 function allowed(call: () => void): void {
   try {
     call();
@@ -120,7 +120,7 @@ function allowed(call: () => void): void {
   }
 }
 
-class Story {
+class Run {
   readonly clock = new FakeClock();
   readonly ends = new Map<string, End>();
   readonly links = linkPair({ clock: this.clock, delayMs: 3, bytesPerSecond: 2_000_000 });
@@ -188,10 +188,10 @@ class Story {
       for (const [name, { stream, stopped }] of this.ends) {
         if (!name.startsWith(side)) continue;
         sum += stream.bufferedBytes;
-        if (stopped) assert.equal(stream.readableBytes, 0, "what nobody wants is not kept");
+        if (stopped) assert.equal(stream.readableBytes, 0, "bytes after stopSending() are dropped");
         assert.notEqual(stream.error?.code, "protocol_error", `${stream.error?.reason}`);
       }
-      // Streams that were refused, or not introduced yet, are in the connection's sum alone.
+      // Streams that were refused, or whose handler was not called yet, count for the connection alone.
       const { bufferedBytes } = this.sides[side];
       assert.ok(bufferedBytes >= sum, `${bufferedBytes} bytes on the connection, ${sum} on its streams`);
     }
@@ -206,7 +206,7 @@ class Story {
     if (how === "reset") { for (const { stream } of all) stream.reset(); }
     else for (const end of all) end.finish();
     this.clock.advance(5_000);
-    // Those that were still on their way when the others were finished.
+    // Streams that arrived after the others were finished.
     for (const end of this.ends.values()) end.finish();
     this.clock.advance(5_000);
     for (const [name, end] of this.ends) assert.ok(end.closed, `${name} is still open`);
@@ -228,12 +228,12 @@ describe("Connection", () => {
   it("Connection has everything back and every byte in order, whatever happens to its streams", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 200, size: "max" }), ending, async (actions, how) => {
-        const story = new Story();
+        const run = new Run();
         for (const step of actions) {
-          story.act(step);
-          story.check();
+          run.act(step);
+          run.check();
         }
-        await story.end(how);
+        await run.end(how);
       }),
       { numRuns: 300 },
     );

@@ -1,4 +1,4 @@
-/** A peer that asks for more than it may: limits, and what happens at each. */
+/** A peer that sends more than it may: limits, and what happens at each. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ErrorCode, Flag } from "../../src/httpstream/wire/mod.ts";
@@ -7,7 +7,7 @@ import { FakeClock } from "../support/clock.ts";
 import { endsWith, GET, goesOn, hostileStage as stage, OK } from "./hostile_stage.ts";
 
 describe("Connection with a flooding peer", () => {
-  it("Connection refuses streams above its limit, and takes new ones when there is room again", async () => {
+  it("Connection refuses streams above its limit, and takes new ones when one has ended", async () => {
     const set = await stage("edge", { limits: { maxConcurrentStreams: 2 } });
     set.peer.send((m) => [1, 3, 5].forEach((id) => m.headers(id, GET, Flag.END_STREAM)));
     await set.peer.expectFrame("RST_STREAM", { streamId: 5, errorCode: ErrorCode.REFUSED_STREAM });
@@ -106,12 +106,12 @@ describe("Connection with a flooding peer", () => {
     await goesOn(set);
   });
 
-  it("Connection ends when the peer never acknowledges what it makes us say", async () => {
+  it("Connection ends when the peer never acknowledges the control frames that it causes", async () => {
     const set = await stage("edge", { limits: { openBurst: 1_000_000, opensPerSecond: 1_000_000 } });
     let id = 1;
     const flood = () => {
       set.peer.send((m) => {
-        // Openings beyond the limit: each costs us a refusal.
+        // Streams beyond the limit: each is answered with a reset.
         for (let count = 0; count < 5_000; count++, id += 2) m.headers(id, [], Flag.END_STREAM);
       });
     };
@@ -134,7 +134,7 @@ describe("Connection with a flooding peer", () => {
       m.headers(2, OK, Flag.END_STREAM);
     });
     assert.deepEqual(await stream.response, OK);
-    assert.equal(informed, 7, "those that began below the limit");
+    assert.equal(informed, 7, "those that came while less than the limit waited");
     assert.equal(set.connection.bufferedBytes, 0);
     await goesOn(set);
   });

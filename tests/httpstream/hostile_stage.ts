@@ -1,4 +1,4 @@
-/** A connection and a scripted peer, for tests of what the peer must not do. */
+/** A connection and a scripted peer, for tests of a peer that does what it must not. */
 import assert from "node:assert/strict";
 import { Connection, type ConnectionOptions, type Stream } from "../../src/httpstream/mod.ts";
 import { FramePeer } from "../support/frame_peer.ts";
@@ -13,7 +13,7 @@ export interface Stage {
   readonly accepted: Stream[];
 }
 
-/** A connection of `role`, and a peer that has greeted it. */
+/** A connection of `role`, and a peer that has sent its SETTINGS. */
 export async function hostileStage(role: "edge" | "agent", options: Partial<ConnectionOptions> = {}): Promise<Stage> {
   const links = linkPair();
   const accepted: Stream[] = [];
@@ -27,7 +27,7 @@ export async function hostileStage(role: "edge" | "agent", options: Partial<Conn
   return { connection, peer, accepted };
 }
 
-/** The connection ends with this code and says so, and everything on it with it. */
+/** Checks that the connection, and everything on it, ends with this code, and that the peer is told. */
 export async function endsWith({ connection, peer }: Stage, errorCode: number, streamId?: number): Promise<void> {
   if (streamId !== undefined) await peer.expectFrame("RST_STREAM", { streamId, errorCode, half: false });
   await peer.expectFrame("GOAWAY", { errorCode });
@@ -39,7 +39,7 @@ export async function endsWith({ connection, peer }: Stage, errorCode: number, s
   assert.equal(connection.bufferedBytes, 0);
 }
 
-/** The connection goes on: a PING is answered. */
+/** Checks that the connection goes on: it answers a PING. */
 export async function goesOn({ connection, peer }: Stage): Promise<void> {
   peer.send((m) => m.ping(new Uint8Array(8).fill(7), false));
   await peer.until(() => peer.frames.some((frame) => frame.type === "PING" && frame.ack), "the PING's answer");

@@ -1,4 +1,4 @@
-/** Two connections on a linked pair, as most tests of the multiplexer want them. */
+/** What most tests of the multiplexer need: two connections on a linked pair, or one and a scripted peer. */
 import {
   Connection,
   type ConnectionLimits,
@@ -73,14 +73,14 @@ export async function readAll(readable: ReadableStream<Uint8Array>): Promise<Uin
 /** A handler that answers with what it is sent, as it comes. */
 export const echo: NewStreamHandler = (stream: Stream) => {
   stream.respond([":status", "200"]);
-  // A broken stream breaks its echo; the test looks at the other end.
+  // A broken stream breaks its echo, too. The test looks at the other end.
   stream.readable.pipeTo(stream.writable).catch(() => {});
 };
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (chunk: Uint8Array): string => new TextDecoder().decode(chunk);
 
-/** A connection on a clock of the test's own, and a scripted peer that has greeted it. */
+/** A connection on a fake clock, and a scripted peer that has sent its SETTINGS. */
 export async function stage(role: "edge" | "agent", onStream?: (stream: Stream) => void) {
   const links = linkPair();
   const clock = new FakeClock();
@@ -91,9 +91,9 @@ export async function stage(role: "edge" | "agent", onStream?: (stream: Stream) 
   return { connection, peer, clock, links };
 }
 
-/** Lets messages that are under way arrive. */
-export async function turns(): Promise<void> {
-  for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+/** Waits some event-loop ticks, so that messages in flight arrive. */
+export async function ticks(): Promise<void> {
+  for (let tick = 0; tick < 8; tick++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 export const GET = [":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/"];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Inflight } from "../../src/httpstream/flow/inflight.ts";
-import { Outbox, QUANTUM } from "../../src/httpstream/outbox.ts";
-import { Filled, Scheduler, SchedulerSlot, type Sender, Want } from "../../src/httpstream/scheduler.ts";
+import { OutgoingMessage, QUANTUM_BYTES } from "../../src/httpstream/outgoing_message.ts";
+import { FillResult, NextFrame, Scheduler, SchedulerEntry, type Sender } from "../../src/httpstream/scheduler.ts";
 import { recordFrames } from "../support/frame_recorder.ts";
 
 const KIB = 1_024;
@@ -10,15 +10,15 @@ const BLOCK = new Uint8Array([0, 0]);
 
 /** A stream with heads, then bytes, then perhaps trailers. */
 class FakeSender implements Sender {
-  readonly slot: SchedulerSlot = new SchedulerSlot(this);
+  readonly entry: SchedulerEntry = new SchedulerEntry(this);
   control = 0;
 
   constructor(readonly id: number, public heads: number, public bytes: number, public trailers = 0) {}
 
-  get want(): Want {
-    if (this.heads > 0) return Want.HEAD;
-    if (this.bytes > 0) return Want.DATA;
-    return this.trailers > 0 ? Want.HEAD : Want.NOTHING;
+  get nextFrame(): NextFrame {
+    if (this.heads > 0) return NextFrame.HEAD;
+    if (this.bytes > 0) return NextFrame.DATA;
+    return this.trailers > 0 ? NextFrame.HEAD : NextFrame.NONE;
   }
 
   get headBytes(): number {
@@ -29,27 +29,27 @@ class FakeSender implements Sender {
     return Math.min(this.bytes, 64 * KIB);
   }
 
-  get wholeBytes(): number {
+  get wholeBodyBytes(): number {
     return this.heads === 1 ? this.bytes : 0;
   }
 
-  writeControl(out: Outbox): void {
-    for (; this.control > 0; this.control--) out.windowUpdate(this.id, 1);
+  writeControl(message: OutgoingMessage): void {
+    for (; this.control > 0; this.control--) message.windowUpdate(this.id, 1);
   }
 
-  writeHead(out: Outbox): void {
+  writeHead(message: OutgoingMessage): void {
     if (this.heads > 0) {
       this.heads--;
-      return out.headers(this.id, BLOCK, 0);
+      return message.headers(this.id, BLOCK, 0);
     }
     this.trailers--;
-    out.headers(this.id, BLOCK, 5);
+    message.headers(this.id, BLOCK, 5);
   }
 
-  writeData(out: Outbox, most: number): number {
-    const bytes = Math.min(most, this.bytes);
+  writeData(message: OutgoingMessage, maxBytes: number): number {
+    const bytes = Math.min(maxBytes, this.bytes);
     this.bytes -= bytes;
-    out.data(this.id, new Uint8Array(bytes), false);
+    message.data(this.id, new Uint8Array(bytes), false);
     return bytes;
   }
 }
@@ -57,23 +57,23 @@ class FakeSender implements Sender {
 class Bench {
   readonly scheduler = new Scheduler();
   readonly inflight = new Inflight();
-  readonly out = new Outbox(this.inflight);
+  readonly message = new OutgoingMessage(this.inflight);
 
   add(...senders: FakeSender[]): void {
     for (const sender of senders) {
       this.scheduler.update(sender);
-      if (sender.control > 0) this.scheduler.control(sender);
+      if (sender.control > 0) this.scheduler.queueControl(sender);
     }
   }
 
   /** One message: why it ended, and its frames as `DATA 2 16384`. */
-  fill(bulk = true): [Filled, string[]] {
-    this.out.begin(0, false);
-    const filled = this.scheduler.fill(this.out, bulk);
-    const message = Uint8Array.from(this.out.take().flatMap((part) => [...part]));
-    const frames = message.length === 0 ? [] : recordFrames(message);
+  fill(isControlOnly = false): [FillResult, string[]] {
+    this.message.begin(0, false);
+    const result = this.scheduler.fill(this.message, isControlOnly);
+    const bytes = Uint8Array.from(this.message.take().flatMap((part) => [...part]));
+    const frames = bytes.length === 0 ? [] : recordFrames(bytes);
     return [
-      filled,
+      result,
       frames.map((frame) => {
         const id = "streamId" in frame ? frame.streamId : 0;
         return frame.type === "DATA" ? `DATA ${id} ${frame.payload.length}` : `${frame.type} ${id}`;
@@ -90,13 +90,13 @@ describe("Scheduler", () => {
   it("Scheduler sends control, then heads, then DATA when all of them wait", () => {
     const bench = new Bench();
     const bulk = new FakeSender(2, 0, 1_000);
-    const fresh = new FakeSender(4, 1, 0);
+    const opening = new FakeSender(4, 1, 0);
     bulk.control = 1;
-    bench.add(bulk, fresh);
-    const [filled, frames] = bench.fill();
-    assert.equal(filled, Filled.DRAINED);
+    bench.add(bulk, opening);
+    const [result, frames] = bench.fill();
+    assert.equal(result, FillResult.DONE);
     assert.deepEqual(frames, ["WINDOW_UPDATE 2", "HEADERS 4", "DATA 2 1000"]);
-    assert.equal(bench.scheduler.empty, true);
+    assert.equal(bench.scheduler.isEmpty, true);
   });
 
   it("Scheduler sends control alone when the link takes no bulk", () => {
@@ -104,11 +104,11 @@ describe("Scheduler", () => {
     const sender = new FakeSender(2, 1, 1_000);
     sender.control = 1;
     bench.add(sender);
-    assert.deepEqual(bench.fill(false), [Filled.HELD, ["WINDOW_UPDATE 2"]]);
-    assert.deepEqual(bench.fill(false), [Filled.HELD, []]);
+    assert.deepEqual(bench.fill(true), [FillResult.BLOCKED, ["WINDOW_UPDATE 2"]]);
+    assert.deepEqual(bench.fill(true), [FillResult.BLOCKED, []]);
   });
 
-  it("Scheduler opens streams in the order in which they came", () => {
+  it("Scheduler sends heads in the order in which they were queued", () => {
     const bench = new Bench();
     const senders = [6, 2, 8, 4].map((id) => new FakeSender(id, 1, 0));
     bench.add(...senders);
@@ -127,54 +127,54 @@ describe("Scheduler", () => {
     assert.deepEqual(bench.fill()[1].slice(0, 3), ["HEADERS 4", "DATA 4 1000", "HEADERS 6"]);
   });
 
-  it("Scheduler gives streams equal shares when all have more than leaves", () => {
+  it("Scheduler sends as many bytes of each sender when all of them have more than may leave", () => {
     const bench = new Bench();
     const senders = [2, 4, 6].map((id) => new FakeSender(id, 0, 1_000_000));
     bench.add(...senders);
     const sent = new Map<string, number>();
     for (let round = 0; round < 40; round++) {
-      for (let filled: Filled = Filled.FULL; filled === Filled.FULL;) {
-        const [reason, frames] = bench.fill();
-        filled = reason;
+      for (let result: FillResult = FillResult.FULL; result === FillResult.FULL;) {
+        const [why, frames] = bench.fill();
+        result = why;
         for (const frame of frames) {
           const [, id, bytes] = frame.split(" ");
           sent.set(id, (sent.get(id) ?? 0) + Number(bytes));
-          assert.ok(Number(bytes) <= QUANTUM);
+          assert.ok(Number(bytes) <= QUANTUM_BYTES);
         }
       }
-      const shares = [...sent.values()];
-      assert.ok(Math.max(...shares) - Math.min(...shares) <= QUANTUM, shares.join(" "));
+      const sums = [...sent.values()];
+      assert.ok(Math.max(...sums) - Math.min(...sums) <= QUANTUM_BYTES, sums.join(" "));
       bench.acknowledge(round + 1);
     }
   });
 
-  it("Scheduler serves a stream that just came before one that has been sending", () => {
+  it("Scheduler serves a new sender before one that has been sending", () => {
     const bench = new Bench();
     bench.add(new FakeSender(2, 0, 10_000_000));
-    while (bench.fill()[0] === Filled.FULL);
+    while (bench.fill()[0] === FillResult.FULL);
     bench.add(new FakeSender(4, 0, 1_000));
     bench.acknowledge(1);
     assert.equal(bench.fill()[1][0], "DATA 4 1000");
   });
 
-  it("Scheduler lets a stream that waits have its turn however many just came", () => {
+  it("Scheduler serves an old sender however many new ones come", () => {
     const bench = new Bench();
     const waiting = new FakeSender(2, 0, 10_000_000);
     bench.add(waiting);
-    while (bench.fill()[0] === Filled.FULL);
+    while (bench.fill()[0] === FillResult.FULL);
     const before = waiting.bytes;
     bench.add(...Array.from({ length: 100 }, (_, index) => new FakeSender(4 + index * 2, 0, 10_000)));
     bench.acknowledge(1);
-    while (bench.fill()[0] === Filled.FULL);
-    assert.ok(before - waiting.bytes >= QUANTUM, `${before - waiting.bytes} bytes`);
+    while (bench.fill()[0] === FillResult.FULL);
+    assert.ok(before - waiting.bytes >= QUANTUM_BYTES, `${before - waiting.bytes} bytes`);
   });
 
-  it("Scheduler holds DATA back when the limit is under way, and no heads", () => {
+  it("Scheduler holds DATA back, and no heads, when the limit is in flight", () => {
     const bench = new Bench();
     bench.add(new FakeSender(2, 0, 10_000_000), new FakeSender(4, 0, 10_000_000));
-    while (bench.fill()[0] === Filled.FULL);
+    while (bench.fill()[0] === FillResult.FULL);
     bench.add(new FakeSender(6, 1, 30_000));
-    assert.deepEqual(bench.fill(), [Filled.HELD, ["HEADERS 6"]]);
+    assert.deepEqual(bench.fill(), [FillResult.BLOCKED, ["HEADERS 6"]]);
   });
 
   it("Scheduler begins another message when 80 KiB of DATA are full", () => {
@@ -184,25 +184,25 @@ describe("Scheduler", () => {
     bench.acknowledge(0.1);
     bench.add(...[2, 4, 6, 8, 10].map((id) => new FakeSender(id, 0, 65_536)));
     let left = 5 * 65_536;
-    let filled: Filled;
+    let result: FillResult;
     do {
       const [why, frames] = bench.fill();
       const bytes = frames.reduce((sum, frame) => sum + Number(frame.split(" ")[2]), 0);
       assert.ok(bytes + 9 * frames.length <= 81_920, `${bytes}`);
-      if (why === Filled.FULL) assert.ok(bytes > 60_000, `${bytes}`);
+      if (why === FillResult.FULL) assert.ok(bytes > 60_000, `${bytes}`);
       left -= bytes;
-      filled = why;
-    } while (filled === Filled.FULL);
-    assert.equal(filled, Filled.DRAINED);
+      result = why;
+    } while (result === FillResult.FULL);
+    assert.equal(result, FillResult.DONE);
     assert.equal(left, 0);
   });
 
-  it("Scheduler sends nothing of a stream when it is forgotten, but its control", () => {
+  it("Scheduler sends nothing but control frames of a sender that was removed", () => {
     const bench = new Bench();
     const sender = new FakeSender(2, 1, 1_000);
     sender.control = 1;
     bench.add(sender);
-    bench.scheduler.forget(sender);
-    assert.deepEqual(bench.fill(), [Filled.DRAINED, ["WINDOW_UPDATE 2"]]);
+    bench.scheduler.remove(sender);
+    assert.deepEqual(bench.fill(), [FillResult.DONE, ["WINDOW_UPDATE 2"]]);
   });
 });

@@ -1,4 +1,4 @@
-/** Two connections over a link with a delay and a rate, on a clock that the test moves. Nothing in it is real time. */
+/** Two connections on a link with a delay and a rate, on a fake clock. */
 import { Connection, type NewStreamHandler, type Stream } from "../../src/httpstream/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { linkPair } from "../support/link_pair.ts";
@@ -14,7 +14,7 @@ export class Simulation {
   readonly edge: Connection;
   readonly agent: Connection;
 
-  /** Buffers on the way are deep, as in real routers and kernels: only the multiplexer keeps the queue short. */
+  /** The path's buffers are unlimited, so that only the multiplexer keeps the queue on it short. */
   constructor(path: Path, onAgentStream: NewStreamHandler) {
     const { clock } = this;
     const defer = (callback: () => void) => void clock.after(0, callback);
@@ -28,7 +28,7 @@ export class Simulation {
     this.edge = new Connection(links.edge, { role: "edge", clock, defer });
   }
 
-  /** Closes both ends and lets everything settle. */
+  /** Closes both ends, and waits until nothing moves any more. */
   end(): void {
     this.edge.close();
     this.clock.advance(60_000);

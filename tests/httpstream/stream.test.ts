@@ -48,7 +48,7 @@ describe("Stream", () => {
       assert.deepEqual([await asking.closed, await answering.closed], [null, null]);
     }));
 
-  it("Stream tells heads before the head, in order, when somebody listens", () =>
+  it("Stream tells interim heads in order, before the head", () =>
     withPair(async (pair, accepted) => {
       const asking = pair.edge.createStream(GET, { endStream: true });
       const told: Fields[] = [];
@@ -138,7 +138,7 @@ describe("Stream", () => {
       assert.equal(asking.signal.aborted, true);
     }));
 
-  it("Stream tells nobody when it is reset in the turn in which it was opened", () =>
+  it("Stream is never seen by the peer when it is reset in the tick in which it was opened", () =>
     withPair(async (pair, accepted) => {
       const before = pair.edge.createStream(GET, { body: bytes("x") });
       before.reset();
@@ -160,7 +160,7 @@ describe("Stream", () => {
       },
     }));
 
-  it("Stream is lost alone when its owner throws while it is told of news", async () => {
+  it("Stream alone is lost when its owner throws in a handler", async () => {
     const errors: unknown[] = [];
     await withPair(async (pair, accepted) => {
       const failing = pair.edge.createStream(GET);
@@ -251,6 +251,50 @@ describe("Stream", () => {
       for await (const chunk of stream.readable) assert.equal(chunk.byteLength, chunk.buffer.byteLength);
     }));
 
+  it("Stream stops the peer's sending when its reader cancels, and goes on sending", () =>
+    withPair(async (pair, accepted) => {
+      const asking = pair.edge.createStream(GET);
+      const answering = await accepted();
+      const { signal } = answering;
+      answering.respond(OK, { body: bytes("first") });
+      const reader = asking.readable.getReader();
+      assert.equal(text((await reader.read()).value!), "first");
+      await reader.cancel();
+      await until(() => signal.aborted);
+      assert.equal(answering.sendEnded, true);
+      asking.send(bytes("still here"), true);
+      assert.equal(text(await readAll(answering.readable)), "still here");
+      assert.deepEqual([await asking.closed, await answering.closed], [null, null]);
+    }));
+
+  it("Stream answers reads in their order when several wait", () =>
+    withPair(async (pair, accepted) => {
+      const asking = pair.edge.createStream(GET, { endStream: true });
+      const answering = await accepted();
+      const reader = asking.readable.getReader();
+      const reads = [reader.read(), reader.read(), reader.read()];
+      answering.respond(OK, { body: bytes("one") });
+      await until(() => pair.edge.bufferedBytes === 0 && answering.unsentBytes === 0);
+      answering.send(bytes("two"), true);
+      const results = await Promise.all(reads);
+      assert.deepEqual(results.map(({ value, done }) => done ? null : text(value)), ["one", "two", null]);
+    }));
+
+  it("Stream tells its end and its failure to a reader that is made afterwards", () =>
+    withPair(async (pair, accepted) => {
+      const ended = pair.edge.createStream(GET, { endStream: true });
+      (await accepted()).respond(OK, { endStream: true });
+      assert.equal(await ended.closed, null);
+      await ended.readable.getReader().closed;
+      assert.deepEqual(await ended.trailers, []);
+      const failed = pair.edge.createStream(GET);
+      (await accepted()).reset();
+      const error = await failed.closed;
+      await assert.rejects(failed.readable.getReader().closed, error!);
+      await assert.rejects(failed.writable.getWriter().closed, error!);
+      assert.equal(failed.signal.reason, error);
+    }));
+
   it("Stream makes its writer wait when the reader does not read, with one chunk beyond the window", () =>
     withPair(async (pair, accepted) => {
       const asking = pair.edge.createStream(GET);
@@ -311,10 +355,10 @@ describe("Stream", () => {
     }));
 });
 
-/** Waits for a condition, turn by turn. */
+/** Waits for a condition, tick by tick. */
 async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; !condition(); turn++) {
-    assert.ok(turn < 10_000, "the condition never came");
+  for (let tick = 0; !condition(); tick++) {
+    assert.ok(tick < 10_000, "the condition never came");
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }

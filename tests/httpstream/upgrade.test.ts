@@ -1,4 +1,4 @@
-/** From an HTTP request to a connection, on real sockets. */
+/** Connections made of HTTP requests, on real sockets. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Handler, RequestHead } from "../../src/http/message.ts";
@@ -8,11 +8,9 @@ import { dialWebSocket, HandshakeError } from "../../src/websocket/mod.ts";
 import { startTcpServer } from "../support/net.ts";
 import { echo, readAll } from "./pair.ts";
 
-type Face = Pick<Connection, "createStream" | "closed" | "close" | "drain" | "streams" | "bufferedBytes">;
-
-/** A server whose every request is an upgrade, and the connections that came of it. */
+/** A server that answers every request with an upgrade, and the connections that it made. */
 async function start(handler?: Handler) {
-  const connections: Face[] = [];
+  const connections: Connection[] = [];
   const upgrader = new WebSocketUpgrader({ onStream: echo });
   const http = new HttpServer(
     handler ??
@@ -70,7 +68,7 @@ describe("WebSocketUpgrader", () => {
     await server.stop();
   });
 
-  it("WebSocketUpgrader says why when it cannot", () => {
+  it("WebSocketUpgrader answers with the reason when a request is no upgrade to it", () => {
     const upgrader = new WebSocketUpgrader();
     const without = (name: string) => {
       const at = upgradeHead.fields.indexOf(name);
@@ -124,10 +122,10 @@ describe("WebSocketLink", () => {
     await server.stop();
   });
 
-  it("WebSocketLink ends the connection when a message is no binary one", async () => {
+  it("WebSocketLink ends the connection when a text message comes", async () => {
     const server = await start();
     const { socket } = await dialWebSocket({ ...server.target, protocols: ["runnel.v2"] });
-    // A masked text frame "x". Nobody answers the close that it causes: the FIN has to do.
+    // A masked text frame "x", then a FIN: this side does not answer the close frame that it causes.
     socket.write(new Uint8Array([0x81, 0x81, 0, 0, 0, 0, 0x78]));
     socket.end();
     const { error } = await server.connections[0].closed;

@@ -1,6 +1,6 @@
 /**
- * The other end of a connection, played by the test frame by frame: it sends whatever it is told, lies included, keeps
- * what it gets, and answers nothing by itself.
+ * The peer of a connection, played by the test frame by frame. It sends whatever the test says, also what breaks the
+ * protocol, records what it gets, and answers nothing by itself.
  */
 import assert from "node:assert/strict";
 import { decodeMessage, FrameType, MessageBuilder } from "../../src/httpstream/wire/mod.ts";
@@ -19,7 +19,7 @@ export interface RawFrame {
   length?: number;
 }
 
-/** One frame's bytes, nothing checked. */
+/** The bytes of one frame, unchecked. */
 export function rawFrame(frame: RawFrame): Uint8Array {
   const payload = Uint8Array.from(frame.payload ?? []);
   const length = frame.length ?? payload.length;
@@ -62,7 +62,7 @@ export class FramePeer {
     return this.#recorder.frames;
   }
 
-  /** Counted frames that came: what an honest ACK would say. */
+  /** Counted frames that came, as a true ACK would carry. */
   get countedFrames(): number {
     return this.#recorder.countedFrames;
   }
@@ -79,18 +79,18 @@ export class FramePeer {
     this.#link.send(message.take());
   }
 
-  /** Sends the frames as one message, true or not. */
+  /** Sends the frames as one message, unchecked. */
   sendRaw(...frames: readonly (RawFrame | Uint8Array)[]): void {
     this.#link.send(frames.map((frame) => frame instanceof Uint8Array ? frame : rawFrame(frame)));
   }
 
-  /** The two SETTINGS that a fresh session begins with. */
+  /** Exchanges the SETTINGS with which a session begins. */
   async greet(pairs: readonly number[] = []): Promise<FrameOf<"SETTINGS">> {
     this.send((message) => message.settings(pairs));
     return await this.expectFrame("SETTINGS");
   }
 
-  /** The next frame that was not taken yet; ACKs are passed over, unless `acks` is true. */
+  /** The next frame that was not taken yet. ACKs are passed over, unless `acks` is true. */
   async next(acks = false): Promise<RecordedFrame> {
     await this.until(() => this.#peek(acks) !== null, "the next frame");
     const frame = this.#peek(acks)!;
@@ -99,7 +99,7 @@ export class FramePeer {
   }
 
   /**
-   * Takes the next frame and checks its type and, where given, its properties. ACKs and PINGs come when they like: they
+   * Takes the next frame and checks its type and, where given, its properties. ACKs and PINGs may come at any time: they
    * are passed over unless expected.
    */
   async expectFrame<Name extends FrameName>(
@@ -122,17 +122,17 @@ export class FramePeer {
   }
 
   /**
-   * Waits until what came makes the condition true; it is looked at after each message and at the link's end, after
-   * which waiting would be in vain. `what` names it for the failure.
+   * Waits until the condition is true. It is checked after each message, and a last time at the link's end. `what`
+   * names it for the failure.
    */
   async until(ready: () => boolean, what: string): Promise<void> {
     if (ready()) return;
-    if (this.#closeInfo !== null) throw this.#inVain(what);
+    if (this.#closeInfo !== null) throw this.#waitError(what);
     let waiter: Waiter | undefined;
     let deadline: ReturnType<typeof setTimeout> | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        waiter = { ready, resolve, fail: () => reject(this.#inVain(what)) };
+        waiter = { ready, resolve, fail: () => reject(this.#waitError(what)) };
         this.#waiters.add(waiter);
         deadline = setTimeout(waiter.fail, DEADLINE_MS);
       });
@@ -166,7 +166,7 @@ export class FramePeer {
     }
   }
 
-  #inVain(what: string): Error {
+  #waitError(what: string): Error {
     const came = this.frames.slice(-20).map((frame) => frame.type).join(" ");
     const end = this.#closeInfo;
     const state = end === null ? `${DEADLINE_MS} ms passed` : `the link ended with ${end.code} "${end.reason}"`;

@@ -1,4 +1,4 @@
-/** Frames as plain objects, to look at and to compare: what the codec, for its speed, never makes of them. */
+/** Frames as plain objects, for tests to compare. The codec makes none, for its speed. */
 import { decodeHeaderBlock, decodeMessage, type FrameVisitor } from "../../src/httpstream/wire/mod.ts";
 
 export type RecordedFrame =

@@ -1,10 +1,11 @@
 /** Two links joined in memory, so that two connections, or one and a scripted peer, meet without sockets. */
 import { clearImmediate, setImmediate } from "node:timers";
 import { type Clock, systemClock, type Timer } from "../../src/base/clock.ts";
-import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/link.ts";
+import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/mod.ts";
+import { release } from "../../src/memory/mod.ts";
 
 export interface LinkPairOptions {
-  /** Default: the next turn of the event loop; the system's clock where a delay or a rate is asked for. */
+  /** Default: everything happens in the next event-loop tick; with a delay or a rate, the system's clock. */
   clock?: Clock;
   /** Milliseconds that a message travels, one way. Default 0. */
   delayMs?: number;
@@ -17,7 +18,7 @@ export interface LinkPairOptions {
 export interface LinkPair {
   readonly edge: MemoryLink;
   readonly agent: MemoryLink;
-  /** Severs both ends at once, without a closing handshake. */
+  /** Breaks both ends at once, without a closing handshake. */
   cut(): void;
 }
 
@@ -26,8 +27,8 @@ export interface LinkPair {
  * (`advance(0)` delivers what needs no time).
  */
 export function linkPair(options: LinkPairOptions = {}): LinkPair {
-  const timed = options.delayMs !== undefined || options.bytesPerSecond !== undefined;
-  const clock = options.clock ?? (timed ? systemClock : turnClock);
+  const isTimed = options.delayMs !== undefined || options.bytesPerSecond !== undefined;
+  const clock = options.clock ?? (isTimed ? systemClock : tickClock);
   const edge = new MemoryLink(clock, options);
   const agent = new MemoryLink(clock, options);
   edge.join(agent);
@@ -42,8 +43,8 @@ export function linkPair(options: LinkPairOptions = {}): LinkPair {
   };
 }
 
-/** Without time: whatever is asked for happens in the next turn. */
-const turnClock: Clock = {
+/** Takes no time: every callback comes in the next event-loop tick. */
+const tickClock: Clock = {
   now: () => 0,
   after(_delayMs, callback) {
     const handle = setImmediate(callback);
@@ -55,12 +56,12 @@ type Item =
   | { readonly kind: "message"; readonly parts: readonly Uint8Array[]; readonly size: number }
   | { readonly kind: "close"; readonly code: number; readonly reason: string; readonly size: 0 };
 
-const silent: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
+const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 const lost: LinkCloseInfo = { code: 1006, reason: "", clean: false };
 
 export class MemoryLink implements Link {
-  handlers: LinkHandlers = silent;
-  /** While true, what this end sends vanishes on the way: a proxy that died without a word. */
+  handlers: LinkHandlers = noHandlers;
+  /** While true, what this end sends is lost on the way, as in a proxy that died. */
   swallowing = false;
 
   readonly #clock: Clock;
@@ -68,15 +69,15 @@ export class MemoryLink implements Link {
   readonly #msPerByte: number;
   readonly #highWaterBytes: number;
   readonly #timers = new Set<Timer>();
-  /** Not on the wire yet; then on the wire. */
+  /** Not on the wire yet, and on the wire. */
   readonly #unsent: Item[] = [];
-  readonly #underway: Item[] = [];
+  readonly #inFlight: Item[] = [];
   #peer: MemoryLink = this;
   #bufferedBytes = 0;
   #wireFreeAt = 0;
   #owesDrain = false;
-  #closing = false;
-  #ended = false;
+  #isClosing = false;
+  #isEnded = false;
 
   constructor(clock: Clock, options: LinkPairOptions) {
     this.#clock = clock;
@@ -94,7 +95,7 @@ export class MemoryLink implements Link {
   }
 
   send(parts: readonly Uint8Array[]): boolean {
-    if (this.#closing || this.#ended) return true;
+    if (this.#isClosing || this.#isEnded) return true;
     let size = 0;
     for (const part of parts) size += part.length;
     this.#enqueue({ kind: "message", parts, size });
@@ -106,13 +107,13 @@ export class MemoryLink implements Link {
   flush(): void {}
 
   close(code: number, reason: string): void {
-    if (this.#closing || this.#ended) return;
-    this.#closing = true;
+    if (this.#isClosing || this.#isEnded) return;
+    this.#isClosing = true;
     this.#enqueue({ kind: "close", code, reason, size: 0 });
   }
 
   abort(): void {
-    if (this.#ended) return;
+    if (this.#isEnded) return;
     this.#drop();
     this.#later(0, () => this.handlers.onClose(lost));
     this.#later(this.#delayMs, () => this.#peer.#lose());
@@ -126,47 +127,47 @@ export class MemoryLink implements Link {
     this.#later(this.#wireFreeAt - now, () => this.#depart());
   }
 
-  /** Takes the first item, whichever timer rang: order holds even where a clock rounds. */
+  /** Takes the first item, whichever timer fired, so that a clock which rounds does not change the order. */
   #depart(): void {
     const item = this.#unsent.shift()!;
     this.#bufferedBytes -= item.size;
-    this.#underway.push(item);
+    this.#inFlight.push(item);
     if (this.#delayMs > 0) this.#later(this.#delayMs, () => this.#arrive());
     else this.#arrive();
-    if (!this.#owesDrain || this.#bufferedBytes > 0 || this.#ended) return;
+    if (!this.#owesDrain || this.#bufferedBytes > 0 || this.#isEnded) return;
     this.#owesDrain = false;
     this.handlers.onDrain();
   }
 
   #arrive(): void {
-    const item = this.#underway.shift()!;
+    const item = this.#inFlight.shift()!;
     if (!this.swallowing) this.#peer.#receive(item);
   }
 
   #receive(item: Item): void {
-    if (this.#ended) return;
+    if (this.#isEnded) return;
     this.handlers.onBytes?.();
     if (item.kind === "message") {
-      // Joined only now: a sender that changes its bytes after send() is found out.
+      // Joined only now, so that a sender which changes its bytes after send() is found out.
       this.handlers.onMessage(join(item.parts, item.size));
       return;
     }
     this.close(item.code, item.reason);
-    this.#ended = true;
+    this.#isEnded = true;
     this.handlers.onClose({ code: item.code, reason: item.reason, clean: true });
   }
 
   #lose(): void {
-    if (this.#ended) return;
+    if (this.#isEnded) return;
     this.#drop();
     this.handlers.onClose(lost);
   }
 
   #drop(): void {
-    this.#ended = true;
+    this.#isEnded = true;
     this.#bufferedBytes = 0;
     this.#unsent.length = 0;
-    this.#underway.length = 0;
+    this.#inFlight.length = 0;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }
@@ -186,6 +187,7 @@ function join(parts: readonly Uint8Array[], size: number): Uint8Array {
   for (const part of parts) {
     message.set(part, offset);
     offset += part.length;
+    release(part);
   }
   return message;
 }

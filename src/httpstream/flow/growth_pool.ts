@@ -1,21 +1,22 @@
 /**
- * The budget from which the windows of one connection grow. Every stream has its initial window whatever the others
- * do; what makes it larger comes from here, so that all windows together stay bounded:
+ * The pool from which the windows of one connection grow. Every stream has its initial window whatever the others do.
+ * What makes it larger comes from here, so that all windows together stay bounded:
  *
  *     first half     1/32 of what is left of it, to each new stream
- *     second half    at most half of what is left, to a stream whose sender was the bottleneck: its consumer took a
+ *     second half    at most half of what is left, to a stream whose window was the bottleneck: its consumer took a
  *                    whole window within two round trips, and found nothing waiting meanwhile
  *
- * Growth that its stream did not consume for 10 s leaves the account: idle streams never hold the pool.
+ * Growth that its stream did not consume for 10 s goes back to the pool, so that idle streams never keep it.
  */
 import { type Clock, LinkedList, ListNode, type Timer } from "../../base/mod.ts";
+import { TURNAROUND_MS } from "./rate_estimator.ts";
 
 /** How long growth may lie unused. */
-export const GROWTH_EXPIRY_MS = 10_000;
-/** A grant below this is not worth its frame. */
-const LEAST_GRANT = 4_096;
-/** Added to a round trip, for the time that both ends need to act on a frame. */
-const TURNAROUND_MS = 10;
+const GROWTH_EXPIRY_MS = 10_000;
+/** A smaller grant is not worth its frame. */
+const LEAST_GRANT_BYTES = 4_096;
+/** A new stream is granted this part of what is left of the first half. */
+const FIRST_GRANT_DIVISOR = 32;
 
 export interface GrowthPoolOptions {
   clock: Clock;
@@ -29,15 +30,16 @@ export interface GrowthPoolOptions {
 export class GrowthAccount extends ListNode<GrowthAccount> {
   /** What grew: it shrinks by what was not used. */
   readonly window: { withdraw(bytes: number): void };
+  /** Growth from the first half of the pool, and from the second one. */
   firstBytes = 0;
   laterBytes = 0;
   /** Bytes consumed since the growth was granted or renewed. */
   consumedBytes = 0;
   renewedAt = 0;
-  /** Since when, and how much, the consumer took of the present window; whether it ever found nothing waiting. */
+  /** The present round of one window: since when, how much was consumed, and whether the consumer found nothing. */
   roundStartedAt = 0;
   roundBytes = 0;
-  roundEmptied = false;
+  isRoundEmptied = false;
 
   constructor(window: { withdraw(bytes: number): void }) {
     super();
@@ -53,8 +55,8 @@ export class GrowthPool {
   readonly #clock: Clock;
   readonly #maxWindowBytes: number;
   readonly #poolBytes: number;
-  #firstLeft: number;
-  #laterLeft: number;
+  #firstLeftBytes: number;
+  #laterLeftBytes: number;
   /** Accounts with growth, the longest not renewed first. */
   readonly #accounts = new LinkedList<GrowthAccount>();
   #timer: Timer | null = null;
@@ -63,13 +65,13 @@ export class GrowthPool {
     this.#clock = options.clock;
     this.#maxWindowBytes = options.maxWindowBytes;
     this.#poolBytes = options.poolBytes;
-    this.#firstLeft = Math.floor(options.poolBytes / 2);
-    this.#laterLeft = options.poolBytes - this.#firstLeft;
+    this.#firstLeftBytes = Math.floor(options.poolBytes / 2);
+    this.#laterLeftBytes = options.poolBytes - this.#firstLeftBytes;
   }
 
   /** Bytes that are not granted. */
   get leftBytes(): number {
-    return this.#firstLeft + this.#laterLeft;
+    return this.#firstLeftBytes + this.#laterLeftBytes;
   }
 
   get grantedBytes(): number {
@@ -77,10 +79,11 @@ export class GrowthPool {
   }
 
   /** The grant for a new stream of `windowBytes`: bytes to add to its window, or 0. */
-  open(account: GrowthAccount, windowBytes: number): number {
-    const grant = Math.min(Math.floor(this.#firstLeft / 32), this.#maxWindowBytes - windowBytes);
-    if (grant < LEAST_GRANT) return 0;
-    this.#firstLeft -= grant;
+  grantFirst(account: GrowthAccount, windowBytes: number): number {
+    const left = Math.floor(this.#firstLeftBytes / FIRST_GRANT_DIVISOR);
+    const grant = Math.min(left, this.#maxWindowBytes - windowBytes);
+    if (grant < LEAST_GRANT_BYTES) return 0;
+    this.#firstLeftBytes -= grant;
     account.firstBytes += grant;
     this.#renew(account);
     return grant;
@@ -89,25 +92,25 @@ export class GrowthPool {
   /**
    * A stream consumed bytes. Returns the bytes by which its window should grow now, mostly 0.
    *
-   * @param emptied whether nothing waits after these bytes.
+   * @param isEmptied whether nothing waits after these bytes.
    */
-  consumed(account: GrowthAccount, bytes: number, windowBytes: number, emptied: boolean, rttMs: number): number {
+  consumed(account: GrowthAccount, bytes: number, windowBytes: number, isEmptied: boolean, rttMs: number): number {
     account.consumedBytes += bytes;
     account.roundBytes += bytes;
-    if (emptied) account.roundEmptied = true;
+    if (isEmptied) account.isRoundEmptied = true;
     if (account.roundBytes < windowBytes) return 0;
     const now = this.#clock.now();
-    const deserved = account.roundEmptied && now - account.roundStartedAt <= 2 * (rttMs + TURNAROUND_MS);
+    const isBottleneck = account.isRoundEmptied && now - account.roundStartedAt <= 2 * (rttMs + TURNAROUND_MS);
     account.roundStartedAt = now;
     account.roundBytes = 0;
-    account.roundEmptied = false;
-    return deserved ? this.#grow(account, windowBytes) : 0;
+    account.isRoundEmptied = false;
+    return isBottleneck ? this.#grantMore(account, windowBytes) : 0;
   }
 
-  /** Takes all growth of an account back: its stream is over and holds nothing. */
+  /** Takes all growth of an account back: its stream is over. A second call does nothing. */
   release(account: GrowthAccount): void {
-    this.#firstLeft += account.firstBytes;
-    this.#laterLeft += account.laterBytes;
+    this.#firstLeftBytes += account.firstBytes;
+    this.#laterLeftBytes += account.laterBytes;
     account.firstBytes = account.laterBytes = 0;
     account.unlink();
   }
@@ -118,10 +121,11 @@ export class GrowthPool {
     this.#timer = null;
   }
 
-  #grow(account: GrowthAccount, windowBytes: number): number {
-    const grant = Math.min(windowBytes, Math.floor(this.#laterLeft / 2), this.#maxWindowBytes - windowBytes);
-    if (grant < LEAST_GRANT) return 0;
-    this.#laterLeft -= grant;
+  #grantMore(account: GrowthAccount, windowBytes: number): number {
+    const left = Math.floor(this.#laterLeftBytes / 2);
+    const grant = Math.min(windowBytes, left, this.#maxWindowBytes - windowBytes);
+    if (grant < LEAST_GRANT_BYTES) return 0;
+    this.#laterLeftBytes -= grant;
     account.laterBytes += grant;
     this.#renew(account);
     return grant;
@@ -132,10 +136,10 @@ export class GrowthPool {
     account.consumedBytes = 0;
     account.unlink();
     this.#accounts.append(account);
-    if (this.#timer === null) this.#arm(GROWTH_EXPIRY_MS);
+    if (this.#timer === null) this.#startTimer(GROWTH_EXPIRY_MS);
   }
 
-  #arm(delayMs: number): void {
+  #startTimer(delayMs: number): void {
     this.#timer = this.#clock.after(delayMs, () => {
       this.#timer = null;
       this.#expire();
@@ -145,11 +149,11 @@ export class GrowthPool {
   #expire(): void {
     const now = this.#clock.now();
     for (let account = this.#accounts.first; account !== null; account = this.#accounts.first) {
-      const left = account.renewedAt + GROWTH_EXPIRY_MS - now;
-      if (left > 0) return this.#arm(left);
+      const leftMs = account.renewedAt + GROWTH_EXPIRY_MS - now;
+      if (leftMs > 0) return this.#startTimer(leftMs);
       this.#withdraw(account, account.bytes - Math.min(account.bytes, account.consumedBytes));
       account.unlink();
-      // What was used stays, behind those that were renewed before; its time begins anew.
+      // What was used stays for another 10 s, at the end of the list.
       if (account.bytes > 0) this.#renew(account);
     }
   }
@@ -159,8 +163,8 @@ export class GrowthPool {
     const later = Math.min(bytes, account.laterBytes);
     account.laterBytes -= later;
     account.firstBytes -= bytes - later;
-    this.#laterLeft += later;
-    this.#firstLeft += bytes - later;
+    this.#laterLeftBytes += later;
+    this.#firstLeftBytes += bytes - later;
     account.window.withdraw(bytes);
   }
 }

@@ -1,23 +1,25 @@
 /**
- * The counted frames that the peer has not acknowledged. They get their numbers here, in the order in which they
+ * The counted frames in flight: sent, and not acknowledged by the peer. They are numbered in the order in which they
  * leave, and each costs its payload and 128 bytes until its ACK: what a sender would keep in order to send it again.
- * Only sizes and times are kept; `sent()` is the place that would keep the frames, `acknowledged()` drops them.
+ * Only sizes and times are kept here. A resume would also keep the frames: from `sent()` until `acknowledge()`.
  *
- * Acknowledgement is on receipt, credit on consumption: so these limits can never be held by a slow reader.
+ * Frames are acknowledged when they are received, while credit is given when bytes are consumed. So a slow reader
+ * never holds these limits.
  */
 import { RateEstimator } from "./rate_estimator.ts";
 
 export const FrameKind = { DATA: 0, HEADERS: 1, CONTROL: 2 } as const;
 export type FrameKind = typeof FrameKind[keyof typeof FrameKind];
 
-/** What a frame costs beside its payload while it is under way. */
-export const FRAME_COST = 128;
-/** Room for HEADERS under way; past it they wait. */
-export const HEADERS_ROOM = 1_048_576;
+/** What a frame in flight costs beside its payload. */
+const FRAME_COST_BYTES = 128;
+/** HEADERS wait while so many bytes of them are in flight. */
+const MAX_HEADERS_BYTES = 1_048_576;
 
 const FIRST_CAPACITY = 64;
-const BUSY = 1;
-const PROBE = 2;
+/** Flags of a frame: sent with a backlog; sent as part of a probe. See `RateSample`. */
+const HAS_BACKLOG = 1;
+const IS_PROBE = 2;
 
 export class Inflight {
   readonly estimator = new RateEstimator();
@@ -27,21 +29,22 @@ export class Inflight {
   #flags = new Uint8Array(FIRST_CAPACITY);
   #costs = new Float64Array(FIRST_CAPACITY);
   #sentAt = new Float64Array(FIRST_CAPACITY);
+  /** The bytes that were acknowledged when the frame was sent. */
   #ackedAtSend = new Float64Array(FIRST_CAPACITY);
-  readonly #underWay = [0, 0, 0];
-  #sent = 0;
-  #acked = 0;
+  readonly #bytesByKind = [0, 0, 0];
+  #sentCount = 0;
+  #ackedCount = 0;
   #ackedBytes = 0;
   #rttMs = 0;
 
   /** Counted frames that left. */
   get sentCount(): number {
-    return this.#sent;
+    return this.#sentCount;
   }
 
   /** Counted frames that the peer acknowledged. */
   get ackedCount(): number {
-    return this.#acked;
+    return this.#ackedCount;
   }
 
   /** The round trip of the newest acknowledged frame in milliseconds; 0 before the first. */
@@ -49,54 +52,55 @@ export class Inflight {
     return this.#rttMs;
   }
 
-  /** What frames of a kind cost that are under way. */
+  /** What the frames of a kind cost that are in flight. */
   bytes(kind: FrameKind): number {
-    return this.#underWay[kind];
+    return this.#bytesByKind[kind];
   }
 
   /** Payload bytes that one more DATA frame may have; zero or less: DATA waits. */
-  get dataRoom(): number {
-    return this.estimator.limit - this.#underWay[FrameKind.DATA] - FRAME_COST;
+  get availableDataBytes(): number {
+    return this.estimator.limitBytes - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
   }
 
-  /** The same for what need not wait for a probe of the path to end. */
-  get ordinaryDataRoom(): number {
-    return this.estimator.ordinaryLimit - this.#underWay[FrameKind.DATA] - FRAME_COST;
+  /** The same for DATA that need not wait for the end of a probe. */
+  get availableDataBytesWithoutProbe(): number {
+    return this.estimator.limitWithoutProbeBytes - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
   }
 
-  /** Whether a HEADERS frame with such a block may leave. One always may, so that none is too large to ever leave. */
-  headersFit(blockBytes: number): boolean {
-    const underWay = this.#underWay[FrameKind.HEADERS];
-    return underWay === 0 || underWay + blockBytes + FRAME_COST <= HEADERS_ROOM;
+  /** Whether HEADERS with such a block may leave. One frame always may: else a large one would never leave. */
+  canSendHeaders(blockBytes: number): boolean {
+    const bytes = this.#bytesByKind[FrameKind.HEADERS];
+    return bytes === 0 || bytes + blockBytes + FRAME_COST_BYTES <= MAX_HEADERS_BYTES;
   }
 
   /**
    * A counted frame left.
    *
-   * @param busy whether more was held back, by the limit or the link, when the sending of frames last stopped.
+   * @param hasBacklog whether more waited, for the limit or the link, when the sending of frames last stopped.
    */
-  sent(kind: FrameKind, payloadBytes: number, now: number, busy: boolean): void {
-    if (this.#sent - this.#acked > this.#mask) this.#grow();
-    const cost = payloadBytes + FRAME_COST;
-    this.#underWay[kind] += cost;
-    const slot = this.#sent & this.#mask;
+  sent(kind: FrameKind, payloadBytes: number, now: number, hasBacklog: boolean): void {
+    if (this.#sentCount - this.#ackedCount > this.#mask) this.#grow();
+    const cost = payloadBytes + FRAME_COST_BYTES;
+    this.#bytesByKind[kind] += cost;
+    const slot = this.#sentCount & this.#mask;
     this.#kinds[slot] = kind;
-    const { probing, limit } = this.estimator;
-    this.#flags[slot] = (busy ? BUSY : 0) | (probing && this.#underWay[FrameKind.DATA] <= limit ? PROBE : 0);
+    const { isProbing, limitBytes } = this.estimator;
+    const isProbe = isProbing && this.#bytesByKind[FrameKind.DATA] <= limitBytes;
+    this.#flags[slot] = (hasBacklog ? HAS_BACKLOG : 0) | (isProbe ? IS_PROBE : 0);
     this.#costs[slot] = cost;
     this.#sentAt[slot] = now;
     this.#ackedAtSend[slot] = this.#ackedBytes;
-    this.#sent++;
+    this.#sentCount++;
   }
 
-  /** The peer took `count` frames. False where it cannot have: more than were sent, or fewer than it said before. */
+  /** The peer received `count` frames. False where it cannot have: more than were sent, or fewer than it said before. */
   acknowledge(count: number, now: number): boolean {
-    if (count > this.#sent || count < this.#acked) return false;
-    if (count === this.#acked) return true;
+    if (count > this.#sentCount || count < this.#ackedCount) return false;
+    if (count === this.#ackedCount) return true;
     const before = this.#ackedBytes;
-    for (; this.#acked < count; this.#acked++) {
-      const slot = this.#acked & this.#mask;
-      this.#underWay[this.#kinds[slot]] -= this.#costs[slot];
+    for (; this.#ackedCount < count; this.#ackedCount++) {
+      const slot = this.#ackedCount & this.#mask;
+      this.#bytesByKind[this.#kinds[slot]] -= this.#costs[slot];
       this.#ackedBytes += this.#costs[slot];
     }
     this.#takeSample((count - 1) & this.#mask, now, this.#ackedBytes - before);
@@ -111,15 +115,17 @@ export class Inflight {
       rttMs,
       bytes: this.#ackedBytes - this.#ackedAtSend[slot],
       newBytes,
-      busy: (this.#flags[slot] & BUSY) !== 0,
-      probe: (this.#flags[slot] & PROBE) !== 0,
+      hasBacklog: (this.#flags[slot] & HAS_BACKLOG) !== 0,
+      isProbe: (this.#flags[slot] & IS_PROBE) !== 0,
     });
   }
 
   #grow(): void {
     const mask = this.#mask * 2 + 1;
     const moved = <T extends Uint8Array | Float64Array>(from: T, to: T): T => {
-      for (let number = this.#acked; number < this.#sent; number++) to[number & mask] = from[number & this.#mask];
+      for (let number = this.#ackedCount; number < this.#sentCount; number++) {
+        to[number & mask] = from[number & this.#mask];
+      }
       return to;
     };
     this.#kinds = moved(this.#kinds, new Uint8Array(mask + 1));

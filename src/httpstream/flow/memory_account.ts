@@ -1,25 +1,26 @@
-/** What a connection holds in memory for its streams, and what all connections of a process hold together. */
-
 /**
- * A sum with a limit. Accounts of connections may have one of the process above them, which counts the same bytes for
- * all of them, and knows whose turn it is to give some back.
+ * Bytes that a connection holds for its streams, and that all connections of a process hold together:
+ *
+ *     account of the process      every byte; past its limit, the connection that holds most frees some
+ *       ├─ account of a connection
+ *       └─ account of a connection     its own bytes; past its limit, it frees some
  */
 export class MemoryAccount {
   readonly limitBytes: number;
   readonly #parent: MemoryAccount | null;
-  readonly #relieve: () => boolean;
+  readonly #freeSome: () => boolean;
   readonly #children = new Set<MemoryAccount>();
   #heldBytes = 0;
 
   /**
-   * @param limitBytes past it, `relieve()` makes room. Whole bytes.
-   * @param parent the process's account.
-   * @param relieve gives something back, and returns whether there was anything to give.
+   * @param limitBytes whole bytes
+   * @param parent the process's account. Default: none.
+   * @param freeSome frees some of what is held. Returns false where there is nothing to free. Default: there never is.
    */
-  constructor(limitBytes: number, parent: MemoryAccount | null = null, relieve: () => boolean = () => false) {
+  constructor(limitBytes: number, parent: MemoryAccount | null = null, freeSome: () => boolean = () => false) {
     this.limitBytes = limitBytes;
     this.#parent = parent;
-    this.#relieve = relieve;
+    this.#freeSome = freeSome;
     if (parent !== null) parent.#children.add(this);
   }
 
@@ -27,30 +28,30 @@ export class MemoryAccount {
     return this.#heldBytes;
   }
 
-  /** Adds bytes, or with a negative number gives them back. */
+  /** Adds bytes that are held from now on. A negative number: bytes that are not held any more. */
   add(bytes: number): void {
     this.#heldBytes += bytes;
     this.#parent?.add(bytes);
   }
 
-  /** Makes room where too much is held: in this account, and above it in the one that holds most. */
-  relieve(): void {
-    while (this.#heldBytes > this.limitBytes && this.#relieve());
-    if (this.#parent !== null) this.#parent.#relieveChildren();
+  /** Has memory freed while this account, or the one above it, holds more than its limit. */
+  enforceLimit(): void {
+    while (this.#heldBytes > this.limitBytes && this.#freeSome());
+    if (this.#parent !== null) this.#parent.#enforceOnChildren();
   }
 
-  /** The account is of no use any more, and holds nothing. */
+  /** Leaves the account above. To be called when nothing is held any more. */
   close(): void {
     if (this.#parent !== null) this.#parent.#children.delete(this);
   }
 
-  #relieveChildren(): void {
+  #enforceOnChildren(): void {
     while (this.#heldBytes > this.limitBytes) {
       let largest: MemoryAccount | null = null;
       for (const child of this.#children) {
         if (largest === null || child.#heldBytes > largest.#heldBytes) largest = child;
       }
-      if (largest === null || !largest.#relieve()) return;
+      if (largest === null || !largest.#freeSome()) return;
     }
   }
 }

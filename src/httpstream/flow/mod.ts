@@ -1,7 +1,7 @@
-/** The face of `src/httpstream/flow`. */
+/** Flow control: windows and their growth, frames in flight and their acknowledgement, and limits. */
+export { ACK_AFTER_MS, AckTracker } from "./ack_tracker.ts";
 export { GrowthAccount, GrowthPool } from "./growth_pool.ts";
 export { FrameKind, Inflight } from "./inflight.ts";
 export { MemoryAccount } from "./memory_account.ts";
-export { ACK_AFTER_MS, Receipts } from "./receipts.ts";
 export { TokenBucket } from "./token_bucket.ts";
 export { ReceiveWindow, SendWindow } from "./window.ts";

@@ -1,23 +1,24 @@
-/** How often something may happen: a burst at once, and so many per second afterwards (a token bucket). */
+/** A token bucket: something may happen `burst` times at once, and so many times a second afterwards. */
 export class TokenBucket {
   readonly #burst: number;
-  readonly #perMs: number;
-  #left: number;
-  #at: number;
+  readonly #tokensPerMs: number;
+  #tokens: number;
+  /** When tokens were last added. */
+  #filledAt: number;
 
   constructor(burst: number, perSecond: number, now: number) {
     this.#burst = burst;
-    this.#perMs = perSecond / 1_000;
-    this.#left = burst;
-    this.#at = now;
+    this.#tokensPerMs = perSecond / 1_000;
+    this.#tokens = burst;
+    this.#filledAt = now;
   }
 
-  /** Whether it may happen once more, at `now`; then it counts. */
+  /** Takes a token at `now` (milliseconds). False where there is none: it may not happen. */
   take(now: number): boolean {
-    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMs);
-    this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left--;
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#filledAt) * this.#tokensPerMs);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
     return true;
   }
 }

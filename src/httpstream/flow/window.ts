@@ -1,20 +1,20 @@
 /**
- * Credit of one stream, and nothing but its arithmetic. A sender may send what its window allows; the receiver gives
- * credit back when the bytes were consumed, in one WINDOW_UPDATE after half a window.
+ * Credit of one stream, and nothing but its arithmetic. A sender may send what its window allows. The receiver gives
+ * credit back when bytes were consumed, in one WINDOW_UPDATE after half a window.
  *
- * Example, with a window of 64 KiB that grows by 64 KiB:
+ * Example, in KiB, with a window of 64 that grows by 64:
  *
  *     receiver                                       size   credit  held  unreturned    sender's window
  *     new stream                                       64       64     0           0                 64
- *     40 KiB arrive                                    64       24    40           0                 24
- *     30 KiB are consumed (less than half of 64)       64       24    10          30                 24
- *     10 KiB are consumed: 40 go back in one update    64       64     0           0                 64
- *     growth of 64 KiB: an update of 64               128      128     0           0                128
- *     60 KiB arrive, 20 are consumed                  128       68    40          20                 68
+ *     40 arrive                                        64       24    40           0                 24
+ *     30 are consumed (less than half of 64)           64       24    10          30                 24
+ *     10 are consumed: 40 go back in one update        64       64     0           0                 64
+ *     growth of 64: an update of 64                   128      128     0           0                128
+ *     60 arrive, 20 are consumed                      128       68    40          20                 68
  *     the growth is withdrawn: 20 pay, 44 are debt     64       68    40           0                 68
- *     40 KiB are consumed: all pay, 4 are debt         64       68     0           0                 68
+ *     40 are consumed: all of them pay, 4 are debt     64       68     0           0                 68
  *
- * Always: credit + held + unreturned = size + debt. Credit that was given cannot be taken back; so withdrawn growth
+ * Always: credit + held + unreturned = size + debt. Credit that was given cannot be taken back. So withdrawn growth
  * is a debt, which consumption pays before any credit goes back.
  */
 import { MAX_U31 } from "../wire/mod.ts";
@@ -27,11 +27,12 @@ export class SendWindow {
     this.#available = initialBytes;
   }
 
+  /** Bytes; below zero after SETTINGS that made the window smaller. */
   get available(): number {
     return this.#available;
   }
 
-  /** Takes bytes off that were sent; never more than `available`. */
+  /** Bytes were sent, never more than `available`. */
   take(bytes: number): void {
     this.#available -= bytes;
   }
@@ -62,7 +63,7 @@ export class ReceiveWindow {
     this.#credit = initialBytes;
   }
 
-  /** Bytes that may be under way or held at once, growth included, withdrawn growth not. */
+  /** Bytes that may be in flight or held at once, with growth, without growth that was withdrawn. */
   get size(): number {
     return this.#size;
   }
@@ -82,7 +83,7 @@ export class ReceiveWindow {
     return this.#debt;
   }
 
-  /** Takes bytes in. False where the peer sent more than it may; nothing is changed then. */
+  /** Bytes came in. False where the peer sent more than it may; nothing is changed then. */
   receive(bytes: number): boolean {
     if (bytes > this.#credit) return false;
     this.#credit -= bytes;
@@ -90,7 +91,7 @@ export class ReceiveWindow {
     return true;
   }
 
-  /** Bytes were consumed. Returns the credit that now goes back, 0 while it is less than half a window. */
+  /** Bytes were consumed. Returns the credit that goes back now, 0 while it is less than half a window. */
   consume(bytes: number): number {
     this.#held -= bytes;
     const paid = Math.min(bytes, this.#debt);
@@ -103,7 +104,7 @@ export class ReceiveWindow {
     return update;
   }
 
-  /** Makes the window larger; the caller sends the same number as credit. */
+  /** Makes the window larger. The caller sends the same number as credit. */
   grow(bytes: number): void {
     this.#size += bytes;
     this.#credit += bytes;

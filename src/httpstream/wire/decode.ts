@@ -1,37 +1,37 @@
 /**
- * One message of the link, read frame by frame. What stands here is what a frame's own bytes can prove; what depends on
- * the state of a stream or of the connection is the multiplexer's to judge.
+ * Reads one message of the link, frame by frame. It checks what a frame's own bytes can prove. What depends on the state
+ * of a stream or of the connection is checked in incoming.ts.
  */
 import { ProtocolError } from "./errors.ts";
 import {
   ErrorCode,
   Flag,
-  FRAME_HEADER_LENGTH,
+  FRAME_HEADER_BYTES,
   FrameType,
   frameTypeName,
   isCounted,
-  MAX_DATA,
-  MAX_HEADER_BLOCK,
-  MAX_MESSAGE,
-  MAX_REASON,
+  MAX_DATA_BYTES,
+  MAX_HEADER_BLOCK_BYTES,
+  MAX_MESSAGE_BYTES,
+  MAX_REASON_BYTES,
   MAX_SETTINGS,
   MAX_U31,
   SettingId,
 } from "./frame_types.ts";
 
 /**
- * Takes the frames of a message, in order, each checked before its method is called. Byte arrays are views into the
- * message: they live as long as it does, and whoever keeps one keeps the whole message.
+ * Is given the frames of a message, in order. Each is checked before its method is called. Byte arrays are views of the
+ * message: a visitor that stores one retains it (src/memory), and with it the whole message.
  */
 export interface FrameVisitor {
-  /** Comes before the method of each counted frame, once it is known to be well formed. */
+  /** Called before the method of each counted frame, once that is known to be well formed. */
   counted(payloadLength: number): void;
   data(streamId: number, payload: Uint8Array, endStream: boolean): void;
   /** @param flags see `Flag`; their combination is valid. The block is not decoded yet: `decodeHeaderBlock`. */
   headers(streamId: number, block: Uint8Array, flags: number): void;
-  /** @param half only the peer's sending direction ends. */
+  /** @param half true: only the peer's direction ends. */
   rstStream(streamId: number, errorCode: number, half: boolean): void;
-  /** @param pairs id, value, id, value, and so on; ids may repeat (the last one holds) and be unknown. */
+  /** @param pairs id, value, id, value, and so on. Ids may be unknown, and may repeat: the last one counts. */
   settings(pairs: readonly number[]): void;
   stopSending(streamId: number, errorCode: number): void;
   goAway(lastStreamId: number, errorCode: number, reason: string): void;
@@ -39,37 +39,37 @@ export interface FrameVisitor {
   windowUpdate(streamId: number, increment: number): void;
   /** @param payload the 8 bytes, which the answer repeats. */
   ping(payload: Uint8Array, ack: boolean): void;
-  /** @param count counted frames that the peer has taken since the session began. */
+  /** @param count counted frames that the peer has received since the session began. */
   ack(count: number): void;
-  /** A type that this version does not know; it is ignored, but counted if its type says so. */
+  /** A type that this version does not know. Its frame is ignored; it is counted where its type has no bit 0x80. */
   unknown(type: number, streamId: number): void;
 }
 
 /**
- * Walks the frames of one whole message, synchronously and without copying a payload. Nothing is allocated by what a
- * length field claims. What a visitor's method throws passes through and ends the walk.
+ * Visits the frames of one whole message, synchronously and without copying a payload. A false length field allocates
+ * nothing. An error thrown by the visitor passes through, and later frames are not visited.
  *
  * @throws {ProtocolError} of scope `connection`: a message that is empty, too large or not made of whole frames, or a
  *   frame that breaks a rule of its type (RFC 9113 §4.2, §6). Frames before the bad one were already visited.
  */
 export function decodeMessage(message: Uint8Array, visitor: FrameVisitor): void {
   const end = message.length;
-  if (end > MAX_MESSAGE) throw sizeError(`Message of ${end} bytes exceeds ${MAX_MESSAGE}`);
+  if (end > MAX_MESSAGE_BYTES) throw sizeError(`Message of ${end} bytes exceeds ${MAX_MESSAGE_BYTES}`);
   if (end === 0) throw sizeError("Message holds no frame");
   let offset = 0;
   while (offset < end) {
-    if (end - offset < FRAME_HEADER_LENGTH) {
+    if (end - offset < FRAME_HEADER_BYTES) {
       throw sizeError(`Message ends after ${end - offset} bytes of a frame header`);
     }
     const length = message[offset]! << 16 | message[offset + 1]! << 8 | message[offset + 2]!;
-    const start = offset + FRAME_HEADER_LENGTH;
+    const start = offset + FRAME_HEADER_BYTES;
     offset = start + length;
     if (offset > end) throw sizeError(`Frame of ${length} bytes has only ${end - start} in its message`);
     visitFrame(message, start, length, visitor);
   }
 }
 
-/** Checks and hands over the frame whose payload begins at `start`; its header stands before it. */
+/** Checks and visits the frame whose payload begins at `start`, right behind its header. */
 function visitFrame(message: Uint8Array, start: number, length: number, visitor: FrameVisitor): void {
   const type = message[start - 6]!;
   const flags = message[start - 5]!;
@@ -78,7 +78,7 @@ function visitFrame(message: Uint8Array, start: number, length: number, visitor:
     case FrameType.DATA: {
       checkStream(type, streamId);
       const endStream = (flags & Flag.END_STREAM) !== 0;
-      if (length > MAX_DATA) throw sizeError(`DATA of ${length} bytes exceeds ${MAX_DATA}`, streamId);
+      if (length > MAX_DATA_BYTES) throw sizeError(`DATA of ${length} bytes exceeds ${MAX_DATA_BYTES}`, streamId);
       if (length === 0 && !endStream) throw sizeError("DATA without bytes and without END_STREAM", streamId);
       visitor.counted(length);
       return visitor.data(streamId, message.subarray(start, start + length), endStream);
@@ -110,7 +110,7 @@ function visitFrame(message: Uint8Array, start: number, length: number, visitor:
   }
 }
 
-/** The types that speak of the connection, and those that nobody knows. */
+/** The types that concern the connection, and unknown ones. */
 function visitConnectionFrame(
   message: Uint8Array,
   start: number,
@@ -135,7 +135,7 @@ function visitConnectionFrame(
     case FrameType.GOAWAY: {
       checkConnection(type, streamId);
       if (length < 8) throw sizeError(`GOAWAY of ${length} bytes instead of at least 8`);
-      const reason = message.subarray(start + 8, start + Math.min(length, 8 + MAX_REASON));
+      const reason = message.subarray(start + 8, start + Math.min(length, 8 + MAX_REASON_BYTES));
       visitor.counted(length);
       return visitor.goAway(
         readU32(message, start) & MAX_U31,
@@ -151,8 +151,8 @@ function visitConnectionFrame(
 
 function checkHeaders(streamId: number, length: number, flags: number): void {
   checkStream(FrameType.HEADERS, streamId);
-  if (length > MAX_HEADER_BLOCK) {
-    throw sizeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK}`, streamId);
+  if (length > MAX_HEADER_BLOCK_BYTES) {
+    throw sizeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`, streamId);
   }
   const kind = flags & (Flag.END_STREAM | Flag.INFORMATIONAL | Flag.TRAILERS);
   if ((kind & Flag.TRAILERS) !== 0 && (kind & Flag.END_STREAM) === 0) {

@@ -1,51 +1,51 @@
 /**
- * One message of the link, put together frame by frame. Small frames are gathered in a slab; a DATA payload that is
- * large enough stays where it is, and the message becomes a list of parts for the socket to write one after another.
+ * Builds one message of the link, frame by frame. Small frames are gathered in a block; a large DATA payload is not
+ * copied. So the message is a list of parts, which the socket writes one after another.
  */
 import { BumpAllocator } from "../../memory/mod.ts";
 import { EncodeError } from "./errors.ts";
 import {
   Flag,
-  FRAME_HEADER_LENGTH,
+  FRAME_HEADER_BYTES,
   FrameType,
   frameTypeName,
   MAX_COUNT,
-  MAX_DATA,
-  MAX_HEADER_BLOCK,
-  MAX_MESSAGE,
-  MAX_REASON,
+  MAX_DATA_BYTES,
+  MAX_HEADER_BLOCK_BYTES,
+  MAX_MESSAGE_BYTES,
+  MAX_REASON_BYTES,
   MAX_SETTINGS,
   MAX_U31,
 } from "./frame_types.ts";
 import { headerBlockLength, writeHeaderBlock } from "./header_block.ts";
 
-/** Payloads from this size on are referenced: below it, a copy costs less than one more part. */
-const REFERENCE_FROM = 4_096;
+/** Payloads from this size on are not copied. Below it, a copy costs less than one more part. */
+const UNCOPIED_BYTES = 4_096;
 
 const HEADER_FLAGS = Flag.END_STREAM | Flag.INFORMATIONAL | Flag.TRAILERS;
 
 /**
- * Collects whole frames until `take()`. One builder serves a connection for its life; the bytes of what was taken are
- * never written again, so that they may wait in a socket or be kept for a resume.
+ * Gathers whole frames until `take()`. One builder serves a connection for its life. The bytes of a message that was
+ * taken are never written again, so that it may wait in a socket.
  *
- * Every method throws `EncodeError` for a frame that a peer would refuse or that does not fit into the message any
- * more (ask `fits` first); the message is then as it was before.
+ * Every method throws `EncodeError` for a frame that a peer would refuse, or that does not fit into the message any
+ * more (ask `fits` first). The message is then as it was before.
  */
 export class MessageBuilder {
   readonly #limit: number;
   readonly #allocator = new BumpAllocator();
-  /** The allocator's block, and where the next byte goes in it. */
+  /** The allocator's block, and where its free part begins. */
   #block: Uint8Array = this.#allocator.block;
   #position = 0;
-  /** Where the bytes of the block begin that no part covers yet. */
-  #runStart = 0;
+  /** Where the bytes begin that were gathered since the last part. */
+  #partStart = 0;
   #parts: Uint8Array[] = [];
   #byteLength = 0;
 
   /** @param limit bytes of one message, at most and by default 262,144. */
-  constructor(limit: number = MAX_MESSAGE) {
-    if (!(limit >= FRAME_HEADER_LENGTH && limit <= MAX_MESSAGE)) {
-      throw new EncodeError(`Message limit ${limit} is not between ${FRAME_HEADER_LENGTH} and ${MAX_MESSAGE}`);
+  constructor(limit: number = MAX_MESSAGE_BYTES) {
+    if (!(limit >= FRAME_HEADER_BYTES && limit <= MAX_MESSAGE_BYTES)) {
+      throw new EncodeError(`Message limit ${limit} is not between ${FRAME_HEADER_BYTES} and ${MAX_MESSAGE_BYTES}`);
     }
     this.#limit = limit;
   }
@@ -55,14 +55,14 @@ export class MessageBuilder {
     return this.#byteLength;
   }
 
-  /** Whether one more frame with a payload of so many bytes keeps the message within its limit. */
+  /** Whether the message has room for one more frame with a payload of so many bytes. */
   fits(payloadLength: number): boolean {
-    return this.#byteLength + FRAME_HEADER_LENGTH + payloadLength <= this.#limit;
+    return this.#byteLength + FRAME_HEADER_BYTES + payloadLength <= this.#limit;
   }
 
-  /** The message, in parts that only make sense together, and a fresh start; an empty list if there was no frame. */
+  /** The message in parts; an empty list where there is no frame. The builder is empty afterwards. */
   take(): Uint8Array[] {
-    this.#closeRun();
+    this.#closePart();
     const parts = this.#parts;
     this.#parts = [];
     this.#byteLength = 0;
@@ -70,24 +70,24 @@ export class MessageBuilder {
   }
 
   /**
-   * @param payload 1 to 65,536 bytes, 0 only with `endStream`; not to be changed by the caller any more.
-   * @returns false where it was copied.
+   * @param payload 1 to 65,536 bytes, 0 only with `endStream`. The caller must not change it any more.
+   * @returns false where it was copied; true where it is a part of the message, which has its reference (src/memory).
    */
   data(streamId: number, payload: Uint8Array, endStream: boolean): boolean {
     const length = payload.length;
-    if (length > MAX_DATA) throw new EncodeError(`DATA of ${length} bytes exceeds ${MAX_DATA}`);
+    if (length > MAX_DATA_BYTES) throw new EncodeError(`DATA of ${length} bytes exceeds ${MAX_DATA_BYTES}`);
     if (length === 0 && !endStream) throw new EncodeError("DATA without bytes and without END_STREAM");
-    const referenced = length >= REFERENCE_FROM;
-    this.#begin(FrameType.DATA, endStream ? Flag.END_STREAM : 0, streamId, length, referenced ? 0 : length);
-    if (referenced) {
-      this.#closeRun();
+    const isPart = length >= UNCOPIED_BYTES;
+    this.#begin(FrameType.DATA, endStream ? Flag.END_STREAM : 0, streamId, length, isPart ? 0 : length);
+    if (isPart) {
+      this.#closePart();
       this.#parts.push(payload);
     } else this.#put(payload);
-    return referenced;
+    return isPart;
   }
 
   /**
-   * @param fields flat row of names and values; see `writeHeaderBlock`. With `flags`, they are checked against those.
+   * @param fields names and values in turn; see `writeHeaderBlock`. They are checked against `flags`, too.
    * @param flags any of END_STREAM, TRAILERS (with END_STREAM), INFORMATIONAL (alone).
    */
   headers(streamId: number, fields: readonly string[], flags: number): void {
@@ -98,22 +98,22 @@ export class MessageBuilder {
       this.#position = writeHeaderBlock(this.#block, this.#position, fields, flags);
     } catch (error) {
       this.#position = before;
-      this.#byteLength -= FRAME_HEADER_LENGTH + length;
+      this.#byteLength -= FRAME_HEADER_BYTES + length;
       throw error;
     }
   }
 
-  /** HEADERS whose block was encoded before, by `encodeHeaderBlock`; it is not checked again. */
+  /** HEADERS with a block of `encodeHeaderBlock`, which is not checked again. */
   headerBlock(streamId: number, block: Uint8Array, flags: number): void {
     checkHeaderFlags(flags);
-    if (block.length > MAX_HEADER_BLOCK) {
-      throw new EncodeError(`Header block of ${block.length} bytes exceeds ${MAX_HEADER_BLOCK}`);
+    if (block.length > MAX_HEADER_BLOCK_BYTES) {
+      throw new EncodeError(`Header block of ${block.length} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`);
     }
     this.#begin(FrameType.HEADERS, flags, streamId, block.length, block.length);
     this.#put(block);
   }
 
-  /** @param half only our sending direction ends: the answer to STOP_SENDING, or unasked. */
+  /** @param half true: only this side's direction ends, as in the answer to STOP_SENDING. Default false. */
   rstStream(streamId: number, errorCode: number, half = false): void {
     this.#begin(FrameType.RST_STREAM, half ? Flag.HALF : 0, streamId, 4);
     this.#putU32(errorCode);
@@ -139,8 +139,8 @@ export class MessageBuilder {
 
   /** @param reason for a person; cut after 1,024 bytes of UTF-8. */
   goAway(lastStreamId: number, errorCode: number, reason = ""): void {
-    const text = new Uint8Array(MAX_REASON);
-    // encodeInto stops before a character that does not fit, so that the cut never leaves half of one.
+    const text = new Uint8Array(MAX_REASON_BYTES);
+    // encodeInto stops before a character that does not fit: no character is cut in half.
     const { written } = new TextEncoder().encodeInto(reason, text);
     this.#begin(FrameType.GOAWAY, 0, 0, 8 + written);
     this.#putU32(lastStreamId);
@@ -164,7 +164,7 @@ export class MessageBuilder {
     this.#put(payload);
   }
 
-  /** @param count counted frames taken from the peer since the session began, 0 to 2^48-1. */
+  /** @param count counted frames received from the peer since the session began, 0 to 2^48-1. */
   ack(count: number): void {
     if (!(count >= 0 && count <= MAX_COUNT)) throw new EncodeError(`ACK of ${count} is not between 0 and ${MAX_COUNT}`);
     this.#begin(FrameType.ACK, 0, 0, 6);
@@ -173,13 +173,14 @@ export class MessageBuilder {
   }
 
   /**
-   * Writes a frame's header and makes room in the slab for what follows it there.
+   * Writes a frame's header, and makes sure that the payload fits into the block behind it.
    *
-   * @returns the position before the header, to go back to.
+   * @param gathered bytes of the payload that go into the block. Default: all.
+   * @returns the position before the header.
    */
   #begin(type: FrameType, flags: number, streamId: number, length: number, gathered = length): number {
-    const connection = type >= FrameType.PING || type === FrameType.SETTINGS || type === FrameType.GOAWAY;
-    if (connection ? streamId !== 0 : !(streamId > 0 && streamId <= MAX_U31)) {
+    const isOnConnection = type >= FrameType.PING || type === FrameType.SETTINGS || type === FrameType.GOAWAY;
+    if (isOnConnection ? streamId !== 0 : !(streamId > 0 && streamId <= MAX_U31)) {
       throw new EncodeError(`${frameTypeName(type)} cannot be on stream ${streamId}`);
     }
     if (!this.fits(length)) {
@@ -187,8 +188,8 @@ export class MessageBuilder {
         `${frameTypeName(type)} of ${length} bytes does not fit beside ${this.#byteLength} of ${this.#limit}`,
       );
     }
-    this.#reserve(FRAME_HEADER_LENGTH + gathered);
-    this.#byteLength += FRAME_HEADER_LENGTH + length;
+    this.#reserve(FRAME_HEADER_BYTES + gathered);
+    this.#byteLength += FRAME_HEADER_BYTES + length;
     const block = this.#block;
     const before = this.#position;
     block[before] = length >>> 16;
@@ -203,18 +204,18 @@ export class MessageBuilder {
 
   #reserve(length: number): void {
     if (this.#block.length - this.#position >= length) return;
-    this.#closeRun();
+    this.#closePart();
     this.#allocator.position = this.#position;
     this.#allocator.ensure(length);
     this.#block = this.#allocator.block;
-    this.#position = this.#runStart = this.#allocator.position;
+    this.#position = this.#partStart = this.#allocator.position;
   }
 
-  /** Makes a part of what was gathered since the last one. */
-  #closeRun(): void {
-    if (this.#position === this.#runStart) return;
-    this.#parts.push(this.#block.subarray(this.#runStart, this.#position));
-    this.#runStart = this.#position;
+  /** Makes a part of what was gathered since the last part. */
+  #closePart(): void {
+    if (this.#position === this.#partStart) return;
+    this.#parts.push(this.#block.subarray(this.#partStart, this.#position));
+    this.#partStart = this.#position;
   }
 
   #put(bytes: Uint8Array): void {
@@ -239,9 +240,9 @@ export class MessageBuilder {
 }
 
 function checkHeaderFlags(flags: number): void {
-  const trailersOpen = (flags & Flag.TRAILERS) !== 0 && (flags & Flag.END_STREAM) === 0;
-  const informationalMore = (flags & Flag.INFORMATIONAL) !== 0 && flags !== Flag.INFORMATIONAL;
-  if ((flags & ~HEADER_FLAGS) !== 0 || trailersOpen || informationalMore) {
+  const hasOpenTrailers = (flags & Flag.TRAILERS) !== 0 && (flags & Flag.END_STREAM) === 0;
+  const hasMoreThanInformational = (flags & Flag.INFORMATIONAL) !== 0 && flags !== Flag.INFORMATIONAL;
+  if ((flags & ~HEADER_FLAGS) !== 0 || hasOpenTrailers || hasMoreThanInformational) {
     throw new EncodeError(`HEADERS cannot have flags 0x${flags.toString(16).padStart(2, "0")}`);
   }
 }

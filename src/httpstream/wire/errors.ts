@@ -1,13 +1,13 @@
-/** What the codec refuses: bytes of a peer's that break the rules, and calls that would. */
+/** Errors of the codec: a peer sent bytes that break the rules, or a caller asked for such bytes. */
 import { RunnelError } from "../../base/mod.ts";
 import { errorCodeName } from "./frame_types.ts";
 
 export interface ProtocolErrorInit {
   /** The code for RST_STREAM or GOAWAY; see `ErrorCode`. */
   errorCode: number;
-  /** What was wrong, with the value, no full stop. */
+  /** What was wrong, with the value; no full stop. */
   reason: string;
-  /** `connection`: nothing more can be understood or trusted. `stream`: a reset of the one stream is enough. */
+  /** `connection`: nothing that follows can be trusted. `stream`: a reset of the one stream is enough. */
   scope: "connection" | "stream";
   /** The frame's stream, where it is known. */
   streamId?: number;

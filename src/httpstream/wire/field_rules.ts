@@ -1,15 +1,15 @@
 /**
- * What a field of a header block may be, told from its bytes. The decoder asks before it makes strings, the encoder
- * asks about what it just wrote: so neither side can send what the other would refuse.
+ * The rules for a field of a header block, checked on its bytes. The decoder checks before it makes strings, the encoder
+ * checks what it just wrote. So neither side can send what the other would refuse.
  *
- * The rules are RFC 9110 §5.1 and §5.5, RFC 9113 §8.2 and §8.3 without its lower-case names, and one of our own: the
- * value of a pseudo-field holds no white space, so that nothing in it can end a word of a request line.
+ * The rules are those of RFC 9110 §5.1 and §5.5, and of RFC 9113 §8.2 and §8.3, except that names may have capitals. One
+ * rule is added: the value of a pseudo-field holds no white space, so that it cannot end a word of a request line.
  */
 
-/** The alphabets of `alphabets`, as bits; a text has those that all of its characters belong to. */
+/** Sets of characters, as bits. A text has the bits that all of its characters have. */
 export const Alphabet = { TOKEN: 1, VALUE: 2, PSEUDO_VALUE: 4, DIGIT: 8, PSEUDO_NAME: 16 } as const;
 const { TOKEN, VALUE, PSEUDO_VALUE, DIGIT, PSEUDO_NAME } = Alphabet;
-/** What a text has to which every character may still be added. */
+/** All bits: those of an empty text. */
 export const ALL_ALPHABETS = 31;
 
 const SLASH = 0x2f;
@@ -17,7 +17,7 @@ const ASTERISK = 0x2a;
 const DIGIT_0 = 0x30;
 const DIGIT_1 = 0x31;
 
-/** Of each byte, the alphabets that it belongs to. */
+/** The alphabets of each byte. */
 export const alphabets: Uint8Array = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const char = String.fromCharCode(byte);
@@ -29,8 +29,8 @@ for (let byte = 0; byte < 256; byte++) {
 }
 
 /**
- * Names that no block may hold: they speak of one hop. `host` travels as `:authority`, the upgrade as `:protocol`. All
- * have different lengths, so that a name's length picks the one to compare with.
+ * Names that no block may hold, since they concern one hop alone. `host` becomes `:authority`, `upgrade` becomes
+ * `:protocol`. All have different lengths, so that the length of a name tells which one to compare it with.
  */
 const refusedByLength: readonly (Uint8Array | undefined)[] = namesByLength([
   "host",
@@ -38,7 +38,7 @@ const refusedByLength: readonly (Uint8Array | undefined)[] = namesByLength([
   "connection",
   "transfer-encoding",
 ]);
-const LONGEST_REFUSED = refusedByLength.length - 1;
+const longestRefused = refusedByLength.length - 1;
 
 function namesByLength(names: readonly string[]): (Uint8Array | undefined)[] {
   const table: (Uint8Array | undefined)[] = new Array(Math.max(...names.map(({ length }) => length)) + 1).fill(
@@ -48,17 +48,17 @@ function namesByLength(names: readonly string[]): (Uint8Array | undefined)[] {
   return table;
 }
 
-/** Whether the name of an ordinary field that stands at `start` is one that no block may hold. */
+/** Whether the name from `start` to `end`, of an ordinary field, is one that no block may hold. */
 export function isRefusedName(bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start;
-  if (length > LONGEST_REFUSED) return false;
+  if (length > longestRefused) return false;
   const refused = refusedByLength[length];
   return refused !== undefined && equalsIgnoringCase(bytes, start, refused);
 }
 
-const METHOD = new TextEncoder().encode(":method");
-const PATH = new TextEncoder().encode(":path");
-const STATUS = new TextEncoder().encode(":status");
+const methodName = new TextEncoder().encode(":method");
+const pathName = new TextEncoder().encode(":path");
+const statusName = new TextEncoder().encode(":status");
 
 /** What is wrong with an ordinary field, or null. The name stands at `nameStart`, the value at `valueStart`. */
 export function fieldFault(
@@ -79,7 +79,7 @@ export function fieldFault(
   return null;
 }
 
-/** What is wrong with a pseudo-field, or null. Which ones a message needs is not the codec's to know. */
+/** What is wrong with a pseudo-field, or null. The codec does not know which ones a message needs. */
 export function pseudoFieldFault(
   bytes: Uint8Array,
   nameStart: number,
@@ -90,25 +90,25 @@ export function pseudoFieldFault(
   if (nameEnd - nameStart < 2 || !allIn(PSEUDO_NAME, bytes, nameStart + 1, nameEnd)) {
     return `Pseudo-field name ${quote(bytes, nameStart, nameEnd)} is no lower-case token after its colon`;
   }
-  let valid = allIn(PSEUDO_VALUE, bytes, valueStart, valueEnd);
+  let isValid = allIn(PSEUDO_VALUE, bytes, valueStart, valueEnd);
   const valueLength = valueEnd - valueStart;
-  if (isName(METHOD, bytes, nameStart, nameEnd)) {
-    valid = valueLength > 0 && allIn(TOKEN, bytes, valueStart, valueEnd);
-  } else if (isName(STATUS, bytes, nameStart, nameEnd)) {
-    valid = valueLength === 3 && allIn(DIGIT, bytes, valueStart, valueEnd);
-  } else if (isName(PATH, bytes, nameStart, nameEnd)) {
-    valid &&= bytes[valueStart] === SLASH ? valueLength > 0 : valueLength === 1 && bytes[valueStart] === ASTERISK;
+  if (isName(methodName, bytes, nameStart, nameEnd)) {
+    isValid = valueLength > 0 && allIn(TOKEN, bytes, valueStart, valueEnd);
+  } else if (isName(statusName, bytes, nameStart, nameEnd)) {
+    isValid = valueLength === 3 && allIn(DIGIT, bytes, valueStart, valueEnd);
+  } else if (isName(pathName, bytes, nameStart, nameEnd)) {
+    isValid &&= bytes[valueStart] === SLASH ? valueLength > 0 : valueLength === 1 && bytes[valueStart] === ASTERISK;
   }
-  return valid
+  return isValid
     ? null
     : `Value ${quote(bytes, valueStart, valueEnd)} is invalid for ${quote(bytes, nameStart, nameEnd)}`;
 }
 
 export function isStatusName(bytes: Uint8Array, start: number, end: number): boolean {
-  return isName(STATUS, bytes, start, end);
+  return isName(statusName, bytes, start, end);
 }
 
-/** Whether the three digits say 100 to 199 without 101, which is a final answer (RFC 9110 §15.2). */
+/** Whether the three digits say 100 to 199 without 101, which is a final answer (RFC 9110 §15.2.2). */
 export function isInterimStatus(bytes: Uint8Array, start: number): boolean {
   const isUpgrade = bytes[start + 1] === DIGIT_0 && bytes[start + 2] === DIGIT_1;
   return bytes[start] === DIGIT_1 && !isUpgrade;
@@ -138,7 +138,7 @@ function equalsIgnoringCase(bytes: Uint8Array, start: number, lower: Uint8Array)
   return true;
 }
 
-/** For a message: printable, and short whatever a peer sent. */
+/** The bytes for an error message: printable, and short whatever a peer sent. */
 function quote(bytes: Uint8Array, start: number, end: number): string {
   const text = String.fromCharCode(...bytes.subarray(start, Math.min(end, start + 64)));
   return JSON.stringify(end - start > 64 ? `${text}…` : text).replaceAll(/[\x7f-\x9f]/g, "?");

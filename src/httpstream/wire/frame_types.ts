@@ -1,5 +1,5 @@
 /**
- * The words of `runnel.v2`: frame types, flags, settings, error codes and limits. Wire and reasons: docs/protocol.md.
+ * Frame types, flags, settings, error codes and limits of `runnel.v2`. docs/protocol.md describes them in full.
  *
  * A message of the link holds one or more whole frames. A frame is a header of 9 bytes, as in RFC 9113 §4.1 (length 24,
  * type 8, flags 8, reserved 1, stream id 31, big endian), and a payload of `length` bytes:
@@ -14,9 +14,10 @@
  *     0x07  GOAWAY         0                                        u32 last stream id, u32 error code, UTF-8 reason
  *     0x08  WINDOW_UPDATE  >0                                       u32 bytes to add, 1 to 2^31-1
  *     0x86  PING           0       01 ACK                           8 bytes
- *     0x89  ACK            0                                        u48 count of counted frames taken
+ *     0x89  ACK            0                                        u48 number of counted frames received
  *
- * A type with bit 0x80 is not counted for resume; every other one is, unknown types included.
+ * A type with bit 0x80 is not counted: it is neither acknowledged nor sent again on a resume. Every other type is,
+ * unknown ones included.
  */
 
 export const FrameType = {
@@ -36,21 +37,21 @@ export type FrameType = typeof FrameType[keyof typeof FrameType];
 export const Flag = {
   /** DATA, HEADERS: the sender's direction ends with this frame. */
   END_STREAM: 0x01,
-  /** HEADERS: an interim answer, 100 to 199 without 101. */
+  /** HEADERS: an interim answer, 100 to 199 without 101 (RFC 9110 §15.2). */
   INFORMATIONAL: 0x02,
   /** HEADERS: fields after the body; only with END_STREAM. */
   TRAILERS: 0x04,
-  /** RST_STREAM: only the sender's sending direction ends. */
+  /** RST_STREAM: only the direction of its sender ends. */
   HALF: 0x01,
-  /** PING: the answer to one. */
+  /** PING: the answer to another PING. */
   PING_ACK: 0x01,
 } as const;
 
-/** What SETTINGS can say; unknown ids are ignored. */
+/** The ids of SETTINGS. Unknown ones are ignored. */
 export const SettingId = {
-  /** Bytes that the peer may send on each new stream before credit; default 65,536, at most 2^31-1. */
+  /** Bytes that the peer may send on each new stream before any credit; default 65,536, at most 2^31-1. */
   INITIAL_WINDOW: 1,
-  /** Streams that the peer may have open at once. */
+  /** Streams that the peer may have open at once; default: 64 at an edge, 16,384 at an agent. */
   MAX_CONCURRENT_STREAMS: 2,
   /** Bytes of the largest header block that the sender of the setting takes; default and at most 65,536. */
   MAX_HEADER_BLOCK: 3,
@@ -89,20 +90,23 @@ export const ErrorCode = {
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 
+/** Bytes of the window of a new stream, until the peer's SETTINGS say otherwise. */
+export const DEFAULT_INITIAL_WINDOW_BYTES = 65_536;
+
 /** Bytes before each payload. */
-export const FRAME_HEADER_LENGTH = 9;
-/** Bytes of one message of the link, headers of its frames included. */
-export const MAX_MESSAGE = 262_144;
+export const FRAME_HEADER_BYTES = 9;
+/** Bytes of one message of the link, with the headers of its frames. */
+export const MAX_MESSAGE_BYTES = 262_144;
 /** Bytes of one DATA payload. */
-export const MAX_DATA = 65_536;
+export const MAX_DATA_BYTES = 65_536;
 /** Bytes of one header block. */
-export const MAX_HEADER_BLOCK = 65_536;
+export const MAX_HEADER_BLOCK_BYTES = 65_536;
 /** Fields of one header block, pseudo-fields included. */
 export const MAX_FIELDS = 128;
 /** Pairs of one SETTINGS frame. */
 export const MAX_SETTINGS = 64;
-/** Bytes of a GOAWAY reason that are read; what a peer sends beyond them is ignored. */
-export const MAX_REASON = 1_024;
+/** Bytes of a GOAWAY reason that are read. Further ones are ignored. */
+export const MAX_REASON_BYTES = 1_024;
 /** The largest stream id, window and credit: 2^31-1. */
 export const MAX_U31 = 0x7fff_ffff;
 /** The largest count that ACK and the resume handshake carry: 2^48-1. */
@@ -121,7 +125,7 @@ export function frameTypeName(type: number): string {
   return frameTypeNames.get(type) ?? `type 0x${type.toString(16).padStart(2, "0")}`;
 }
 
-/** Whether frames of this type have a number in their sender's count, are acknowledged and may be sent again. */
+/** Whether frames of this type are counted: numbered by their sender, and acknowledged. */
 export function isCounted(type: number): boolean {
   return (type & 0x80) === 0;
 }

@@ -1,8 +1,8 @@
 /**
- * Header blocks: the payload of HEADERS. A u16 count of fields, then per field a u16 length and the name, a u32 length
- * and the value. No compression and no state, so that a lost or refused block costs its stream alone.
+ * Header blocks, the payload of HEADERS: a u16 count of fields, then for each field a u16 length and the name, a u32
+ * length and the value. There is no compression and no state, so that a refused block affects its stream alone.
  *
- * In memory a block is a flat row of strings, name, value, name, value, and so on. Order, repeats and the case of names
+ * In memory a block is a flat list of strings: name, value, name, value, and so on. Order, repeats and the case of names
  * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
  */
 import { EncodeError, ProtocolError } from "./errors.ts";
@@ -16,13 +16,13 @@ import {
   isStatusName,
   pseudoFieldFault,
 } from "./field_rules.ts";
-import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK } from "./frame_types.ts";
+import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK_BYTES } from "./frame_types.ts";
 import { internedLatin1 } from "../../base/mod.ts";
 import { sharedAllocator } from "../../memory/mod.ts";
 
-const COUNT_LENGTH = 2;
-/** The two length fields of a field. */
-const FIELD_OVERHEAD = 6;
+const COUNT_BYTES = 2;
+/** The two lengths of a field. */
+const FIELD_OVERHEAD_BYTES = 6;
 const COLON = 0x3a;
 
 /**
@@ -32,15 +32,17 @@ const COLON = 0x3a;
  */
 export function headerBlockLength(fields: readonly string[]): number {
   const count = fields.length / 2;
-  if (!Number.isInteger(count)) throw new EncodeError(`Row of ${fields.length} names and values is uneven`);
+  if (!Number.isInteger(count)) throw new EncodeError(`List of ${fields.length} names and values is uneven`);
   if (count > MAX_FIELDS) throw new EncodeError(`Header block of ${count} fields exceeds ${MAX_FIELDS}`);
-  let length = COUNT_LENGTH + count * FIELD_OVERHEAD;
+  let length = COUNT_BYTES + count * FIELD_OVERHEAD_BYTES;
   for (let index = 0; index < fields.length; index++) length += fields[index]!.length;
-  if (length > MAX_HEADER_BLOCK) throw new EncodeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK}`);
+  if (length > MAX_HEADER_BLOCK_BYTES) {
+    throw new EncodeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`);
+  }
   return length;
 }
 
-/** The block of its own; see `writeHeaderBlock`. */
+/** The block in a buffer of its own; see `writeHeaderBlock`. */
 export function encodeHeaderBlock(fields: readonly string[], flags?: number): Uint8Array {
   const block = sharedAllocator.allocate(headerBlockLength(fields));
   writeHeaderBlock(block, 0, fields, flags);
@@ -48,12 +50,12 @@ export function encodeHeaderBlock(fields: readonly string[], flags?: number): Ui
 }
 
 /**
- * Writes the block at `offset`, where `headerBlockLength(fields)` bytes must be free (asking for that length checks the
- * limits), and returns the offset after it.
+ * Writes the block at `offset`, where `headerBlockLength(fields)` bytes must be free. (That call checks the limits.)
+ * Returns the offset after it.
  *
- * @param flags the frame's flags, where what they promise of the fields is to be checked, too.
+ * @param flags the frame's flags: the fields are checked against them, see `decodeHeaderBlock`. Default: not checked.
  * @throws {EncodeError} when a decoder would refuse the block: a name that is no token, a control character, a code point
- *   above 0xFF, a pseudo-field that is late, repeated or invalid, a field that speaks of one hop (`connection`, `host`,
+ *   above 0xFF, a pseudo-field that is late, repeated or invalid, a field that concerns one hop (`connection`, `host`,
  *   `transfer-encoding`, `upgrade`). Bytes may have been written by then.
  */
 export function writeHeaderBlock(
@@ -73,8 +75,9 @@ export function writeHeaderBlock(
     const valueStart = putU16(target, putU16(target, nameEnd, 0), value.length);
     const valueAlphabets = putLatin1(target, valueStart, value);
     end = valueStart + value.length;
-    const plain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 && (valueAlphabets & Alphabet.VALUE) !== 0;
-    if (plain && !isRefusedName(target, nameStart, nameEnd)) continue;
+    const isPlain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 &&
+      (valueAlphabets & Alphabet.VALUE) !== 0;
+    if (isPlain && !isRefusedName(target, nameStart, nameEnd)) continue;
     const fault = faultOf(target, offset, start, valueStart, end);
     if (fault !== null) throw new EncodeError(fault);
   }
@@ -86,21 +89,21 @@ export function writeHeaderBlock(
 /**
  * The fields of a block. Nothing is allocated before the block's count and size are known to be within the limits.
  *
- * @param flags the frame's flags, where what they promise of the fields is to be checked: no pseudo-fields in TRAILERS,
- *   a `:status` of 100 to 199 without 101 exactly with INFORMATIONAL. Default: not checked.
+ * @param flags the frame's flags. The fields are checked against them: TRAILERS hold no pseudo-fields, and a `:status`
+ *   of 100 to 199 without 101 stands in INFORMATIONAL and nowhere else. Default: not checked.
  * @throws {ProtocolError} of scope `connection` when the lengths do not add up to the block's size; of scope `stream`
- *   when they do, but a field is refused (see `writeHeaderBlock`). `streamId` is the caller's to know.
+ *   when they do, but a field is refused (see `writeHeaderBlock`). `streamId` is for the caller to add.
  */
 export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
   const end = block.length;
-  if (end < COUNT_LENGTH) throw shapeError(`Header block of ${end} bytes holds no count`);
-  if (end > MAX_HEADER_BLOCK) throw shapeError(`Header block of ${end} bytes exceeds ${MAX_HEADER_BLOCK}`);
+  if (end < COUNT_BYTES) throw shapeError(`Header block of ${end} bytes holds no count`);
+  if (end > MAX_HEADER_BLOCK_BYTES) throw shapeError(`Header block of ${end} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`);
   const count = readU16(block, 0);
   if (count > MAX_FIELDS) {
-    throw refuse(block, COUNT_LENGTH, count, `Header block of ${count} fields exceeds ${MAX_FIELDS}`);
+    throw refuse(block, COUNT_BYTES, count, `Header block of ${count} fields exceeds ${MAX_FIELDS}`);
   }
   const fields: string[] = [];
-  let offset = COUNT_LENGTH;
+  let offset = COUNT_BYTES;
   for (let index = 0; index < count; index++) {
     const start = offset;
     const valueStart = fieldValueStart(block, start);
@@ -116,8 +119,8 @@ export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
 }
 
 /**
- * What is wrong with the field at `offset`, or null; the fields between `blockStart` and it are known to be right. It
- * looks at bytes alone: a string cut out of another costs its copy when it is first looked into.
+ * What is wrong with the field at `offset`, or null. The fields between `blockStart` and it are known to be right. It
+ * looks at bytes alone: a string would have to be made, and copied when it is first read.
  */
 function faultOf(
   bytes: Uint8Array,
@@ -133,7 +136,7 @@ function faultOf(
   }
   const fault = pseudoFieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
   if (fault !== null) return fault;
-  for (let earlier = blockStart + COUNT_LENGTH; earlier < offset;) {
+  for (let earlier = blockStart + COUNT_BYTES; earlier < offset;) {
     if (bytes[earlier + 2] !== COLON) return `Pseudo-field ${nameAt(bytes, offset)} stands after an ordinary field`;
     if (sameName(bytes, earlier, offset)) return `Pseudo-field ${nameAt(bytes, offset)} stands twice`;
     earlier = fieldEnd(bytes, fieldValueStart(bytes, earlier));
@@ -141,19 +144,19 @@ function faultOf(
   return null;
 }
 
-/** What of the block's fields, each right for itself, is not as the frame's flags promise; or null. */
+/** Which of the fields, each of them right by itself, the frame's flags do not allow; or null. */
 function flagsFault(bytes: Uint8Array, blockStart: number, flags: number | undefined): string | null {
   if (flags === undefined) return null;
-  let interim = false;
-  let offset = blockStart + COUNT_LENGTH;
+  let isInterim = false;
+  let offset = blockStart + COUNT_BYTES;
   for (let left = readU16(bytes, blockStart); left > 0 && bytes[offset + 2] === COLON; left--) {
     if ((flags & Flag.TRAILERS) !== 0) return `Pseudo-field ${nameAt(bytes, offset)} stands among trailers`;
     const valueStart = fieldValueStart(bytes, offset);
-    if (isStatusName(bytes, offset + 2, valueStart - 4)) interim = isInterimStatus(bytes, valueStart);
+    if (isStatusName(bytes, offset + 2, valueStart - 4)) isInterim = isInterimStatus(bytes, valueStart);
     offset = fieldEnd(bytes, valueStart);
   }
-  if (interim === ((flags & Flag.INFORMATIONAL) !== 0)) return null;
-  return interim ? "Interim :status without INFORMATIONAL" : "INFORMATIONAL without an interim :status";
+  if (isInterim === ((flags & Flag.INFORMATIONAL) !== 0)) return null;
+  return isInterim ? "Interim :status without INFORMATIONAL" : "INFORMATIONAL without an interim :status";
 }
 
 function sameName(bytes: Uint8Array, offset: number, other: number): boolean {
@@ -162,7 +165,7 @@ function sameName(bytes: Uint8Array, offset: number, other: number): boolean {
   return true;
 }
 
-/** For a message: the name of the field at `offset`, known to be a token, and cut where it is long. */
+/** The name of the field at `offset`, known to be a token, for an error message: cut where it is long. */
 function nameAt(bytes: Uint8Array, offset: number): string {
   return String.fromCharCode(...bytes.subarray(offset + 2, offset + 2 + Math.min(readU16(bytes, offset), 64)));
 }
@@ -170,21 +173,21 @@ function nameAt(bytes: Uint8Array, offset: number): string {
 /** Where the value of the field at `offset` begins. */
 function fieldValueStart(block: Uint8Array, offset: number): number {
   // Past the end of the block the length reads as 0, and the start is past the end, too.
-  const valueStart = offset + FIELD_OVERHEAD + readU16(block, offset);
+  const valueStart = offset + FIELD_OVERHEAD_BYTES + readU16(block, offset);
   if (valueStart > block.length) throw shapeError(`Header block ends within the field at byte ${offset}`);
   return valueStart;
 }
 
 function fieldEnd(block: Uint8Array, valueStart: number): number {
   const end = valueStart + readU16(block, valueStart - 2);
-  // A value of 64 KiB has no room in a block, so that the upper half of its length is always 0.
+  // No block holds a value of 64 KiB, so that the upper half of its length is always 0.
   if (end > block.length || readU16(block, valueStart - 4) !== 0) {
     throw shapeError(`Header block ends within the value at byte ${valueStart}`);
   }
   return end;
 }
 
-/** The error for a refused field, unless the fields after it do not add up: that weighs more. */
+/** The error for a refused field; or for the whole block, where the lengths after the field do not add up. */
 function refuse(block: Uint8Array, offset: number, remaining: number, fault: string): ProtocolError {
   for (; remaining > 0; remaining--) offset = fieldEnd(block, fieldValueStart(block, offset));
   if (offset !== block.length) {
@@ -208,8 +211,8 @@ function putU16(target: Uint8Array, offset: number, value: number): number {
 }
 
 /**
- * Writes the text, and returns the alphabets that all its characters belong to. A loop beats the runtimes' string
- * writers at the lengths of header fields, and sees in the same pass what does not fit a byte.
+ * Writes the text, and returns the alphabets that all its characters belong to. At the lengths of header fields a loop is
+ * faster than the runtimes' string writers, and finds in the same pass what does not fit a byte.
  */
 function putLatin1(target: Uint8Array, offset: number, text: string): number {
   let seen = 0;

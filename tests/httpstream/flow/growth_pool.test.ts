@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { GROWTH_EXPIRY_MS, GrowthAccount, GrowthPool } from "../../../src/httpstream/flow/growth_pool.ts";
+import { GrowthAccount, GrowthPool } from "../../../src/httpstream/flow/growth_pool.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const MIB = 1_048_576;
 const INITIAL = 65_536;
+const GROWTH_EXPIRY_MS = 10_000;
 
 function setUp(poolBytes = 8 * MIB) {
   const clock = new FakeClock();
@@ -17,16 +18,16 @@ function setUp(poolBytes = 8 * MIB) {
 describe("GrowthPool", () => {
   it("GrowthPool grants 1/32 of what is left of its first half when streams open", () => {
     const { pool, account } = setUp();
-    assert.equal(pool.open(account(), INITIAL), 4 * MIB / 32);
-    assert.equal(pool.open(account(), INITIAL), Math.floor((4 * MIB - 4 * MIB / 32) / 32));
+    assert.equal(pool.grantFirst(account(), INITIAL), 4 * MIB / 32);
+    assert.equal(pool.grantFirst(account(), INITIAL), Math.floor((4 * MIB - 4 * MIB / 32) / 32));
     pool.stop();
   });
 
   it("GrowthPool keeps its second half when however many streams open", () => {
     const { pool, account } = setUp();
-    for (let stream = 0; stream < 20_000; stream++) pool.open(account(), INITIAL);
+    for (let stream = 0; stream < 20_000; stream++) pool.grantFirst(account(), INITIAL);
     assert.ok(pool.leftBytes >= 4 * MIB);
-    assert.equal(pool.open(account(), INITIAL), 0, "a grant that is not worth its frame is none");
+    assert.equal(pool.grantFirst(account(), INITIAL), 0, "a grant that is not worth its frame is none");
     pool.stop();
   });
 
@@ -70,8 +71,8 @@ describe("GrowthPool", () => {
     const { pool, account, clock, withdrawn } = setUp();
     const idle = account();
     const busy = account();
-    const granted = pool.open(idle, INITIAL);
-    const used = pool.open(busy, INITIAL);
+    const granted = pool.grantFirst(idle, INITIAL);
+    const used = pool.grantFirst(busy, INITIAL);
     clock.advance(GROWTH_EXPIRY_MS - 1);
     assert.deepEqual(withdrawn, []);
     pool.consumed(busy, 50_000, INITIAL + used, true, 20);
@@ -88,7 +89,7 @@ describe("GrowthPool", () => {
     const { pool, account, clock, withdrawn } = setUp();
     const streams = Array.from({ length: 50 }, account);
     for (const stream of streams) {
-      pool.open(stream, INITIAL);
+      pool.grantFirst(stream, INITIAL);
       pool.consumed(stream, INITIAL, INITIAL, true, 20);
     }
     assert.ok(pool.leftBytes < 4 * MIB);

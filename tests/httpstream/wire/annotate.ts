@@ -1,6 +1,6 @@
 /**
- * A message as docs/protocol.md shows it: a line for each part of each frame, with its bytes and what they say. What
- * they say comes from the codec, so that a page with these lines is a page that the codec agrees with.
+ * A message as docs/protocol.md shows it: a line for each part of each frame, with its bytes and their meaning. The
+ * meaning comes from the codec, so that a page with these lines agrees with the codec.
  */
 import { errorCodeName, Flag, SettingId } from "../../../src/httpstream/wire/mod.ts";
 import { type RecordedFrame, recordFrames } from "../../support/frame_recorder.ts";

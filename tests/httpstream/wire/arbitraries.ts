@@ -1,4 +1,4 @@
-/** Frames and header blocks as fast-check draws them, and how a builder sends one. */
+/** Random frames and header blocks for fast-check, and how a builder is given one. */
 import fc from "fast-check";
 import { Flag, MAX_COUNT, MAX_U31, type MessageBuilder } from "../../../src/httpstream/wire/mod.ts";
 import type { RecordedFrame } from "../../support/frame_recorder.ts";
@@ -95,7 +95,7 @@ export const frame: fc.Arbitrary<RecordedFrame> = fc.oneof(
   record({ type: fc.constant("ACK" as const), count: fc.integer({ min: 0, max: MAX_COUNT }) }),
 );
 
-/** Appends the frame; `unknown` ones are not a builder's. */
+/** Gives the frame to the builder, which takes none of type `unknown`. */
 export function append(builder: MessageBuilder, frame: RecordedFrame): void {
   switch (frame.type) {
     case "DATA":

@@ -7,7 +7,7 @@ import {
   FrameType,
   frameTypeName,
   isCounted,
-  MAX_MESSAGE,
+  MAX_MESSAGE_BYTES,
   MessageBuilder,
   ProtocolError,
 } from "../../../src/httpstream/wire/mod.ts";
@@ -118,7 +118,7 @@ describe("decodeMessage", () => {
 
   it("accepts 262,144 bytes and refuses one more when a message is large", () => {
     const data = rawFrame({ type: "DATA", streamId: 1, payload: new Uint8Array(65_536) });
-    const rest = MAX_MESSAGE - 3 * data.length - 9;
+    const rest = MAX_MESSAGE_BYTES - 3 * data.length - 9;
     const last = rawFrame({ type: "DATA", streamId: 1, payload: new Uint8Array(rest) });
     assert.equal(recordFrames(joined([data, data, data, last])).length, 4);
     const more = rawFrame({ type: "DATA", streamId: 1, payload: new Uint8Array(rest + 1) });

@@ -1,6 +1,12 @@
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { EncodeError, encodeHeaderBlock, Flag, MAX_MESSAGE, MessageBuilder } from "../../../src/httpstream/wire/mod.ts";
+import {
+  EncodeError,
+  encodeHeaderBlock,
+  Flag,
+  MAX_MESSAGE_BYTES,
+  MessageBuilder,
+} from "../../../src/httpstream/wire/mod.ts";
 import { recordFrames } from "../../support/frame_recorder.ts";
 import { hex, unhex } from "../../support/hex.ts";
 import { joined } from "./arbitraries.ts";
@@ -65,7 +71,7 @@ describe("MessageBuilder", () => {
     for (const [parts, before] of kept) assert.equal(hex(joined(parts)), before);
   });
 
-  it("takes a block that is larger than its slab when the fields are large", () => {
+  it("takes a header block that is larger than the allocator's block", () => {
     const fields = [":status", "200", "X-Large", "x".repeat(60_000)];
     const builder = new MessageBuilder();
     builder.ack(1);
@@ -84,13 +90,13 @@ describe("MessageBuilder", () => {
     const builder = new MessageBuilder();
     const payload = new Uint8Array(65_536);
     for (let count = 0; count < 3; count++) builder.data(1, payload, false);
-    const room = MAX_MESSAGE - builder.byteLength - 9;
+    const room = MAX_MESSAGE_BYTES - builder.byteLength - 9;
     assert.deepEqual([builder.fits(room), builder.fits(room + 1)], [true, false]);
     assert.throws(() => builder.data(1, new Uint8Array(room + 1), false), EncodeError);
     builder.data(1, new Uint8Array(room), false);
     assert.throws(() => builder.ack(1), EncodeError);
-    assert.equal(builder.byteLength, MAX_MESSAGE);
-    assert.equal(joined(builder.take()).length, MAX_MESSAGE);
+    assert.equal(builder.byteLength, MAX_MESSAGE_BYTES);
+    assert.equal(joined(builder.take()).length, MAX_MESSAGE_BYTES);
     assert.equal(builder.byteLength, 0);
   });
 
@@ -100,7 +106,7 @@ describe("MessageBuilder", () => {
     assert.equal(builder.fits(7), false);
     builder.windowUpdate(1, 1);
     assert.throws(() => builder.windowUpdate(1, 1), EncodeError);
-    for (const limit of [8, MAX_MESSAGE + 1, NaN]) assert.throws(() => new MessageBuilder(limit), EncodeError);
+    for (const limit of [8, MAX_MESSAGE_BYTES + 1, NaN]) assert.throws(() => new MessageBuilder(limit), EncodeError);
   });
 
   it("is as before when a frame is refused", () => {

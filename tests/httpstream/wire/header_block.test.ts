@@ -11,7 +11,7 @@ import {
 import { unhex } from "../../support/hex.ts";
 import { joined } from "./arbitraries.ts";
 
-/** A block with true lengths and unchecked fields: what a hostile peer can send. */
+/** A block with true lengths and unchecked fields, as a hostile peer can send it. */
 function block(...fields: readonly string[]): Uint8Array {
   const parts = [Uint8Array.of(fields.length >> 9, fields.length >> 1)];
   for (let index = 0; index < fields.length; index++) {
@@ -154,7 +154,7 @@ describe("decodeHeaderBlock", () => {
 });
 
 describe("writeHeaderBlock", () => {
-  it("writes at the offset and returns the offset after it when there is room", () => {
+  it("writes at the offset and returns the offset after the block", () => {
     const fields = [":status", "204", "Server", "runnel"];
     const target = new Uint8Array(100).fill(0xee);
     const end = writeHeaderBlock(target, 10, fields, Flag.END_STREAM);

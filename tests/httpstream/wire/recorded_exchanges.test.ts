@@ -1,4 +1,4 @@
-/** docs/protocol.md is what someone else writes an agent from: its samples and tables must be true. */
+/** Agents in other languages are written from docs/protocol.md: its samples and tables must agree with the codec. */
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
@@ -6,11 +6,11 @@ import {
   ErrorCode,
   errorCodeName,
   FrameType,
-  MAX_DATA,
+  MAX_DATA_BYTES,
   MAX_FIELDS,
-  MAX_HEADER_BLOCK,
-  MAX_MESSAGE,
-  MAX_REASON,
+  MAX_HEADER_BLOCK_BYTES,
+  MAX_MESSAGE_BYTES,
+  MAX_REASON_BYTES,
   MAX_SETTINGS,
   ProtocolError,
   SettingId,
@@ -92,12 +92,12 @@ describe("docs/protocol.md", () => {
     const text = page.replaceAll(/\s+/g, " ");
     const number = (value: number) => value.toLocaleString("en-US");
     const sentences = [
-      `at most ${number(MAX_MESSAGE)} bytes`,
-      `1 to ${number(MAX_DATA)} bytes`,
-      `a header block, at most ${number(MAX_HEADER_BLOCK)} bytes`,
+      `at most ${number(MAX_MESSAGE_BYTES)} bytes`,
+      `1 to ${number(MAX_DATA_BYTES)} bytes`,
+      `a header block, at most ${number(MAX_HEADER_BLOCK_BYTES)} bytes`,
       `a u16 count of fields, at most ${MAX_FIELDS}`,
       `at most ${MAX_SETTINGS} pairs`,
-      `at most ${number(MAX_REASON)} bytes of a GOAWAY's reason`,
+      `at most ${number(MAX_REASON_BYTES)} bytes of a GOAWAY's reason`,
     ];
     for (const sentence of sentences) assert.ok(text.includes(sentence), sentence);
   });

@@ -25,7 +25,7 @@ function throwsOnly(kind: new (...args: never[]) => Error, action: () => void): 
 }
 
 describe("properties of the codec", () => {
-  it("decodeMessage gives back any frames when they are grouped into any messages of whole frames", () => {
+  it("decodeMessage gives back any frames, grouped into any messages of whole frames", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(frame, fc.boolean()), { minLength: 1, maxLength: 30 }), (sequence) => {
         const builder = new MessageBuilder();
@@ -126,7 +126,7 @@ describe("properties of the codec", () => {
   });
 });
 
-/** A block whose lengths are true and whose fields nobody looked at. */
+/** A block whose lengths are true and whose fields are not checked. */
 function unchecked(fields: readonly string[]): Uint8Array {
   const parts = [Uint8Array.of(0, fields.length / 2)];
   for (let index = 0; index < fields.length; index++) {

@@ -1,4 +1,4 @@
-/** A chat and a file copy, built on the multiplexer's front door alone: it knows nothing of HTTP. */
+/** A chat and a file copy, built on the public interface of the multiplexer alone. They know nothing of HTTP. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
@@ -11,8 +11,8 @@ function field(fields: readonly string[], name: string): string | undefined {
   return index < 0 ? undefined : fields[index + 1];
 }
 
-/** A room: what one member says, all others hear, line by line. */
-class Room {
+/** What one member says, all others hear, line by line. */
+class Chat {
   readonly #members = new Map<string, WritableStreamDefaultWriter<Uint8Array>>();
 
   readonly join: NewStreamHandler = (stream) => {
@@ -65,8 +65,8 @@ class Member {
 describe("A chat on the multiplexer", () => {
   it("Chat lets members hear each other, come and go, on one connection", async () => {
     const links = linkPair();
-    const room = new Room();
-    const host = new Connection(links.edge, { role: "edge", onStream: room.join });
+    const chat = new Chat();
+    const host = new Connection(links.edge, { role: "edge", onStream: chat.join });
     const guest = new Connection(links.agent, { role: "agent" });
     const ann = new Member(guest, "ann");
     assert.equal(field(await ann.stream.response, "members"), "");
@@ -92,7 +92,7 @@ describe("A chat on the multiplexer", () => {
 });
 
 describe("A file copy on the multiplexer", () => {
-  /** Takes a file, and says at its end how it was: by trailers, when the last byte is hashed. */
+  /** Takes a file, and answers with its hash and length, in trailers. */
   const receive: NewStreamHandler = (stream) => {
     stream.respond(["status", "ready"]);
     void (async () => {

@@ -9,13 +9,13 @@ const paths: Path[] = [
   { name: "300 ms at 10 Mbit/s", roundTripMs: 300, bitsPerSecond: 1e7 },
 ];
 
-/** Until the rate is found and the first burst is gone. */
+/** Until the rate is known and the first burst has arrived. */
 const WARM_UP_MS = 4_000;
 
-/** Apart by no round number, so that requests meet every phase of the path. */
+/** No round number, so that requests meet every phase of the path. */
 const REQUEST_EVERY_MS = 370;
 
-describe("Connection on a simulated link", () => {
+describe("Connection on a simulated path", () => {
   for (const path of paths) {
     it(`Connection uses at least 90% of the rate and keeps small requests quick when the path has ${path.name}`, () => {
       const simulation = new Simulation(path, (stream) => {
@@ -31,7 +31,7 @@ describe("Connection on a simulated link", () => {
 
       const before = received;
       const waits: number[] = [];
-      // Longer than the life of a minimal round trip, so that probing for a new one is seen, too.
+      // For longer than a minimal round trip is valid, so that the probe for a new one is seen, too.
       const requests = path.bitsPerSecond > 5e8 ? 6 : 66;
       for (let request = 0; request < requests; request++) {
         const started = clock.now();
@@ -55,7 +55,7 @@ describe("Connection on a simulated link", () => {
     const total = 8 * 1_048_576;
     const simulation = new Simulation(paths[2], (stream) => {
       stream.respond([":status", "200"]);
-      // Reads on only once what it read has left: as an echo without a buffer of its own.
+      // Reads only when what it read before has left, as an echo without a buffer of its own does.
       let waiting = false;
       const pump = () => {
         if (waiting) return;
@@ -86,14 +86,14 @@ describe("Connection on a simulated link", () => {
         if (!stream.send(new Uint8Array(65_536), sent === total)) return;
       }
     };
-    // Nothing is read for a while: both directions fill up to their windows, and stand.
+    // Nothing is read for a while: both directions fill their windows, and stop.
     stream.handlers = { onWritable: pump, onClose: () => closed = true };
     pump();
     clock.advance(5_000);
     assert.ok(sent < total, "the windows hold less than everything");
-    const stoodAt = sent;
+    const stoppedAt = sent;
     clock.advance(5_000);
-    assert.equal(sent, stoodAt);
+    assert.equal(sent, stoppedAt);
     drain(stream, (bytes) => received += bytes);
     stream.handlers.onReadable!();
     clock.advance(30_000);

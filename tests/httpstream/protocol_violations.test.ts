@@ -1,4 +1,4 @@
-/** A peer that lies, played frame by frame. What a frame's own bytes prove is tested with the codec. */
+/** A peer that breaks the protocol, frame by frame. What a frame's own bytes prove is tested with the codec. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ErrorCode, Flag, type MessageBuilder } from "../../src/httpstream/wire/mod.ts";
@@ -135,7 +135,7 @@ describe("Connection with a hostile peer", () => {
     await endsWith(set, ErrorCode.FRAME_SIZE_ERROR);
   });
 
-  it("Connection serves what came before the bad frame of a message, and nothing after it", async () => {
+  it("Connection accepts no stream of a message that has a bad frame", async () => {
     const set = await stage("edge");
     set.peer.send((m) => {
       m.headers(1, GET, Flag.END_STREAM);
@@ -146,7 +146,7 @@ describe("Connection with a hostile peer", () => {
     assert.equal(set.accepted.length, 0, "a stream that ended with its connection is not introduced");
   });
 
-  it("Connection ignores unknown types when their number says nothing of streams, and counts them by their bit", async () => {
+  it("Connection ignores frames of unknown types, and counts those without bit 0x80", async () => {
     const set = await stage("edge");
     set.peer.sendRaw({ type: 0x42, streamId: 77, payload: [1, 2, 3] }, { type: 0xc2, payload: [1] });
     const { count } = await set.peer.expectFrame("ACK");
