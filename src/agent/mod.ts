@@ -1,10 +1,10 @@
-/** The face of `src/agent`. */
+/** The agent: dials an edge, keeps a tunnel open, and serves its requests with an upstream. */
 export { Agent, type AgentEvents } from "./agent.ts";
 export { type EdgeUrl, isLoopback, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
 export { openJsonTunnel } from "./json_dial.ts";
+export { type OpenTunnel, type OpenTunnelOnce } from "./open_tunnel.ts";
 export { proxyFor } from "./proxy.ts";
 export { dialThrough } from "./proxy_dial.ts";
-export { type OpenTunnel, type OpenTunnelOnce } from "./session.ts";
 export { parseTarget, type UpstreamTarget } from "./target.ts";
-export { type BinaryDialOptions, openBinaryTunnel } from "./v2_dial.ts";
+export { openV2Tunnel, type V2DialOptions } from "./v2_dial.ts";

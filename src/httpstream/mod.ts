@@ -16,6 +16,7 @@ export type {
 } from "./types.ts";
 export {
   type ResponseUpgrader,
+  SUBPROTOCOL,
   type UpgradedConnection,
   type UpgradeOptions,
   type UpgradeRoundTripper,
@@ -23,5 +24,4 @@ export {
   WebSocketUpgrader,
 } from "./upgrade.ts";
 export { WebSocketLink } from "./web_socket_link.ts";
-export { freshSession } from "./upgrade.ts";
 export { ErrorCode } from "./wire/mod.ts";

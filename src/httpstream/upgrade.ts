@@ -89,7 +89,7 @@ export class WebSocketRoundTripper implements UpgradeRoundTripper {
  * The fields that name the session: 128 random bits, and the milliseconds for which it outlives a lost link: none. Who
  * asks to resume an earlier session learns from the new name that it is gone.
  */
-export function freshSession(): Fields {
+function freshSession(): Fields {
   return ["Runnel-Session", randomBytes(16).toString("hex"), "Runnel-Resume-Timeout", "0"];
 }
 

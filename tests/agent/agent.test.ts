@@ -3,12 +3,12 @@ import { beforeEach, describe, it } from "node:test";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
-import type { AgentSession, OpenTunnel } from "../../src/agent/session.ts";
-import type { SessionEnd } from "../../src/session/session.ts";
+import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
+import type { Session, SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 
-class FakeSession implements AgentSession {
+class FakeSession implements Session {
   readonly active = 0;
   readonly closed: Promise<SessionEnd>;
   closedFor: string | null = null;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ClaimError, type ClaimErrorCode, Tunnels, type TunnelsOptions } from "../../src/edge/tunnels.ts";
-import type { Session, SessionEnd } from "../../src/session/session.ts";
+import type { EdgeSession, SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 
 /** A session whose ping is answered when the test says so. */
-class FakeSession implements Session {
+class FakeSession implements EdgeSession {
   readonly protocol = "json";
   readonly active = 0;
   readonly closed: Promise<SessionEnd>;
@@ -167,14 +167,5 @@ describe("Tunnels", () => {
     holder.answerPing(false);
     const winner = await second;
     assert.equal(tunnels.get("a")?.session, winner);
-  });
-
-  it("frees a name when its session gives it back, and for no other session", async () => {
-    const session = await claimed("shop");
-    tunnels.release("shop", new FakeSession("2"));
-    tunnels.release("unknown", session);
-    assert.equal(tunnels.get("shop")?.session, session);
-    tunnels.release("shop", session);
-    assert.equal(tunnels.get("shop")?.session, null);
   });
 });

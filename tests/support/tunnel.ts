@@ -2,9 +2,9 @@
 import { Agent } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
-import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
+import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
-import type { OpenTunnel } from "../../src/agent/session.ts";
+import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
 import { HttpClient } from "../../src/http1/client/client.ts";
 import type { ClientOptions } from "../../src/http1/client/options.ts";
@@ -62,7 +62,7 @@ export async function startTestAgent(
     open: (signal) => {
       return protocol === "json"
         ? openJsonTunnel({ edge: url, token, name, upstream }, signal)
-        : openBinaryTunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
+        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
     },
     backoff: new Backoff(1, 20),
     events: { onReady },

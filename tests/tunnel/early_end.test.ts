@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { BinarySession } from "../../src/session/v2/edge_session.ts";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
 import { eventually, fillUntilStalled, type SocketReader } from "../support/net.ts";
 import type { Tunnel } from "../support/tunnel.ts";
 import { withTunnel, write } from "./stage.ts";
@@ -21,7 +21,7 @@ async function upload(client: SocketReader): Promise<number> {
 
 /** Nothing is left of any exchange, at either end of the link. */
 async function nothingLeft(tunnel: Tunnel): Promise<void> {
-  const session = tunnel.edge.tunnels.get("shop")!.session as BinarySession;
+  const session = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
   await eventually(() => session.active === 0 && tunnel.agent.tunnel!.session.active === 0);
   assert.equal(session.bufferedBytes, 0);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import type { Program } from "../../scripts/lib/program.mjs";
-import type { BinarySession } from "../../src/session/v2/edge_session.ts";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
 import { bytesOf, eventually, patternBytes, type SocketReader } from "../support/net.ts";
 import { agentRuntime, edgeRuntime, killAll, spawnTunnel } from "../support/processes.ts";
 import { type ScriptedPeer, ScriptedServer } from "../support/scripted_server.ts";
@@ -146,7 +146,7 @@ describe("many answers that never end", () => {
 
 /** The most that the session's two ends held, looked at whenever the event loop came round. */
 function watchHeld(tunnel: Tunnel) {
-  const edge = tunnel.edge.tunnels.get("shop")!.session as BinarySession;
+  const edge = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
   const agent = tunnel.agent.tunnel!.session as unknown as { readonly bufferedBytes: number };
   const most = { edge: 0, agent: 0 };
   const timer = setInterval(() => {

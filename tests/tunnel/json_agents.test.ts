@@ -269,7 +269,7 @@ describe("an edge with agents of the JSON protocol", () => {
     });
 
     it("closes further strangers while as many as it takes are registering", async () => {
-      await restart({ json: { maxStrangers: 2 } });
+      await restart({ json: { maxUnregistered: 2 } });
       const first = await stranger();
       await stranger();
       const third = await stranger();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { JsonEdgeSession } from "../../src/session/wsproto/edge_session.ts";
-import { defaultSlowReaderLimits } from "../../src/session/wsproto/slow_readers.ts";
+import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
 import { megabyte, readGreatSlowly, startBulkUpstream } from "../support/bulk.ts";
 import { eventually } from "../support/net.ts";
 import { get, getRequest, send } from "../support/public_client.ts";
@@ -61,6 +61,6 @@ for (const protocol of protocols) {
 
 /** Gives a client that takes nothing less time than the 4 s that it has. */
 function stalling(stallMs: number) {
-  const slowReaders = { ...defaultSlowReaderLimits, stallMs };
-  return { session: { slowReaders } };
+  const backpressure = { ...defaultBackpressureLimits, stallMs };
+  return { session: { backpressure } };
 }

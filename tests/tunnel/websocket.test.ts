@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import type { BinarySession } from "../../src/session/v2/edge_session.ts";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
 import { eventually } from "../support/net.ts";
 import { startTunnel, type Tunnel } from "../support/tunnel.ts";
 import { type ForeignServer, type ForeignSocket, WebSocket, WebSocketServer } from "../websocket/foreign.ts";
@@ -155,7 +155,7 @@ describe("a slow WebSocket receiver through a tunnel", () => {
     const connected = once(upstream, "connection");
     const client = new WebSocket(`ws://127.0.0.1:${tunnel.port}/`, { headers: { Host: tunnel.host } });
     const [[server]] = await Promise.all([connected, once(client, "open")]);
-    const session = tunnel.edge.tunnels.get("shop")!.session as BinarySession;
+    const session = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
 
     client.pause();
     const messages = 64;

@@ -1,5 +1,5 @@
 /** What the tests of exchanges on streams share: two joined connections, one with a scripted peer, heads and bodies. */
-import { BinarySession } from "../../../src/session/v2/edge_session.ts";
+import { V2EdgeSession } from "../../../src/session/v2/edge_session.ts";
 import { openExchange } from "../../../src/session/v2/open.ts";
 import { serveExchange } from "../../../src/session/v2/serve.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
@@ -47,7 +47,7 @@ const quiet: Partial<ConnectionLimits> = { growthPoolBytes: 0 };
 export async function withScriptedAgent() {
   const links = linkPair();
   const connection = new Connection(links.edge, { role: "edge", limits: quiet });
-  const session = new BinarySession("s1", connection);
+  const session = new V2EdgeSession("s1", connection);
   const agent = new FramePeer(links.agent);
   await agent.greet();
   return {

@@ -3,11 +3,12 @@ import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import { UpstreamError } from "../../../src/http/upstream_error.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
+import { count } from "../../../src/memory/mod.ts";
 import { JsonAgentSession, type JsonAgentSessionOptions } from "../../../src/session/wsproto/agent_session.ts";
 import { bodyText, FedBody } from "../../support/client_requests.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FakeJsonLink } from "../../support/json_link.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
+import { bytesOf, eventually, latin1, patternBytes } from "../../support/net.ts";
 
 interface Stage {
   link: FakeJsonLink;
@@ -91,6 +92,18 @@ describe("JsonAgentSession", () => {
       assert.deepEqual(link.sent, []);
     });
   }
+
+  it("frees a large body when it has sent it, whole or as a chunk", async () => {
+    for (const fields of [["Content-Length", "20000"], []]) {
+      const body = count(patternBytes(20_000));
+      const { link, session } = start(answering({ fields, body }));
+      link.receive(request);
+      await eventually(() => session.active === 0);
+      const { body_b64, data_b64 } = link.sent.find((frame) => "body_b64" in frame || "data_b64" in frame)!;
+      assert.equal(atob((body_b64 ?? data_b64) as string), latin1(patternBytes(20_000)));
+      assert.equal(body.length, 0);
+    }
+  });
 
   for (const [text, length] of [["ab", "3"], ["x".repeat(70_000), "3"], ["abcd", "3"]]) {
     it(`answers upstream_invalid when the body has ${text.length} bytes and Content-Length says ${length}`, async () => {
