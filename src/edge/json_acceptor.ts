@@ -55,7 +55,7 @@ const TRY_AGAIN_LATER = 1013;
 
 const shuttingDown = "The edge is shutting down";
 const utf8 = new TextDecoder();
-/** For a link that nobody listens to any more. */
+/** For a link that is closing without a session. */
 const noHandlers: WebSocketHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 
 export class JsonAcceptor {

@@ -1,6 +1,6 @@
 /**
  * The registry: which tunnels there are, and which session serves each. A tunnel stays for a while after its session has
- * ended. Its visitors are then told that it is offline, and nobody else can claim its name.
+ * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
 import { type Clock, RunnelError, systemClock } from "../base/mod.ts";
 import { nameFault } from "../config/mod.ts";

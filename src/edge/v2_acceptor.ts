@@ -65,7 +65,7 @@ export class V2Acceptor {
     return problemAnswer("unauthorized", "The token was refused");
   }
 
-  /** Whose token the handshake has; null where it has none, or nobody's. */
+  /** The owner of the handshake's token; null where there is no token, or a wrong one. */
   #ownerOf(head: RequestHead): string | null {
     const [, token] = /^Bearer +(\S+) *$/i.exec(fieldValue(head.fields, "authorization") ?? "") ?? [];
     return token === undefined ? null : this.#options.checkToken(token);

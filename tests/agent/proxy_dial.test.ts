@@ -25,7 +25,7 @@ async function failure(dialing: Promise<unknown>): Promise<SocketError> {
   return error;
 }
 
-/** Runs `use` with a proxy, and ends the proxy. */
+/** Runs `use` with a proxy, and closes the proxy. */
 async function withProxy(options: ConnectProxyOptions, use: (proxy: ConnectProxy) => Promise<void>): Promise<void> {
   const proxy = await startConnectProxy(options);
   try {

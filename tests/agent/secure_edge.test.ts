@@ -125,14 +125,14 @@ for (const protocol of protocols) {
     it("rejects and sends nothing when the certificate is not trusted, unless it is told to be insecure", async () => {
       const edge = await startTestEdge();
       const received: number[] = [];
-      const stranger = await startTlsServer((socket) => {
+      const untrusted = await startTlsServer((socket) => {
         const reader = new SocketReader(socket);
         void reader.closed.then(() => received.push(reader.receivedBytes));
       }, { certificate: "self_signed" });
-      const error = await refusal(open(`https://127.0.0.1:${stranger.port}`, protocol));
+      const error = await refusal(open(`https://127.0.0.1:${untrusted.port}`, protocol));
       assert.equal(error.code, "edge_unreachable");
       assert.match(error.reason, /: its certificate is self-signed$/);
-      await stranger.close();
+      await untrusted.close();
       assert.ok(received.every((bytes) => bytes === 0));
 
       const terminator = await startTlsTerminator(edge.address.port, { certificate: "self_signed" });

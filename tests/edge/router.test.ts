@@ -52,7 +52,7 @@ describe("Router", () => {
     });
   }
 
-  it("gives the tunnel, or the host that nobody serves", () => {
+  it("gives the tunnel, or the host that has none", () => {
     const found = router.route("shop.example.com:80");
     assert.equal(found.kind === "tunnel" && found.tunnel.name, "shop");
     assert.deepEqual(router.route("Other.Example.com:80"), { kind: "unknown", host: "other.example.com" });

@@ -1,4 +1,4 @@
-/** The link under a JSON session, scripted by the test: it keeps what is sent, and delivers what the test says. */
+/** The link under a JSON session, scripted by the test: it records what is sent, and delivers what the test says. */
 import { count } from "../../src/memory/mod.ts";
 import type { WebSocketClose } from "../../src/websocket/mod.ts";
 import type { JsonLink } from "../../src/session/wsproto/link.ts";
@@ -7,12 +7,12 @@ type Frame = Record<string, unknown>;
 
 export class FakeJsonLink implements JsonLink {
   handlers: JsonLink["handlers"] = { onMessage() {}, onDrain() {}, onClose() {} };
-  /** What `sendText` answers: false stands for a link that is full. */
+  /** What `sendText` returns: false while the link is full. */
   isWritable = true;
   paused = false;
   aborted = false;
   pings = 0;
-  /** The last message that came as bytes, which has a reference as that of a WebSocket has. */
+  /** The last message that came as bytes, with a reference, as from a WebSocket. */
   lastMessage = new Uint8Array(0);
   closedWith: { code: number | undefined; reason: string | undefined } | null = null;
   readonly #asBytes: boolean;
@@ -24,7 +24,7 @@ export class FakeJsonLink implements JsonLink {
     this.#asBytes = side === "edge";
   }
 
-  /** Every frame that the session sent and `next()` has not given. */
+  /** The frames that the session sent and that were not returned by `next()` yet. */
   get sent(): readonly Frame[] {
     return this.#sent;
   }
@@ -64,7 +64,7 @@ export class FakeJsonLink implements JsonLink {
     this.handlers.onDrain();
   }
 
-  /** The link is gone. */
+  /** The link closes. */
   lose(close: Partial<WebSocketClose> = {}): void {
     this.handlers.onClose({ code: 1006, reason: "", clean: false, error: null, ...close });
   }

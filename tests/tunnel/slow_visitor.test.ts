@@ -45,7 +45,7 @@ for (const protocol of protocols) {
           await eventually(() => session.streaming.size === 0 && session.pending.size === 0);
           await peer.gone();
         }
-        // Kernel buffers of four sockets lie between, of several MB each, and 1 MiB at the edge.
+        // Between them are the kernel buffers of four sockets, of several MB each, and 1 MiB at the edge.
         assert.ok(peer.sentBytes < 64 * megabyte, `the upstream could send ${peer.sentBytes} bytes`);
         client.socket.resume();
         if (protocol === "json") {
@@ -59,7 +59,7 @@ for (const protocol of protocols) {
   });
 }
 
-/** Gives a client that takes nothing less time than the 4 s that it has. */
+/** Limits under which a client may take nothing for less than the default of 4 s. */
 function stalling(stallMs: number) {
   const backpressure = { ...defaultBackpressureLimits, stallMs };
   return { session: { backpressure } };

@@ -9,7 +9,7 @@ import { startTunnel, type Tunnel } from "../support/tunnel.ts";
 import { type ForeignServer, type ForeignSocket, WebSocket, WebSocketServer } from "../websocket/foreign.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** PROTOCOL's bound for one stream: its initial window and the connection's pool, at either end of it. */
+/** What docs/protocol.md allows for one stream: its initial window at either end, and the connection's pool. */
 const ONE_STREAM_BYTES = 8 * MEBIBYTE + 2 * 64 * 1024;
 
 interface Meeting {
@@ -127,7 +127,7 @@ for (const perMessageDeflate of [false, true]) {
 
     it("goes on where one end is silent, until the other gives up", async () => {
       const { client, server } = await meet();
-      // Half-open: it reads nothing more, and so answers neither ping nor close.
+      // It reads nothing more, and so answers neither ping nor close.
       client.pause();
       let pongs = 0;
       server.on("pong", () => pongs++);
@@ -160,7 +160,7 @@ describe("a slow WebSocket receiver through a tunnel", () => {
     client.pause();
     const messages = 64;
     for (let number = 0; number < messages; number++) server.send(Buffer.alloc(MEBIBYTE, number));
-    // Quiet for 50 looks in a row: everything that gives has given way.
+    // Nothing moves for 50 looks in a row: all buffers are full.
     let quiet = 0;
     let waiting = -1;
     let most = 0;

@@ -11,7 +11,7 @@ const noTrailers: Fields = [];
 
 /**
  * Serves `stream` with `handler`. Where the handler rejects, the stream is reset with the error code of that problem. The
- * stream occupies its slot until the handler has settled and its answer was sent or canceled.
+ * stream occupies its slot until the handler has finished and its answer was sent or canceled.
  */
 export function serveExchange(stream: Stream, handler: Handler): void {
   const exchange = new ServedExchange(stream);
@@ -40,7 +40,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
       const answer = await handler(head, body, this);
       if (answer.body instanceof ReadableStream) await this.#sendStream(answer, answer.body);
       else this.#sendWhole(answer, answer.body);
-      // Nobody will read a body that the handler has not begun to read before its answer was sent.
+      // A body that the handler has not begun to read by now will not be read.
       if (body instanceof ReadableStream && !body.locked) await body.cancel();
     } catch (error) {
       this.#stream.reset(errorCodeOf(error));

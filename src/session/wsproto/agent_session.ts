@@ -119,7 +119,7 @@ export class JsonAgentSession implements Session {
     });
   }
 
-  /** Never rejects: the edge is told of a failure, and nobody where the request was canceled. */
+  /** Never rejects. The edge is told of a failure, unless the request was canceled. */
   async #ask(head: RequestHead, body: Uint8Array | null, signal: AbortSignal): Promise<void> {
     try {
       const answer = await this.#upstream(head, body, signal);

@@ -98,11 +98,8 @@ export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
 export type ErrorFrame = z.infer<typeof error>;
 export type HTTPRequest = z.infer<typeof httpRequest>;
-export type HTTPRequestCancel = z.infer<typeof httpRequestCancel>;
 export type HTTPResponse = z.infer<typeof httpResponse>;
 export type HTTPResponseStart = z.infer<typeof httpResponseStart>;
-export type HTTPResponseChunk = z.infer<typeof httpResponseChunk>;
-export type HTTPResponseEnd = z.infer<typeof httpResponseEnd>;
 export type HTTPResponseAbort = z.infer<typeof httpResponseAbort>;
 
 const fromAgent = z.discriminatedUnion("type", [

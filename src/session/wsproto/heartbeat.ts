@@ -40,25 +40,25 @@ export class JsonHeartbeat {
 
   onPong(): void {
     this.onBytes();
-    for (const settle of [...this.#waiting]) settle(true);
+    for (const finish of [...this.#waiting]) finish(true);
   }
 
   /** Pings now. Resolves whether a pong came within `timeoutMs`; false where the heartbeat is stopped before. */
   ping(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const settle = (isAlive: boolean) => {
+      const finish = (isAlive: boolean) => {
         timer.cancel();
-        this.#waiting.delete(settle);
+        this.#waiting.delete(finish);
         resolve(isAlive);
       };
-      const timer = this.#clock.after(timeoutMs, () => settle(false));
-      this.#waiting.add(settle);
+      const timer = this.#clock.after(timeoutMs, () => finish(false));
+      this.#waiting.add(finish);
       this.#link.ping();
     });
   }
 
   stop(): void {
     this.#liveness.stop();
-    for (const settle of [...this.#waiting]) settle(false);
+    for (const finish of [...this.#waiting]) finish(false);
   }
 }

@@ -56,7 +56,7 @@ describe("V2EdgeSession", () => {
     const drained = stage.session.drain();
     await assert.rejects(stage.session.open(head(), null, never), { code: "tunnel_offline" });
     await stage.agent.expectFrame("GOAWAY", { lastStreamId: 0x7fff_ffff, errorCode: ErrorCode.NO_ERROR });
-    // One round trip, whose PING may stand before the GOAWAY that it belongs to.
+    // The PING of the round trip that follows may come before the GOAWAY.
     const pings = () => stage.agent.frames.filter((frame) => frame.type === "PING");
     await stage.agent.until(() => pings().length > 0, "a PING");
     stage.agent.send((m) => m.ping(pings()[0]!.payload, true));

@@ -115,12 +115,12 @@ describe("JsonAgentSession", () => {
   }
 
   it("tells a failure before the head by http_response_abort when the edge announced it", async () => {
-    const { link } = start(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
+    const { link } = start(() => Promise.reject(new UpstreamError("upstream_refused", "no listener")));
     link.receive(request);
     assert.deepEqual(await link.next(), {
       type: "http_response_abort",
       request_id: "1",
-      message: "nobody there",
+      message: "no listener",
       code: "upstream_refused",
     });
   });
@@ -150,7 +150,7 @@ describe("JsonAgentSession", () => {
     }
   });
 
-  it("stops the upstream, and sends nothing more, when the request is cancelled", async () => {
+  it("stops the upstream, and sends nothing more, when the request is canceled", async () => {
     let signal!: CancelSignal;
     const body = new FedBody();
     const { link, session } = start((_head, _body, given) => {
@@ -165,7 +165,7 @@ describe("JsonAgentSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
-  it("lets an answer go that comes behind the cancellation", async () => {
+  it("cancels an answer that comes behind the cancellation", async () => {
     let answer!: (answer: Answer) => void;
     const { link, session } = start(() => new Promise((resolve) => answer = resolve));
     link.receive(request);
@@ -176,13 +176,13 @@ describe("JsonAgentSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
-  it("reads the upstream on only when the link has room", async () => {
+  it("reads the upstream on only when the link takes more", async () => {
     const body = new FedBody((fed) => fed.pulls < 12 && fed.push("x"));
     const { link } = start(answering({ body: body.stream }));
     link.isWritable = false;
     link.receive(request);
     await eventually(() => link.sent.length === 2);
-    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (let tick = 0; tick < 5; tick++) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(link.sent.length, 2);
     link.isWritable = true;
     link.drain();

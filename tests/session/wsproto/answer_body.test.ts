@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { AnswerBody, type BufferTotal } from "../../../src/session/wsproto/answer_body.ts";
 import { bytesOf, latin1 } from "../../support/net.ts";
 
-/** Counted for each waiting chunk. */
+/** Bytes that are counted for each waiting chunk. */
 const overhead = 128;
 
 function makeBody(): { body: AnswerBody; total: BufferTotal; told: string[] } {

@@ -20,7 +20,7 @@ describe("Backpressure", () => {
     backpressure = new Backpressure(link, clock, limits);
   });
 
-  /** An answer, and how the session feeds it and its client takes from it. */
+  /** An answer, with what feeds it and what reads it. */
   function answer(name: string) {
     const body: AnswerBody = new AnswerBody(backpressure.total, {
       onTaken: () => backpressure.taken(body),

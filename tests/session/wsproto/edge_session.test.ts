@@ -121,7 +121,7 @@ describe("JsonEdgeSession", () => {
   });
 
   const large = "x".repeat(20_000);
-  /** Its memory is freed. */
+  /** Whether its memory is freed. */
   const isFreed = (message: Uint8Array) => message.length === 0;
 
   it("frees a large chunk when its reader releases the data", async () => {
@@ -306,7 +306,7 @@ describe("JsonEdgeSession", () => {
     await assert.rejects(open({ id: "3" }), isProblem("overloaded"));
   });
 
-  it("lets go of a request whose body breaks off", async () => {
+  it("rejects a request whose body breaks off, and holds nothing of it", async () => {
     const body = new FedBody();
     const answer = open({ method: "POST" }, body.stream);
     body.push("a");
