@@ -13,7 +13,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Agent } from "../../src/agent/agent.ts";
-import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
+import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import type { Handler } from "../../src/http/message.ts";
 import { programOf, root, runArguments, type Runtime } from "../lib/toolchain.mjs";
@@ -45,7 +45,7 @@ async function startAgent(port: number): Promise<Agent> {
   const edge = parseEdgeUrl(`http://127.0.0.1:${port}`);
   const ready = Promise.withResolvers<void>();
   const agent = new Agent({
-    open: (signal) => openBinaryTunnel({ edge, token, name, upstream, version: "0.0.0" }, signal),
+    open: (signal) => openV2Tunnel({ edge, token, name, upstream, version: "0.0.0" }, signal),
     events: { onReady: () => ready.resolve() },
   });
   await Promise.race([ready.promise, agent.run()]);

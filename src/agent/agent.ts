@@ -1,32 +1,43 @@
-/** The agent, composed: it keeps one tunnel open for as long as it lives, whatever happens to the link. */
+/** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { AgentError } from "./errors.ts";
-import type { OpenTunnel, OpenTunnelOnce } from "./session.ts";
+import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 
 export interface AgentEvents {
   /** The tunnel is open; after each reconnect again. */
   onReady?(tunnel: OpenTunnel): void;
+  /** The session is over, other than by `drain()` or `close()`. */
   onDisconnected?(end: SessionEnd): void;
+  /** Attempt number `attempt` follows in `inMs`. `because`: why the last one failed; null before the first. */
   onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
 }
 
 export interface AgentOptions {
+  /** Opens the tunnel, each time anew. */
   open: OpenTunnelOnce;
-  /** Milliseconds for which the first connection is tried; afterwards tries never end. Default 10,000. */
+  /** Milliseconds for which the first connection is tried. Reconnecting is tried for ever. Default 10,000. */
   connectTimeoutMs?: number;
   /** Milliseconds that a session must have lived for the backoff to start anew. Default 10,000. */
-  settledMs?: number;
+  stableMs?: number;
   backoff?: Backoff;
   events?: AgentEvents;
   clock?: Clock;
 }
 
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_STABLE_MS = 10_000;
+/** The pauses between the first attempts grow by this much, up to the longest. */
+const FIRST_PAUSE_STEP_MS = 250;
+const LONGEST_FIRST_PAUSE_MS = 1_000;
+
+const shuttingDown = "The agent is shutting down";
+
 export class Agent {
   readonly #open: OpenTunnelOnce;
   readonly #connectTimeoutMs: number;
-  readonly #settledMs: number;
+  readonly #stableMs: number;
   readonly #backoff: Backoff;
   readonly #events: AgentEvents;
   readonly #clock: Clock;
@@ -35,8 +46,8 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#open = options.open;
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
-    this.#settledMs = options.settledMs ?? 10_000;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    this.#stableMs = options.stableMs ?? DEFAULT_STABLE_MS;
     this.#backoff = options.backoff ?? new Backoff();
     this.#events = options.events ?? {};
     this.#clock = options.clock ?? systemClock;
@@ -48,8 +59,8 @@ export class Agent {
   }
 
   /**
-   * Runs until `drain()` or `close()`. Rejects with `AgentError` where the first connection cannot be had within its
-   * time, and whenever the edge refuses for good.
+   * Resolves after `drain()` or `close()`. Rejects with `AgentError` where no first connection comes about within its
+   * time, and where the edge refuses for good.
    */
   async run(): Promise<void> {
     let tunnel: OpenTunnel | null = await this.#connectFirst();
@@ -58,7 +69,7 @@ export class Agent {
       const end = await this.#serve(tunnel);
       if (this.#stop.signal.aborted) return;
       this.#events.onDisconnected?.(end);
-      if (this.#clock.now() - since >= this.#settledMs) this.#backoff.reset();
+      if (this.#clock.now() - since >= this.#stableMs) this.#backoff.reset();
       tunnel = await this.#reconnect();
     }
   }
@@ -72,7 +83,7 @@ export class Agent {
   /** Ends `run()` now; requests under way break off. */
   close(): void {
     this.#stop.abort();
-    this.#tunnel?.session.close("The agent is shutting down");
+    this.#tunnel?.session.close(shuttingDown);
   }
 
   async #serve(tunnel: OpenTunnel): Promise<SessionEnd> {
@@ -83,10 +94,10 @@ export class Agent {
     return end;
   }
 
-  /** Null where the agent was told to stop meanwhile. */
+  /** Null where the agent was stopped meanwhile. */
   async #connectFirst(): Promise<OpenTunnel | null> {
     const deadline = this.#clock.now() + this.#connectTimeoutMs;
-    // An attempt that hangs ends with the time of all of them, however long its own is.
+    // An attempt that hangs is aborted when the time for all attempts is over, whatever its own timeout.
     const late = new AbortController();
     const timer = this.#clock.after(this.#connectTimeoutMs, () => late.abort());
     const signal = AbortSignal.any([this.#stop.signal, late.signal]);
@@ -96,8 +107,9 @@ export class Agent {
         if (!(result instanceof AgentError)) return result;
         if (result.code !== "edge_unreachable") throw result;
         if (late.signal.aborted) throw this.#tooLate(result);
-        // A person waits for this one: a short pause, not the backoff of a fleet.
-        await this.#pause(Math.min(250 * attempt, 1_000, deadline - this.#clock.now()));
+        // Somebody waits for the first connection, so the pauses are short, without the backoff of a reconnect.
+        const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
+        await this.#pause(Math.min(pauseMs, deadline - this.#clock.now()));
         if (late.signal.aborted) throw result;
       }
     } finally {
@@ -127,7 +139,7 @@ export class Agent {
     try {
       const tunnel = await this.#open(signal);
       if (!this.#stop.signal.aborted) return tunnel;
-      tunnel.session.close("The agent is shutting down");
+      tunnel.session.close(shuttingDown);
       return null;
     } catch (error) {
       if (this.#stop.signal.aborted) return null;
@@ -136,7 +148,7 @@ export class Agent {
     }
   }
 
-  /** Resolves after `ms`, or at once when the agent is told to stop. */
+  /** Resolves after `ms`, or at once when the agent is stopped. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const { signal } = this.#stop;

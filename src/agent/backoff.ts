@@ -1,6 +1,6 @@
 /**
- * Full jitter (each delay is drawn between nothing and a bound that doubles), so that a thousand agents that lost
- * their edge together do not come back together.
+ * Exponential backoff with full jitter: each delay is drawn between 0 and a bound that doubles. Agents that lost their edge
+ * at the same time then do not all come back at the same time.
  */
 export class Backoff {
   readonly #firstMs: number;
@@ -8,7 +8,7 @@ export class Backoff {
   readonly #random: () => number;
   #boundMs: number;
 
-  /** @param random a number from 0 up to 1 */
+  /** @param random returns a number from 0 up to 1 */
   constructor(firstMs = 1_000, limitMs = 30_000, random: () => number = Math.random) {
     this.#firstMs = this.#boundMs = firstMs;
     this.#limitMs = limitMs;
@@ -22,7 +22,7 @@ export class Backoff {
     return delayMs;
   }
 
-  /** After a success that lasted. */
+  /** Starts anew, after a connection that lasted. */
   reset(): void {
     this.#boundMs = this.#firstMs;
   }

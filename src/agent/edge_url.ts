@@ -1,17 +1,18 @@
-/** The edge's address as an agent is given it. */
+/** The edge's address, as the flag `--edge` and the library are given it. */
 import { RunnelError } from "../base/mod.ts";
 import { CertificateError, checkCertificates, isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { isSecure, tcpTargetOf } from "./url_target.ts";
 
 export interface EdgeUrl {
   /** With `tls` where the edge is `https://` or `wss://`. */
   readonly target: TlsTarget;
   /** For the Host field: without the scheme's default port. */
   readonly authority: string;
-  /** `http://` or `https://` and the authority, for people and logs. */
+  /** The URL for people and logs: `http://` or `https://` and the authority. */
   readonly label: string;
 }
 
-/** Code `bad_edge_url`. */
+/** A text is no URL of an edge. Code `bad_edge_url`. */
 export class EdgeUrlError extends RunnelError {
   constructor(reason: string) {
     super({ code: "bad_edge_url", reason, initiator: "user" });
@@ -19,11 +20,12 @@ export class EdgeUrlError extends RunnelError {
 }
 
 /**
- * Reads `http://`, `https://`, `ws://` or `wss://` with a host and maybe a port. The token goes there and nowhere
- * else: a redirect is an answer like any other that is not the one hoped for.
- * @param insecure allows plain `http://` to a host that is not this machine, and any certificate of an `https://` one:
- *   the token could be read on the way
- * @param ca certificates in PEM that are trusted for this edge instead of the runtime's list
+ * Reads a URL of `http://`, `https://`, `ws://` or `wss://` with a host, and a port where it is not the default. The token
+ * is sent there and nowhere else: redirects are not followed.
+ *
+ * @param insecure allows plain `http://` to a host that is not this machine, and any certificate of an `https://` one.
+ *   The token could then be read on the way. Default false.
+ * @param ca certificates in PEM that are trusted for this edge instead of the runtime's list. Default: that list.
  * @throws {EdgeUrlError}
  */
 export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeUrl {
@@ -34,18 +36,17 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "" || url.pathname !== "/") {
     throw new EdgeUrlError(`The edge ${text} has more than a scheme, a host and a port`);
   }
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
+  const target = tcpTargetOf(url);
   const authority = url.host;
-  if (url.protocol === "https:" || url.protocol === "wss:") {
-    const target: TlsTarget = { kind: "tcp", host, port: Number(url.port || 443), tls: trust(insecure, ca) };
-    return { target, authority, label: `https://${authority}` };
+  if (isSecure(url)) {
+    return { target: { ...target, tls: trust(insecure, ca) }, authority, label: `https://${authority}` };
   }
-  if (!insecure && !isLoopback(host)) {
+  if (!insecure && !isLoopback(target.host)) {
     throw new EdgeUrlError(
-      `The edge ${text} is not encrypted and not on this machine: say --edge-insecure to send it the token`,
+      `The edge ${text} is not encrypted and not on this machine: use --edge-insecure to send it the token`,
     );
   }
-  return { target: { kind: "tcp", host, port: Number(url.port || 80) }, authority, label: `http://${authority}` };
+  return { target, authority, label: `http://${authority}` };
 }
 
 function trust(insecure: boolean, ca: string | undefined): TlsOptions {

@@ -1,20 +1,23 @@
-/** Why an agent has no session. */
+/** Why an agent has no tunnel. */
 import { RunnelError } from "../base/mod.ts";
 
 export type AgentErrorCode =
-  /** The edge could not be reached, or is no edge. Trying again may help. */
+  /** The edge could not be reached, or what answers is no edge. Trying again may help. */
   | "edge_unreachable"
   /** The edge refused the token. */
   | "unauthorized"
+  /** Too many tokens of this address were refused. */
   | "too_many_attempts"
-  /** The name cannot be had. */
+  /** Another agent has the name. */
   | "name_taken"
+  /** No tunnel can have the name. */
   | "bad_name"
   /** Edge and agent speak no common protocol. */
   | "protocol_mismatch"
-  /** The edge refused for another reason of its own. */
+  /** The edge refused for another reason. */
   | "refused";
 
+/** A tunnel could not be opened. `retryable` is false where another attempt needs other settings. */
 export class AgentError extends RunnelError {
   declare readonly code: AgentErrorCode;
   constructor(code: AgentErrorCode, reason: string, cause?: unknown) {
@@ -22,5 +25,5 @@ export class AgentError extends RunnelError {
   }
 }
 
-/** What no further attempt with the same settings can change. */
+/** Errors that no further attempt with the same settings can avoid. */
 const finalCodes: ReadonlySet<AgentErrorCode> = new Set(["unauthorized", "bad_name", "protocol_mismatch"]);

@@ -1,44 +1,45 @@
-/** The agent as a library: a function of the shape of `fetch`, served to the public through an edge. */
+/** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
 import type { Clock } from "../base/mod.ts";
 import { version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
-import { openBinaryTunnel } from "./v2_dial.ts";
 import { parseEdgeUrl } from "./edge_url.ts";
 import type { AgentError } from "./errors.ts";
-import type { OpenTunnel } from "./session.ts";
+import type { OpenTunnel } from "./open_tunnel.ts";
+import { openV2Tunnel } from "./v2_dial.ts";
 
 export interface ExposeOptions {
   /** The edge's URL, e.g. `https://example.com`. */
   edge: string;
   token: string;
-  /** Answers each public request. Bodies are streamed both ways; `request.signal` aborts when the visitor leaves. */
+  /** Answers each public request. Bodies are streamed both ways. `request.signal` aborts when the visitor leaves. */
   fetch: (request: Request) => Response | Promise<Response>;
-  /** Serve at NAME.DOMAIN. Without it the edge draws a name, which is kept across lost links. */
+  /** Serves at NAME.DOMAIN. Default: the edge draws a name, which stays the same across lost links. */
   name?: string;
-  /** Take the name over from a live agent with the same token. Default false. */
+  /** Takes the name over from a live agent with the same token. Default false. */
   force?: boolean;
-  /** Allow an unencrypted edge beyond this machine, and any certificate of an encrypted one. Default false. */
+  /** Allows an unencrypted edge on another machine, and any certificate of an encrypted one. Default false. */
   edgeInsecure?: boolean;
-  /** Certificates in PEM that are trusted for the edge instead of the runtime's list. */
+  /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
   edgeCa?: string;
   /** Milliseconds for which the first connection is tried. Default 10,000. */
   connectTimeoutMs?: number;
-  /** Told when the link is lost, and each time it is back. */
+  /** The link to the edge was lost. */
   onDisconnected?(reason: string): void;
+  /** The tunnel is open; after each lost link again. */
   onReady?(url: string): void;
   clock?: Clock;
 }
 
 export interface Exposed {
-  /** Where the public finds it now. */
+  /** The public URL. */
   readonly url: string;
   readonly name: string;
-  /** Settles when it is over: null after `drain()` and `close()`, else why the edge refused for good. Never rejects. */
+  /** Resolves when it is over: null after `drain()` and `close()`, else why the edge refuses for good. Never rejects. */
   readonly closed: Promise<AgentError | null>;
-  /** Lets requests under way end, then leaves. */
+  /** Lets requests under way end, then closes. */
   drain(): Promise<void>;
-  /** Leaves now; requests under way break off. */
+  /** Closes now; requests under way break off. */
   close(): void;
 }
 
@@ -64,10 +65,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
   const agent = new Agent({
     open: (signal) => {
-      const { token, force = false, clock } = options;
-      const name = options.name ?? tunnel?.name;
-      const chosen = { ...(name === undefined ? {} : { name }), ...(clock === undefined ? {} : { clock }) };
-      return openBinaryTunnel({ edge, token, upstream, force, version, ...chosen }, signal);
+      const { token, force, clock, name = tunnel?.name } = options;
+      return openV2Tunnel({ edge, token, upstream, name, force, version, clock }, signal);
     },
     events: {
       onReady: (open) => {
@@ -77,8 +76,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
       },
       onDisconnected: ({ reason }) => options.onDisconnected?.(reason),
     },
-    ...(options.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: options.connectTimeoutMs }),
-    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    connectTimeoutMs: options.connectTimeoutMs,
+    clock: options.clock,
   });
   const run = agent.run();
   await Promise.race([ready, run]);

@@ -1,20 +1,21 @@
-/** Which HTTP proxy an agent dials its edge through, if any: what the flag says, else the environment. */
+/** Which HTTP proxy an agent dials its edge through, if any: that of the flag, else that of the environment. */
 import { Buffer } from "node:buffer";
 import { BlockList, isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
+import { isSecure, tcpTargetOf } from "./url_target.ts";
 
 export interface ProxyTarget {
   /** With `tls` where the proxy itself is `https://`. */
   readonly target: TlsTarget;
   /** The value of Proxy-Authorization; null where the URL has no credentials. */
   readonly authorization: string | null;
-  /** Without credentials, for people and logs. */
+  /** The URL without credentials, for people and logs. */
   readonly label: string;
 }
 
-/** Code `bad_proxy_url`. The message names where the URL was found, and never shows a password. */
+/** A text is no URL of a proxy. Code `bad_proxy_url`. The reason names where it was found, and shows no password. */
 export class ProxyUrlError extends RunnelError {
   constructor(reason: string) {
     super({ code: "bad_proxy_url", reason, initiator: "user" });
@@ -22,7 +23,7 @@ export class ProxyUrlError extends RunnelError {
 }
 
 export interface ProxySources {
-  /** The value of `--proxy`, which neither NO_PROXY nor a loopback edge overrules. */
+  /** The value of `--proxy`. It is used whatever NO_PROXY says, and for a loopback edge, too. */
   flag?: string;
   /** A variable's value, as `environmentVariable` of `src/net/` gives it. */
   environment(name: string): string | undefined;
@@ -31,8 +32,10 @@ export interface ProxySources {
 }
 
 /**
- * The proxy for `edge`; null: dial it directly. Of the variables the one for the edge's scheme comes before the one
- * for all, lower case before upper case; an empty one counts as not set. An edge on this machine needs none.
+ * The proxy for `edge`; null where it is dialed directly, as is every edge on this machine without a flag. Variables in
+ * order: that of the edge's scheme before that for all schemes, and lower case before upper case. An empty one counts as
+ * not set.
+ *
  * @throws {ProxyUrlError}
  */
 export function proxyFor(edge: EdgeUrl, sources: ProxySources): ProxyTarget | null {
@@ -60,12 +63,12 @@ function parseProxy(text: string, source: string, tls: TlsOptions): ProxyTarget 
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     throw new ProxyUrlError(`The proxy ${label} of ${source} has more than a scheme, a host and a port`);
   }
-  const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
-  const authorization = authorizationOf(url, label, source);
-  if (url.protocol === "http:") {
-    return { target: { kind: "tcp", host, port: Number(url.port || 80) }, authorization, label };
-  }
-  return { target: { kind: "tcp", host, port: Number(url.port || 443), tls }, authorization, label };
+  const target = tcpTargetOf(url);
+  return {
+    target: isSecure(url) ? { ...target, tls } : target,
+    authorization: authorizationOf(url, label, source),
+    label,
+  };
 }
 
 /** RFC 7617: the bytes of `user:password` are UTF-8. */
@@ -75,7 +78,7 @@ function authorizationOf(url: URL, label: string, source: string): string | null
     const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
     return `Basic ${Buffer.from(credentials, "utf8").toString("base64")}`;
   } catch {
-    // The runtime's error would show the password.
+    // The runtime's own error is not passed on: it shows the password.
     throw new ProxyUrlError(`The credentials of the proxy ${label} of ${source} are not percent-encoded UTF-8`);
   }
 }
@@ -85,9 +88,9 @@ function withoutCredentials(text: string): string {
 }
 
 /**
- * NO_PROXY as others read it: entries between commas or spaces; `*` exempts everything, `example.com` and
- * `.example.com` that name and all under it, an address or a CIDR block the addresses in it. `:PORT` behind an entry
- * narrows it to that port. An entry that is none of these exempts nothing.
+ * Whether NO_PROXY names the host, read as curl and others do: a list with commas or spaces. `*` exempts everything,
+ * `example.com` and `.example.com` that name and all names under it, an address or a CIDR block the addresses in it.
+ * `:PORT` behind an entry limits it to that port. Any other entry exempts nothing.
  */
 function isExempt(host: string, port: number, list: string): boolean {
   return list.split(/[\s,]+/).some((entry) => entry !== "" && exempts(entry.toLowerCase(), host, port));

@@ -1,4 +1,4 @@
-/** A tunnel through an HTTP proxy: CONNECT (RFC 9110 §9.3.6), and TLS with the target inside it. */
+/** Dials through an HTTP proxy: CONNECT (RFC 9110 §9.3.6), and TLS with the target inside. */
 import { type Clock, systemClock } from "../base/mod.ts";
 import {
   type Dial,
@@ -25,11 +25,11 @@ import type { ProxyTarget } from "./proxy.ts";
 const MAX_INTERIM_HEADS = 16;
 
 /**
- * A `dial` that reaches every target through `proxy`, plain ones too. Its time covers all of it: the proxy, its answer
- * and the target's TLS.
+ * A `dial` that reaches every TCP target through `proxy`, those without TLS, too. Its timeout covers the connection to the
+ * proxy, the proxy's answer and the target's TLS together.
  *
- * The dial throws `SocketError`: `proxy_failed` where the proxy refuses or does not speak HTTP, else what `dial` does;
- * each names the proxy where that is what failed.
+ * The dial rejects with `SocketError`: `proxy_failed` where the proxy refuses or does not speak HTTP, else as `dial` does.
+ * Where the proxy cannot be reached, the reason names it.
  */
 export function dialThrough(proxy: ProxyTarget, clock: Clock = systemClock): Dial {
   return async (target: DialTarget, options: DialOptions): Promise<Socket> => {
@@ -37,25 +37,25 @@ export function dialThrough(proxy: ProxyTarget, clock: Clock = systemClock): Dia
     const { timeoutMs = DEFAULT_DIAL_TIMEOUT_MS, signal } = options;
     const startedAt = clock.now();
     const socket = await dial(proxy.target, options, clock).catch((error) => {
-      throw ofProxy(proxy, error);
+      throw proxyUnreachable(proxy, error);
     });
-    const opening = new TunnelOpening(socket, proxy, formatTarget(target));
-    await opening.run(timeoutMs, startedAt, clock, signal);
+    const connect = new ProxyConnect(socket, proxy, formatTarget(target));
+    await connect.run(timeoutMs, startedAt, clock, signal);
     if (target.tls === undefined) return socket;
     return startTls(socket, target, { timeoutMs, startedAt, signal }, clock);
   };
 }
 
-/** The same failure, of the proxy and not of the edge. */
-function ofProxy(proxy: ProxyTarget, error: unknown): unknown {
+/** The same error, whose reason says that the proxy is what cannot be reached. */
+function proxyUnreachable(proxy: ProxyTarget, error: unknown): unknown {
   if (!(error instanceof SocketError) || error.code === "aborted") return error;
   const { code, initiator, retryable } = error;
-  const reason = `cannot reach the proxy ${proxy.label}: ${error.reason}`;
+  const reason = `Cannot reach the proxy ${proxy.label}: ${error.reason}`;
   return new SocketError({ code, reason, initiator, retryable, cause: error });
 }
 
-/** One CONNECT, until the proxy has answered it. */
-class TunnelOpening {
+/** One CONNECT request, until the proxy has answered it. */
+class ProxyConnect {
   readonly #socket: Socket;
   readonly #proxy: ProxyTarget;
   readonly #authority: string;
@@ -70,7 +70,7 @@ class TunnelOpening {
     this.#authority = authority;
   }
 
-  /** Leaves the socket paused, and the caller's; resets it where it rejects. */
+  /** Resolves with the socket paused and free for the caller's handlers. Resets it where it rejects. */
   run(timeoutMs: number, startedAt: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
     const action = `Cannot connect to ${this.#authority} through the proxy ${this.#proxy.label}`;
     const cleanUp = () => this.#socket.reset();
@@ -118,7 +118,7 @@ class TunnelOpening {
   #takeAnswer({ status }: ParsedResponse): void {
     if (status === 407) return this.#fail(`it wants ${this.#credentials()} (407)`, false);
     if (status >= 300) return this.#fail(`it answered CONNECT with ${status}`, status >= 500);
-    // Neither TLS nor HTTP begins with the server: what is here already is the proxy's own, or someone else's.
+    // In TLS and in HTTP the client speaks first: bytes that are here already are not the target's.
     if (this.#parser.rest.length > 0) return this.#fail("it sent bytes of its own behind its answer", false);
     this.#socket.pause();
     this.#resolve();
@@ -129,7 +129,7 @@ class TunnelOpening {
   }
 
   #fail(detail: string, retryable: boolean, cause?: unknown): void {
-    const reason = `the proxy ${this.#proxy.label} gave no tunnel to ${this.#authority}: ${detail}`;
+    const reason = `The proxy ${this.#proxy.label} gave no tunnel to ${this.#authority}: ${detail}`;
     this.#reject(new SocketError({ code: "proxy_failed", reason, initiator: "remote", retryable, cause }));
   }
 }

@@ -1,13 +1,15 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
 import { RunnelError } from "../base/mod.ts";
 import { CertificateError, checkCertificates, type DialTarget, type TlsOptions } from "../net/mod.ts";
+import { withoutBrackets } from "./url_target.ts";
 
 export interface UpstreamTarget {
   readonly dial: DialTarget;
-  /** The target as a person reads it: `http://127.0.0.1:3000`, `https://app:443`, `unix:/run/app.sock`. */
+  /** The target for people and logs: `http://127.0.0.1:3000`, `https://app:443`, `unix:/run/app.sock`. */
   readonly label: string;
 }
 
+/** A text is no target. Code `bad_target`. */
 export class TargetError extends RunnelError {
   constructor(reason: string) {
     super({ code: "bad_target", reason, initiator: "user" });
@@ -15,8 +17,8 @@ export class TargetError extends RunnelError {
 }
 
 /**
- * @param tls how an `https://` target is trusted
- * @throws {TargetError} with the value and the forms that are allowed
+ * @param tls how an `https://` target is trusted. Default: by the runtime's list of authorities.
+ * @throws {TargetError} which names the value and the forms that are allowed
  */
 export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
   if (/^\d+$/.test(text)) return tcp("127.0.0.1", text, text);
@@ -35,8 +37,7 @@ export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget 
 function tcp(host: string, port: string, text: string, tls?: TlsOptions): UpstreamTarget {
   const number = Number(port);
   if (number < 1 || number > 65_535) throw new TargetError(`The target ${text} has no port from 1 to 65535`);
-  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
-  const target = { kind: "tcp", host: bare, port: number } as const;
+  const target = { kind: "tcp", host: withoutBrackets(host), port: number } as const;
   if (tls === undefined) return { dial: target, label: `http://${host}:${number}` };
   return { dial: { ...target, tls }, label: `https://${host}:${number}` };
 }

@@ -2,11 +2,11 @@
 import {
   Agent,
   type AgentEvents,
-  type BinaryDialOptions,
   type EdgeUrl,
-  openBinaryTunnel,
   openJsonTunnel,
   type OpenTunnelOnce,
+  openV2Tunnel,
+  type V2DialOptions,
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
 import { observeExchanges } from "../http/mod.ts";
@@ -81,10 +81,10 @@ async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: Http
   throw new UsageError("The token is missing", `Give it with --token-file FILE, or keep it with '${login}'`);
 }
 
-function tunnelOpener(values: HttpCall["values"], options: Omit<BinaryDialOptions, "name" | "force">): OpenTunnelOnce {
-  // The name is chosen once, so that the URL stays the same when the agent reconnects.
+function tunnelOpener(values: HttpCall["values"], options: Omit<V2DialOptions, "name" | "force">): OpenTunnelOnce {
+  // Drawn once, so that the URL stays the same across reconnects.
   const chosen = { ...options, name: values.name ?? randomName(), force: values.force };
-  const open = values.protocol === "json" ? openJsonTunnel : openBinaryTunnel;
+  const open = values.protocol === "json" ? openJsonTunnel : openV2Tunnel;
   return (signal) => open(chosen, signal);
 }
 

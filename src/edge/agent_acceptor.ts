@@ -1,83 +1,66 @@
-/** `GET /agent`: the upgrade behind which an agent's session lives, by the subprotocol that it offers. */
+/** Accepts agents at `GET /agent`. The subprotocol that the handshake offers decides which protocol they speak. */
 import type { Clock } from "../base/mod.ts";
-import type { Session } from "../session/mod.ts";
-import { type Answer, type Fields, fieldValue, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
-import type { MemoryAccount } from "../httpstream/mod.ts";
-import type { Socket } from "../net/mod.ts";
+import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
+import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
+import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity } from "./agent_api.ts";
-import { BinaryDoor } from "./v2_acceptor.ts";
-import { JsonDoor, type JsonDoorOptions } from "./json_acceptor.ts";
+import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { GuessLimiter, type TokenCheck } from "./tokens.ts";
 import type { Tunnels } from "./tunnels.ts";
-import { serves, versionFieldName } from "../config/mod.ts";
+import { V2Acceptor } from "./v2_acceptor.ts";
 
-/** The subprotocol of the binary multiplexer. */
-export const binaryProtocol = "runnel.v2";
-
-export interface AgentDoorsOptions {
+export interface AgentAcceptorOptions {
+  /** The edge's. */
   version: string;
   tunnels: Tunnels;
   checkToken: TokenCheck;
+  /** The public URL of a tunnel. */
   urlOf(name: string): string;
-  /** Serves what a `runnel.v2` agent asks on a stream of its own. */
+  /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
-  onTunnel(session: Session, name: string): void;
+  /** A session opened a tunnel; for the log. */
+  onTunnel(session: EdgeSession, name: string): void;
+  /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
+  /** The bytes that all connections of the process hold. */
   memory: MemoryAccount;
-  json?: Pick<JsonDoorOptions, "session" | "registerTimeoutMs" | "maxStrangers" | "maxFrameBytes">;
+  json?: Pick<JsonAcceptorOptions, "session" | "registerTimeoutMs" | "maxUnregistered" | "maxFrameBytes">;
   clock: Clock;
 }
 
-export class AgentDoors {
-  readonly #options: AgentDoorsOptions;
-  readonly #json: JsonDoor;
-  readonly #binary: BinaryDoor;
-  /** Those that run, whether they serve a tunnel or not. */
-  readonly #sessions = new Set<Session>();
-  #admitted = 0;
+export class AgentAcceptor {
+  readonly #json: JsonAcceptor;
+  readonly #v2: V2Acceptor;
+  /** All that are not over, with a tunnel or without. */
+  readonly #sessions = new Set<EdgeSession>();
+  #sessionCount = 0;
 
-  constructor(options: AgentDoorsOptions) {
-    this.#options = options;
-    const guesses = new GuessLimiter(options.clock);
-    const shared = { ...options, guesses, nextSessionId: () => `s${++this.#admitted}` };
-    this.#binary = new BinaryDoor({ ...shared, onSession: (session) => this.#keep(session) });
-    this.#json = new JsonDoor({
+  constructor(options: AgentAcceptorOptions) {
+    const guessLimiter = new GuessLimiter(options.clock);
+    const shared = { ...options, guessLimiter, nextSessionId: () => `s${++this.#sessionCount}` };
+    this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
+    this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
       onSession: (session, name) => {
-        this.#keep(session);
+        this.#add(session);
         options.onTunnel(session, name);
       },
     });
   }
 
-  /** The answer to an agent that asks to come in. */
-  admit(head: RequestHead): Answer {
-    const check = checkUpgrade(head, { protocols: [binaryProtocol] });
+  /** The answer to a request for `/agent`: a 101 that becomes a session, or a problem. */
+  accept(head: RequestHead): Answer {
+    const check = checkUpgrade(head, { protocols: [SUBPROTOCOL] });
     if (!check.accepted) {
       return problemAnswer(check.status === 426 ? "upgrade_required" : "bad_request", check.reason, check.fields);
     }
-    if (check.protocol === null) {
-      return upgraded(check.fields, (socket, rest) => this.#json.enter(socket, rest, head.client));
-    }
-    const { version } = this.#options;
-    const theirs = fieldValue(head.fields, versionFieldName.toLowerCase());
-    if (theirs !== undefined && !serves(version, theirs)) {
-      const detail =
-        `this edge is ${version} and serves agents of its own and of the previous minor version, not ${theirs}`;
-      return problemAnswer("version_mismatch", detail, [versionFieldName, version]);
-    }
-    const entry = this.#binary.check(head);
-    if (!("owner" in entry)) return problemAnswer(entry.code, entry.detail);
-    return upgraded(
-      [...check.fields, ...entry.fields, versionFieldName, version],
-      (socket, rest) => this.#binary.enter(socket, rest, entry),
-    );
+    return check.protocol === null ? this.#json.accept(head, check.fields) : this.#v2.accept(head);
   }
 
-  /** Closes the links that have not become sessions. */
-  dismissStrangers(): void {
+  /** Closes the links that have not registered, and takes no further ones. */
+  closeUnregistered(): void {
     this.#json.close();
   }
 
@@ -91,12 +74,8 @@ export class AgentDoors {
     for (const session of this.#sessions) session.close(reason);
   }
 
-  #keep(session: Session): void {
+  #add(session: EdgeSession): void {
     this.#sessions.add(session);
     void session.closed.then(() => this.#sessions.delete(session));
   }
-}
-
-function upgraded(fields: Fields, takeSocket: (socket: Socket, rest: Uint8Array) => void): Answer {
-  return { status: 101, fields, body: null, upgrade: "websocket", takeSocket };
 }

@@ -1,50 +1,53 @@
-/** What an agent asks of its edge, as ordinary HTTP on a stream that the agent opened: there is no second language. */
+/** What an agent of `runnel.v2` asks of its edge: ordinary HTTP requests, on streams that the agent opens. */
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Session } from "../session/mod.ts";
+import { randomName } from "../config/mod.ts";
+import { collectBody, CollectBudget } from "../http/mod.ts";
+import { type EdgeSession, parseJson } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
-import { randomName } from "../config/mod.ts";
 
-/** Who is asking: it comes from the session, never from a field of the request. */
+/** The agent that asks. It is known from the session, never from a field of the request. */
 export interface AgentIdentity {
   readonly owner: string;
-  readonly session: Session;
+  readonly session: EdgeSession;
 }
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
   urlOf(name: string): string;
   /** A session opened a tunnel; for the log. */
-  onTunnel(session: Session, name: string): void;
+  onTunnel(session: EdgeSession, name: string): void;
 }
 
 const tunnelRequest = z.strictObject({
   name: z.string().optional(),
   kind: z.literal("http"),
-  /** For people and logs; the agent alone dials it. */
+  /** For people and logs; only the agent dials it. */
   upstream: z.string().max(1024),
   force: z.boolean().optional(),
 });
 
-/** A request of the agent's and its answer are small; more is a mistake. */
-const bodyLimitBytes = 64 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
 
-/** `POST /api/agent/tunnels {name?, kind, upstream, force?}` → 201 `{id, name, url}`; the tunnel lives as long as its session. */
+/**
+ * `POST /api/agent/tunnels {name?, kind, upstream, force?}` → 201 `{id, name, url}`. The tunnel lives as long as its
+ * session.
+ */
 export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { agent?: AgentIdentity } }> {
   const { tunnels, urlOf } = options;
   const app = new Hono<{ Bindings: { agent?: AgentIdentity } }>();
   app.post("/api/agent/tunnels", async (c) => {
     const { agent } = c.env;
     if (agent === undefined) {
-      return problemResponse("session_required", "a tunnel is opened on a stream of an agent's session");
+      return problemResponse("session_required", "A tunnel is opened on a stream of an agent's session");
     }
     const text = await readText(c.req.raw.body);
-    if (text === null) return problemResponse("body_too_large", `the body is over ${bodyLimitBytes} bytes`);
+    if (text === null) return problemResponse("body_too_large", `The body is over ${MAX_BODY_BYTES} bytes`);
     const parsed = tunnelRequest.safeParse(parseJson(text));
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
-      return problemResponse("bad_request", `key \`${issue?.path.join(".")}\`: ${issue?.message}`);
+      return problemResponse("bad_request", `Key \`${issue?.path.join(".")}\`: ${issue?.message}`);
     }
     const name = parsed.data.name ?? randomName();
     try {
@@ -64,25 +67,8 @@ export function isAgentApi(target: string | undefined): boolean {
   return target !== undefined && target.startsWith("/api/agent/");
 }
 
-/** Null where it is longer than a request of an agent's can be; the rest is then not read. */
+/** Null where the body is too long; the rest of it is then canceled. */
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | null> {
-  if (body === null) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > bodyLimitBytes) return null;
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // No JSON is no wish: the schema says so.
-    return null;
-  }
+  const collected = await collectBody(body, MAX_BODY_BYTES, new CollectBudget(MAX_BODY_BYTES));
+  return "bytes" in collected ? new TextDecoder().decode(collected.bytes) : null;
 }

@@ -1,4 +1,4 @@
-/** The edge's own HTTP routes, on the domain itself and on addresses. Tunnel traffic never passes through here. */
+/** The edge's own HTTP routes, on the domain itself and on addresses. No tunnel's traffic passes through here. */
 import { Hono } from "hono";
 import { problemAnswer, type ProblemCode } from "../http/mod.ts";
 
@@ -9,7 +9,7 @@ export interface ApiOptions {
   tunnelsOnline(): number;
 }
 
-/** `GET /healthz` (the process lives), `GET /readyz` (it takes new work). */
+/** `GET /healthz`: the process runs. `GET /readyz`: it takes new work. */
 export function createApi(options: ApiOptions): Hono {
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ status: "ok", version: options.version, tunnels: options.tunnelsOnline() }));
@@ -20,14 +20,14 @@ export function createApi(options: ApiOptions): Hono {
   return app;
 }
 
-/** True for the paths that the edge keeps for itself on its own domain. */
+/** True for the paths that are the edge's own on its domain. */
 export function isOwnPath(target: string): boolean {
   const end = target.indexOf("?");
   const path = end < 0 ? target : target.slice(0, end);
   return path === "/healthz" || path === "/readyz" || path === "/agent" || path.startsWith("/api/");
 }
 
-/** A problem as a `Response`, for the routes that are Hono's. */
+/** A problem as a `Response`, for Hono's routes. */
 export function problemResponse(code: ProblemCode, detail: string): Response {
   const answer = problemAnswer(code, detail);
   const headers = new Headers();

@@ -1,4 +1,4 @@
-/** The edge, composed: one public listener, the router behind it, and the door through which agents come. */
+/** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
 import { type Clock, systemClock } from "../base/mod.ts";
 import {
   defaultExchangeTimeouts,
@@ -7,11 +7,11 @@ import {
   fetchHandler,
   TimeoutGuard,
 } from "../http/mod.ts";
-import type { Session } from "../session/mod.ts";
+import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
-import { AgentDoors, type AgentDoorsOptions } from "./agent_acceptor.ts";
+import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
 import { createApi, isOwnPath } from "./api.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
@@ -26,23 +26,23 @@ export interface EdgeOptions {
   domain?: string;
   /** Scheme and port of every printed URL, e.g. `https://example.com`. Default: `http`, the domain, the bound port. */
   publicUrl?: URL;
-  /** Opens tunnels to whoever knows it. */
+  /** The token with which agents may open tunnels. */
   token: string;
-  /** Serves the domain itself, where the edge has no route of its own. */
+  /** The name of the tunnel that serves the domain itself, where the edge has no route of its own. Default none. */
   defaultTunnel?: string;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
   timeouts?: ExchangeTimeouts;
   http?: Partial<HttpServerOptions>;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
-  json?: AgentDoorsOptions["json"];
+  json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
   clock?: Clock;
 }
 
-/** What happens on an edge, for logs. Every member may be left out. */
+/** What happens on an edge, for logs. */
 export interface EdgeEvents {
   onSession?(id: string, tunnel: string, protocol: string): void;
   onSessionEnd?(id: string, tunnel: string, code: string, reason: string): void;
@@ -55,7 +55,7 @@ export interface Edge {
   /** The public URL of a tunnel, or of the domain itself. */
   urlOf(name?: string): string;
   readonly tunnels: Tunnels;
-  /** Public connections. */
+  /** Public connections that are open. */
   readonly connections: number;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
@@ -64,9 +64,10 @@ export interface Edge {
 }
 
 type AgentApi = ReturnType<typeof createAgentApi>;
-type OnTunnel = (session: Session, name: string) => void;
+type OnTunnel = (session: EdgeSession, name: string) => void;
 
-const defaultVersion = "0.0.0";
+const DEFAULT_VERSION = "0.0.0";
+const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
 /** Starts an edge. Rejects with `SocketError` where it cannot listen. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
@@ -78,10 +79,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 class RunningEdge implements Edge {
   readonly tunnels: Tunnels;
   readonly #urls: PublicUrls;
-  readonly #doors: AgentDoors;
+  readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
   #listener: Listener | null = null;
-  #draining = false;
+  #isDraining = false;
 
   constructor(options: EdgeOptions) {
     const clock = options.clock ?? systemClock;
@@ -93,15 +94,15 @@ class RunningEdge implements Edge {
       clock,
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
-    const onTunnel = announcer(events);
+    const onTunnel = tunnelReporter(events);
     const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
-    this.#doors = this.#createDoors(options, clock, agentApi, onTunnel);
+    this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
     const ingress = createIngress({
       router: new Router(this.tunnels, domain),
       tunnels: this.tunnels,
       guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
-      own: this.#ownRoutes(options.version ?? defaultVersion, agentApi),
-      ...(options.defaultTunnel === undefined ? {} : { defaultTunnel: options.defaultTunnel }),
+      ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
+      defaultTunnel: options.defaultTunnel,
     });
     this.#server = new HttpServer(ingress, {
       scheme: this.#urls.scheme,
@@ -133,65 +134,65 @@ class RunningEdge implements Edge {
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
     await this.#server.drain();
-    await this.#doors.drain();
+    await this.#acceptor.drain();
     await closed;
   }
 
   async close(): Promise<void> {
     const closed = this.#stopAccepting();
-    this.#doors.close("the edge is shutting down");
+    this.#acceptor.close("The edge is shutting down");
     this.#server.close();
     await closed;
   }
 
   #stopAccepting(): Promise<void> {
-    this.#draining = true;
-    this.#doors.dismissStrangers();
+    this.#isDraining = true;
+    this.#acceptor.closeUnregistered();
     return this.#listener?.close() ?? Promise.resolve();
   }
 
-  #createDoors(options: EdgeOptions, clock: Clock, agentApi: AgentApi, onTunnel: OnTunnel): AgentDoors {
-    return new AgentDoors({
-      version: options.version ?? defaultVersion,
+  #createAcceptor(options: EdgeOptions, clock: Clock, agentApi: AgentApi, onTunnel: OnTunnel): AgentAcceptor {
+    return new AgentAcceptor({
+      version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
       checkToken: sharedToken(options.token),
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
       onError: (error) => options.events?.onError?.(error),
-      memory: new MemoryAccount(options.maxHeldBytes ?? 1024 ** 3),
+      memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
+      json: options.json,
       clock,
-      ...(options.json === undefined ? {} : { json: options.json }),
     });
   }
 
-  #ownRoutes(version: string, agentApi: AgentApi): IngressOptions["own"] {
+  #ownRoutes(version: string, agentApi: AgentApi): IngressOptions["ownRoutes"] {
     const api = createApi({
       version,
-      isReady: () => !this.#draining,
+      isReady: () => !this.#isDraining,
       tunnelsOnline: () => this.tunnels.online,
     });
-    // Without an agent's session they say so.
+    // Requests of the public have no session, and are told that they need one.
     api.route("/", agentApi);
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
-      return head.target === "/agent" ? Promise.resolve(this.#doors.admit(head)) : routes(head, body, signal);
+      return head.target === "/agent" ? Promise.resolve(this.#acceptor.accept(head)) : routes(head, body, signal);
     };
   }
 }
 
-/** Tells the log of each tunnel that a session opens, and of its end. */
-function announcer(events: EdgeEvents): OnTunnel {
+/** Tells `events` of each tunnel that a session opens, and of its end. */
+function tunnelReporter(events: EdgeEvents): OnTunnel {
   return (session, name) => {
     events.onSession?.(session.id, name, session.protocol);
     void session.closed.then((end) => events.onSessionEnd?.(session.id, name, end.code, end.reason));
   };
 }
 
-/** Names of exchanges: short, unique in this process, and told apart from those of an earlier one in a log. */
+/** Ids of exchanges: short, unique in this process, and different from those of an earlier process in a log. */
 function requestIds(): () => string {
-  const boot = Math.floor(Date.now() / 1000).toString(36);
+  const startedAt = Math.floor(Date.now() / 1000).toString(36);
   let count = 0;
-  return () => `${boot}-${(++count).toString(36)}`;
+  return () => `${startedAt}-${(++count).toString(36)}`;
 }

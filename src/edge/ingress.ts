@@ -1,4 +1,7 @@
-/** The public door: a request comes in, its host says where it goes, and what comes back is made fit for the public. */
+/**
+ * Where public requests come in. The host decides where a request goes, forwarding fields are added on the way there, and
+ * fields that are not for the public are removed on the way back.
+ */
 import type { CancelSignal } from "../base/mod.ts";
 import {
   type Answer,
@@ -18,9 +21,9 @@ export interface IngressOptions {
   router: Router;
   tunnels: Tunnels;
   guard: TimeoutGuard;
-  /** The edge's own routes; null for a path that is none of them. */
-  own: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
-  /** The tunnel that serves the domain itself, where it has no own route. */
+  /** The edge's own routes; null for a path that none of them has. */
+  ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
+  /** The name of the tunnel that serves the domain itself, where the edge has no own route. */
   defaultTunnel?: string;
 }
 
@@ -28,7 +31,7 @@ export interface IngressOptions {
 export function createIngress(options: IngressOptions): Handler {
   const { router, tunnels, guard } = options;
 
-  function visit(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+  function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
@@ -38,12 +41,12 @@ export function createIngress(options: IngressOptions): Handler {
 
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
-    if (route.kind === "tunnel") return visit(route.tunnel, head, body, signal);
+    if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
     if (route.kind === "unknown") throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
-    const answer = options.own(head, body, signal);
+    const answer = options.ownRoutes(head, body, signal);
     if (answer !== null) return answer;
     const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
-    if (fallback !== undefined) return visit(fallback, head, body, signal);
+    if (fallback !== undefined) return askTunnel(fallback, head, body, signal);
     throw new ExchangeError("not_found", `The edge has no page at ${head.target.slice(0, 200)}`);
   }
 

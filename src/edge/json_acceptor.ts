@@ -1,10 +1,11 @@
 /**
- * How an agent without a subprotocol comes in: its first text frame is `register`, within 10 s and of 4 KiB at most;
- * then it has a session, or an `error` frame that says why not.
+ * Accepts agents of the JSON protocol. A link's first frame must be `register`, within 10 s and of 4 KiB at most. The edge
+ * answers with `registered`, behind which the agent has a session, or with an `error` frame that says why not.
  */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import type { Answer, Fields, RequestHead } from "../http/mod.ts";
+import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
-import { WebSocketConnection } from "../websocket/mod.ts";
 import {
   closeReason,
   type ErrorFrame,
@@ -16,18 +17,19 @@ import {
   parseAgentFrame,
   type Register,
   type Registered,
-  TypeError,
+  TypeErrorFrame,
   TypeRegister,
   TypeRegistered,
 } from "../session/mod.ts";
+import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import type { GuessLimiter, TokenCheck } from "./tokens.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
-export interface JsonDoorOptions {
+export interface JsonAcceptorOptions {
   tunnels: Tunnels;
   checkToken: TokenCheck;
-  guesses: GuessLimiter;
-  /** The public URL of a tunnel's name. */
+  guessLimiter: GuessLimiter;
+  /** The public URL of a tunnel. */
   urlOf(name: string): string;
   nextSessionId(): string;
   /** A session is registered; for the log. */
@@ -36,94 +38,115 @@ export interface JsonDoorOptions {
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
-  maxStrangers?: number;
-  /** The largest frame of a registered agent. Default 32 MiB: a whole answer of an old agent must fit in. */
+  maxUnregistered?: number;
+  /** The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. */
   maxFrameBytes?: number;
   clock?: Clock;
 }
 
-/** Before it registered, an agent is a stranger, and is read no further than this. */
-const strangerFrameBytes = 4096;
+const DEFAULT_REGISTER_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_UNREGISTERED = 1_024;
+const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
+/** The largest message of a link that has not registered. */
+const MAX_REGISTER_BYTES = 4_096;
+
+/** The close code "try again later", of the registry that RFC 6455 §11.7 began. */
+const TRY_AGAIN_LATER = 1013;
 
 const shuttingDown = "The edge is shutting down";
+const utf8 = new TextDecoder();
+/** For a link that is closing without a session. */
+const noHandlers: WebSocketHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 
-export class JsonDoor {
-  readonly #options: JsonDoorOptions;
+export class JsonAcceptor {
+  readonly #options: JsonAcceptorOptions;
   readonly #clock: Clock;
   /** The links that have not registered, each with the timer that limits that. */
-  readonly #strangers = new Map<WebSocketConnection, Timer>();
-  #closed = false;
+  readonly #unregistered = new Map<WebSocketConnection, Timer>();
+  #isClosed = false;
 
-  constructor(options: JsonDoorOptions) {
+  constructor(options: JsonAcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Takes over a socket whose handshake is done. `address` is the agent's, for the brake on guessing. */
-  enter(socket: Socket, rest: Uint8Array, address: string): void {
+  /** The 101 to a handshake that is in order. @param fields the handshake's own */
+  accept(head: RequestHead, fields: Fields): Answer {
+    const takeSocket = (socket: Socket, rest: Uint8Array) => this.#takeSocket(socket, rest, head.client);
+    return { status: 101, fields, body: null, upgrade: "websocket", takeSocket };
+  }
+
+  /** Closes the links that have not registered, and takes no further ones. */
+  close(): void {
+    this.#isClosed = true;
+    for (const link of [...this.#unregistered.keys()]) this.#close(link, CloseCode.goingAway, shuttingDown);
+  }
+
+  #takeSocket(socket: Socket, rest: Uint8Array, address: string): void {
     const link = new WebSocketConnection(socket, {
       role: "server",
       accept: "text",
       text: "bytes",
-      maxMessageBytes: strangerFrameBytes,
+      maxMessageBytes: MAX_REGISTER_BYTES,
       rest,
       clock: this.#clock,
       handlers: {
         onMessage: (data) => this.#onFirst(link, data as Uint8Array, address),
         onDrain: () => {},
-        onClose: () => this.#leave(link),
+        onClose: () => this.#remove(link),
       },
     });
-    if (this.#closed) return this.#dismiss(link, 1001, shuttingDown);
-    if (this.#strangers.size >= (this.#options.maxStrangers ?? 1024)) {
-      return this.#dismiss(link, 1013, "Too many agents are registering");
+    if (this.#isClosed) return this.#close(link, CloseCode.goingAway, shuttingDown);
+    if (this.#unregistered.size >= (this.#options.maxUnregistered ?? DEFAULT_MAX_UNREGISTERED)) {
+      return this.#close(link, TRY_AGAIN_LATER, "Too many agents are registering");
     }
     const timer = this.#clock.after(
-      this.#options.registerTimeoutMs ?? 10_000,
-      () => this.#refuse(link, "register_timeout", "No `register` frame came in time", 1008),
+      this.#options.registerTimeoutMs ?? DEFAULT_REGISTER_TIMEOUT_MS,
+      () => this.#refuse(link, "register_timeout", "No `register` frame came in time", CloseCode.policyViolation),
     );
-    this.#strangers.set(link, timer);
-  }
-
-  /** Closes the links that have not registered, and takes no further ones. */
-  close(): void {
-    this.#closed = true;
-    for (const link of [...this.#strangers.keys()]) this.#dismiss(link, 1001, shuttingDown);
+    this.#unregistered.set(link, timer);
   }
 
   #onFirst(link: WebSocketConnection, message: Uint8Array, address: string): void {
-    this.#leave(link);
+    this.#remove(link);
     try {
-      const frame = parseAgentFrame(new TextDecoder().decode(message));
+      const frame = parseAgentFrame(utf8.decode(message));
       if (frame?.type !== TypeRegister) throw new FrameError("The first frame must be `register`");
-      // What else the stranger sends waits until its claim is decided.
+      // Frames behind it wait until the registration is decided.
       link.pause();
       this.#register(link, frame, address).catch((error) => {
-        const known = error instanceof ClaimError;
-        this.#refuse(link, known ? error.code : "internal", known ? error.reason : "The edge failed", 1008);
+        const isKnown = error instanceof ClaimError;
+        const [code, reason] = isKnown ? [error.code, error.reason] : ["internal", "The edge failed"];
+        this.#refuse(link, code, reason, CloseCode.policyViolation);
       });
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      this.#refuse(link, error.code, error.reason, 1002);
+      this.#refuse(link, error.code, error.reason, CloseCode.protocolError);
+    } finally {
+      release(message);
     }
   }
 
   async #register(link: WebSocketConnection, frame: Register, address: string): Promise<void> {
-    const { tunnels, guesses, checkToken, urlOf } = this.#options;
-    if (guesses.isBlocked(address)) {
-      return this.#refuse(link, "too_many_attempts", "Too many refused tokens: wait a minute", 1008);
+    const { tunnels, guessLimiter, checkToken, urlOf } = this.#options;
+    if (guessLimiter.isBlocked(address)) {
+      return this.#refuse(
+        link,
+        "too_many_attempts",
+        "Too many refused tokens: wait a minute",
+        CloseCode.policyViolation,
+      );
     }
     const owner = checkToken(frame.agent_token);
     if (owner === null) {
-      guesses.refused(address);
-      return this.#refuse(link, "unauthorized", "The token was refused", 1008);
+      guessLimiter.refused(address);
+      return this.#refuse(link, "unauthorized", "The token was refused", CloseCode.policyViolation);
     }
-    const features = frame.features ?? [];
     const session = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
       id: this.#options.nextSessionId(),
-      features,
+      features: frame.features ?? [],
     });
     try {
       await tunnels.claim(frame.tunnel_id, owner, session, frame.force);
@@ -131,9 +154,9 @@ export class JsonDoor {
       session.abandon();
       throw error;
     }
-    // A claim may have waited for the name's holder while the edge was closed.
-    if (this.#closed) session.close(shuttingDown);
-    link.maxMessageBytes = this.#options.maxFrameBytes ?? 32 * 1024 * 1024;
+    // The edge may have closed while the claim waited for the agent that had the name.
+    if (this.#isClosed) session.close(shuttingDown);
+    link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
       url: urlOf(frame.tunnel_id),
@@ -145,21 +168,21 @@ export class JsonDoor {
   }
 
   #refuse(link: WebSocketConnection, code: string, message: string, closeCode: number): void {
-    const frame: ErrorFrame = { type: TypeError, message, code };
+    const frame: ErrorFrame = { type: TypeErrorFrame, message, code };
     link.sendText(JSON.stringify(frame));
-    this.#dismiss(link, closeCode, message);
+    this.#close(link, closeCode, message);
   }
 
-  /** The link is nobody's from here on: what still comes on it, a late `register` too, has no effect. */
-  #dismiss(link: WebSocketConnection, code: number, reason: string): void {
-    this.#leave(link);
-    link.handlers = { onMessage() {}, onDrain() {}, onClose() {} };
+  /** Closes a link without a session. What still comes on it is ignored, a late `register`, too. */
+  #close(link: WebSocketConnection, code: number, reason: string): void {
+    this.#remove(link);
+    link.handlers = noHandlers;
     link.close(code, closeReason(reason));
     link.resume();
   }
 
-  #leave(link: WebSocketConnection): void {
-    this.#strangers.get(link)?.cancel();
-    this.#strangers.delete(link);
+  #remove(link: WebSocketConnection): void {
+    this.#unregistered.get(link)?.cancel();
+    this.#unregistered.delete(link);
   }
 }

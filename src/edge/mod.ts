@@ -1,2 +1,2 @@
-/** The public side: listener, router, registry of tunnels, and the acceptors of agents. */
+/** The edge: listens for the public and for agents, and routes the requests of one to the other. */
 export { type Edge, type EdgeEvents, startEdge } from "./edge.ts";

@@ -1,13 +1,13 @@
-/** The URLs that are printed and told to agents. */
+/** The public URLs of the edge and of its tunnels, as they are printed and told to agents. */
 
 export class PublicUrls {
   readonly scheme: "http" | "https";
   readonly #domain: string;
   readonly #port: string | null;
-  /** The bound port, once it is known; used where no public URL was given. */
+  /** The bound port, once it is known; it counts where no public URL is given. */
   listenPort = 0;
 
-  /** @param publicUrl its scheme and port are used, whatever the edge listens on */
+  /** @param publicUrl gives scheme and port, whatever the edge listens on. Default `http` and the bound port. */
   constructor(domain: string, publicUrl?: URL) {
     this.#domain = domain;
     this.scheme = publicUrl?.protocol === "https:" ? "https" : "http";

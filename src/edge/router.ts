@@ -1,4 +1,4 @@
-/** Which room a public request goes to, by its host alone: the target is never looked at for a tunnel's host. */
+/** Which tunnel a public request goes to, or whether it is for the edge itself. Only its host counts, not its target. */
 import { isIP } from "node:net";
 import { Memo } from "../base/mod.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
@@ -9,10 +9,10 @@ export type Route =
   | { readonly kind: "own" }
   | { readonly kind: "unknown"; readonly host: string };
 
-/** What an authority says by itself, whatever tunnels there are. */
-interface Place {
+/** What is known from an authority alone, whatever tunnels there are. */
+interface ParsedHost {
   readonly host: string;
-  /** The tunnel's; null for a host that is not under the domain. */
+  /** The tunnel's name; null for a host that is not under the domain. */
   readonly name: string | null;
   readonly isOwn: boolean;
 }
@@ -23,7 +23,7 @@ export class Router {
   readonly #tunnels: Tunnels;
   readonly #domain: string;
   readonly #suffix: string;
-  readonly #places = new Memo((authority) => this.#placeOf(authority));
+  readonly #hosts = new Memo((authority) => this.#parse(authority));
 
   /** @param domain tunnels are served at NAME.domain */
   constructor(tunnels: Tunnels, domain: string) {
@@ -34,13 +34,13 @@ export class Router {
 
   /** @param authority the Host field's value; the port and the case of letters do not matter */
   route(authority: string): Route {
-    const { host, name, isOwn } = this.#places.get(authority);
+    const { host, name, isOwn } = this.#hosts.get(authority);
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
     return isOwn ? own : { kind: "unknown", host };
   }
 
-  #placeOf(authority: string): Place {
+  #parse(authority: string): ParsedHost {
     const host = hostOf(authority);
     if (host.endsWith(this.#suffix)) return { host, name: host.slice(0, -this.#suffix.length), isOwn: false };
     const isOwn = host === this.#domain || host === "" || host === "localhost" || host.startsWith("[") ||

@@ -1,11 +1,11 @@
-/** Who an agent is: the check of its token, in constant time, and the brake on guessing. */
+/** Who an agent is: the check of its token, in constant time, and a limit on guessing one. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
 
-/** Finds out whose token it is; null where it is nobody's. */
+/** Returns the owner of a token; null where it has none. */
 export type TokenCheck = (token: string) => string | null;
 
-/** The edge's one `--token`. Digests are compared, so that neither content nor length shows in the time it takes. */
+/** A check for the edge's one `--token`. It compares digests, so that its time tells neither content nor length. */
 export function sharedToken(token: string, owner = "token"): TokenCheck {
   const expected = digest(token);
   return (given) => timingSafeEqual(digest(given), expected) ? owner : null;
@@ -16,16 +16,17 @@ function digest(token: string): Uint8Array {
 }
 
 export interface GuessLimits {
-  /** Refused tokens of one address within the window, after which every attempt of it is refused. Default 20. */
+  /** Refused tokens of one address within the window. Every further attempt of it is refused. Default 20. */
   attempts: number;
-  /** Milliseconds. Default 60,000. */
+  /** Milliseconds from an address's first refused token. Default 60,000. */
   windowMs: number;
-  /** Addresses that are remembered; the oldest is forgotten first. Default 10,000. */
+  /** Addresses that are counted; the oldest is forgotten first. Default 10,000. */
   maxAddresses: number;
 }
 
 const defaultLimits: GuessLimits = { attempts: 20, windowMs: 60_000, maxAddresses: 10_000 };
 
+/** Counts refused tokens by address. */
 export class GuessLimiter {
   readonly #limits: GuessLimits;
   readonly #clock: Clock;
@@ -36,7 +37,7 @@ export class GuessLimiter {
     this.#limits = limits;
   }
 
-  /** True where `address` had too many tokens refused: it is not even asked for another. */
+  /** True where too many tokens of `address` were refused: no further one is looked at. */
   isBlocked(address: string): boolean {
     const entry = this.#refused.get(address);
     if (entry === undefined) return false;
@@ -45,6 +46,7 @@ export class GuessLimiter {
     return false;
   }
 
+  /** Counts a refused token of `address`. */
   refused(address: string): void {
     if (this.isBlocked(address)) return;
     const entry = this.#refused.get(address);

@@ -1,17 +1,17 @@
 /**
- * The registry: which tunnels there are, and which session serves each. A tunnel outlives its session for a while, so
- * that its visitors are told «offline» instead of «unknown», and so that its name is not free for somebody else.
+ * The registry: which tunnels there are, and which session serves each. A tunnel stays for a while after its session has
+ * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
 import { type Clock, RunnelError, systemClock } from "../base/mod.ts";
 import { nameFault } from "../config/mod.ts";
-import type { Session } from "../session/mod.ts";
+import type { EdgeSession } from "../session/mod.ts";
 
 export interface Tunnel {
   readonly name: string;
-  /** Who holds the name: the identity behind the token, not the connection. */
+  /** Whose name it is: the owner of the token, whatever the connection. */
   readonly owner: string;
   /** Null while offline. */
-  readonly session: Session | null;
+  readonly session: EdgeSession | null;
 }
 
 export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
@@ -26,23 +26,27 @@ export class ClaimError extends RunnelError {
 
 export interface TunnelsOptions {
   clock?: Clock;
-  /** Milliseconds that a freed name stays with its owner. Default 10 minutes. */
+  /** Milliseconds for which a name stays its owner's after its session has ended. Default 600,000. */
   reserveMs?: number;
-  /** Milliseconds that a live session has to answer before a newcomer replaces it. Default 3,000. */
+  /** Milliseconds in which a session must answer a ping, or another that claims its name replaces it. Default 3,000. */
   challengeMs?: number;
   /** Tunnels, offline ones included. Default 10,000. */
   maxTunnels?: number;
-  /** Told when a session is replaced; for the log. */
+  /** A session was replaced; for the log. */
   onReplaced?(name: string, why: string): void;
 }
+
+const DEFAULT_RESERVE_MS = 600_000;
+const DEFAULT_CHALLENGE_MS = 3_000;
+const DEFAULT_MAX_TUNNELS = 10_000;
 
 interface Entry {
   readonly name: string;
   owner: string;
-  session: Session | null;
+  session: EdgeSession | null;
   freedAt: number;
-  /** A newcomer is waiting to see whether the session still answers. */
-  challenged: boolean;
+  /** True while another session waits whether this one answers a ping. */
+  isChallenged: boolean;
 }
 
 export class Tunnels {
@@ -55,9 +59,9 @@ export class Tunnels {
 
   constructor(options: TunnelsOptions = {}) {
     this.#clock = options.clock ?? systemClock;
-    this.#reserveMs = options.reserveMs ?? 600_000;
-    this.#challengeMs = options.challengeMs ?? 3_000;
-    this.#maxTunnels = options.maxTunnels ?? 10_000;
+    this.#reserveMs = options.reserveMs ?? DEFAULT_RESERVE_MS;
+    this.#challengeMs = options.challengeMs ?? DEFAULT_CHALLENGE_MS;
+    this.#maxTunnels = options.maxTunnels ?? DEFAULT_MAX_TUNNELS;
     this.#onReplaced = options.onReplaced ?? (() => {});
   }
 
@@ -77,10 +81,13 @@ export class Tunnels {
   }
 
   /**
-   * Gives `name` to `session` until it closes. A session that holds the name already is pinged: one that stays silent
-   * is replaced, one that answers keeps it (`name_taken`), unless the newcomer is its owner's and says `force`.
+   * Gives `name` to `session` until it closes. A session that has the name already is pinged: one that stays silent is
+   * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. Both sessions must be of
+   * one owner.
+   *
+   * @throws {ClaimError}
    */
-  async claim(name: string, owner: string, session: Session, force = false): Promise<void> {
+  async claim(name: string, owner: string, session: EdgeSession, force = false): Promise<void> {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     const entry = this.#entry(name, owner);
@@ -90,20 +97,14 @@ export class Tunnels {
     void session.closed.then(() => this.#free(entry, session));
   }
 
-  /** Takes `name` from `session`, as its closing would. */
-  release(name: string, session: Session): void {
-    const entry = this.#entries.get(name);
-    if (entry !== undefined) this.#free(entry, session);
-  }
-
   async #challenge(entry: Entry, force: boolean): Promise<void> {
-    const holder = entry.session as Session;
-    if (entry.challenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
+    const holder = entry.session as EdgeSession;
+    if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
     if (!force) {
-      entry.challenged = true;
-      const alive = await holder.ping(this.#challengeMs);
-      entry.challenged = false;
-      if (alive && entry.session === holder) {
+      entry.isChallenged = true;
+      const isAlive = await holder.ping(this.#challengeMs);
+      entry.isChallenged = false;
+      if (isAlive && entry.session === holder) {
         throw new ClaimError("name_taken", `The name ${entry.name} is taken: another agent serves it`);
       }
     }
@@ -119,17 +120,17 @@ export class Tunnels {
   #entry(name: string, owner: string): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined && !this.#isExpired(known)) return known;
-    if (known === undefined && this.#entries.size >= this.#maxTunnels) this.#makeRoom();
-    const entry: Entry = { name, owner, session: null, freedAt: this.#clock.now(), challenged: false };
+    if (known === undefined && this.#entries.size >= this.#maxTunnels) this.#evictOffline();
+    const entry: Entry = { name, owner, session: null, freedAt: this.#clock.now(), isChallenged: false };
     this.#entries.set(name, entry);
     return entry;
   }
 
-  /** Offline tunnels give way, the longest offline first; online ones never. */
-  #makeRoom(): void {
+  /** Drops the tunnel that is offline longest; never one that is online. */
+  #evictOffline(): void {
     let oldest: Entry | null = null;
     for (const entry of this.#entries.values()) {
-      if (entry.session !== null || entry.challenged) continue;
+      if (entry.session !== null || entry.isChallenged) continue;
       if (oldest === null || entry.freedAt < oldest.freedAt) oldest = entry;
     }
     if (oldest === null) throw new ClaimError("too_many_tunnels", `The edge has ${this.#maxTunnels} tunnels already`);
@@ -137,11 +138,11 @@ export class Tunnels {
   }
 
   #isExpired(entry: Entry): boolean {
-    if (entry.session !== null || entry.challenged) return false;
+    if (entry.session !== null || entry.isChallenged) return false;
     return this.#clock.now() - entry.freedAt >= this.#reserveMs;
   }
 
-  #free(entry: Entry, session: Session): void {
+  #free(entry: Entry, session: EdgeSession): void {
     if (entry.session !== session) return;
     entry.session = null;
     entry.freedAt = this.#clock.now();

@@ -1,34 +1,36 @@
 /**
- * How an agent of `runnel.v2` comes in: its token stands in the handshake, so that a wrong one is a 401 and costs no
- * WebSocket. From then on it has a session; tunnels are opened on streams of it.
+ * Accepts agents of `runnel.v2`. The token stands in the handshake, so that a wrong one is answered with a 401, before
+ * there is a WebSocket. Behind the 101 the agent has a session, and opens its tunnels on streams of it.
  */
 import { type Clock, systemClock } from "../base/mod.ts";
-import { BinarySession, serveExchange, type Session, targetOf } from "../session/mod.ts";
-import { type Fields, fieldValue, type Handler, type ProblemCode, type RequestHead } from "../http/mod.ts";
+import { serves, versionFieldName } from "../config/mod.ts";
+import { type Answer, fieldValue, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import {
-  Connection,
+  type Connection,
   defaultMaxConcurrentStreams,
   ErrorCode,
-  freshSession,
   type MemoryAccount,
   type Stream,
-  WebSocketLink,
+  WebSocketUpgrader,
 } from "../httpstream/mod.ts";
-import type { Socket } from "../net/mod.ts";
+import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
 import { type AgentIdentity, isAgentApi } from "./agent_api.ts";
 import type { GuessLimiter, TokenCheck } from "./tokens.ts";
 
-/** Streams that an agent may have open at once, and how many of them are for `/api/agent/` alone. */
-const maxStreams = defaultMaxConcurrentStreams("edge");
-const keptStreams = 8;
+/** Streams that an agent may have open at once. */
+const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
+/** How many of them are reserved for `/api/agent/`. */
+const RESERVED_STREAMS = 8;
 
-export interface BinaryDoorOptions {
+export interface V2AcceptorOptions {
+  /** The edge's. */
+  version: string;
   checkToken: TokenCheck;
-  guesses: GuessLimiter;
+  guessLimiter: GuessLimiter;
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
-  onSession(session: Session): void;
+  onSession(session: EdgeSession): void;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
@@ -36,63 +38,66 @@ export interface BinaryDoorOptions {
   clock?: Clock;
 }
 
-/** Whose token it was, and what the 101 says beside the handshake's own. */
-export interface Entry {
-  readonly owner: string;
-  readonly fields: Fields;
-}
-
-/** An agent that may not come in. */
-export interface Refusal {
-  readonly code: ProblemCode;
-  readonly detail: string;
-}
-
-export class BinaryDoor {
-  readonly #options: BinaryDoorOptions;
+export class V2Acceptor {
+  readonly #options: V2AcceptorOptions;
   readonly #clock: Clock;
 
-  constructor(options: BinaryDoorOptions) {
+  constructor(options: V2AcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Whose token the handshake shows, or why it is not let in. */
-  check(head: RequestHead): Entry | Refusal {
-    const { guesses, checkToken } = this.#options;
-    if (guesses.isBlocked(head.client)) {
-      return { code: "too_many_attempts", detail: "too many refused tokens: wait a minute" };
+  /** The answer to a handshake that offers `runnel.v2`: a 101 that becomes a session, or a problem. */
+  accept(head: RequestHead): Answer {
+    const { version, guessLimiter } = this.#options;
+    const agentVersion = fieldValue(head.fields, versionFieldName.toLowerCase());
+    if (agentVersion !== undefined && !serves(version, agentVersion)) {
+      const detail =
+        `This edge is ${version} and serves agents of its own and of the previous minor version, not ${agentVersion}`;
+      return problemAnswer("version_mismatch", detail, [versionFieldName, version]);
     }
-    const [, token] = /^Bearer +(\S+) *$/i.exec(fieldValue(head.fields, "authorization") ?? "") ?? [];
-    const owner = token === undefined ? null : checkToken(token);
-    if (owner !== null) return { owner, fields: freshSession() };
-    guesses.refused(head.client);
-    return { code: "unauthorized", detail: "the token was refused" };
+    if (guessLimiter.isBlocked(head.client)) {
+      return problemAnswer("too_many_attempts", "Too many refused tokens: wait a minute");
+    }
+    const owner = this.#ownerOf(head);
+    if (owner !== null) return this.#upgrade(head, owner);
+    guessLimiter.refused(head.client);
+    return problemAnswer("unauthorized", "The token was refused");
   }
 
-  /** Takes over a socket whose handshake is done. */
-  enter(socket: Socket, rest: Uint8Array, { owner }: Entry): void {
-    const link = new WebSocketLink(socket, { role: "server", rest, clock: this.#clock });
-    const connection = new Connection(link, {
-      role: "edge",
+  /** The owner of the handshake's token; null where there is no token, or a wrong one. */
+  #ownerOf(head: RequestHead): string | null {
+    const [, token] = /^Bearer +(\S+) *$/i.exec(fieldValue(head.fields, "authorization") ?? "") ?? [];
+    return token === undefined ? null : this.#options.checkToken(token);
+  }
+
+  #upgrade(head: RequestHead, owner: string): Answer {
+    const { agentRoutes, onSession, nextSessionId, memory, version } = this.#options;
+    // Both are set before the first stream can come.
+    let connection: Pick<Connection, "acceptedStreams">;
+    let routes: Handler;
+    const upgrader = new WebSocketUpgrader({
       clock: this.#clock,
-      memory: this.#options.memory,
-      limits: { maxConcurrentStreams: maxStreams },
-      onStream: (stream) => this.#serve(stream, connection, routes),
+      memory,
+      limits: { maxConcurrentStreams: MAX_STREAMS },
+      onStream: (stream) => serve(stream, connection, routes),
       onHandlerError: (error) => this.#options.onError(error),
     });
-    const session = new BinarySession(this.#options.nextSessionId(), connection, this.#clock);
-    const routes = this.#options.agentRoutes({ owner, session });
-    this.#options.onSession(session);
+    return upgrader.upgradeResponse(head, (upgraded) => {
+      const session = new V2EdgeSession(nextSessionId(), upgraded, this.#clock);
+      connection = upgraded;
+      routes = agentRoutes({ owner, session });
+      onSession(session);
+    }, [versionFieldName, version]);
   }
+}
 
-  /**
-   * An agent's own calls always find room: whatever else it leaves open, the last slots are kept for them. Streams that
-   * came in one message have theirs already, so that of those it is the first ones that are refused.
-   */
-  #serve(stream: Stream, connection: Connection, routes: Handler): void {
-    const isKept = connection.acceptedStreams > maxStreams - keptStreams;
-    if (isKept && !isAgentApi(targetOf(stream.headers))) stream.reset(ErrorCode.REFUSED_STREAM);
-    else serveExchange(stream, routes);
-  }
+/**
+ * The last slots are reserved for an agent's calls of `/api/agent/`, which can then always be made, whatever else it leaves
+ * open. Of streams that came in one message, all count already: the first ones may be refused for the sake of later ones.
+ */
+function serve(stream: Stream, connection: Pick<Connection, "acceptedStreams">, routes: Handler): void {
+  const isReserved = connection.acceptedStreams > MAX_STREAMS - RESERVED_STREAMS;
+  if (isReserved && !isAgentApi(targetOf(stream.headers))) stream.reset(ErrorCode.REFUSED_STREAM);
+  else serveExchange(stream, routes);
 }

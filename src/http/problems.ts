@@ -1,50 +1,193 @@
 /**
- * What can go wrong with one exchange, as the public client is told it. The table is the contract that scripts and
- * dashboards match on: codes are only added, never renamed.
+ * What can go wrong with an exchange. This table is the only place where a problem is described: the public answer, the
+ * code of a stream's reset and docs/events.md are derived from it or tested against it. Scripts and dashboards match on
+ * the codes, so they are only added, never renamed.
  */
 import { type Initiator, RunnelError } from "../base/mod.ts";
 
 export interface ProblemKind {
+  /** The status of the public answer. */
   readonly status: number;
-  /** RFC 9457 `title`: the same for every occurrence. */
+  /** `title` of RFC 9457: the same for every occurrence. */
   readonly title: string;
   /** Seconds for Retry-After, where waiting may help. */
   readonly retryAfter?: number;
+  /**
+   * The `ErrorCode` of `runnel.v2` with which an agent resets the stream of such an exchange. Where several problems have
+   * the same one, the edge reads it as the first of them. Default `INTERNAL_ERROR`.
+   */
+  readonly wire?: string;
+  /** True: stands for each error of this status that has no problem code of its own. One a status. Default false. */
+  readonly isGeneral?: boolean;
+  /** What whoever runs the tunnel can do about it. */
+  readonly remedy: string;
 }
 
 export const problemKinds = {
-  bad_request: { status: 400, title: "The request is malformed" },
-  bad_name: { status: 400, title: "The name cannot be used" },
-  version_mismatch: { status: 400, title: "Edge and agent are of versions that do not work together" },
-  unauthorized: { status: 401, title: "The credentials were refused" },
-  session_required: { status: 403, title: "This is asked on an agent's session" },
-  tunnel_not_found: { status: 404, title: "No tunnel has this host" },
-  not_found: { status: 404, title: "The edge has nothing here" },
-  method_not_allowed: { status: 405, title: "The method is not allowed" },
-  request_timeout: { status: 408, title: "The request took too long to arrive" },
-  name_taken: { status: 409, title: "The name is taken" },
-  body_too_large: { status: 413, title: "The request's body is too large" },
-  uri_too_long: { status: 414, title: "The request target is too long" },
-  expectation_failed: { status: 417, title: "The expectation cannot be met" },
-  upgrade_required: { status: 426, title: "This needs an upgrade" },
-  too_many_attempts: { status: 429, title: "Too many refused attempts", retryAfter: 60 },
-  head_too_large: { status: 431, title: "The request's head is too large" },
-  internal: { status: 500, title: "The edge failed" },
-  not_implemented: { status: 501, title: "The edge does not implement this" },
-  upgrade_not_supported: { status: 501, title: "The tunnel's agent cannot carry an upgrade" },
-  upstream_refused: { status: 502, title: "The upstream refused the connection" },
-  upstream_closed: { status: 502, title: "The upstream closed before it answered" },
-  upstream_invalid: { status: 502, title: "The upstream's answer is malformed" },
-  upstream_failed: { status: 502, title: "The upstream could not be asked" },
-  agent_lost: { status: 502, title: "The agent was lost before the answer" },
-  tunnel_offline: { status: 503, title: "The tunnel's agent is not connected", retryAfter: 5 },
-  overloaded: { status: 503, title: "Too much is waiting already", retryAfter: 1 },
-  too_many_tunnels: { status: 503, title: "The edge has as many tunnels as it takes", retryAfter: 60 },
-  upstream_timeout: { status: 504, title: "The upstream did not answer in time" },
-  version_not_supported: { status: 505, title: "The HTTP version is not supported" },
+  bad_request: {
+    status: 400,
+    title: "The request is malformed",
+    isGeneral: true,
+    remedy: "Fix the client; the detail says what is wrong",
+  },
+  bad_name: {
+    status: 400,
+    title: "The name cannot be used",
+    remedy: "Choose another --name",
+  },
+  version_mismatch: {
+    status: 400,
+    title: "Edge and agent are of versions that do not work together",
+    remedy: "Upgrade the older one",
+  },
+  unauthorized: {
+    status: 401,
+    title: "The credentials were refused",
+    remedy: "Give the edge's token",
+  },
+  session_required: {
+    status: 403,
+    title: "This is asked on an agent's session",
+    remedy: "Connect with agent",
+  },
+  tunnel_not_found: {
+    status: 404,
+    title: "No tunnel has this host",
+    remedy: "Compare the host with what agent printed",
+  },
+  not_found: {
+    status: 404,
+    title: "The edge has nothing here",
+    remedy: "Ask a tunnel's host instead",
+  },
+  method_not_allowed: {
+    status: 405,
+    title: "The method is not allowed",
+    remedy: "Use another method",
+  },
+  request_timeout: {
+    status: 408,
+    title: "The request took too long to arrive",
+    remedy: "Check the visitor's connection",
+  },
+  name_taken: {
+    status: 409,
+    title: "The name is taken",
+    remedy: "Use --force, or choose another --name",
+  },
+  body_too_large: {
+    status: 413,
+    title: "The request's body is too large",
+    remedy: "Use --protocol v2, or raise --json-body-limit",
+  },
+  uri_too_long: {
+    status: 414,
+    title: "The request target is too long",
+    remedy: "Move what is long into the request's body",
+  },
+  expectation_failed: {
+    status: 417,
+    title: "The expectation cannot be met",
+    remedy: "Fix the client",
+  },
+  upgrade_required: {
+    status: 426,
+    title: "This needs an upgrade",
+    remedy: "Connect with agent",
+  },
+  too_many_attempts: {
+    status: 429,
+    title: "Too many refused attempts",
+    retryAfter: 60,
+    remedy: "Wait a minute, and check the token",
+  },
+  head_too_large: {
+    status: 431,
+    title: "The request's head is too large",
+    remedy: "Send fewer or smaller fields, such as cookies",
+  },
+  internal: {
+    status: 500,
+    title: "The edge failed",
+    remedy: "Please report it, with the edge's log",
+  },
+  not_implemented: {
+    status: 501,
+    title: "The edge does not implement this",
+    remedy: "Use another method",
+  },
+  upgrade_not_supported: {
+    status: 501,
+    title: "The tunnel's agent cannot carry an upgrade",
+    remedy: "Use --protocol v2",
+  },
+  upstream_refused: {
+    status: 502,
+    title: "The upstream refused the connection",
+    wire: "UPSTREAM_REFUSED",
+    remedy: "Start the service, or check TARGET",
+  },
+  upstream_closed: {
+    status: 502,
+    title: "The upstream closed before it answered",
+    wire: "UPSTREAM_CLOSED",
+    remedy: "Look at the service's log",
+  },
+  upstream_invalid: {
+    status: 502,
+    title: "The upstream's answer is malformed",
+    wire: "UPSTREAM_INVALID",
+    remedy: "Look at what the service sends",
+  },
+  upstream_failed: {
+    status: 502,
+    title: "The upstream could not be asked",
+    wire: "UPSTREAM_CLOSED",
+    isGeneral: true,
+    remedy: "Look at the agent's log",
+  },
+  agent_lost: {
+    status: 502,
+    title: "The agent was lost before the answer",
+    remedy: "Wait: it comes back by itself",
+  },
+  tunnel_offline: {
+    status: 503,
+    title: "The tunnel's agent is not connected",
+    retryAfter: 5,
+    remedy: "Start the agent; Retry-After tells when to try again",
+  },
+  overloaded: {
+    status: 503,
+    title: "Too much is waiting already",
+    retryAfter: 1,
+    wire: "REFUSED_STREAM",
+    remedy: "Try again; see the limits in the README",
+  },
+  too_many_tunnels: {
+    status: 503,
+    title: "The edge has as many tunnels as it takes",
+    retryAfter: 60,
+    remedy: "Stop tunnels that nobody needs",
+  },
+  upstream_timeout: {
+    status: 504,
+    title: "The upstream did not answer in time",
+    wire: "UPSTREAM_TIMEOUT",
+    isGeneral: true,
+    remedy: "Raise --first-byte-timeout, or look at the service",
+  },
+  version_not_supported: {
+    status: 505,
+    title: "The HTTP version is not supported",
+    remedy: "Use a client that speaks HTTP/1.1",
+  },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof problemKinds;
+
+/** In the table's order. */
+export const problemCodes = Object.keys(problemKinds) as readonly ProblemCode[];
 
 export function isProblemCode(code: unknown): code is ProblemCode {
   return typeof code === "string" && Object.hasOwn(problemKinds, code);
@@ -54,6 +197,7 @@ export function isProblemCode(code: unknown): code is ProblemCode {
 export class ExchangeError extends RunnelError {
   declare readonly code: ProblemCode;
 
+  /** @param options `initiator`: default `remote` */
   constructor(code: ProblemCode, reason: string, options: { initiator?: Initiator; cause?: unknown } = {}) {
     super({
       code,

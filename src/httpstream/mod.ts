@@ -6,8 +6,8 @@ export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
 export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 export type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream, StreamHandlers } from "./types.ts";
 export {
-  freshSession,
   type ResponseUpgrader,
+  SUBPROTOCOL,
   type UpgradedConnection,
   type UpgradeOptions,
   type UpgradeRoundTripper,

@@ -2,8 +2,7 @@
  * One stream's own direction: what waits to leave, in the only order in which it can leave: heads, bytes, the end
  * (with trailers or without). The scheduler asks for one frame at a time.
  */
-import { emptyBytes } from "../memory/mod.ts";
-import { release, slice } from "../memory/mod.ts";
+import { emptyBytes, release, slice } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import { SendWindow } from "./flow/mod.ts";
 import type { OutgoingMessage } from "./outgoing_message.ts";

@@ -9,8 +9,8 @@ import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { WebSocketLink } from "./web_socket_link.ts";
 
-/** The WebSocket's subprotocol. */
-const SUBPROTOCOL = "runnel.v2";
+/** The subprotocol of the WebSockets that carry this protocol. */
+export const SUBPROTOCOL = "runnel.v2";
 
 /** Turns an HTTP request into a connection. */
 export interface ResponseUpgrader {
@@ -88,7 +88,7 @@ export class WebSocketRoundTripper implements UpgradeRoundTripper {
  * The fields of a 101 that name a new session: 128 random bits, and 0 as the milliseconds for which it outlives a lost
  * link. An agent that asked to resume an earlier session sees by the new name that it is gone.
  */
-export function freshSession(): Fields {
+function freshSession(): Fields {
   return ["Runnel-Session", randomBytes(16).toString("hex"), "Runnel-Resume-Timeout", "0"];
 }
 

@@ -30,6 +30,7 @@ export {
   SocketError,
   type SocketErrorCode,
   type SocketHandlers,
+  type TcpTarget,
   type TlsOptions,
 } from "./socket.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

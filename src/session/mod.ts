@@ -1,6 +1,7 @@
-/** The face of `src/session`. */
-export { type Session, type SessionEnd } from "./session.ts";
-export { BinarySession, openExchange, serveExchange, targetOf } from "./v2/mod.ts";
+/** Sessions between an agent and an edge, and the two protocols that carry them. */
+export { parseJson } from "./json.ts";
+export { type EdgeSession, type Session, type SessionEnd } from "./session.ts";
+export { openExchange, serveExchange, targetOf, V2AgentSession, V2EdgeSession } from "./v2/mod.ts";
 export {
   closeReason,
   type ErrorFrame,
@@ -14,7 +15,7 @@ export {
   parseEdgeFrame,
   type Register,
   type Registered,
-  TypeError,
+  TypeErrorFrame,
   TypeRegister,
   TypeRegistered,
 } from "./wsproto/mod.ts";

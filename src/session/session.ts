@@ -1,7 +1,4 @@
-/**
- * One agent, as registry, router and exchange see it: something that can be asked. Which protocol it speaks, and
- * whether its link ends in this process, is nobody's business but its own.
- */
+/** One agent's session with an edge, as each of the two sees it. Only its class knows which protocol carries it. */
 import type { Handler } from "../http/mod.ts";
 
 /** Why a session ended; for logs and events. */
@@ -10,20 +7,25 @@ export interface SessionEnd {
   readonly reason: string;
 }
 
+/** What a session is at both ends, and all that the agent needs of it. */
 export interface Session {
-  /** Unique on this edge while it runs; in logs. */
-  readonly id: string;
-  readonly protocol: "json" | "v2";
-  /** Asks the agent's upstream: answer head and body. The JSON session collects the body, the binary one streams it. */
-  readonly open: Handler;
   /** Exchanges under way. */
   readonly active: number;
-  /** Settles once the session is over, however it came; never rejects. */
+  /** Resolves when the session is over, for whatever reason; never rejects. */
   readonly closed: Promise<SessionEnd>;
-  /** Resolves true when the agent answered within `timeoutMs`: is it alive, or only not known to be dead? */
-  ping(timeoutMs: number): Promise<boolean>;
-  /** Opens nothing more, lets what runs end, then closes. */
+  /** Starts no further exchange, lets those under way end, then closes. */
   drain(): Promise<void>;
-  /** Ends it now; what runs breaks off. */
+  /** Ends it now: exchanges under way break off. */
   close(reason: string): void;
+}
+
+/** An agent as the edge's registry and router see it: a handler of requests, with a name. */
+export interface EdgeSession extends Session {
+  /** Unique on this edge while it runs; for logs. */
+  readonly id: string;
+  readonly protocol: "json" | "v2";
+  /** Asks the agent's upstream. A session of the JSON protocol collects the request's body first; v2 streams it. */
+  readonly open: Handler;
+  /** Resolves whether the agent answered a ping within `timeoutMs`; never rejects. */
+  ping(timeoutMs: number): Promise<boolean>;
 }

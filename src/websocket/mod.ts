@@ -1,5 +1,10 @@
 /** WebSockets (RFC 6455) on Runnel's sockets, as client and server: the opening handshake, messages, the close. */
-export { type WebSocketClose, WebSocketConnection, type WebSocketOptions } from "./connection.ts";
+export {
+  type WebSocketClose,
+  WebSocketConnection,
+  type WebSocketHandlers,
+  type WebSocketOptions,
+} from "./connection.ts";
 export { type DialedWebSocket, dialWebSocket, HandshakeError, type WebSocketDialOptions } from "./dial.ts";
 export { CloseCode } from "./frames.ts";
 export { checkUpgrade } from "./handshake.ts";

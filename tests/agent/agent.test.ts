@@ -3,12 +3,12 @@ import { beforeEach, describe, it } from "node:test";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
-import type { AgentSession, OpenTunnel } from "../../src/agent/session.ts";
-import type { SessionEnd } from "../../src/session/session.ts";
+import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
+import type { Session, SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 
-class FakeSession implements AgentSession {
+class FakeSession implements Session {
   readonly active = 0;
   readonly closed: Promise<SessionEnd>;
   closedFor: string | null = null;
@@ -63,12 +63,12 @@ describe("Agent", () => {
       clock,
       ...options,
     });
-  /** Lets everything happen that needs no time. */
-  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  /** Waits until everything is done that needs no time. */
+  const flush = () => new Promise((resolve) => setImmediate(resolve));
   const pass = async (ms: number) => {
-    await settle();
+    await flush();
     clock.advance(ms);
-    await settle();
+    await flush();
   };
 
   it("tries the first connection for its time, with short pauses, then gives up", async () => {
@@ -112,7 +112,7 @@ describe("Agent", () => {
     outcomes = [session, "edge_unreachable", "name_taken", "too_many_attempts", new FakeSession()];
     const agent = create();
     void agent.run();
-    await settle();
+    await flush();
     session.end({ code: "lost", reason: "gone" });
     for (const ms of [1_000, 2_000, 4_000, 8_000]) await pass(ms);
     assert.deepEqual(told, [
@@ -131,7 +131,7 @@ describe("Agent", () => {
     const session = new FakeSession();
     outcomes = [session, "unauthorized"];
     const failed = assert.rejects(create().run(), { code: "unauthorized" });
-    await settle();
+    await flush();
     session.end({ code: "lost", reason: "" });
     await pass(1_000);
     await failed;
@@ -160,7 +160,7 @@ describe("Agent", () => {
     outcomes = [session];
     const agent = create();
     const run = agent.run();
-    await settle();
+    await flush();
     assert.equal(agent.tunnel?.session, session);
     await agent.drain();
     await run;
@@ -176,9 +176,9 @@ describe("Agent", () => {
       outcomes = [session];
       const agent = create();
       const run = agent.run();
-      await settle();
+      await flush();
       session.end({ code: "lost", reason: "" });
-      await settle();
+      await flush();
       await agent[stop]();
       await run;
       assert.equal(attempts.length, 1);
@@ -191,7 +191,7 @@ describe("Agent", () => {
     let open!: (tunnel: OpenTunnel) => void;
     const agent = create({ open: () => new Promise((resolve) => open = resolve) });
     const run = agent.run();
-    await settle();
+    await flush();
     agent.close();
     open({ session, url: "", name: "a", tunnelId: "a" });
     await run;

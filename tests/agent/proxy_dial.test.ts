@@ -25,7 +25,7 @@ async function failure(dialing: Promise<unknown>): Promise<SocketError> {
   return error;
 }
 
-/** Runs `use` with a proxy, and ends the proxy. */
+/** Runs `use` with a proxy, and closes the proxy. */
 async function withProxy(options: ConnectProxyOptions, use: (proxy: ConnectProxy) => Promise<void>): Promise<void> {
   const proxy = await startConnectProxy(options);
   try {
@@ -121,7 +121,7 @@ describe("dialThrough", () => {
       await withProxy({ answer }, async (proxy) => {
         const error = await failure(through(proxy)({ ...edge, tls: trusted }, {}));
         assert.equal(error.code, "proxy_failed");
-        assert.match(error.reason, /^the proxy http:\/\/127\.0\.0\.1:\d+ gave no tunnel to edge\.test:443: /);
+        assert.match(error.reason, /^The proxy http:\/\/127\.0\.0\.1:\d+ gave no tunnel to edge\.test:443: /);
         assert.match(error.reason, reason);
         assert.equal(error.retryable, retryable);
         assert.equal((await proxy.readers[0].closed)?.code, "connection_reset");
@@ -154,11 +154,11 @@ describe("dialThrough", () => {
     await gone.close();
     const error = await failure(through(gone)(edge, {}));
     assert.equal(error.code, "connection_refused");
-    assert.match(error.reason, /^cannot reach the proxy http:\/\/127\.0\.0\.1:\d+: .*connection refused$/);
+    assert.match(error.reason, /^Cannot reach the proxy http:\/\/127\.0\.0\.1:\d+: .*connection refused$/);
 
     await withProxy({ isSecure: false, answer: "HTTP/1.1 400 Bad Request\r\n\r\n" }, async (proxy) => {
       const notTls = await failure(through(proxy, "https")(edge, { timeoutMs: 200 }));
-      assert.match(notTls.reason, /^cannot reach the proxy https:/);
+      assert.match(notTls.reason, /^Cannot reach the proxy https:/);
     });
   });
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
+import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { EdgeUrlError, parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { AgentError } from "../../src/agent/errors.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import { proxyFor } from "../../src/agent/proxy.ts";
 import { dialThrough } from "../../src/agent/proxy_dial.ts";
-import type { OpenTunnel } from "../../src/agent/session.ts";
+import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import { parseTarget, TargetError } from "../../src/agent/target.ts";
 import type { Dial } from "../../src/http1/client/options.ts";
 import type { Handler } from "../../src/http/message.ts";
@@ -24,9 +24,7 @@ const upstream: Handler = () => Promise.resolve({ status: 200, fields: [], body:
 function open(edgeUrl: string, protocol: Protocol, trust: { ca?: string; insecure?: boolean; dial?: Dial } = { ca }) {
   const edge = parseEdgeUrl(edgeUrl, trust.insecure, trust.ca);
   const options = { edge, token, name: "shop", upstream, dial: trust.dial };
-  return protocol === "json"
-    ? openJsonTunnel(options, never)
-    : openBinaryTunnel({ ...options, version: "0.0.0" }, never);
+  return protocol === "json" ? openJsonTunnel(options, never) : openV2Tunnel({ ...options, version: "0.0.0" }, never);
 }
 
 /** What a public client of that edge gets. */
@@ -127,14 +125,14 @@ for (const protocol of protocols) {
     it("rejects and sends nothing when the certificate is not trusted, unless it is told to be insecure", async () => {
       const edge = await startTestEdge();
       const received: number[] = [];
-      const stranger = await startTlsServer((socket) => {
+      const untrusted = await startTlsServer((socket) => {
         const reader = new SocketReader(socket);
         void reader.closed.then(() => received.push(reader.receivedBytes));
       }, { certificate: "self_signed" });
-      const error = await refusal(open(`https://127.0.0.1:${stranger.port}`, protocol));
+      const error = await refusal(open(`https://127.0.0.1:${untrusted.port}`, protocol));
       assert.equal(error.code, "edge_unreachable");
       assert.match(error.reason, /: its certificate is self-signed$/);
-      await stranger.close();
+      await untrusted.close();
       assert.ok(received.every((bytes) => bytes === 0));
 
       const terminator = await startTlsTerminator(edge.address.port, { certificate: "self_signed" });

@@ -50,9 +50,13 @@ function assertDocumented(program: string, events: readonly Event[]): void {
 }
 
 describe("docs/events.md", () => {
-  it("has each problem's code and status when visitors are told of it", () => {
-    const documented = tableRows(page, "problem").map(([code = "", status]) => [codesIn(code)[0], Number(status)]);
-    assert.deepEqual(documented, Object.entries(problemKinds).map(([code, { status }]) => [code, status]));
+  it("has each problem's code, status and remedy when visitors are told of it", () => {
+    const rows = tableRows(page, "problem");
+    const documented = rows.map(([code = "", status, _, remedy = ""]) => {
+      return [codesIn(code)[0], Number(status), inlineText(remedy)];
+    });
+    const known = Object.entries(problemKinds).map(([code, { status, remedy }]) => [code, status, remedy]);
+    assert.deepEqual(documented, known);
   });
 
   it("has each exit code and its meaning when a program ends", () => {

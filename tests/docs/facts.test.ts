@@ -10,8 +10,8 @@ import { defaultExchangeTimeouts } from "../../src/http/timeouts.ts";
 import { defaultLimits } from "../../src/http1/codec/limits.ts";
 import { verifyServerOptions } from "../../src/http1/server/options.ts";
 import { connectionLimits } from "../../src/httpstream/options.ts";
-import { heartbeatDefaults } from "../../src/session/wsproto/link.ts";
-import { defaultSlowReaderLimits } from "../../src/session/wsproto/slow_readers.ts";
+import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
+import { DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
 import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
@@ -115,14 +115,14 @@ describe("the documentation's numbers", () => {
       "docs/streaming.md",
       `may hold ${kib(connection.initialWindowBytes)}, and grow from a pool of ${mib(connection.growthPoolBytes)}`,
     ],
-    ["docs/streaming.md", `buffers up to ${mib(defaultSlowReaderLimits.bufferBytes)} of a slow visitor's`],
-    ["docs/streaming.md", `takes nothing for ${seconds(defaultSlowReaderLimits.stallMs)} loses that answer`],
+    ["docs/streaming.md", `buffers up to ${mib(defaultBackpressureLimits.bufferBytes)} of a slow visitor's`],
+    ["docs/streaming.md", `takes nothing for ${seconds(defaultBackpressureLimits.stallMs)} loses that answer`],
     ["docs/streaming.md", `pushes this back | ${seconds(defaultExchangeTimeouts.firstByteMs)} |`],
     ["docs/streaming.md", `once the answer began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
     ["docs/streaming.md", `a visitor's request head | ${seconds(server.headTimeoutMs)} |`],
     ["docs/streaming.md", `between requests | ${seconds(server.keepAliveMs)} |`],
     ["docs/streaming.md", `in the middle of a request body | ${seconds(server.bodyIdleMs)} |`],
-    ["docs/json-agent.md", `silent for ${seconds(heartbeatDefaults.deadMs)} is taken for dead`],
+    ["docs/json-agent.md", `silent for ${seconds(DEAD_AFTER_MS)} is taken for dead`],
     ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
     ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
   ];

@@ -7,7 +7,7 @@ import { dial } from "../../src/net/mod.ts";
 import { bytesOf, latin1, SocketReader } from "../support/net.ts";
 import { enterEdge, startTestEdge, token } from "../support/tunnel.ts";
 
-interface Knock {
+interface Handshake {
   token?: string;
   version?: string;
   protocol?: string;
@@ -17,8 +17,12 @@ interface Knock {
 const handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/** Asks to come in, and gives the connection with the head of the answer. */
-async function knock(edge: Edge, how: Knock, fields = handshake): Promise<{ head: string; client: SocketReader }> {
+/** Sends a handshake, and gives the connection with the head of the answer. */
+async function sendHandshake(
+  edge: Edge,
+  how: Handshake,
+  fields = handshake,
+): Promise<{ head: string; client: SocketReader }> {
   const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
   const { protocol = "runnel.v2", version, authorization = how.token && `Bearer ${how.token}` } = how;
   const more = [
@@ -31,7 +35,7 @@ async function knock(edge: Edge, how: Knock, fields = handshake): Promise<{ head
   return { head: await client.readUntil("\r\n\r\n"), client };
 }
 
-/** The beginning of the WebSocket's close frame (RFC 6455 §5.5.1), behind its length. */
+/** The code in a WebSocket's close frame (RFC 6455 §5.5.1). */
 const CLOSE_1001 = "\x03\xe9";
 const CLOSE_1002 = "\x03\xea";
 
@@ -40,22 +44,22 @@ function maskedFrame(first: number, ...payload: number[]): Uint8Array {
   return Uint8Array.of(first, 0x80 | payload.length, 0, 0, 0, 0, ...payload);
 }
 
-/** A refusal's whole text without what differs from one second to the next. */
-async function refusal(edge: Edge, how: Knock): Promise<string> {
-  const { head, client } = await knock(edge, how);
+/** The whole text of a refusal. */
+async function refusal(edge: Edge, how: Handshake): Promise<string> {
+  const { head, client } = await sendHandshake(edge, how);
   const length = Number(/^Content-Length: (\d+)\r$/m.exec(head)?.[1]);
   const body = latin1(await client.read(length));
   client.socket.reset();
   return head + body;
 }
 
-describe("the door of runnel.v2", () => {
+describe("AgentAcceptor with runnel.v2", () => {
   let edge: Edge;
   before(async () => void (edge = await startTestEdge({ version: "1.4.2" })));
   after(() => edge.close());
 
-  it("lets an agent in by its token, and names the subprotocol and the edge's version", async () => {
-    const { head, client } = await knock(edge, { token, version: "1.4.0" });
+  it("accepts an agent by its token, and names the subprotocol and the edge's version", async () => {
+    const { head, client } = await sendHandshake(edge, { token, version: "1.4.0" });
     assert.match(head, /^HTTP\/1\.1 101 /);
     assert.match(head, /^Sec-WebSocket-Protocol: runnel\.v2\r$/m);
     assert.match(head, /^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r$/m);
@@ -64,7 +68,7 @@ describe("the door of runnel.v2", () => {
   });
 
   it("answers every wrong token alike: 401", async () => {
-    const wrong: Knock[] = [
+    const wrong: Handshake[] = [
       {},
       { token: "x" },
       { token: `${token}x` },
@@ -84,7 +88,7 @@ describe("the door of runnel.v2", () => {
 
   for (const version of ["1.4.99", "1.3.0", "1.4.0-beta.1"]) {
     it(`serves an agent of version ${version}`, async () => {
-      const { head, client } = await knock(edge, { token, version });
+      const { head, client } = await sendHandshake(edge, { token, version });
       assert.match(head, /^HTTP\/1\.1 101 /);
       client.socket.reset();
     });
@@ -101,52 +105,52 @@ describe("the door of runnel.v2", () => {
   }
 
   it("asks for an upgrade where there is none: 426", async () => {
-    const { head, client } = await knock(edge, { token }, "");
+    const { head, client } = await sendHandshake(edge, { token }, "");
     assert.match(head, /^HTTP\/1\.1 426 [^]*^X-Runnel-Error: upgrade_required\r$/m);
     client.socket.reset();
   });
 
   it("refuses a handshake without a key: 400", async () => {
     const fields = handshake.replace(/^Sec-WebSocket-Key.*\r\n/m, "");
-    const { head, client } = await knock(edge, { token }, fields);
+    const { head, client } = await sendHandshake(edge, { token }, fields);
     assert.match(head, /^HTTP\/1\.1 400 [^]*^X-Runnel-Error: bad_request\r$/m);
     client.socket.reset();
   });
 
   it("ends a session that sends no frames of ours, and goes on", async () => {
-    const { client } = await knock(edge, { token });
+    const { client } = await sendHandshake(edge, { token });
     client.socket.write(maskedFrame(0x82, 1, 2, 3));
     await client.readUntil(CLOSE_1002);
-    const next = await knock(edge, { token });
+    const next = await sendHandshake(edge, { token });
     assert.match(next.head, /^HTTP\/1\.1 101 /);
     client.socket.reset();
     next.client.socket.reset();
   });
 });
 
-describe("token guessing", () => {
-  it("is braked for its address: 429 with Retry-After, for the right token, too", async () => {
+describe("guessing of tokens", () => {
+  it("is blocked for its address: 429 with Retry-After, for the right token, too", async () => {
     const edge = await startTestEdge();
     for (let guess = 0; guess < 20; guess++) {
-      assert.match((await knockOnce(edge, `guess-${guess}`)).head, /^HTTP\/1\.1 401 /);
+      assert.match((await sendAndReset(edge, `guess-${guess}`)).head, /^HTTP\/1\.1 401 /);
     }
-    const { head } = await knockOnce(edge, token);
+    const { head } = await sendAndReset(edge, token);
     assert.match(head, /^HTTP\/1\.1 429 [^]*^X-Runnel-Error: too_many_attempts\r$/m);
     assert.match(head, /^Retry-After: 60\r$/m);
     await edge.close();
   });
 
-  async function knockOnce(edge: Edge, guess: string) {
-    const knocked = await knock(edge, { token: guess });
-    knocked.client.socket.reset();
-    return knocked;
+  async function sendAndReset(edge: Edge, guess: string) {
+    const sent = await sendHandshake(edge, { token: guess });
+    sent.client.socket.reset();
+    return sent;
   }
 });
 
 describe("an edge's end", () => {
   it("closes sessions that never opened a tunnel, with 1001", async () => {
     const edge = await startTestEdge();
-    const { client } = await knock(edge, { token });
+    const { client } = await sendHandshake(edge, { token });
     const closed = edge.close();
     await client.readUntil(CLOSE_1001);
     client.socket.write(maskedFrame(0x88, 0x03, 0xe9));

@@ -14,7 +14,7 @@ const encode = (text: string) => new TextEncoder().encode(text);
 let edge: Edge;
 const connections: Connection[] = [];
 
-/** An agent of `runnel.v2` that has come in and asked for nothing yet. */
+/** An agent of `runnel.v2` that is connected and has no tunnel yet. */
 async function enter(): Promise<Connection> {
   const { socket, rest } = await enterEdge(edge);
   const connection = new Connection(new WebSocketLink(socket, { role: "client", rest }), { role: "agent" });
@@ -41,8 +41,8 @@ async function told(answer: Answer): Promise<{ status: number; body: Record<stri
   return { status: answer.status, body: JSON.parse(text) };
 }
 
-async function ask(connection: Connection, wish: unknown, head = request()) {
-  return told(await openExchange(connection, head, encode(JSON.stringify(wish)), never));
+async function ask(connection: Connection, wanted: unknown, head = request()) {
+  return told(await openExchange(connection, head, encode(JSON.stringify(wanted)), never));
 }
 
 describe("POST /api/agent/tunnels", () => {
@@ -84,33 +84,33 @@ describe("POST /api/agent/tunnels", () => {
 
   it("refuses a name that another session serves: 409; takes it over by force", async () => {
     const [first, second] = [await enter(), await enter()];
-    const wish = { name: "shop", kind: "http", upstream: "" };
-    assert.equal((await ask(first, wish)).status, 201);
-    const { status, body } = await ask(second, wish);
+    const wanted = { name: "shop", kind: "http", upstream: "" };
+    assert.equal((await ask(first, wanted)).status, 201);
+    const { status, body } = await ask(second, wanted);
     assert.deepEqual([status, body.code], [409, "name_taken"]);
-    assert.equal((await ask(second, { ...wish, force: true })).status, 201);
+    assert.equal((await ask(second, { ...wanted, force: true })).status, 201);
     await first.closed;
   });
 
   it("gives a session its own name once more", async () => {
     const agent = await enter();
-    const wish = { name: "shop", kind: "http", upstream: "" };
-    await ask(agent, wish);
-    assert.equal((await ask(agent, wish)).status, 201);
+    const wanted = { name: "shop", kind: "http", upstream: "" };
+    await ask(agent, wanted);
+    assert.equal((await ask(agent, wanted)).status, 201);
   });
 
   it("takes a name again as soon as its session has gone", async () => {
     const first = await enter();
-    const wish = { name: "shop", kind: "http", upstream: "" };
-    await ask(first, wish);
+    const wanted = { name: "shop", kind: "http", upstream: "" };
+    await ask(first, wanted);
     first.close();
     await first.closed;
     await eventually(() => edge.tunnels.get("shop")?.session === null);
-    assert.equal((await ask(await enter(), wish)).status, 201);
+    assert.equal((await ask(await enter(), wanted)).status, 201);
   });
 
   for (
-    const [what, wish, code] of [
+    const [what, wanted, code] of [
       ["a name that is no label", { name: "a.b", kind: "http", upstream: "" }, "bad_name"],
       ["a name of __proto__", { name: "__proto__", kind: "http", upstream: "" }, "bad_name"],
       ["a kind that it does not know", { name: "a", kind: "udp", upstream: "" }, "bad_request"],
@@ -122,7 +122,7 @@ describe("POST /api/agent/tunnels", () => {
     ] as const
   ) {
     it(`refuses ${what}: 400`, async () => {
-      const { status, body } = await ask(await enter(), wish);
+      const { status, body } = await ask(await enter(), wanted);
       assert.deepEqual([status, body.code], [400, code]);
     });
   }
@@ -186,10 +186,10 @@ describe("a stream that an agent opens", () => {
   }
 
   it("does not reach another agent's upstream by its host", async () => {
-    const [owner, stranger] = [await enter(), await enter()];
+    const [owner, other] = [await enter(), await enter()];
     await ask(owner, { name: "shop", kind: "http", upstream: "" });
     const head = request({ method: "GET", target: "/", authority: "shop.localhost", fields: [] });
-    assert.equal((await openExchange(stranger, head, null, never)).status, 404);
+    assert.equal((await openExchange(other, head, null, never)).status, 404);
     assert.equal(owner.acceptedStreams, 0);
   });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { hostOf, Router } from "../../src/edge/router.ts";
 import { Tunnels } from "../../src/edge/tunnels.ts";
-import type { Session } from "../../src/session/session.ts";
+import type { EdgeSession } from "../../src/session/session.ts";
 
 describe("hostOf", () => {
   const table: [authority: string, host: string][] = [
@@ -24,7 +24,7 @@ describe("Router", () => {
   let router: Router;
   before(async () => {
     const tunnels = new Tunnels();
-    const session = { closed: new Promise(() => {}) } as unknown as Session;
+    const session = { closed: new Promise(() => {}) } as unknown as EdgeSession;
     await tunnels.claim("shop", "me", session);
     router = new Router(tunnels, "Example.COM");
   });
@@ -52,7 +52,7 @@ describe("Router", () => {
     });
   }
 
-  it("gives the tunnel, or the host that nobody serves", () => {
+  it("gives the tunnel, or the host that has none", () => {
     const found = router.route("shop.example.com:80");
     assert.equal(found.kind === "tunnel" && found.tunnel.name, "shop");
     assert.deepEqual(router.route("Other.Example.com:80"), { kind: "unknown", host: "other.example.com" });

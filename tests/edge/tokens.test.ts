@@ -4,7 +4,7 @@ import { GuessLimiter, sharedToken } from "../../src/edge/tokens.ts";
 import { FakeClock } from "../support/clock.ts";
 
 describe("sharedToken", () => {
-  it("knows its token's owner, and nobody for any other text", () => {
+  it("gives the owner of its token, and null for any other text", () => {
     const check = sharedToken("s3cret", "me");
     assert.equal(check("s3cret"), "me");
     for (const wrong of ["", "s3cre", "s3crett", "S3cret", " s3cret", "\u0000", "x".repeat(10_000), "é"]) {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ClaimError, type ClaimErrorCode, Tunnels, type TunnelsOptions } from "../../src/edge/tunnels.ts";
-import type { Session, SessionEnd } from "../../src/session/session.ts";
+import type { EdgeSession, SessionEnd } from "../../src/session/session.ts";
 import { FakeClock } from "../support/clock.ts";
 
 /** A session whose ping is answered when the test says so. */
-class FakeSession implements Session {
+class FakeSession implements EdgeSession {
   readonly protocol = "json";
   readonly active = 0;
   readonly closed: Promise<SessionEnd>;
@@ -57,13 +57,13 @@ describe("Tunnels", () => {
     return session;
   };
   const isRefusal = (code: ClaimErrorCode) => (error: unknown) => error instanceof ClaimError && error.code === code;
-  /** The session ends, and the registry hears of it. */
+  /** Ends the session, and waits until the registry knows. */
   const over = async (session: FakeSession) => {
     session.end({ code: "gone", reason: "" });
     await session.closed;
   };
 
-  it("gives a name to who claims it, and tells it offline when the session has ended", async () => {
+  it("gives a name to the session that claims it, which is offline when that has ended", async () => {
     assert.equal(tunnels.get("shop"), undefined);
     const session = await claimed("shop");
     assert.equal(tunnels.get("shop")?.session, session);
@@ -145,7 +145,7 @@ describe("Tunnels", () => {
     assert.equal(replaced.length, 1);
   });
 
-  it("makes room by the tunnel that is offline longest, and never by one that is online", async () => {
+  it("evicts the tunnel that is offline longest, and never one that is online", async () => {
     start({ maxTunnels: 2 });
     const a = await claimed("a");
     const b = await claimed("b");
@@ -158,7 +158,7 @@ describe("Tunnels", () => {
     assert.notEqual(tunnels.get("a"), undefined);
   });
 
-  it("makes no room by a tunnel that a newcomer is claiming", async () => {
+  it("does not evict a tunnel that another session is claiming", async () => {
     start({ maxTunnels: 1, reserveMs: 0 });
     const holder = await claimed("a");
     const second = claimed("a", "me", "2");
@@ -167,14 +167,5 @@ describe("Tunnels", () => {
     holder.answerPing(false);
     const winner = await second;
     assert.equal(tunnels.get("a")?.session, winner);
-  });
-
-  it("frees a name when its session gives it back, and for no other session", async () => {
-    const session = await claimed("shop");
-    tunnels.release("shop", new FakeSession("2"));
-    tunnels.release("unknown", session);
-    assert.equal(tunnels.get("shop")?.session, session);
-    tunnels.release("shop", session);
-    assert.equal(tunnels.get("shop")?.session, null);
   });
 });

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ExchangeError, isProblemCode, type ProblemCode, problemKinds } from "../../src/http/problems.ts";
+import {
+  ExchangeError,
+  isProblemCode,
+  type ProblemCode,
+  problemCodes,
+  type ProblemKind,
+  problemKinds,
+} from "../../src/http/problems.ts";
 import { errorAnswer, problemAnswer, problemCodeOf } from "../../src/http/problem_answer.ts";
-import { UpstreamError } from "../../src/http/upstream_error.ts";
+import { UpstreamError, type UpstreamErrorCode } from "../../src/http/upstream_error.ts";
 import { HttpParseError, HttpWriteError } from "../../src/http1/codec/errors.ts";
 import { fieldValue } from "../../src/http/fields.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "../../src/http1/server/errors.ts";
@@ -42,6 +49,7 @@ describe("problemCodeOf", () => {
     [new ExchangeError("tunnel_offline", "x"), "tunnel_offline"],
     [new UpstreamError("upstream_refused", "x"), "upstream_refused"],
     [new UpstreamError("upstream_reset", "x"), "upstream_failed"],
+    [new UpstreamError("canceled", "x"), "upstream_failed"],
     [new HttpParseError(431, "x"), "head_too_large"],
     [new HttpParseError(502, "x"), "upstream_invalid"],
     [new ExchangeAbortedError("request_timeout", "x"), "request_timeout"],
@@ -62,6 +70,32 @@ describe("problemCodeOf", () => {
     assert.equal(isProblemCode("__proto__"), false);
     assert.equal(isProblemCode(7), false);
   });
+});
+
+describe("problemKinds", () => {
+  it("has one general problem at most when several have the same status", () => {
+    const general = problemCodes.map((code): ProblemKind => problemKinds[code]).filter(({ isGeneral }) => isGeneral);
+    assert.deepEqual(general.map(({ status }) => status), [400, 502, 504]);
+  });
+});
+
+describe("UpstreamError", () => {
+  const statuses: [UpstreamErrorCode, number][] = [
+    ["upstream_refused", 502],
+    ["upstream_timeout", 504],
+    ["upstream_closed", 502],
+    ["upstream_reset", 502],
+    ["upstream_invalid", 502],
+    ["upstream_failed", 502],
+    ["overloaded", 503],
+    ["bad_request", 400],
+    ["canceled", 502],
+  ];
+  for (const [code, status] of statuses) {
+    it(`has the status ${status} when its code is ${code}`, () => {
+      assert.equal(new UpstreamError(code, "x").status, status);
+    });
+  }
 });
 
 describe("errorAnswer", () => {

@@ -1,4 +1,4 @@
-/** An agent of the JSON protocol, played by the test frame by frame, on a real link to a real edge. */
+/** An agent of the JSON protocol, scripted by the test frame by frame, on a real link to a real edge. */
 import type { Edge } from "../../src/edge/edge.ts";
 import { dialWebSocket, type WebSocketClose, WebSocketConnection } from "../../src/websocket/mod.ts";
 import { token } from "./tunnel.ts";
@@ -8,7 +8,7 @@ type Frame = Record<string, unknown>;
 export class JsonAgent {
   readonly link: WebSocketConnection;
   readonly closed: Promise<WebSocketClose>;
-  /** Every frame that came and `next()` has not given. */
+  /** The frames that came and were not returned by `next()` yet. */
   readonly received: Frame[] = [];
   #wake: () => void = () => {};
 
@@ -26,7 +26,7 @@ export class JsonAgent {
     });
   }
 
-  /** A stranger: it has not registered. */
+  /** Connects, and does not register. */
   static async dial(edge: Edge): Promise<JsonAgent> {
     const { port } = edge.address;
     const target = { kind: "tcp", host: "127.0.0.1", port } as const;
@@ -35,7 +35,7 @@ export class JsonAgent {
     return new JsonAgent(new WebSocketConnection(socket, { role: "client", accept: "text", rest, handlers }));
   }
 
-  /** One that serves `name`; without features it is an agent of the old kind. */
+  /** Connects and registers as `name`. Without `features` it is an agent that knows the first frames alone. */
   static async register(edge: Edge, name = "old", more: Frame = {}): Promise<JsonAgent> {
     const agent = await JsonAgent.dial(edge);
     const answer = await agent.ask({ type: "register", tunnel_id: name, agent_token: token, ...more });
@@ -67,7 +67,7 @@ export class JsonAgent {
     return this.received.shift() as Frame;
   }
 
-  /** Gives every request the whole answer that `answer` makes of it, for as long as the link lives. */
+  /** Answers every request with the whole answer that `answer` makes of it, until the link closes. */
   async serve(answer: (request: Frame) => Frame): Promise<void> {
     try {
       for (;;) {
@@ -77,7 +77,7 @@ export class JsonAgent {
         }
       }
     } catch {
-      // The link is closed, which is how a service ends.
+      // The link was closed.
     }
   }
 

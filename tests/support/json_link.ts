@@ -1,4 +1,5 @@
-/** The link under a JSON session, played by the test: it keeps what is sent, and hands over what the test says. */
+/** The link under a JSON session, scripted by the test: it records what is sent, and delivers what the test says. */
+import { count } from "../../src/memory/mod.ts";
 import type { WebSocketClose } from "../../src/websocket/mod.ts";
 import type { JsonLink } from "../../src/session/wsproto/link.ts";
 
@@ -6,23 +7,24 @@ type Frame = Record<string, unknown>;
 
 export class FakeJsonLink implements JsonLink {
   handlers: JsonLink["handlers"] = { onMessage() {}, onDrain() {}, onClose() {} };
-  bufferedBytes = 0;
-  /** What `sendText` answers: false stands for a link that is full. */
+  /** What `sendText` returns: false while the link is full. */
   isWritable = true;
   paused = false;
   aborted = false;
   pings = 0;
+  /** The last message that came as bytes, with a reference, as from a WebSocket. */
+  lastMessage = new Uint8Array(0);
   closedWith: { code: number | undefined; reason: string | undefined } | null = null;
   readonly #asBytes: boolean;
   readonly #sent: Frame[] = [];
   readonly #waiters: (() => void)[] = [];
 
-  /** @param side whose session stands on it: an edge's gets its messages as bytes */
+  /** @param side whose session uses it: an edge's gets its messages as bytes */
   constructor(side: "edge" | "agent") {
     this.#asBytes = side === "edge";
   }
 
-  /** Every frame that the session sent and `next()` has not given. */
+  /** The frames that the session sent and that were not returned by `next()` yet. */
   get sent(): readonly Frame[] {
     return this.#sent;
   }
@@ -38,14 +40,16 @@ export class FakeJsonLink implements JsonLink {
     return this.#sent.shift() as Frame;
   }
 
-  /** A frame of the other end's. */
+  /** The other end sends a frame. */
   receive(frame: Frame): void {
     this.receiveText(JSON.stringify(frame));
   }
 
   receiveText(text: string): void {
     this.handlers.onBytes?.();
-    this.handlers.onMessage(this.#asBytes ? new TextEncoder().encode(text) : text);
+    if (!this.#asBytes) return this.handlers.onMessage(text);
+    this.lastMessage = new Uint8Array(new TextEncoder().encode(text));
+    this.handlers.onMessage(count(this.lastMessage));
   }
 
   /** The other end answers a ping. */
@@ -54,13 +58,13 @@ export class FakeJsonLink implements JsonLink {
     this.handlers.onPong?.(new Uint8Array(0));
   }
 
-  /** What waited has left. */
+  /** The link takes messages again. */
   drain(): void {
     this.isWritable = true;
     this.handlers.onDrain();
   }
 
-  /** The link is gone. */
+  /** The link closes. */
   lose(close: Partial<WebSocketClose> = {}): void {
     this.handlers.onClose({ code: 1006, reason: "", clean: false, error: null, ...close });
   }

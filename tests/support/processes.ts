@@ -1,6 +1,6 @@
 /**
  * A whole tunnel of real processes: `bin/edge.ts` and `bin/agent.ts`, on the runtimes that RUNNEL_EDGE_RUNTIME and
- * RUNNEL_AGENT_RUNTIME name (default: the one that runs the test), seen from outside. The upstream is in the test.
+ * RUNNEL_AGENT_RUNTIME name (default: the one that runs the test). The upstream is in the process of the test.
  */
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
@@ -36,7 +36,7 @@ export async function spawnEdge(port = 0, ...args: string[]): Promise<EdgeProces
   return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
 }
 
-/** An agent for `upstreamPort`; further flags count before these where they are the same. */
+/** An agent for `upstreamPort`. Further flags replace those that are given here. */
 export function spawnAgent(edgePort: number, upstreamPort: number, ...args: string[]): Program {
   const flags = new Map([["--edge", `http://127.0.0.1:${edgePort}`], ["--token", token], ["--name", "shop"]]);
   for (let index = 0; index < args.length; index += 2) flags.set(args[index], args[index + 1]);
@@ -53,7 +53,7 @@ export function nextEvent(program: Program, event: string): Promise<Line> {
   return program.next((line: Line) => line.event === event);
 }
 
-/** Sends a signal; not by the child's own `kill()`, after which Deno would show the signal in place of the code. */
+/** Sends a signal. After the child's own `kill()` Deno would report the signal in place of the exit code. */
 export function signal(program: Program, name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGINT"): void {
   process.kill(program.pid as number, name);
 }
@@ -81,7 +81,7 @@ export async function connectTo(port: number): Promise<SocketReader> {
   return new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
 }
 
-/** Kills all that still runs. */
+/** Kills all programs that still run. */
 export async function killAll(): Promise<void> {
   await Promise.all([...Program.running].map(async (program) => {
     program.kill();

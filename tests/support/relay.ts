@@ -1,4 +1,4 @@
-/** A wire between two ends that a test can cut: it passes the bytes of each connection on, until it does not. */
+/** A relay between two ends: it passes the bytes of each connection on, until the test cuts or freezes it. */
 import { dial, type DialTarget, type Socket } from "../../src/net/mod.ts";
 import { startTcpServer, type TcpServer } from "./net.ts";
 
@@ -10,7 +10,7 @@ export class Relay {
     this.#server = server;
   }
 
-  /** Listens on a free port of 127.0.0.1; each connection goes on to `target`, and is reset where nobody is there. */
+  /** Listens on a free port of 127.0.0.1; each connection is passed on to `target`, and reset where that cannot be dialed. */
   static async start(target: DialTarget): Promise<Relay> {
     const server = await startTcpServer((socket) => void relay.#join(socket, target));
     const relay = new Relay(server);
@@ -21,18 +21,18 @@ export class Relay {
     return this.#server.port;
   }
 
-  /** Connections that are whole. */
+  /** Connections that are open at both ends. */
   get open(): number {
     return this.#sockets.size / 2;
   }
 
-  /** Resets every connection at both ends, as the death of a machine between them would. */
+  /** Resets every connection at both ends. */
   cut(): void {
     for (const socket of this.#sockets) socket.reset();
     this.#sockets.clear();
   }
 
-  /** Stops passing bytes on, in both directions and without a word: a black hole. */
+  /** Stops passing bytes on, in both directions; the connections stay open. */
   freeze(): void {
     for (const socket of this.#sockets) socket.pause();
   }

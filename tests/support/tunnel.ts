@@ -1,10 +1,10 @@
-/** A whole tunnel in one process: an edge, an agent and what is behind it, on real sockets of 127.0.0.1. */
+/** A whole tunnel in one process: an edge and an agent, on real sockets of 127.0.0.1. */
 import { Agent } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/agent/backoff.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
-import { openBinaryTunnel } from "../../src/agent/v2_dial.ts";
+import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
-import type { OpenTunnel } from "../../src/agent/session.ts";
+import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
 import { HttpClient } from "../../src/http1/client/client.ts";
 import type { ClientOptions } from "../../src/http1/client/options.ts";
@@ -18,7 +18,7 @@ import type { ScriptedServer } from "./scripted_server.ts";
 export const token = "test-token";
 
 export type Protocol = "json" | "v2";
-/** What each test of a whole tunnel runs on. */
+/** Tests of a whole tunnel run on each of them. */
 export const protocols: readonly Protocol[] = ["json", "v2"];
 
 export interface TunnelOptions {
@@ -26,7 +26,7 @@ export interface TunnelOptions {
   name?: string;
   /** Default `json`. */
   protocol?: Protocol;
-  /** Of the agent's client, where the upstream is one to dial. */
+  /** Options of the agent's HTTP client, where the upstream is a target. */
   client?: Partial<ClientOptions>;
 }
 
@@ -36,8 +36,8 @@ export interface Tunnel {
   readonly port: number;
   /** The Host of the tunnel. */
   readonly host: string;
-  /** The wire between agent and edge. */
-  readonly wire: Relay;
+  /** Between agent and edge. */
+  readonly relay: Relay;
   /** A public client's connection, to write raw requests on. */
   connect(): Promise<SocketReader>;
   close(): Promise<void>;
@@ -62,7 +62,7 @@ export async function startTestAgent(
     open: (signal) => {
       return protocol === "json"
         ? openJsonTunnel({ edge: url, token, name, upstream }, signal)
-        : openBinaryTunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
+        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
     },
     backoff: new Backoff(1, 20),
     events: { onReady },
@@ -72,26 +72,26 @@ export async function startTestAgent(
   return agent;
 }
 
-/** @param upstream where the agent dials, or the handler that it asks */
+/** @param upstream what the agent dials, or the handler that it asks */
 export async function startTunnel(upstream: DialTarget | Handler, options: TunnelOptions = {}): Promise<Tunnel> {
   const name = options.name ?? "shop";
   const client = typeof upstream === "function" ? null : new HttpClient({ target: upstream, ...options.client });
   const edge = await startTestEdge(options.edge);
   const { port } = edge.address;
-  const wire = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
+  const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
   const handler = client?.request ?? (upstream as Handler);
-  const agent = await startTestAgent(edge, handler, name, options.protocol, wire.port);
+  const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port);
   return {
     edge,
     agent,
     port,
     host: `${name}.localhost`,
-    wire,
+    relay,
     connect: async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port })),
     async close() {
       agent.close();
       client?.close();
-      await wire.close();
+      await relay.close();
       await edge.close();
     },
   };
@@ -112,7 +112,7 @@ export async function withTunnelTo(
   }
 }
 
-/** An agent of `runnel.v2` that has shown its token, and nothing else yet. Its link must be made in the same turn. */
+/** The socket of a `runnel.v2` agent whose handshake was accepted. Its link must be made in the same event-loop tick. */
 export function enterEdge(edge: Edge): Promise<DialedWebSocket> {
   return dialWebSocket({
     target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },

@@ -12,7 +12,7 @@ const ownRuntime = process.versions.deno ? "deno" : "bun";
 const edgeRuntime = process.env.RUNNEL_EDGE_RUNTIME ?? ownRuntime;
 const agentRuntime = process.env.RUNNEL_AGENT_RUNTIME ?? ownRuntime;
 
-/** Runs demo.sh from a foreign folder, with Ctrl-C once it has printed what `interruptAt` matches. */
+/** Runs demo.sh in another folder, and sends it SIGINT once it has printed what `interruptAt` matches. */
 async function demo(args: string[], interruptAt?: RegExp) {
   const runtimes = ["--edge-runtime", edgeRuntime, "--agent-runtime", agentRuntime];
   const child = spawn(script, ["--port", "0", ...runtimes, ...args], { cwd: tmpdir() });

@@ -19,7 +19,7 @@ import { ScriptedServer } from "../support/scripted_server.ts";
 import { protocols } from "../support/tunnel.ts";
 
 let upstream: ScriptedServer;
-/** Lets the answers that wait for it go on. */
+/** Continues the answer that waits for it. */
 let release: () => void;
 
 before(async () => {

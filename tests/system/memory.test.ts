@@ -17,7 +17,7 @@ afterEach(async () => {
   await upstream.close();
 });
 
-/** Watches how far edge and agent grow beyond what they are now, at their highest. */
+/** Measures by how much edge and agent grow from now on, at their highest. */
 function watchGrowth({ edge, agent }: ProcessTunnel) {
   const programs: Program[] = [edge.program, agent];
   const before = programs.map((program) => program.memory?.resident);
@@ -54,7 +54,7 @@ for (const protocol of protocols) {
       const endless = upstream.peers.find((peer) => peer.received.includes(" /endless ")) as ScriptedPeer;
       await eventually(() => endless.unsentBytes > 0);
       for (let round = 0; round < 5; round++) assert.match(await get(tunnel), /ok$/);
-      // The JSON protocol cannot hold one answer back: it gives it up. The other waits for as long as the client does.
+      // The JSON protocol cannot stop one answer, and gives it up. With v2 the answer waits for as long as the client does.
       if (protocol === "json") await endless.gone();
       growth.assertSmall();
       client.socket.reset();
@@ -78,7 +78,7 @@ for (const protocol of protocols) {
       for (const [index, program] of programs.entries()) {
         const then = before[index];
         if (then === null) continue;
-        // A connection to the upstream may be kept or gone; nothing else may be more than it was.
+        // Fewer are fine: the idle connection to the upstream may be closed.
         await eventually(() => descriptorsOf(program)! <= then, {
           message: `the ${program.name}'s descriptors are back`,
         });

@@ -1,4 +1,4 @@
-/** Many large bodies at once, each byte of which must be right: buffers are used again as soon as their bytes have left. */
+/** Many large bodies at once, compared byte by byte: buffers are used again as soon as their bytes have left. */
 import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
 import { once } from "node:events";
@@ -38,13 +38,16 @@ class Peer {
     return text;
   }
 
-  /** Adds the next `bytes` to `hash`. @param slowly lets the event loop turn between reads, so that the sender stalls again and again */
+  /**
+   * Adds the next `bytes` to `hash`.
+   * @param slowly waits for some event-loop ticks between reads, so that the sender stalls again and again
+   */
   async readInto(hash: Hash, bytes: number, slowly = false): Promise<void> {
     for (let left = bytes; left > 0;) {
       const read = await this.#take(left);
       hash.update(read);
       left -= read.length;
-      for (let turn = 0; slowly && turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      for (let tick = 0; slowly && tick < 20; tick++) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
@@ -163,7 +166,7 @@ describe("bulk through a tunnel", () => {
   let upstream: net.Server;
   let tunnel: Tunnel;
   before(async () => {
-    // Each connection ends with an error: its client's end.
+    // Each connection ends in an error when its client ends it.
     upstream = net.createServer((socket) => void serve(socket).catch(() => socket.destroy())).listen(0, "127.0.0.1");
     await once(upstream, "listening");
     const { port } = upstream.address() as net.AddressInfo;

@@ -61,7 +61,7 @@ describe("a request and its answer, chunk for chunk, on one HTTP/1.1 exchange th
     client.socket.reset();
   });
 
-  // Of `-T -` curl waits for the next bytes before it looks at the answer: empty lines keep it going. `-T .` needs none.
+  // With `-T -` curl reads its next input before it looks at the answer, so it gets empty lines. `-T .` needs none.
   for (const [source, nudgeMs] of [["-", 2], [".", null]] as const) {
     it(`go on 100 times for curl -T ${source} -N`, { skip: missingPeer("curl") }, async () => {
       const words = ["-sS", "--no-progress-meter", "-N", "-T", source, "-X", "POST", "-H", `Host: ${tunnel.host}`];
@@ -106,7 +106,7 @@ async function outputOf(child: ChildProcess): Promise<string> {
   return text;
 }
 
-/** Says `begun` as soon as it has a head, and the hash of the body, of `size` bytes, behind its last byte. */
+/** Answers `begun` as soon as it has a head, and the hash of the body after its last byte. @param size of the body */
 function startHashing(size: number): Promise<net.Server> {
   const server = net.createServer((socket) => {
     let hash: Hash | null = null;
@@ -131,7 +131,7 @@ function startHashing(size: number): Promise<net.Server> {
 
 describe("a great upload through a tunnel of two processes", () => {
   const size = process.env.RUNNEL_SOAK === "1" ? 2048 * mebibyte : 256 * mebibyte;
-  /** Beyond a process that has just started: code and buffers of a running transfer, which both runtimes keep. */
+  /** More than a process that has just started: code and buffers of a transfer, which neither runtime frees. */
   const growthLimit = 64 * mebibyte;
   after(() => killAll());
 

@@ -5,6 +5,7 @@ import type { Edge } from "../../src/edge/edge.ts";
 import { ErrorCode, Flag, type MessageBuilder } from "../../src/httpstream/wire/mod.ts";
 import { dial } from "../../src/net/mod.ts";
 import { FramePeer } from "../support/frame_peer.ts";
+import { uncheckedBlock } from "../support/header_block.ts";
 import { bytesOf, eventually, SocketReader } from "../support/net.ts";
 import { enterEdge, startTestEdge } from "../support/tunnel.ts";
 
@@ -13,15 +14,15 @@ let agent: FramePeer;
 
 const target = () => ({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }) as const;
 
-/** An agent, played frame by frame, that serves the tunnel `shop`. */
+/** An agent, scripted frame by frame, that serves the tunnel `shop`. */
 async function enter(): Promise<FramePeer> {
   const { socket, rest } = await enterEdge(edge);
   const peer = new FramePeer(new WebSocketLink(socket, { role: "client", rest }));
   await peer.greet();
-  const wish = new TextEncoder().encode(JSON.stringify({ name: "shop", kind: "http", upstream: "", force: true }));
+  const wanted = new TextEncoder().encode(JSON.stringify({ name: "shop", kind: "http", upstream: "", force: true }));
   peer.send((m) => {
     m.headers(1, [":method", "POST", ":scheme", "http", ":authority", "edge", ":path", "/api/agent/tunnels"], 0);
-    m.data(1, wish, true);
+    m.data(1, wanted, true);
   });
   await peer.until(
     () => peer.frames.some((frame) => frame.type === "HEADERS" && frame.fields[1] === "201"),
@@ -44,17 +45,6 @@ async function answer(client: SocketReader): Promise<string> {
   const head = await client.readUntil("\r\n\r\n");
   client.socket.reset();
   return head;
-}
-
-/** A header block that nobody checked. */
-function unchecked(...fields: string[]): Uint8Array {
-  const bytes: number[] = [0, fields.length / 2];
-  for (let index = 0; index < fields.length; index += 2) {
-    const [name, value] = [bytesOf(fields[index]!), bytesOf(fields[index + 1]!)];
-    bytes.push(name.length >> 8, name.length & 0xff, ...name);
-    bytes.push(0, 0, value.length >> 8, value.length & 0xff, ...value);
-  }
-  return Uint8Array.from(bytes);
 }
 
 describe("a hostile agent of runnel.v2", () => {
@@ -83,7 +73,7 @@ describe("a hostile agent of runnel.v2", () => {
     it(`that answers with ${what} makes a 502, and serves the next visitor`, async () => {
       const { client, id } = await visit();
       const flags = fields.includes("101") ? 0 : Flag.END_STREAM;
-      agent.sendRaw({ type: "HEADERS", flags, streamId: id, payload: unchecked(...fields) });
+      agent.sendRaw({ type: "HEADERS", flags, streamId: id, payload: uncheckedBlock(fields) });
       const got = await answer(client);
       assert.match(got, /^HTTP\/1\.1 502 /);
       assert.match(got, /^X-Runnel-Error: upstream_/m);
@@ -157,7 +147,7 @@ describe("a hostile agent of runnel.v2", () => {
       }
       await agent.closed();
       const head = await client.readUntil("\r\n\r\n").catch(() => null);
-      // Whoever had its head is reset, the other told.
+      // A client that had its head is reset, any other gets an answer.
       if (head === null) assert.equal((await client.closed)?.code, "connection_reset");
       else assert.match(head, /^HTTP\/1\.1 (?:502|200) /);
       client.socket.reset();
@@ -187,9 +177,9 @@ describe("a hostile agent of runnel.v2", () => {
       const reset = agent.frames.find((frame) => frame.type === "RST_STREAM" && frame.streamId === id);
       return reset?.type === "RST_STREAM" ? reset.errorCode : undefined;
     };
-    const refused = (id: number) => agent.until(() => codeOf(id) === ErrorCode.REFUSED_STREAM, `no room for ${id}`);
+    const refused = (id: number) => agent.until(() => codeOf(id) === ErrorCode.REFUSED_STREAM, `the refusal of ${id}`);
 
-    // Each is answered, but as its request never ends it stays open.
+    // Each is answered, and stays open since its request does not end.
     const others = Array.from({ length: 56 }, () => opens("/elsewhere"));
     await agent.until(() => others.every((id) => statusOf(id) === "404"), "56 answers");
     await refused(opens("/elsewhere"));
@@ -197,14 +187,14 @@ describe("a hostile agent of runnel.v2", () => {
 
     const calls = Array.from({ length: 8 }, () => opens("/api/agent/tunnels"));
     await refused(opens("/api/agent/tunnels"));
-    const wish = new TextEncoder().encode(JSON.stringify({ name: "late", kind: "http", upstream: "" }));
-    for (const id of calls) agent.send((m) => m.data(id, wish, true));
+    const wanted = new TextEncoder().encode(JSON.stringify({ name: "late", kind: "http", upstream: "" }));
+    for (const id of calls) agent.send((m) => m.data(id, wanted, true));
     await agent.until(() => calls.every((id) => statusOf(id) === "201"), "8 tunnels");
 
     await refused(opens("/elsewhere"));
     agent.send((m) => m.data(others[0]!, bytesOf("over"), true));
     const another = opens("/elsewhere");
-    await agent.until(() => statusOf(another) === "404", "the room of one that ended");
+    await agent.until(() => statusOf(another) === "404", "the slot of one that ended");
   });
 
   it("that floods opens and resets is closed", async () => {

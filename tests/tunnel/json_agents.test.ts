@@ -13,7 +13,7 @@ import { startTestEdge, token, type Tunnel } from "../support/tunnel.ts";
 const base64 = (text: string) => Buffer.from(text, "latin1").toString("base64");
 const whole = (text: string) => ({ status: 200, headers: { "Content-Type": "text/plain" }, body_b64: base64(text) });
 
-/** Agents of others, played frame by frame, at a real edge. */
+/** Agents of others, scripted frame by frame, at a real edge. */
 describe("an edge with agents of the JSON protocol", () => {
   let edge: Edge;
   let clock: FakeClock;
@@ -28,7 +28,7 @@ describe("an edge with agents of the JSON protocol", () => {
     agents.push(agent);
     return agent;
   };
-  const stranger = async () => {
+  const unregistered = async () => {
     const agent = await JsonAgent.dial(edge);
     agents.push(agent);
     return agent;
@@ -155,7 +155,7 @@ describe("an edge with agents of the JSON protocol", () => {
     await eventually(() => sessionOf("old").active === 0);
   });
 
-  it("passes the agent's own words about a failure to nobody", async () => {
+  it("does not pass the agent's own words about a failure on", async () => {
     const agent = await register("old");
     const answer = get(at("old"));
     const id = (await agent.next()).request_id;
@@ -209,7 +209,7 @@ describe("an edge with agents of the JSON protocol", () => {
       const answers = new Set<string>();
       const wrong = ["", "wrong", `${token}x`, token.slice(1), "x".repeat(3000)];
       for (const [index, agent_token] of wrong.entries()) {
-        const agent = await stranger();
+        const agent = await unregistered();
         agent.send({ type: "register", tunnel_id: ["old", "free", "BAD NAME", ""][index % 4], agent_token });
         answers.add(JSON.stringify(await refusal(agent)));
       }
@@ -219,19 +219,19 @@ describe("an edge with agents of the JSON protocol", () => {
 
     it("asks an address that guessed 20 times to wait, also with the right token, for a minute", async () => {
       for (let attempt = 0; attempt < 20; attempt++) {
-        const agent = await stranger();
+        const agent = await unregistered();
         agent.send({ type: "register", tunnel_id: "a", agent_token: `guess ${attempt}` });
         assert.equal((await refusal(agent)).frame.code, "unauthorized");
       }
-      const agent = await stranger();
+      const agent = await unregistered();
       agent.send({ type: "register", tunnel_id: "a", agent_token: token });
       assert.equal((await refusal(agent)).frame.code, "too_many_attempts");
       clock.advance(60_000);
       await register("a");
     });
 
-    it("gives a stranger 10 s, and no second more", async () => {
-      const agent = await stranger();
+    it("gives a link 10 s to register, and no second more", async () => {
+      const agent = await unregistered();
       await eventually(() => clock.pending > 0);
       clock.advance(9_999);
       assert.equal(agent.received.length, 0);
@@ -240,8 +240,8 @@ describe("an edge with agents of the JSON protocol", () => {
       assert.deepEqual([frame.code, close.code], ["register_timeout", 1008]);
     });
 
-    it("reads no more than 4 KiB of a stranger", async () => {
-      const agent = await stranger();
+    it("reads no more than 4 KiB of a link that has not registered", async () => {
+      const agent = await unregistered();
       agent.send({ type: "register", tunnel_id: "a", agent_token: token, padding: "x".repeat(4096) });
       assert.equal((await agent.closed).code, 1009);
       assert.equal(edge.tunnels.get("a"), undefined);
@@ -249,7 +249,7 @@ describe("an edge with agents of the JSON protocol", () => {
 
     it("refuses a first frame that is not register, and a register that comes behind it", async () => {
       for (const first of ["{", '{"type":"http_response_end","request_id":"1"}', '{"type":"shiny_new"}']) {
-        const agent = await stranger();
+        const agent = await unregistered();
         agent.link.sendText(first);
         agent.send({ type: "register", tunnel_id: "sneaky", agent_token: token });
         const { frame, close } = await refusal(agent);
@@ -260,7 +260,7 @@ describe("an edge with agents of the JSON protocol", () => {
 
     it("refuses a name that is none, however long and in whatever letters, and lives on", async () => {
       for (const name of ["", "UPPER", "é".repeat(200), "😀".repeat(100), "api"]) {
-        const agent = await stranger();
+        const agent = await unregistered();
         agent.send({ type: "register", tunnel_id: name, agent_token: token });
         const { frame, close } = await refusal(agent);
         assert.deepEqual([frame.code, close.code], ["bad_name", 1008]);
@@ -268,11 +268,11 @@ describe("an edge with agents of the JSON protocol", () => {
       await register("good");
     });
 
-    it("closes further strangers while as many as it takes are registering", async () => {
-      await restart({ json: { maxStrangers: 2 } });
-      const first = await stranger();
-      await stranger();
-      const third = await stranger();
+    it("closes further links while as many as it takes are registering", async () => {
+      await restart({ json: { maxUnregistered: 2 } });
+      const first = await unregistered();
+      await unregistered();
+      const third = await unregistered();
       third.send({ type: "register", tunnel_id: "third", agent_token: token });
       assert.equal((await third.closed).code, 1013);
       assert.equal(edge.tunnels.get("third"), undefined);
@@ -283,13 +283,13 @@ describe("an edge with agents of the JSON protocol", () => {
 
     it("leaves a name to an agent that answers, and gives it to a newcomer when it is silent for 3 s", async () => {
       const holder = await register("shop");
-      const second = await stranger();
+      const second = await unregistered();
       second.send({ type: "register", tunnel_id: "shop", agent_token: token });
       assert.equal((await refusal(second)).frame.code, "name_taken");
       const silent = sessionOf("shop");
       // A paused link answers no ping, as an agent behind a dead wire would not.
       holder.link.pause();
-      const third = await stranger();
+      const third = await unregistered();
       third.send({ type: "register", tunnel_id: "shop", agent_token: token });
       await eventually(() => clock.untilNext <= 3_000);
       clock.advance(3_000);
@@ -305,8 +305,8 @@ describe("an edge with agents of the JSON protocol", () => {
       assert.match(close.reason, /^Replaced/);
     });
 
-    it("lets nobody register behind its own closing", async () => {
-      const agent = await stranger();
+    it("refuses to register an agent once it is closing", async () => {
+      const agent = await unregistered();
       const closing = edge.close();
       agent.send({ type: "register", tunnel_id: "late", agent_token: token });
       assert.equal((await agent.closed).code, 1001);

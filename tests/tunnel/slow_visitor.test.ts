@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { JsonEdgeSession } from "../../src/session/wsproto/edge_session.ts";
-import { defaultSlowReaderLimits } from "../../src/session/wsproto/slow_readers.ts";
+import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
 import { megabyte, readGreatSlowly, startBulkUpstream } from "../support/bulk.ts";
 import { eventually } from "../support/net.ts";
 import { get, getRequest, send } from "../support/public_client.ts";
@@ -45,7 +45,7 @@ for (const protocol of protocols) {
           await eventually(() => session.streaming.size === 0 && session.pending.size === 0);
           await peer.gone();
         }
-        // Kernel buffers of four sockets lie between, of several MB each, and 1 MiB at the edge.
+        // Between them are the kernel buffers of four sockets, of several MB each, and 1 MiB at the edge.
         assert.ok(peer.sentBytes < 64 * megabyte, `the upstream could send ${peer.sentBytes} bytes`);
         client.socket.resume();
         if (protocol === "json") {
@@ -59,8 +59,8 @@ for (const protocol of protocols) {
   });
 }
 
-/** Gives a client that takes nothing less time than the 4 s that it has. */
+/** Limits under which a client may take nothing for less than the default of 4 s. */
 function stalling(stallMs: number) {
-  const slowReaders = { ...defaultSlowReaderLimits, stallMs };
-  return { session: { slowReaders } };
+  const backpressure = { ...defaultBackpressureLimits, stallMs };
+  return { session: { backpressure } };
 }

@@ -1,5 +1,7 @@
 /** A tunnel on `runnel.v2` to a scripted upstream, for tests that speak raw HTTP/1.1 at both ends. */
-import { bytesOf, SocketReader } from "../support/net.ts";
+import assert from "node:assert/strict";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
+import { bytesOf, eventually, SocketReader } from "../support/net.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
 import { type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
@@ -10,13 +12,13 @@ export interface Stage {
   ask(request: string): Promise<SocketReader>;
 }
 
-/** Runs `use` with a tunnel to an upstream that `play` is the whole of, and ends both. */
+/** Runs `use` with a tunnel to an upstream that does as `script` says, and ends both. */
 export async function withTunnel(
-  play: Script,
+  script: Script,
   use: (stage: Stage) => Promise<void>,
   options: TunnelOptions = {},
 ): Promise<void> {
-  await withTunnelTo(await ScriptedServer.start(play), { protocol: "v2", ...options }, (tunnel, upstream) =>
+  await withTunnelTo(await ScriptedServer.start(script), { protocol: "v2", ...options }, (tunnel, upstream) =>
     use({
       tunnel,
       upstream,
@@ -26,6 +28,13 @@ export async function withTunnel(
         return client;
       },
     }));
+}
+
+/** Waits until nothing is left of any exchange, at either end of the link. */
+export async function assertNothingLeft(tunnel: Tunnel): Promise<void> {
+  const session = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
+  await eventually(() => session.active === 0 && tunnel.agent.tunnel!.session.active === 0);
+  assert.equal(session.bufferedBytes, 0);
 }
 
 /** Writes text, in Latin-1. */

@@ -11,18 +11,25 @@ function upgradeRequest(tunnel: Tunnel, token: string, more = ""): Uint8Array {
   return bytesOf(`${head}${more}\r\n`);
 }
 
-/** A tunnel to a scripted upstream, which `play` is the whole of. */
+/** Runs `use` with a tunnel to an upstream that does as `script` says, and ends both. */
 async function withUpstream(
-  play: Script,
+  script: Script,
   use: (tunnel: Tunnel, upstream: ScriptedServer) => Promise<void>,
 ): Promise<void> {
-  await withTunnelTo(await ScriptedServer.start(play), { protocol: "v2" }, use);
+  await withTunnelTo(await ScriptedServer.start(script), { protocol: "v2" }, use);
 }
 
 const accept = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\nX-Room: 7\r\n\r\n";
 
-/** A client that was let in by an upstream which answers with `accept`. */
-async function enter(tunnel: Tunnel): Promise<SocketReader> {
+/** An upstream that switches protocols, and then does nothing. */
+const switchAndWait: Script = async (peer) => {
+  await peer.readHead();
+  await peer.send(accept);
+  await peer.whenClosed();
+};
+
+/** A client whose upgrade the upstream answered with `accept`. */
+async function connectUpgraded(tunnel: Tunnel): Promise<SocketReader> {
   const client = await tunnel.connect();
   client.socket.write(upgradeRequest(tunnel, "chat/2"));
   const head = await client.readUntil("\r\n\r\n");
@@ -97,7 +104,7 @@ describe("an upgrade through a tunnel", () => {
       await peer.send("still here");
       peer.end();
     }, async (tunnel) => {
-      const client = await enter(tunnel);
+      const client = await connectUpgraded(tunnel);
       client.socket.end();
       assert.equal(decode(await client.readAll()), "still here");
     });
@@ -112,7 +119,7 @@ describe("an upgrade through a tunnel", () => {
       last = await peer.readUntil("!");
       await peer.gone();
     }, async (tunnel, upstream) => {
-      const client = await enter(tunnel);
+      const client = await connectUpgraded(tunnel);
       assert.equal(decode(await client.readAll()), "bye");
       client.socket.write(bytesOf("one more thing!"));
       client.socket.end();
@@ -128,7 +135,7 @@ describe("an upgrade through a tunnel", () => {
       await peer.readUntil("now");
       peer.abort();
     }, async (tunnel) => {
-      const client = await enter(tunnel);
+      const client = await connectUpgraded(tunnel);
       assert.equal(decode(await client.read(11)), "half a mess");
       client.socket.write(bytesOf("now"));
       assert.equal((await client.closed)?.code, "connection_reset");
@@ -137,12 +144,8 @@ describe("an upgrade through a tunnel", () => {
   });
 
   it("is reset at the upstream when the client severs it", async () => {
-    await withUpstream(async (peer) => {
-      await peer.readHead();
-      await peer.send(accept);
-      await peer.whenClosed();
-    }, async (tunnel, upstream) => {
-      const client = await enter(tunnel);
+    await withUpstream(switchAndWait, async (tunnel, upstream) => {
+      const client = await connectUpgraded(tunnel);
       client.socket.reset();
       const peer = await upstream.peer(0);
       await peer.whenClosed();
@@ -151,12 +154,8 @@ describe("an upgrade through a tunnel", () => {
   });
 
   it("is reset at the client when the agent goes", async () => {
-    await withUpstream(async (peer) => {
-      await peer.readHead();
-      await peer.send(accept);
-      await peer.whenClosed();
-    }, async (tunnel, upstream) => {
-      const client = await enter(tunnel);
+    await withUpstream(switchAndWait, async (tunnel, upstream) => {
+      const client = await connectUpgraded(tunnel);
       tunnel.agent.close();
       assert.equal((await client.closed)?.code, "connection_reset");
       await (await upstream.peer(0)).whenClosed();
@@ -164,11 +163,7 @@ describe("an upgrade through a tunnel", () => {
   });
 
   it("leaves an unsolicited 101 out: 502", async () => {
-    await withUpstream(async (peer) => {
-      await peer.readHead();
-      peer.send(accept);
-      await peer.whenClosed();
-    }, async (tunnel) => {
+    await withUpstream(switchAndWait, async (tunnel) => {
       const got = await exchange(tunnel, `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\n\r\n`);
       assert.match(got, /^HTTP\/1\.1 502 /);
       assert.match(got, /^X-Runnel-Error: upstream_invalid\r$/m);
@@ -176,11 +171,7 @@ describe("an upgrade through a tunnel", () => {
   });
 
   it("takes a 101 to another protocol for an error: 502", async () => {
-    await withUpstream(async (peer) => {
-      await peer.readHead();
-      peer.send(accept);
-      await peer.whenClosed();
-    }, async (tunnel) => {
+    await withUpstream(switchAndWait, async (tunnel) => {
       const client = await tunnel.connect();
       client.socket.write(upgradeRequest(tunnel, "websocket"));
       assert.match(await client.readUntil("\r\n\r\n"), /^HTTP\/1\.1 502 [^]*^X-Runnel-Error: upstream_invalid\r$/m);
@@ -244,7 +235,7 @@ describe("the silence of an upgrade", () => {
   });
 
   it("is no reason for an idle timeout", async () => {
-    const client = await enter(tunnel);
+    const client = await connectUpgraded(tunnel);
     // An ordinary answer that began later and is broken off for its silence tells that the time has passed.
     const idle = await tunnel.connect();
     idle.socket.write(bytesOf(`GET /idle HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`));

@@ -9,7 +9,7 @@ import { assertProblem, get, getRequest, readUntilReset, send } from "../support
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
 import { protocols, startTunnel, type Tunnel, type TunnelOptions, withTunnelTo } from "../support/tunnel.ts";
 
-/** A port on which nobody listens. */
+/** A port without a listener. */
 async function refusingTarget(): Promise<DialTarget> {
   const server = createServer();
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
@@ -30,7 +30,7 @@ for (const protocol of protocols) {
   const head = (fields: string) => `HTTP/1.1 200 OK\r\n${fields}\r\n`;
 
   describe(`a tunnel on ${protocol} whose upstream misbehaves`, () => {
-    it("answers 502 upstream_refused when nobody listens there", async () => {
+    it("answers 502 upstream_refused when nothing listens there", async () => {
       const tunnel = await startTunnel(await refusingTarget(), { protocol });
       try {
         assertProblem(await get(tunnel), 502, "upstream_refused");
@@ -150,7 +150,7 @@ for (const protocol of protocols) {
   });
 
   describe(`the timeouts of a tunnel on ${protocol}`, () => {
-    /** All lengths are under the 10 s after which a link that is silent is pinged. */
+    /** All times are under the 10 s after which a silent link is pinged. */
     const timeouts = { firstByteMs: 4_000, idleMs: 6_000 };
     const withClock = (clock: FakeClock): TunnelOptions => ({ edge: { clock, timeouts } });
 

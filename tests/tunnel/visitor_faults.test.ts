@@ -11,7 +11,7 @@ import { exchange, protocols, type Tunnel, type TunnelOptions, withTunnelTo } fr
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /** Answers /ok, begins to stream for /stream, and hangs for everything else. */
 const script: Script = async (peer) => {
-  // As ordinary servers do: a client that is gone gets the other FIN.
+  // Ends its own direction when the client has ended its own, as ordinary servers do.
   void peer.gone().then(() => peer.end());
   for (;;) {
     const head = await peer.readHead();
@@ -82,7 +82,7 @@ for (const protocol of protocols) {
         await eventually(() => isIdle(tunnel) && tunnel.edge.connections === 0);
         await eventually(() => upstream.open <= 1, { message: "upstream sockets are closed" });
         if (before !== null) {
-          // The client's kept upstream connection is two descriptors in this process, and may be gone by now.
+          // The idle connection to the upstream is two descriptors in this process, and may be closed by now.
           await eventually(() => openDescriptors()! <= before, { message: "the descriptors are back" });
         }
         assert.match(await get(tunnel, "/ok"), /ok$/);
@@ -149,7 +149,7 @@ for (const protocol of protocols) {
     it("is answered 408 when its head does not come within 10 s", async () => {
       const clock = new FakeClock();
       await behind(async (tunnel, upstream) => {
-        // Behind a first request, whose answer says that the edge has read the beginning of the second, too.
+        // The answer to a first request shows that the edge has read the beginning of the second, too.
         const client = await send(tunnel, getRequest(tunnel, "/ok") + `GET /late HTTP/1.1\r\n${host}`);
         await client.readUntil("\r\n\r\nok");
         clock.advance(10_000);
@@ -195,7 +195,7 @@ for (const protocol of protocols) {
         const answer = get(tunnel, "/hang");
         const peer = await upstream.peer(0);
         await eventually(() => peer.received.endsWith("\r\n\r\n"));
-        tunnel.wire.cut();
+        tunnel.relay.cut();
         assertProblem(await answer, 502, "agent_lost");
         await peer.gone();
         await eventually(() => tunnel.edge.tunnels.get("shop")?.session?.active === 0);
@@ -207,7 +207,7 @@ for (const protocol of protocols) {
       await behind(async (tunnel, upstream) => {
         const client = await send(tunnel, getRequest(tunnel, "/stream"));
         await client.readUntil("abc\r\n");
-        tunnel.wire.cut();
+        tunnel.relay.cut();
         assert.equal(await readUntilReset(client), "");
         await (await upstream.peer(0)).gone();
       });

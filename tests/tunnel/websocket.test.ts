@@ -3,13 +3,13 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import type { BinarySession } from "../../src/session/v2/edge_session.ts";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
 import { eventually } from "../support/net.ts";
 import { startTunnel, type Tunnel } from "../support/tunnel.ts";
 import { type ForeignServer, type ForeignSocket, WebSocket, WebSocketServer } from "../websocket/foreign.ts";
 
 const MEBIBYTE = 1024 * 1024;
-/** PROTOCOL's bound for one stream: its initial window and the connection's pool, at either end of it. */
+/** What docs/protocol.md allows for one stream: its initial window at either end, and the connection's pool. */
 const ONE_STREAM_BYTES = 8 * MEBIBYTE + 2 * 64 * 1024;
 
 interface Meeting {
@@ -127,7 +127,7 @@ for (const perMessageDeflate of [false, true]) {
 
     it("goes on where one end is silent, until the other gives up", async () => {
       const { client, server } = await meet();
-      // Half-open: it reads nothing more, and so answers neither ping nor close.
+      // It reads nothing more, and so answers neither ping nor close.
       client.pause();
       let pongs = 0;
       server.on("pong", () => pongs++);
@@ -155,12 +155,12 @@ describe("a slow WebSocket receiver through a tunnel", () => {
     const connected = once(upstream, "connection");
     const client = new WebSocket(`ws://127.0.0.1:${tunnel.port}/`, { headers: { Host: tunnel.host } });
     const [[server]] = await Promise.all([connected, once(client, "open")]);
-    const session = tunnel.edge.tunnels.get("shop")!.session as BinarySession;
+    const session = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
 
     client.pause();
     const messages = 64;
     for (let number = 0; number < messages; number++) server.send(Buffer.alloc(MEBIBYTE, number));
-    // Quiet for 50 looks in a row: everything that gives has given way.
+    // Nothing moves for 50 looks in a row: all buffers are full.
     let quiet = 0;
     let waiting = -1;
     let most = 0;

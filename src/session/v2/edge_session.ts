@@ -1,21 +1,21 @@
-/** An agent on `runnel.v2`, as the registry sees it: each exchange is a stream of its connection. */
+/** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import type { Answer, Body, RequestHead } from "../../http/mod.ts";
-import type { Connection } from "../../httpstream/mod.ts";
+import type { EdgeSession, SessionEnd } from "../session.ts";
+import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
-import type { Session, SessionEnd } from "../session.ts";
 
-export class BinarySession implements Session {
+export class V2EdgeSession implements EdgeSession {
   readonly protocol = "v2";
   readonly closed: Promise<SessionEnd>;
-  readonly #connection: Connection;
+  readonly #connection: SessionConnection;
   readonly #clock: Clock;
 
-  constructor(readonly id: string, connection: Connection, clock: Clock = systemClock) {
+  constructor(readonly id: string, connection: SessionConnection, clock: Clock = systemClock) {
     this.#connection = connection;
     this.#clock = clock;
     this.closed = connection.closed.then(({ reason, error }) => {
-      return { code: error?.code ?? "closed", reason: reason || "the agent left" };
+      return { code: error?.code ?? "closed", reason: reason || "The agent left" };
     });
   }
 

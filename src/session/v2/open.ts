@@ -1,27 +1,22 @@
-/** The asking end: one HTTP exchange becomes one stream of a connection. */
+/** The asking end of an exchange: one HTTP request becomes one stream of a connection. */
 import type { CancelSignal } from "../../base/mod.ts";
-import {
-  type Connection,
-  ErrorCode,
-  type Stream,
-  type StreamError,
-  type StreamHandlers,
-} from "../../httpstream/mod.ts";
+import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
 import { type Answer, type Body, ExchangeError, type Fields, type RequestHead, trailerFields } from "../../http/mod.ts";
+import type { SessionConnection } from "./connection.ts";
 import { exchangeErrorOf } from "./error_codes.ts";
 import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
 
 /** Interim answers that one exchange may pass on. */
-const maxInformational = 16;
+const MAX_INFORMATIONAL = 16;
 
 /**
- * Asks the peer of `connection`. The answer may come, and end, while `body` is still being sent. Rejects with
- * `ExchangeError`; aborting `signal` resets the stream at once.
+ * Asks the peer of `connection`. The answer may come, and end, while `body` is still being sent. Rejects with an
+ * `ExchangeError`. Where `signal` aborts, the stream is reset at once, and it rejects with the signal's reason.
  */
 export function openExchange(
-  connection: Connection,
+  connection: Pick<SessionConnection, "createStream">,
   head: RequestHead,
   body: Body,
   signal: CancelSignal,
@@ -41,8 +36,12 @@ export function openExchange(
   });
 }
 
-/** Everything of the request leaves in one message. */
-function openWhole(connection: Connection, head: RequestHead, body: Uint8Array | null): Stream {
+/** Opens the stream of a request that is whole: head, body and trailers leave in one message. */
+function openWhole(
+  connection: Pick<SessionConnection, "createStream">,
+  head: RequestHead,
+  body: Uint8Array | null,
+): Stream {
   const trailers = head.trailers?.() ?? [];
   const endStream = trailers.length === 0;
   const stream = connection.createStream(requestFields(head), body === null ? { endStream } : { endStream, body });
@@ -62,7 +61,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
   readonly #signal: CancelSignal;
   readonly #resolve: (answer: Answer) => void;
   readonly #reject: (error: unknown) => void;
-  /** Null until an answer came whose body was not whole. */
+  /** Null until an answer comes, and where its body came whole with it. */
   #answerBody: StreamBody | null = null;
   #sender: StreamSender | null = null;
   #informational = 0;
@@ -88,13 +87,13 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
     this.#stream.reset(ErrorCode.CLIENT_GONE);
   }
 
-  /** For the `abort` event of the signal. */
+  /** The signal aborted. */
   handleEvent(): void {
     this.#stream.reset(ErrorCode.CLIENT_GONE);
   }
 
   upload(body: ReadableStream<Uint8Array>, trailers?: () => Fields): void {
-    // A request that broke off is never ended cleanly. `onClose` tells whoever waits.
+    // A request that broke off must not look complete. `onClose` then rejects the answer.
     const breakOff = () => this.#stream.reset(ErrorCode.CLIENT_GONE);
     try {
       this.#sender = new StreamSender(this.#stream, body, trailers);
@@ -106,7 +105,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
   }
 
   onInform(received: Fields): void {
-    if (++this.#informational > maxInformational || this.#isAnswered) return;
+    if (++this.#informational > MAX_INFORMATIONAL || this.#isAnswered) return;
     const { status, fields } = parseAnswer(received);
     this.#head.onInformational?.(status, fields);
   }
@@ -123,7 +122,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
 
   onReadable(): void {
     if (this.#isAnswered) return this.#answerBody?.onReadable();
-    // The peer broke its direction alone, and will never answer.
+    // Without an answer, this can only be a reset of the peer's direction: no answer will come.
     if (this.#stream.readError === null) return;
     this.#isAnswered = true;
     this.#reject(exchangeErrorOf(this.#stream.readError));
@@ -135,7 +134,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
   }
 
   onStop(code: number): void {
-    this.#sender?.stop(new ExchangeError("upstream_closed", `the upstream takes no more of the request (${code})`));
+    this.#sender?.stop(new ExchangeError("upstream_closed", `The upstream takes no more of the request (${code})`));
   }
 
   onClose(error: StreamError | null): void {
@@ -155,11 +154,11 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
       const announced = isBare ? null : announcedLength(fields);
       const whole = wholeBody(this.#stream, announced);
       const body = whole === undefined ? this.#streamed(announced) : whole;
-      // Those of a whole body came with it.
+      // Trailers of a whole body have come with it: without any, the answer needs no function for them.
       if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
       return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
     }
-    if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "an unsolicited 101 came");
+    if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "An unsolicited 101 came");
     return { status, fields, body: this.#streamed(null), upgrade };
   }
 

@@ -1,9 +1,12 @@
-/** How a head travels on a stream: its own facts as pseudo-fields (after RFC 9113 §8.3), then the fields as they are. */
+/**
+ * How a head is written on a stream: method, target and the like as pseudo-fields (after RFC 9113 §8.3), then the fields
+ * as they are.
+ */
 import { equalsLower, ExchangeError, type Fields, parseLength, type RequestHead } from "../../http/mod.ts";
 
 const COLON = 0x3a;
 
-/** `:client` and `:request-id` are Runnel's; `:protocol` is the token of an upgrade (after RFC 8441). */
+/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` is an upgrade's token (after RFC 8441). */
 export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
   fields.push(":client", head.client, ":request-id", head.id);
@@ -12,17 +15,22 @@ export function requestFields(head: RequestHead): Fields {
   return fields;
 }
 
+/** An answer's head, final or interim. */
 export function answerFields(status: number, fields: Fields): Fields {
   const all = [":status", String(status)];
   for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
   return all;
 }
 
-/** What of a request's head is no text. */
+/** The members of a request's head that are functions, and so not on the wire. */
 export type RequestHooks = Pick<RequestHead, "onInformational" | "trailers">;
 const noHooks: RequestHooks = {};
 
-/** The facts of a request's head, and the fields behind them. Throws `ExchangeError` where one is missing. */
+/**
+ * The request's head that `requestFields` wrote.
+ *
+ * @throws {ExchangeError} `bad_request` without `:method` or `:path`
+ */
 export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): RequestHead {
   let method, target, upgrade: string | undefined;
   let scheme = "", authority = "", client = "", id = "";
@@ -53,7 +61,7 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
     }
   }
   if (method === undefined || target === undefined) {
-    throw new ExchangeError("bad_request", "a stream was opened without :method and :path");
+    throw new ExchangeError("bad_request", "A stream was opened without :method and :path");
   }
   return {
     method,
@@ -69,22 +77,27 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
   };
 }
 
-/** The target of a request's head, without a look at the rest; undefined where it has none. */
+/** The target in a request's head, without parsing the rest; undefined where there is none. */
 export function targetOf(received: Fields): string | undefined {
   return pseudoValue(received, ":path", pseudoEnd(received));
 }
 
-/** Status and fields of an answer's head, final or interim. Throws `ExchangeError` where there is no status. */
+/**
+ * Status and fields of an answer's head, final or interim.
+ *
+ * @throws {ExchangeError} `upstream_invalid` without a `:status` from 100 to 999
+ */
 export function parseAnswer(received: Fields): { status: number; fields: Fields } {
   const end = pseudoEnd(received);
   const status = Number(pseudoValue(received, ":status", end));
-  if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "an answer came without :status");
+  if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "An answer came without :status");
   return { status, fields: received.slice(end) };
 }
 
 /**
- * The Content-Length that a body must have; null where there is none. Throws `ExchangeError` where it stands twice or
- * is no number: a peer that means well sends neither.
+ * The Content-Length that a body must have; null where there is none.
+ *
+ * @throws {ExchangeError} `upstream_invalid` where it stands twice or is no number. Runnel's own peers send neither.
  */
 export function announcedLength(fields: Fields): number | null {
   let announced: number | null = null;
@@ -100,7 +113,7 @@ export function announcedLength(fields: Fields): number | null {
   return announced;
 }
 
-/** Where the pseudo-fields end, which come first. */
+/** The index of the first field that is no pseudo-field. */
 function pseudoEnd(received: Fields): number {
   let end = 0;
   while (end < received.length && (received[end] as string).charCodeAt(0) === COLON) end += 2;

@@ -1,4 +1,4 @@
-/** The answering end: one stream of a connection becomes one HTTP exchange with a handler. */
+/** The answering end of an exchange: one stream of a connection is served by a handler. */
 import { CancelSource } from "../../base/mod.ts";
 import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
 import { type Answer, type Body, type Fields, type Handler, type RequestHead, trailerFields } from "../../http/mod.ts";
@@ -10,8 +10,8 @@ import { StreamSender } from "./stream_sender.ts";
 const noTrailers: Fields = [];
 
 /**
- * Serves `stream` with `handler`. What the handler rejects with becomes the number of a reset. The stream keeps its
- * slot until the handler has let go of everything.
+ * Serves `stream` with `handler`. Where the handler rejects, the stream is reset with the error code of that problem. The
+ * stream occupies its slot until the handler has finished and its answer was sent or canceled.
  */
 export function serveExchange(stream: Stream, handler: Handler): void {
   const exchange = new ServedExchange(stream);
@@ -19,10 +19,10 @@ export function serveExchange(stream: Stream, handler: Handler): void {
   void exchange.run(handler);
 }
 
-/** Itself the signal that its handler gets: it aborts when the stream breaks. */
+/** It is also the signal that the handler gets, which aborts when the stream breaks. */
 class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyOwner {
   readonly #stream: Stream;
-  /** Null where all of the request was here at once. */
+  /** Null where the request's body came whole with its head. */
   #requestBody: StreamBody | null = null;
   #sender: StreamSender | null = null;
 
@@ -32,7 +32,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
     stream.handlers = this;
   }
 
-  /** Never rejects. Lets go of the stream at its end. */
+  /** Never rejects. Releases the stream's slot at the end. */
   async run(handler: Handler): Promise<void> {
     try {
       const head = this.#head();
@@ -40,7 +40,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
       const answer = await handler(head, body, this);
       if (answer.body instanceof ReadableStream) await this.#sendStream(answer, answer.body);
       else this.#sendWhole(answer, answer.body);
-      // A request that nobody began to read will not be read behind its answer.
+      // A body that the handler has not begun to read by now will not be read.
       if (body instanceof ReadableStream && !body.locked) await body.cancel();
     } catch (error) {
       this.#stream.reset(errorCodeOf(error));
@@ -49,7 +49,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
     }
   }
 
-  /** The handler takes no more of the request: an early answer goes on, only the upload stops. */
+  /** The handler wants no more of the request. The upload stops, and an early answer goes on. */
   bodyCanceled(): void {
     this.#stream.stopSending(ErrorCode.NO_ERROR);
   }

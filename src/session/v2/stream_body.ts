@@ -1,31 +1,31 @@
 /**
- * The body that comes in on a stream. Where its end is already here it is taken whole; else it is read as it is pulled,
- * and credit goes back when the reader comes for more. A body that is not as long as its Content-Length broke off.
+ * The body that comes in on a stream. One whose end has already come is taken whole. Any other is read as its reader
+ * pulls, and credit is granted when the reader asks for the next chunk. A body that is not as long as its Content-Length
+ * counts as broken off.
  */
 import { type BodyOwner, BodySource, ExchangeError } from "../../http/mod.ts";
 import { ErrorCode, type Stream } from "../../httpstream/mod.ts";
 import { exchangeErrorOf } from "./error_codes.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
-/** Whose body it is. */
+/** The exchange that a body belongs to. */
 export interface StreamBodyOwner {
   /** The reader wants no more. Called at most once, and not after the end. */
   bodyCanceled(): void;
 }
 
-const empty = new Uint8Array(0);
-
 /**
- * All of a body whose end is here already; undefined where more is to come, and a `StreamBody` must read it. To be
- * called once, when the whole message that brought the head was taken in.
+ * All of a body whose end has already come, null where it is empty; undefined where more is to come, which a `StreamBody`
+ * must read. To be called once, after the whole message that brought the head was taken in.
  *
- * @param length the Content-Length; null where the body may have any
- * @throws {ExchangeError} where the body is not as long
+ * @param length the Content-Length; null where there is none
+ * @throws {ExchangeError} `upstream_invalid` where the body has another length
  */
 export function wholeBody(stream: Stream, length: number | null): Uint8Array | null | undefined {
-  const whole = stream.readEnded ? empty : stream.takeWhole();
+  const whole = stream.readEnded ? emptyBytes : stream.takeWhole();
   if (whole === null) return undefined;
   if (length !== null && length !== whole.length) throw wrongLength(length - whole.length);
-  // Trailers need a body to follow, even an empty one.
+  // Trailers can only stand behind a body, which may be empty.
   return whole.length === 0 && stream.trailerFields.length === 0 ? null : whole;
 }
 
@@ -33,12 +33,12 @@ export class StreamBody implements BodyOwner {
   readonly #stream: Stream;
   readonly #owner: StreamBodyOwner;
   readonly #source = new BodySource(this);
-  /** Bytes given to the reader, whose credit goes back when it comes for more. */
-  #owed = 0;
-  /** Bytes still to come; null where no length was announced. */
+  /** Bytes given to the reader whose credit is not granted again yet. */
+  #uncreditedBytes = 0;
+  /** Bytes still to come; null without a Content-Length. */
   #left: number | null;
 
-  /** @param length the Content-Length; null where the body may have any, as the raw bytes of an upgrade do */
+  /** @param length the Content-Length; null where there is none, as for the raw bytes of an upgrade */
   constructor(stream: Stream, owner: StreamBodyOwner, length: number | null) {
     this.#stream = stream;
     this.#owner = owner;
@@ -54,7 +54,7 @@ export class StreamBody implements BodyOwner {
     if (this.#source.isWaiting) this.#deliver();
   }
 
-  /** The stream is over. After its clean end nothing changes; else the body broke off. */
+  /** The stream is over. @param error why the body broke off; null after a clean end */
   onClose(error: Error | null): void {
     if (error === null) this.onReadable();
     else this.#source.fail(error);
@@ -62,9 +62,9 @@ export class StreamBody implements BodyOwner {
 
   /** For the source, as is `onCancel`. */
   onPull(): void {
-    if (this.#owed > 0) {
-      this.#stream.consume(this.#owed);
-      this.#owed = 0;
+    if (this.#uncreditedBytes > 0) {
+      this.#stream.consume(this.#uncreditedBytes);
+      this.#uncreditedBytes = 0;
     }
     this.#deliver();
   }
@@ -78,7 +78,7 @@ export class StreamBody implements BodyOwner {
     const chunk = stream.take();
     if (chunk !== null) this.#pass(chunk);
     else if (stream.readEnded) this.#end();
-    // The peer broke its direction alone: the other one may go on.
+    // The peer reset its direction alone: ours may go on.
     else if (stream.readError !== null) this.#source.fail(exchangeErrorOf(stream.readError));
   }
 
@@ -87,7 +87,7 @@ export class StreamBody implements BodyOwner {
       this.#left -= chunk.length;
       if (this.#left < 0) return this.#refuse(this.#left);
     }
-    this.#owed = chunk.length;
+    this.#uncreditedBytes = chunk.length;
     this.#source.push(chunk);
   }
 
@@ -103,6 +103,6 @@ export class StreamBody implements BodyOwner {
 }
 
 function wrongLength(left: number): ExchangeError {
-  const extent = left > 0 ? `${left} bytes short of` : `${-left} bytes longer than`;
-  return new ExchangeError("upstream_invalid", `A body came that is ${extent} its Content-Length`);
+  const difference = left > 0 ? `${left} bytes short of` : `${-left} bytes longer than`;
+  return new ExchangeError("upstream_invalid", `A body came that is ${difference} its Content-Length`);
 }

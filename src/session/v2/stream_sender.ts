@@ -1,47 +1,47 @@
-/** The body that goes out on a stream, and the trailers behind it. */
+/** Sends a body on a stream, and the trailers behind it. */
 import { BodyPump, type BodySink, type Fields } from "../../http/mod.ts";
 import type { Stream } from "../../httpstream/mod.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 
-const empty = new Uint8Array(0);
-const noFields: Fields = [];
+const noTrailers: Fields = [];
 
 export class StreamSender implements BodySink {
   readonly #stream: Stream;
   readonly #pump: BodyPump;
   readonly #trailers: (() => Fields) | undefined;
-  readonly #settled = Promise.withResolvers<void>();
+  readonly #finished = Promise.withResolvers<void>();
 
   /**
    * Locks `body`. Nothing is read before `run()`.
    *
-   * @param trailers asked for when the body has ended
+   * @param trailers called when the body has ended. Default: none are sent.
    * @throws {TypeError} where somebody reads `body` already
    */
   constructor(stream: Stream, body: ReadableStream<Uint8Array>, trailers?: () => Fields) {
     this.#stream = stream;
     this.#trailers = trailers;
-    // Its receiver checks the length.
+    // The receiving end checks the length.
     this.#pump = new BodyPump(body, this, null);
   }
 
   /**
-   * Resolves when all is sent or nobody wants more. Rejects with what the body throws, at once even where there is no
-   * room: the caller then breaks the stream off.
+   * Resolves when everything was sent, or after `stop()`. Rejects with what the body throws, at once even while the
+   * stream takes no more bytes: the caller then resets the stream.
    */
   run(): Promise<void> {
     void this.#pump.run();
-    return this.#settled.promise;
+    return this.#finished.promise;
   }
 
-  /** The stream has room. */
+  /** The stream takes bytes again. */
   onWritable(): void {
     this.#pump.drained();
   }
 
-  /** Nobody wants more: the body is canceled with `reason`. */
+  /** The receiver wants no more: cancels the body with `reason`. */
   stop(reason: unknown): void {
     this.#pump.stop(reason);
-    this.#settled.resolve();
+    this.#finished.resolve();
   }
 
   /** For the pump, as are `end` and `fail`. */
@@ -50,13 +50,13 @@ export class StreamSender implements BodySink {
   }
 
   end(): void {
-    const trailers = this.#trailers?.() ?? noFields;
+    const trailers = this.#trailers?.() ?? noTrailers;
     if (trailers.length > 0) this.#stream.sendTrailers(trailers);
-    else this.#stream.send(empty, true);
-    this.#settled.resolve();
+    else this.#stream.send(emptyBytes, true);
+    this.#finished.resolve();
   }
 
   fail(error: unknown): void {
-    this.#settled.reject(error);
+    this.#finished.reject(error);
   }
 }

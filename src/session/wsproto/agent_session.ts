@@ -1,6 +1,6 @@
 /**
- * The agent's side of the JSON protocol: each `http_request` is asked of the upstream, and what the upstream gives
- * leaves as it is read.
+ * The agent's end of a session of the JSON protocol: each `http_request` is asked of the upstream, and what the upstream
+ * sends leaves as it is read.
  */
 import { type Clock, RunnelError, systemClock } from "../../base/mod.ts";
 import {
@@ -19,10 +19,9 @@ import {
   problemCodeOf,
   type RequestHead,
 } from "../../http/mod.ts";
-import type { SessionEnd } from "../session.ts";
-import type { WebSocketClose } from "../../websocket/mod.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { release } from "../../memory/mod.ts";
+import type { Session, SessionEnd } from "../session.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
   FeatureResponseAbort,
@@ -37,7 +36,8 @@ import {
   TypeHTTPResponseStart,
 } from "./frames.ts";
 import { fieldsToHeaders, headersToFields, toBytes } from "./headers.ts";
-import { closeReason, JsonHeartbeat, type JsonLink } from "./link.ts";
+import { JsonLifetime } from "./lifetime.ts";
+import type { JsonLink } from "./link.ts";
 
 export interface JsonAgentSessionOptions {
   /** Asked for each request. */
@@ -49,85 +49,57 @@ export interface JsonAgentSessionOptions {
   clock?: Clock;
 }
 
-/** Answers up to this Content-Length are sent as one `http_response`; longer ones are streamed, or memory would not do. */
-const wholeLimitBytes = 64 * 1024;
+const DEFAULT_MAX_ACTIVE = 1_024;
+/** Answers up to this Content-Length are sent as one `http_response`. Longer ones are streamed, which takes less memory. */
+const WHOLE_LIMIT_BYTES = 64 * 1024;
 
-export class JsonAgentSession {
-  /** Settles when the session is over; the link may take a little longer to close. */
-  readonly closed: Promise<SessionEnd>;
+export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
   readonly #maxActive: number;
-  readonly #heartbeat: JsonHeartbeat;
+  readonly #lifetime: JsonLifetime;
+  /** The requests under way, each with what cancels it. */
   readonly #active = new Map<string, AbortController>();
   readonly #waitingForDrain: (() => void)[] = [];
-  #draining = false;
-  #writable = true;
-  #over = false;
-  readonly #linkClosed: Promise<void>;
-  #settleClosed!: (end: SessionEnd) => void;
-  #settleLinkClosed!: () => void;
+  #isWritable = true;
 
   constructor(link: JsonLink, options: JsonAgentSessionOptions) {
     this.#link = link;
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
-    this.#maxActive = options.maxActive ?? 1024;
-    this.#heartbeat = new JsonHeartbeat(link, options.clock ?? systemClock, {
-      isExempt: () => false,
-      onDead: () => {
-        link.abort();
-        this.#finish({ code: "edge_silent", reason: "The edge was silent for 25 s" });
-      },
-    });
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
-    this.#linkClosed = new Promise((resolve) => {
-      this.#settleLinkClosed = resolve;
-    });
-    link.handlers = {
+    this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
+    this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
+      peer: "edge",
+      isIdle: () => this.#active.size === 0,
+      isReadingPaused: () => false,
       onMessage: (data) => this.#onMessage(data as string),
-      onBytes: () => this.#heartbeat.onBytes(),
-      onPong: () => this.#heartbeat.onPong(),
       onDrain: () => this.#onDrain(),
-      onClose: (close) => this.#onLinkClose(close),
-    };
+      onEnd: () => this.#onEnd(),
+    });
+  }
+
+  get closed(): Promise<SessionEnd> {
+    return this.#lifetime.closed;
   }
 
   get active(): number {
     return this.#active.size;
   }
 
-  /**
-   * Answers what came, then closes. Requests that still come are served: the edge is the one who stops sending. Resolves
-   * when the link itself is closed, so that the last answer has left.
-   */
-  async drain(): Promise<void> {
-    this.#draining = true;
-    this.#closeWhenIdle();
-    await this.#linkClosed;
+  /** Requests that still come are served: only the edge knows when it has sent its last one. */
+  drain(): Promise<void> {
+    return this.#lifetime.drain();
   }
 
   close(reason: string): void {
-    this.#link.close(1001, closeReason(reason));
-    this.#finish({ code: "closed", reason });
+    this.#lifetime.close(reason);
   }
 
   #onMessage(text: string): void {
-    // A request that crosses our close would have an effect, and no answer.
-    if (this.#over) return;
-    this.#heartbeat.onBytes();
-    try {
-      const frame = parseEdgeFrame(text);
-      if (frame?.type === TypeHTTPRequest) this.#serve(frame);
-      else if (frame?.type === TypeHTTPRequestCancel) this.#active.get(frame.request_id)?.abort();
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.#link.close(1002, closeReason(error.reason));
-      this.#finish({ code: error.code, reason: error.reason });
-    }
+    const frame = parseEdgeFrame(text);
+    if (frame?.type === TypeHTTPRequest) this.#serve(frame);
+    else if (frame?.type === TypeHTTPRequestCancel) this.#active.get(frame.request_id)?.abort();
   }
 
   #serve(frame: HTTPRequest): void {
@@ -143,11 +115,11 @@ export class JsonAgentSession {
     this.#active.set(id, gone);
     this.#ask(head, body.length === 0 ? null : body, gone.signal).finally(() => {
       this.#active.delete(id);
-      this.#closeWhenIdle();
+      this.#lifetime.closeIfDrained();
     });
   }
 
-  /** Never rejects: what fails is told to the edge, and a cancelled request is told to nobody. */
+  /** Never rejects. The edge is told of a failure, unless the request was canceled. */
   async #ask(head: RequestHead, body: Uint8Array | null, signal: AbortSignal): Promise<void> {
     try {
       const answer = await this.#upstream(head, body, signal);
@@ -160,7 +132,7 @@ export class JsonAgentSession {
   }
 
   async #answerWhole(id: string, answer: Answer, signal: AbortSignal): Promise<void> {
-    const collected = await collectBody(answer.body, wholeLimitBytes, new CollectBudget(wholeLimitBytes), signal);
+    const collected = await collectBody(answer.body, WHOLE_LIMIT_BYTES, new CollectBudget(WHOLE_LIMIT_BYTES), signal);
     const bytes = "bytes" in collected ? collected.bytes : null;
     const announced = fieldValue(answer.fields, "content-length");
     if (bytes === null || (answer.body !== null && bytes.length !== Number(announced))) {
@@ -188,14 +160,14 @@ export class JsonAgentSession {
     }
   }
 
-  /** One frame for each read of the upstream, at once. The next read waits while the link is full. */
+  /** Sends each read of the upstream as one frame. The next read waits while the link is full. */
   #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const pump = new BodyPump(body, {
         write: (chunk) => {
           this.#sendChunk(id, chunk);
-          if (!this.#writable) this.#waitingForDrain.push(() => pump.drained());
-          return this.#writable;
+          if (!this.#isWritable) this.#waitingForDrain.push(() => pump.drained());
+          return this.#isWritable;
         },
         end: resolve,
         fail: reject,
@@ -209,29 +181,34 @@ export class JsonAgentSession {
   }
 
   #sendChunk(id: string, chunk: Uint8Array): void {
-    if (this.#over || chunk.length === 0) return;
-    const frame = encodeChunkFrame(id, chunk);
+    if (this.#lifetime.end === null && chunk.length > 0) {
+      this.#isWritable = this.#link.sendTextBytes(encodeChunkFrame(id, chunk)) && this.#isWritable;
+    }
     release(chunk);
-    this.#writable = this.#link.sendTextBytes(frame) && this.#writable;
   }
 
   #sendWhole(id: string, answer: Answer): void {
+    const bytes = answer.body instanceof Uint8Array ? answer.body : null;
     this.#send({
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
       headers: fieldsToHeaders(answer.fields),
-      body_b64: answer.body instanceof Uint8Array ? encodeBase64(answer.body) : "",
+      body_b64: bytes === null ? "" : encodeBase64(bytes),
     });
+    if (bytes !== null) release(bytes);
   }
 
-  /** Before the head: an edge that knows `http_response_abort` makes the answer, for others it is made here. */
+  /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
   #sendFailure(id: string, error: unknown): void {
     if (this.#canAbort) return this.#sendAbort(id, error);
     this.#sendWhole(id, problemAnswer(problemCodeOf(error), reasonOf(error)));
   }
 
-  /** An edge without that frame is left with a link that breaks: better all answers broken off than one cut short. */
+  /**
+   * For a failure behind the head. An edge that does not know the frame would take a shortened answer for a whole one:
+   * the link is broken instead, with all its answers.
+   */
   #sendAbort(id: string, error: unknown): void {
     if (!this.#canAbort) return this.#link.abort();
     this.#send({
@@ -243,41 +220,27 @@ export class JsonAgentSession {
   }
 
   #send(frame: { type: string; request_id: string } & Record<string, unknown>): void {
-    if (this.#over) return;
-    this.#writable = this.#link.sendText(JSON.stringify(frame)) && this.#writable;
+    if (this.#lifetime.end !== null) return;
+    this.#isWritable = this.#link.sendText(JSON.stringify(frame)) && this.#isWritable;
   }
 
   #onDrain(): void {
-    this.#writable = true;
+    this.#isWritable = true;
     for (const resume of this.#waitingForDrain.splice(0)) resume();
   }
 
-  #closeWhenIdle(): void {
-    if (this.#draining && this.#active.size === 0) this.close("The agent is shutting down");
-  }
-
-  #onLinkClose(close: WebSocketClose): void {
-    const reason = close.reason === "" ? `The link to the edge closed with ${close.code}` : close.reason;
-    this.#finish({ code: "link_closed", reason });
-    this.#settleLinkClosed();
-  }
-
-  #finish(end: SessionEnd): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#heartbeat.stop();
+  #onEnd(): void {
     for (const gone of this.#active.values()) gone.abort();
     this.#onDrain();
-    this.#settleClosed(end);
   }
 }
 
-/** With a length, and short, one frame; everything else as it comes. */
+/** Whether an answer is sent as one frame: it has a length, and a short one. */
 function isWhole(answer: Answer): boolean {
   if (answer.body === null) return true;
   const length = fieldValue(answer.fields, "content-length");
   if (length === undefined || isLiveFormat(fieldValue(answer.fields, "content-type"))) return false;
-  return Number(length) <= wholeLimitBytes;
+  return Number(length) <= WHOLE_LIMIT_BYTES;
 }
 
 function reasonOf(error: unknown): string {

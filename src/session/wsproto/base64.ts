@@ -1,4 +1,8 @@
-/** Base64 (RFC 4648 §4) of bodies in JSON frames. */
+/**
+ * Base64 (RFC 4648 §4) of the bodies in frames, in two ways: from and to strings by the runtime, for whole bodies; and
+ * from bytes to bytes, for the chunks of a stream. A chunk that goes through strings leaves three of them behind, each
+ * larger than the chunk, and under a steady download a collector lets those pile up to a hundred megabytes.
+ */
 import { Buffer } from "node:buffer";
 import { FrameError } from "./frames.ts";
 
@@ -6,7 +10,12 @@ export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
-/** @throws {FrameError} for anything but base64; `Buffer` alone skips what it does not know. */
+/**
+ * Takes base64 with padding and without.
+ *
+ * @param key names the text in the error
+ * @throws {FrameError} for anything else; `Buffer` alone passes over what it does not know
+ */
 export function decodeBase64(text: string, key: string): Uint8Array {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = Buffer.from(text, "base64");
@@ -14,4 +23,79 @@ export function decodeBase64(text: string, key: string): Uint8Array {
     throw new FrameError(`\`${key}\` is not base64`);
   }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const PAD = 0x3d;
+/** The value of a byte that is none of the alphabet's. */
+const NONE = 0xff;
+
+const digits = new Uint8Array(64);
+const values = new Uint8Array(256).fill(NONE);
+for (let value = 0; value < 64; value++) {
+  const code = alphabet.charCodeAt(value);
+  digits[value] = code;
+  values[code] = value;
+}
+
+/** The length of `bytes` bytes in base64, padding included. */
+export function base64Length(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
+}
+
+/** Writes the base64 of `bytes` into `target` from `at` on, and returns where it ends. */
+export function encodeBase64Into(bytes: Uint8Array, target: Uint8Array, at: number): number {
+  const whole = bytes.length - bytes.length % 3;
+  for (let i = 0; i < whole; i += 3) {
+    const triple = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
+    target[at] = digits[triple >>> 18];
+    target[at + 1] = digits[(triple >>> 12) & 63];
+    target[at + 2] = digits[(triple >>> 6) & 63];
+    target[at + 3] = digits[triple & 63];
+    at += 4;
+  }
+  const left = bytes.length - whole;
+  if (left === 0) return at;
+  const last = (bytes[whole] << 16) | (left === 2 ? bytes[whole + 1] << 8 : 0);
+  target[at] = digits[last >>> 18];
+  target[at + 1] = digits[(last >>> 12) & 63];
+  target[at + 2] = left === 2 ? digits[(last >>> 6) & 63] : PAD;
+  target[at + 3] = PAD;
+  return at + 4;
+}
+
+/**
+ * Decodes the padded base64 in `bytes` from `from` to `to`, in place. Returns where the decoded bytes end, which begin at
+ * `from`; -1 for anything else, which leaves the bytes spoilt.
+ */
+export function decodeBase64InPlace(bytes: Uint8Array, from: number, to: number): number {
+  const length = to - from;
+  if (length % 4 !== 0) return -1;
+  if (length === 0) return from;
+  const padding = bytes[to - 2] === PAD ? 2 : bytes[to - 1] === PAD ? 1 : 0;
+  // `NONE` has the two high bits, which no digit has: they are looked for once, behind the loop.
+  let seen = 0;
+  let at = from;
+  const whole = padding === 0 ? to : to - 4;
+  for (let i = from; i < whole; i += 4) {
+    const a = values[bytes[i]];
+    const b = values[bytes[i + 1]];
+    const c = values[bytes[i + 2]];
+    const d = values[bytes[i + 3]];
+    seen |= a | b | c | d;
+    bytes[at] = (a << 2) | (b >>> 4);
+    bytes[at + 1] = (b << 4) | (c >>> 2);
+    bytes[at + 2] = (c << 6) | d;
+    at += 3;
+  }
+  if (padding > 0) {
+    const a = values[bytes[whole]];
+    const b = values[bytes[whole + 1]];
+    const c = padding === 1 ? values[bytes[whole + 2]] : 0;
+    seen |= a | b | c;
+    if (padding === 2 && bytes[to - 1] !== PAD) return -1;
+    bytes[at++] = (a << 2) | (b >>> 4);
+    if (padding === 1) bytes[at++] = (b << 4) | (c >>> 2);
+  }
+  return seen > 63 ? -1 : at;
 }

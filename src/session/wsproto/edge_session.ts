@@ -1,7 +1,7 @@
 /**
- * The edge's side of the JSON protocol: one registered agent on one link. `pending` holds the requests that wait for
- * the first frame of an answer, `streaming` the answers whose client does not have all of it yet; a request id is in one
- * of them or in none.
+ * The edge's end of a session of the JSON protocol: one registered agent on one link. `pending` holds the requests that
+ * wait for the first frame of an answer, `streaming` the answers that their clients have not read to the end. A request
+ * id is in one of them at most.
  */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import {
@@ -18,9 +18,10 @@ import {
   type RequestHead,
   withoutFields,
 } from "../../http/mod.ts";
-import type { Session, SessionEnd } from "../session.ts";
-import type { WebSocketClose } from "../../websocket/mod.ts";
-import { AnswerStream } from "./answer_stream.ts";
+import { release } from "../../memory/mod.ts";
+import type { EdgeSession, SessionEnd } from "../session.ts";
+import { AnswerBody } from "./answer_body.ts";
+import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from "./backpressure.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { decodeChunkFrame } from "./chunk_frame.ts";
 import {
@@ -40,81 +41,77 @@ import {
   TypeHTTPResponseStart,
 } from "./frames.ts";
 import { fieldsToHeaders, headersToFields } from "./headers.ts";
-import { closeReason, JsonHeartbeat, type JsonLink } from "./link.ts";
-import { defaultSlowReaderLimits, type SlowReaderLimits, SlowReaders } from "./slow_readers.ts";
+import { JsonLifetime } from "./lifetime.ts";
+import type { JsonLink } from "./link.ts";
 
 export interface JsonEdgeSessionOptions {
   /** Names the session in logs. */
   id: string;
   /** What the agent announced in `register.features`. */
   features: readonly string[];
-  /** Largest request body, since this protocol cannot stream one. Default 10 MiB. */
+  /** The largest request body: this protocol cannot stream one. Default 10 MiB. */
   bodyLimitBytes?: number;
-  /** Request bodies that may be collected at one time. Default 64 MiB. */
+  /** Bytes of request bodies that are collected at one time. Default 64 MiB. */
   collectLimitBytes?: number;
   /** Exchanges at one time; further ones get `overloaded`. Default 1,024. */
   maxActive?: number;
-  slowReaders?: SlowReaderLimits;
+  backpressure?: BackpressureLimits;
   clock?: Clock;
 }
+
+const MIB = 1024 * 1024;
+const DEFAULT_BODY_LIMIT_BYTES = 10 * MIB;
+const DEFAULT_COLLECT_LIMIT_BYTES = 64 * MIB;
+const DEFAULT_MAX_ACTIVE = 1_024;
 
 const utf8 = new TextDecoder();
 
 const lengthField: ReadonlySet<string> = new Set(["content-length"]);
-const trailersWish: ReadonlySet<string> = new Set(["te"]);
+const teField: ReadonlySet<string> = new Set(["te"]);
 
+/** A request whose answer has not begun. */
 interface Waiter {
   readonly head: RequestHead;
   resolve(answer: Answer): void;
   reject(error: Error): void;
 }
 
-export class JsonEdgeSession implements Session {
+export class JsonEdgeSession implements EdgeSession {
   readonly id: string;
   readonly protocol = "json";
-  readonly closed: Promise<SessionEnd>;
   readonly pending = new Map<string, Waiter>();
-  readonly streaming = new Map<string, AnswerStream>();
+  readonly streaming = new Map<string, AnswerBody>();
   readonly #link: JsonLink;
   readonly #canCancel: boolean;
   readonly #bodyLimitBytes: number;
   readonly #maxActive: number;
   readonly #budget: CollectBudget;
-  readonly #slow: SlowReaders;
-  readonly #heartbeat: JsonHeartbeat;
+  readonly #backpressure: Backpressure;
+  readonly #lifetime: JsonLifetime;
+  /** Requests whose bodies are being collected. */
   #collecting = 0;
-  #draining = false;
-  #end: SessionEnd | null = null;
-  readonly #linkClosed: Promise<void>;
-  #settleClosed!: (end: SessionEnd) => void;
-  #settleLinkClosed!: () => void;
 
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
     this.id = options.id;
     this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
-    this.#bodyLimitBytes = options.bodyLimitBytes ?? 10 * 1024 * 1024;
-    this.#budget = new CollectBudget(options.collectLimitBytes ?? 64 * 1024 * 1024);
-    this.#maxActive = options.maxActive ?? 1024;
-    this.#slow = new SlowReaders(link, clock, options.slowReaders ?? defaultSlowReaderLimits);
-    this.#heartbeat = new JsonHeartbeat(link, clock, {
-      isExempt: () => this.#slow.paused,
-      onDead: () => this.#finish({ code: "agent_silent", reason: "The agent was silent for 25 s" }, true),
-    });
-    this.closed = new Promise((resolve) => {
-      this.#settleClosed = resolve;
-    });
-    this.#linkClosed = new Promise((resolve) => {
-      this.#settleLinkClosed = resolve;
-    });
-    link.handlers = {
+    this.#bodyLimitBytes = options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
+    this.#budget = new CollectBudget(options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES);
+    this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
+    this.#backpressure = new Backpressure(link, clock, options.backpressure ?? defaultBackpressureLimits);
+    this.#lifetime = new JsonLifetime(link, clock, {
+      peer: "agent",
+      isIdle: () => this.active === 0,
+      isReadingPaused: () => this.#backpressure.isPaused,
       onMessage: (data) => this.#onMessage(data as Uint8Array),
-      onBytes: () => this.#heartbeat.onBytes(),
-      onPong: () => this.#heartbeat.onPong(),
       onDrain: () => {},
-      onClose: (close) => this.#onLinkClose(close),
-    };
+      onEnd: (end) => this.#onEnd(end),
+    });
+  }
+
+  get closed(): Promise<SessionEnd> {
+    return this.#lifetime.closed;
   }
 
   get active(): number {
@@ -129,43 +126,45 @@ export class JsonEdgeSession implements Session {
     try {
       const bytes = await this.#collect(head, body);
       signal.throwIfAborted();
-      if (this.#end !== null) throw lost(this.#end);
+      this.#checkOpen();
       answer = this.#ask(head, bytes, signal);
     } finally {
       this.#collecting--;
-      this.#closeWhenIdle();
+      this.#lifetime.closeIfDrained();
     }
     return await answer;
   };
 
   ping(timeoutMs: number): Promise<boolean> {
-    return this.#heartbeat.ask(timeoutMs);
+    return this.#lifetime.ping(timeoutMs);
   }
 
-  async drain(): Promise<void> {
-    this.#draining = true;
-    this.#closeWhenIdle();
-    await this.#linkClosed;
+  drain(): Promise<void> {
+    return this.#lifetime.drain();
   }
 
   close(reason: string): void {
-    this.#link.close(1001, closeReason(reason));
-    this.#finish({ code: "closed", reason }, false);
+    this.#lifetime.close(reason);
   }
 
   /** The registration was refused: ends the session and leaves the link to the caller. */
   abandon(): void {
-    this.#finish({ code: "refused", reason: "The registration was refused" }, false);
+    this.#lifetime.finish({ code: "refused", reason: "The registration was refused" });
+  }
+
+  #checkOpen(): void {
+    if (this.#lifetime.end !== null) throw lost(this.#lifetime.end);
   }
 
   #admit(head: RequestHead): void {
-    if (this.#end !== null) throw lost(this.#end);
+    this.#checkOpen();
     if (head.upgrade !== undefined) {
       const reason = `The tunnel's agent speaks the JSON protocol, which cannot carry an upgrade to ${head.upgrade}`;
       throw new ExchangeError("upgrade_not_supported", reason, { initiator: "library" });
     }
-    if (this.#draining || this.active >= this.#maxActive) {
-      const reason = this.#draining ? "The edge is shutting down" : `${this.active} requests wait for this agent`;
+    const { isDraining } = this.#lifetime;
+    if (isDraining || this.active >= this.#maxActive) {
+      const reason = isDraining ? "The edge is shutting down" : `${this.active} requests wait for this agent`;
       throw new ExchangeError("overloaded", reason, { initiator: "library" });
     }
   }
@@ -173,9 +172,9 @@ export class JsonEdgeSession implements Session {
   async #collect(head: RequestHead, body: Body): Promise<Uint8Array> {
     const announced = Number(fieldValue(head.fields, "content-length") ?? 0);
     if (announced > this.#bodyLimitBytes) throw this.#tooLarge();
-    // The upstream cannot be asked whether it wants the body, since this protocol sends them together.
-    const isAsked = body instanceof ReadableStream && fieldValue(head.fields, "expect") !== undefined;
-    if (isAsked) head.onInformational?.(100, []);
+    // The upstream cannot be asked whether it wants the body: this protocol sends head and body together.
+    const isExpecting = body instanceof ReadableStream && fieldValue(head.fields, "expect") !== undefined;
+    if (isExpecting) head.onInformational?.(100, []);
     const collected = await collectBody(body, this.#bodyLimitBytes, this.#budget);
     if ("bytes" in collected) return collected.bytes;
     if (collected.exceeded === "limit") throw this.#tooLarge();
@@ -194,35 +193,29 @@ export class JsonEdgeSession implements Session {
     const onAbort = () => this.#cancel(head.id, signal.reason);
     signal.addEventListener("abort", onAbort);
     this.#link.sendText(JSON.stringify(requestFrame(head, body)));
+    release(body);
     return answer;
   }
 
   #onMessage(message: Uint8Array): void {
-    this.#heartbeat.onBytes();
-    try {
-      const chunk = decodeChunkFrame(message);
-      if (chunk !== null) return this.#onChunk(chunk.id, chunk.data);
-      const frame = parseAgentFrame(utf8.decode(message));
-      switch (frame?.type) {
-        case TypeHTTPResponse:
-          return this.#onResponse(frame);
-        case TypeHTTPResponseStart:
-          return this.#onStart(frame);
-        case TypeHTTPResponseChunk:
-          return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
-        case TypeHTTPResponseEnd:
-          return this.streaming.get(frame.request_id)?.end();
-        case TypeHTTPResponseAbort:
-          return this.#onAbort(frame);
-        case undefined:
-          return;
-        default:
-          throw new FrameError(`Frame \`${frame?.type}\` has no place in a registered session`);
-      }
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.#link.close(1002, closeReason(error.reason));
-      this.#finish({ code: error.code, reason: error.reason }, false);
+    const chunk = decodeChunkFrame(message);
+    if (chunk !== null) return this.#onChunk(chunk.id, chunk.data);
+    const frame = parseAgentFrame(utf8.decode(message));
+    switch (frame?.type) {
+      case TypeHTTPResponse:
+        return this.#onResponse(frame);
+      case TypeHTTPResponseStart:
+        return this.#onStart(frame);
+      case TypeHTTPResponseChunk:
+        return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
+      case TypeHTTPResponseEnd:
+        return this.streaming.get(frame.request_id)?.end();
+      case TypeHTTPResponseAbort:
+        return this.#onAbort(frame);
+      case undefined:
+        return;
+      default:
+        throw new FrameError(`Frame \`${frame?.type}\` has no place in a registered session`);
     }
   }
 
@@ -235,65 +228,65 @@ export class JsonEdgeSession implements Session {
       fields: wholeAnswerFields(headersToFields(frame.headers), waiter.head, frame.status, body.length),
       body: body.length === 0 ? null : body,
     });
-    this.#closeWhenIdle();
+    this.#lifetime.closeIfDrained();
   }
 
   #onStart(frame: HTTPResponseStart): void {
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
     const id = frame.request_id;
-    const stream: AnswerStream = new AnswerStream(this.#slow.held, {
-      onTaken: () => this.#slow.taken(stream),
-      onEnded: () => this.#onEnded(id, stream),
+    const answerBody: AnswerBody = new AnswerBody(this.#backpressure.total, {
+      onTaken: () => this.#backpressure.taken(answerBody),
+      onEnded: () => this.#onEnded(id, answerBody),
       onCanceled: (reason) => this.#cancel(id, reason),
     });
-    this.streaming.set(id, stream);
+    this.streaming.set(id, answerBody);
     waiter.resolve({
       status: frame.status,
       fields: endToEndFields(headersToFields(frame.headers)),
-      body: stream.body,
+      body: answerBody.stream,
     });
   }
 
   #onChunk(id: string, data: Uint8Array): void {
-    const stream = this.streaming.get(id);
-    if (stream === undefined) return;
-    stream.push(data);
-    this.#slow.pushed(stream, () => {
+    const answerBody = this.streaming.get(id);
+    if (answerBody === undefined) return void release(data);
+    answerBody.push(data);
+    this.#backpressure.pushed(answerBody, () => {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));
     });
   }
 
-  /** The client has it all. */
-  #onEnded(id: string, stream: AnswerStream): void {
+  /** The client has read the answer to its end. */
+  #onEnded(id: string, answerBody: AnswerBody): void {
     this.streaming.delete(id);
-    this.#slow.forget(stream);
-    this.#closeWhenIdle();
+    this.#backpressure.remove(answerBody);
+    this.#lifetime.closeIfDrained();
   }
 
   #onAbort(frame: HTTPResponseAbort): void {
     const code = isProblemCode(frame.code) ? frame.code : "upstream_failed";
-    // The agent's own words may name private addresses: they are for the log, the title is for the public.
+    // The agent's message may name private addresses. It is kept for the log, and the public gets the title.
     const error = new ExchangeError(code, problemKinds[code].title, { cause: frame.message });
     this.#takeWaiter(frame.request_id)?.reject(error);
-    this.#abortStream(frame.request_id, error);
-    this.#closeWhenIdle();
+    this.#abortAnswer(frame.request_id, error);
+    this.#lifetime.closeIfDrained();
   }
 
-  /** The asking side is gone: nobody waits for this id any more, whatever the agent still sends of it. */
+  /** The client is gone, or too slow. What the agent still sends for this id is ignored. */
   #cancel(id: string, reason: unknown): void {
     const waiter = this.#takeWaiter(id);
-    const stream = this.streaming.get(id);
-    if (waiter === undefined && stream === undefined) return;
-    if (stream?.ended !== true) this.#tellCanceled(id);
+    const answerBody = this.streaming.get(id);
+    if (waiter === undefined && answerBody === undefined) return;
+    if (answerBody?.isComplete !== true) this.#sendCancel(id);
     const error = reason instanceof Error ? reason : new ExchangeError("request_timeout", "The client went away");
     waiter?.reject(error);
-    this.#abortStream(id, error);
-    this.#closeWhenIdle();
+    this.#abortAnswer(id, error);
+    this.#lifetime.closeIfDrained();
   }
 
-  #tellCanceled(id: string): void {
-    if (!this.#canCancel || this.#end !== null) return;
+  #sendCancel(id: string): void {
+    if (!this.#canCancel || this.#lifetime.end !== null) return;
     this.#link.sendText(JSON.stringify({ type: TypeHTTPRequestCancel, request_id: id }));
   }
 
@@ -303,32 +296,18 @@ export class JsonEdgeSession implements Session {
     return waiter;
   }
 
-  #abortStream(id: string, error: Error): void {
-    const stream = this.streaming.get(id);
-    if (stream === undefined) return;
+  #abortAnswer(id: string, error: Error): void {
+    const answerBody = this.streaming.get(id);
+    if (answerBody === undefined) return;
     this.streaming.delete(id);
-    this.#slow.forget(stream);
-    stream.abort(error);
+    this.#backpressure.remove(answerBody);
+    answerBody.abort(error);
   }
 
-  #closeWhenIdle(): void {
-    if (this.#draining && this.active === 0) this.close("The edge is shutting down");
-  }
-
-  #onLinkClose(close: WebSocketClose): void {
-    const reason = close.reason === "" ? `The agent's link closed with ${close.code}` : close.reason;
-    this.#finish({ code: "link_closed", reason }, false);
-    this.#settleLinkClosed();
-  }
-
-  #finish(end: SessionEnd, abort: boolean): void {
-    if (this.#end !== null) return;
-    this.#end = end;
-    this.#heartbeat.stop();
+  /** Answers that the agent has sent to their end can still be read. */
+  #onEnd(end: SessionEnd): void {
     for (const id of [...this.pending.keys()]) this.#takeWaiter(id)?.reject(lost(end));
-    for (const [id, stream] of [...this.streaming]) if (!stream.ended) this.#abortStream(id, lost(end));
-    if (abort) this.#link.abort();
-    this.#settleClosed(end);
+    for (const [id, answerBody] of [...this.streaming]) if (!answerBody.isComplete) this.#abortAnswer(id, lost(end));
   }
 }
 
@@ -336,7 +315,7 @@ function lost(end: SessionEnd): ExchangeError {
   return new ExchangeError("agent_lost", end.reason);
 }
 
-/** A frame's body is all there is: a length that differs from its own is dropped, but for HEAD and 304. */
+/** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
 function wholeAnswerFields(received: Fields, head: RequestHead, status: number, length: number): Fields {
   const fields = endToEndFields(received);
   if (head.method === "HEAD" || status === 304) return fields;
@@ -346,10 +325,10 @@ function wholeAnswerFields(received: Fields, head: RequestHead, status: number, 
 
 function requestFrame(head: RequestHead, body: Uint8Array): HTTPRequest {
   const mark = head.target.indexOf("?");
-  // An empty query keeps its question mark in the path: `query` alone could not tell `/x?` from `/x`.
+  // The `?` of an empty query stays in the path, since an empty `query` stands for no query at all.
   const split = mark < 0 || mark === head.target.length - 1 ? head.target.length : mark;
-  // These frames have no place for trailers.
-  const passed = withoutFields(head.fields, trailersWish);
+  // The answer's frames cannot carry trailers, so the upstream is not told that the client takes them.
+  const passed = withoutFields(head.fields, teField);
   const fields = head.authority === "" ? [...passed] : ["Host", head.authority, ...passed];
   const hasLength = fieldValue(head.fields, "content-length") !== undefined;
   if (body.length > 0 && !hasLength) fields.push("Content-Length", String(body.length));

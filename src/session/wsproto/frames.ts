@@ -1,6 +1,6 @@
 /**
- * The JSON text frames that agents without a subprotocol speak: one JSON object a WebSocket text message. The keys and
- * the names of the constants are the contract with agents in other languages.
+ * The frames of the JSON protocol, which agents speak that offer no subprotocol: one JSON object a WebSocket text message.
+ * Agents in other languages rely on the keys.
  *
  *   register            agent → edge   tunnel_id, agent_token, features?, force?
  *   registered          edge → agent   url, features
@@ -13,14 +13,14 @@
  *   http_response_end   agent → edge   request_id
  *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
  *
- * Frames of other types are ignored, so that either side may learn new ones first.
+ * Frames of other types are ignored, so that one side may support new ones before the other.
  */
 import { z } from "zod";
 import { RunnelError } from "../../base/mod.ts";
 
 export const TypeRegister = "register";
 export const TypeRegistered = "registered";
-export const TypeError = "error";
+export const TypeErrorFrame = "error";
 export const TypeHTTPRequest = "http_request";
 export const TypeHTTPRequestCancel = "http_request_cancel";
 export const TypeHTTPResponse = "http_response";
@@ -29,16 +29,19 @@ export const TypeHTTPResponseChunk = "http_response_chunk";
 export const TypeHTTPResponseEnd = "http_response_end";
 export const TypeHTTPResponseAbort = "http_response_abort";
 
-/** What this implementation can do beyond the first ten frames; told in `registered.features` and `register.features`. */
+/** Frames that not every peer knows. Each side announces those it takes, in `register.features` or `registered.features`. */
 export const FeatureResponseAbort = "http_response_abort";
 export const FeatureRequestCancel = "http_request_cancel";
 
-const requestId = z.string().min(1).max(256);
+/** In characters. */
+export const MAX_REQUEST_ID_LENGTH = 256;
+
+const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
 const features = z.array(z.string().max(256)).max(64);
-/** 101 belongs to upgrades, which this protocol does not carry; other interim answers have no frame. */
+/** No status below 200: this protocol carries neither upgrades (101) nor interim answers. */
 const status = z.int().min(200).max(999);
 
-/** Name → string. Not `z.record`, which drops a field called `__proto__`: here it is a name like any other. */
+/** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
   (value) =>
     typeof value === "object" && value !== null && !Array.isArray(value) &&
@@ -51,7 +54,7 @@ const register = z.object({
   tunnel_id: z.string().max(256),
   agent_token: z.string().max(4096),
   features: features.optional(),
-  /** Take the name over from a live session of the same owner. */
+  /** Takes the name over from a live session of the same owner. */
   force: z.boolean().optional(),
 });
 const registered = z.object({
@@ -59,7 +62,7 @@ const registered = z.object({
   url: z.string().optional(),
   features: features.optional(),
 });
-const error = z.object({ type: z.literal(TypeError), message: z.string(), code: z.string().optional() });
+const error = z.object({ type: z.literal(TypeErrorFrame), message: z.string(), code: z.string().optional() });
 const httpRequest = z.object({
   type: z.literal(TypeHTTPRequest),
   request_id: requestId,
@@ -95,11 +98,8 @@ export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
 export type ErrorFrame = z.infer<typeof error>;
 export type HTTPRequest = z.infer<typeof httpRequest>;
-export type HTTPRequestCancel = z.infer<typeof httpRequestCancel>;
 export type HTTPResponse = z.infer<typeof httpResponse>;
 export type HTTPResponseStart = z.infer<typeof httpResponseStart>;
-export type HTTPResponseChunk = z.infer<typeof httpResponseChunk>;
-export type HTTPResponseEnd = z.infer<typeof httpResponseEnd>;
 export type HTTPResponseAbort = z.infer<typeof httpResponseAbort>;
 
 const fromAgent = z.discriminatedUnion("type", [
@@ -115,19 +115,19 @@ const fromEdge = z.discriminatedUnion("type", [registered, error, httpRequest, h
 export type AgentFrame = z.infer<typeof fromAgent>;
 export type EdgeFrame = z.infer<typeof fromEdge>;
 
-/** A message was no frame: no JSON, a missing key, a value of the wrong shape. The session it came on is over. */
+/** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
 export class FrameError extends RunnelError {
   constructor(reason: string, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
   }
 }
 
-/** Reads what an agent sent; null for a type that this edge does not know. Throws `FrameError`. */
+/** Parses a frame of an agent; null for an unknown type. @throws {FrameError} */
 export function parseAgentFrame(text: string): AgentFrame | null {
   return parse(text, fromAgent, agentTypes);
 }
 
-/** Reads what an edge sent; null for a type that this agent does not know. Throws `FrameError`. */
+/** Parses a frame of an edge; null for an unknown type. @throws {FrameError} */
 export function parseEdgeFrame(text: string): EdgeFrame | null {
   return parse(text, fromEdge, edgeTypes);
 }

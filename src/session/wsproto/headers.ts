@@ -1,11 +1,11 @@
 /**
- * Header fields as the JSON frames carry them: an object of name → string. A repeated field is joined (`, `; Cookie
- * with `; `; Set-Cookie, which cannot be joined by a comma, with a newline: RFC 9110 §5.3) and split again here, before
- * anyone checks a value.
+ * Header fields as the JSON frames carry them: an object of names and values. Repeated fields are joined with a comma, as
+ * RFC 9110 §5.3 allows; those of Cookie with a semicolon; those of Set-Cookie, which no comma may join, with a newline.
  */
 import { Buffer } from "node:buffer";
 import type { Fields } from "../../http/mod.ts";
 
+/** The fields in a frame. Values of Set-Cookie are split at newlines again; no value is checked. */
 export function headersToFields(headers: Readonly<Record<string, string>>): Fields {
   const fields: string[] = [];
   for (const name of Object.keys(headers)) {
@@ -16,8 +16,9 @@ export function headersToFields(headers: Readonly<Record<string, string>>): Fiel
   return fields;
 }
 
+/** The object for a frame. Each name is spelled as it is the first time. */
 export function fieldsToHeaders(fields: Fields): Record<string, string> {
-  // Without a prototype: a field called `__proto__` is a name like any other.
+  // Without a prototype, so that a field called `__proto__` is a key like any other.
   const headers: Record<string, string> = Object.create(null);
   const spelling = new Map<string, string>();
   for (let index = 0; index < fields.length; index += 2) {
@@ -38,7 +39,7 @@ function separator(lowerName: string): string {
   return lowerName === "cookie" ? "; " : ", ";
 }
 
-/** A string of bytes (Latin-1). One with a code point above 0xFF was meant as text, and becomes its UTF-8 bytes. */
+/** `text` as a string of bytes. One with a code point above 0xFF cannot be bytes: its UTF-8 is taken. */
 export function toBytes(text: string): string {
   for (let index = 0; index < text.length; index++) {
     if (text.charCodeAt(index) > 0xff) return Buffer.from(text, "utf8").toString("latin1");

@@ -1,4 +1,4 @@
-/** The face of `src/session/wsproto`. */
+/** Sessions of the JSON protocol: both ends, and the frames with which a link becomes one. */
 export { JsonAgentSession } from "./agent_session.ts";
 export { JsonEdgeSession, type JsonEdgeSessionOptions } from "./edge_session.ts";
 export {
@@ -10,7 +10,7 @@ export {
   parseEdgeFrame,
   type Register,
   type Registered,
-  TypeError,
+  TypeErrorFrame,
   TypeRegister,
   TypeRegistered,
 } from "./frames.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { BinarySession } from "../../../src/session/v2/edge_session.ts";
+import { V2EdgeSession } from "../../../src/session/v2/edge_session.ts";
 import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
 import { Connection } from "../../../src/httpstream/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -9,7 +9,7 @@ import { linkPair } from "../../support/link_pair.ts";
 import { eventually } from "../../support/net.ts";
 import { head, never, withScriptedAgent } from "./stage.ts";
 
-describe("BinarySession", () => {
+describe("V2EdgeSession", () => {
   it("ping is true when the agent answers in time", async () => {
     const { session, agent, close } = await withScriptedAgent();
     const pinged = session.ping(1_000_000);
@@ -23,7 +23,7 @@ describe("BinarySession", () => {
     const clock = new FakeClock();
     const links = linkPair();
     const connection = new Connection(links.edge, { role: "edge" });
-    const session = new BinarySession("s1", connection, clock);
+    const session = new V2EdgeSession("s1", connection, clock);
     const pinged = session.ping(3_000);
     assert.equal(clock.pending, 1);
     clock.advance(3_000);
@@ -56,7 +56,7 @@ describe("BinarySession", () => {
     const drained = stage.session.drain();
     await assert.rejects(stage.session.open(head(), null, never), { code: "tunnel_offline" });
     await stage.agent.expectFrame("GOAWAY", { lastStreamId: 0x7fff_ffff, errorCode: ErrorCode.NO_ERROR });
-    // One round trip, whose PING may stand before the GOAWAY that it belongs to.
+    // The PING of the round trip that follows may come before the GOAWAY.
     const pings = () => stage.agent.frames.filter((frame) => frame.type === "PING");
     await stage.agent.until(() => pings().length > 0, "a PING");
     stage.agent.send((m) => m.ping(pings()[0]!.payload, true));
@@ -80,7 +80,7 @@ describe("BinarySession", () => {
 
   it("closed tells how a session was lost", async () => {
     const links = linkPair();
-    const session = new BinarySession("s1", new Connection(links.edge, { role: "edge" }));
+    const session = new V2EdgeSession("s1", new Connection(links.edge, { role: "edge" }));
     const agent = new FramePeer(links.agent);
     await agent.greet();
     agent.abort();

@@ -64,7 +64,7 @@ describe("an exchange on a stream", () => {
     const answer = await openExchange(pair.edge, head({ method: "POST" }), upload.body, never);
     assert.equal(answer.status, 413);
     assert.equal(await text(answer.body), "too much");
-    await eventually(() => upload.cancelled.length === 1);
+    await eventually(() => upload.canceled.length === 1);
     await pair.close();
   });
 
@@ -104,14 +104,11 @@ describe("an exchange on a stream", () => {
   }
 
   it("breaks the body off where the upstream's breaks off", async () => {
-    const pair = joined(() => {
-      let controller!: ReadableStreamDefaultController<Uint8Array>;
-      const body = new ReadableStream<Uint8Array>({ start: (given) => void (controller = given) });
-      controller.enqueue(encode("half"));
-      setTimeout(() => controller.error(new ExchangeError("upstream_closed", "gone")), 5);
-      return Promise.resolve({ status: 200, fields: [], body });
-    });
+    const upstream = source();
+    const pair = joined(() => Promise.resolve({ status: 200, fields: [], body: upstream.body }));
+    upstream.push("half");
     const answer = await openExchange(pair.edge, head(), null, never);
+    upstream.fail(new ExchangeError("upstream_closed", "gone"));
     await assert.rejects(text(answer.body), { code: "upstream_closed" });
     await pair.close();
   });

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
+import { uncheckedBlock } from "../../support/header_block.ts";
 import { eventually } from "../../support/net.ts";
 import { encode, head, never, source, text, withScriptedAgent } from "./stage.ts";
 
 type Stage = Awaited<ReturnType<typeof withScriptedAgent>>;
 
-/** The connection still carries exchanges, and holds nothing of those before. */
+/** Asserts that the connection still carries exchanges, and holds nothing of those before. */
 async function goesOn({ agent, ask, connection }: Stage): Promise<void> {
   const { answer, id } = await ask(head({ id: "next" }));
   agent.send((m) => m.headers(id, [":status", "204"], Flag.END_STREAM));
@@ -15,7 +16,7 @@ async function goesOn({ agent, ask, connection }: Stage): Promise<void> {
   assert.equal(connection.bufferedBytes, 0);
 }
 
-describe("openExchange with an agent that breaks the rules", () => {
+describe("openExchange with a scripted agent that breaks the rules", () => {
   const bodies = [
     { sent: ["ab"], announced: "3" },
     { sent: ["abcd"], announced: "3" },
@@ -109,7 +110,7 @@ describe("openExchange with an agent that breaks the rules", () => {
     const { answer, id } = await stage.ask(head({ method: "POST" }), upload.body);
     stage.agent.send((m) => m.rstStream(id, ErrorCode.UPSTREAM_REFUSED, true));
     await assert.rejects(answer, { code: "upstream_refused" });
-    await eventually(() => upload.cancelled.length === 1);
+    await eventually(() => upload.canceled.length === 1);
     await goesOn(stage);
     await stage.close();
   });
@@ -144,7 +145,7 @@ describe("openExchange with an agent that breaks the rules", () => {
     await stage.close();
   });
 
-  it("rejects a 101 that nobody asked for", async () => {
+  it("rejects an unsolicited 101", async () => {
     const stage = await withScriptedAgent();
     const { answer, id } = await stage.ask();
     stage.agent.send((m) => m.headers(id, [":status", "101"], 0));
@@ -186,7 +187,7 @@ describe("openExchange with an agent that breaks the rules", () => {
     it(`rejects an answer with ${what}, and goes on`, async () => {
       const stage = await withScriptedAgent();
       const { answer, id } = await stage.ask();
-      stage.agent.sendRaw({ type: "HEADERS", flags: Flag.END_STREAM, streamId: id, payload: unchecked(fields) });
+      stage.agent.sendRaw({ type: "HEADERS", flags: Flag.END_STREAM, streamId: id, payload: uncheckedBlock(fields) });
       await assert.rejects(answer, (error: { code: string }) => /^upstream_(invalid|failed)$/.test(error.code));
       await goesOn(stage);
       await stage.close();
@@ -227,7 +228,7 @@ describe("openExchange with an agent that breaks the rules", () => {
     const { answer, id } = await stage.ask(head({ method: "POST" }), upload.body);
     stage.agent.send((m) => m.stopSending(id, ErrorCode.NO_ERROR));
     await stage.agent.expectFrame("RST_STREAM", { streamId: id, half: true });
-    assert.equal(upload.cancelled.length, 1);
+    assert.equal(upload.canceled.length, 1);
     stage.agent.send((m) => {
       m.headers(id, [":status", "413"], 0);
       m.data(id, encode("too much"), true);
@@ -238,7 +239,7 @@ describe("openExchange with an agent that breaks the rules", () => {
     await stage.close();
   });
 
-  it("resets the stream with CLIENT_GONE in the same turn in which the client goes", async () => {
+  it("resets the stream with CLIENT_GONE in the same event-loop tick in which the client goes", async () => {
     const stage = await withScriptedAgent();
     const gone = new AbortController();
     const { answer, id } = await stage.ask(head(), null, gone.signal);
@@ -268,14 +269,3 @@ describe("openExchange with an agent that breaks the rules", () => {
     await stage.close();
   });
 });
-
-/** A header block that nobody checked. */
-function unchecked(fields: readonly string[]): Uint8Array {
-  const bytes: number[] = [0, fields.length / 2];
-  for (let index = 0; index < fields.length; index += 2) {
-    const [name, value] = [encode(fields[index]!), encode(fields[index + 1]!)];
-    bytes.push(name.length >> 8, name.length & 0xff, ...name);
-    bytes.push(0, 0, value.length >> 8, value.length & 0xff, ...value);
-  }
-  return Uint8Array.from(bytes);
-}

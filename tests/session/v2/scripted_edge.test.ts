@@ -7,7 +7,7 @@ import type { Answer, Body, Handler, RequestHead } from "../../../src/http/messa
 import { eventually } from "../../support/net.ts";
 import { encode, opening, source, text, withScriptedEdge } from "./stage.ts";
 
-/** A handler that keeps what it was given; its answer is the test's to give. */
+/** A handler that records what it is given, and answers when the test says so. */
 function upstream() {
   const asked: { head: RequestHead; body: Body; signal: CancelSignal }[] = [];
   let answer!: (answer: Answer) => void;
@@ -23,7 +23,7 @@ function upstream() {
   return { handler, asked, answer, refuse };
 }
 
-describe("serveExchange with an edge that is played frame by frame", () => {
+describe("serveExchange with a scripted edge", () => {
   it("refuses a stream without :path, and serves the next one", async () => {
     const behind = upstream();
     const stage = await withScriptedEdge(behind.handler);
@@ -90,14 +90,14 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     behind.answer({ status: 101, fields: [], upgrade: "chat", body });
     await stage.edge.expectFrame("HEADERS", { fields: [":status", "101"], flags: 0 });
     stage.edge.send((m) => m.data(2, encode("hello"), true));
-    // The end may ride with the bytes, or follow them.
+    // The end comes with the bytes, or behind them.
     const first = await stage.edge.expectFrame("DATA");
     assert.equal(first.payload.length, 5);
     if (!first.endStream) await stage.edge.expectFrame("DATA", { endStream: true });
     await stage.close();
   });
 
-  it("aborts the handler's signal and its answer at a reset, and keeps the slot until the handler let go", async () => {
+  it("aborts the handler's signal and its answer at a reset, and keeps the slot until the handler has finished", async () => {
     const behind = upstream();
     const stage = await withScriptedEdge(behind.handler);
     stage.edge.send((m) => m.headers(2, opening(), Flag.END_STREAM));
@@ -107,7 +107,7 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     assert.equal(stage.connection.acceptedStreams, 1);
     const late = source();
     behind.answer({ status: 200, fields: [], body: late.body });
-    await eventually(() => late.cancelled.length === 1 && stage.connection.acceptedStreams === 0);
+    await eventually(() => late.canceled.length === 1 && stage.connection.acceptedStreams === 0);
     assert.equal(stage.connection.bufferedBytes, 0);
     await stage.close();
   });
@@ -120,7 +120,7 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     behind.answer({ status: 200, fields: [], body: body.body });
     await stage.edge.expectFrame("HEADERS");
     stage.edge.send((m) => m.stopSending(2, ErrorCode.CANCEL));
-    await eventually(() => body.cancelled.length === 1 && stage.connection.streams === 0);
+    await eventually(() => body.canceled.length === 1 && stage.connection.streams === 0);
     await stage.close();
   });
 
@@ -133,7 +133,7 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     await stage.edge.expectFrame("RST_STREAM", { streamId: 2, half: true });
     const body = source();
     behind.answer({ status: 200, fields: [], body: body.body });
-    await eventually(() => body.cancelled.length === 1 && stage.connection.streams === 0);
+    await eventually(() => body.canceled.length === 1 && stage.connection.streams === 0);
     await stage.close();
   });
 
@@ -159,7 +159,7 @@ describe("serveExchange with an edge that is played frame by frame", () => {
     const body = source();
     behind.answer({ status: 200, fields: ["X", "x".repeat(70_000)], body: body.body });
     await stage.edge.expectFrame("RST_STREAM", { streamId: 2 });
-    assert.equal(body.cancelled.length, 1);
+    assert.equal(body.canceled.length, 1);
     await eventually(() => stage.connection.streams === 0);
     await stage.close();
   });
@@ -172,7 +172,7 @@ describe("serveExchange with an edge that is played frame by frame", () => {
       m.data(2, encode("first"), false);
     });
     behind.answer({ status: 401, fields: [], body: encode("who?") });
-    // Control goes first.
+    // Control frames leave first.
     await stage.edge.expectFrame("STOP_SENDING", { streamId: 2, errorCode: ErrorCode.NO_ERROR });
     await stage.edge.expectFrame("HEADERS", { fields: [":status", "401"] });
     await stage.edge.expectFrame("DATA", { endStream: true });

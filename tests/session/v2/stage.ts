@@ -1,5 +1,5 @@
-/** What the tests of exchanges on streams share: two joined connections, one with a scripted peer, heads and bodies. */
-import { BinarySession } from "../../../src/session/v2/edge_session.ts";
+/** What the tests of exchanges on streams share: joined connections, connections with a scripted peer, heads, bodies. */
+import { V2EdgeSession } from "../../../src/session/v2/edge_session.ts";
 import { openExchange } from "../../../src/session/v2/open.ts";
 import { serveExchange } from "../../../src/session/v2/serve.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
@@ -7,7 +7,7 @@ import { Connection, type ConnectionLimits } from "../../../src/httpstream/mod.t
 import { FramePeer } from "../../support/frame_peer.ts";
 import { linkPair } from "../../support/link_pair.ts";
 
-/** The signal of a client that stays. */
+/** The signal of a client that does not leave. */
 export const never = new AbortController().signal;
 
 export function head(more: Partial<RequestHead> = {}): RequestHead {
@@ -40,14 +40,14 @@ export function joined(upstream: Handler) {
   };
 }
 
-/** Windows that never grow: no WINDOW_UPDATE stands between the frames that a test is about. */
+/** Windows that never grow, so that no WINDOW_UPDATE comes between the frames that a test expects. */
 const quiet: Partial<ConnectionLimits> = { growthPoolBytes: 0 };
 
-/** An edge's session whose agent is played frame by frame. */
+/** An edge's session whose agent is scripted frame by frame. */
 export async function withScriptedAgent() {
   const links = linkPair();
   const connection = new Connection(links.edge, { role: "edge", limits: quiet });
-  const session = new BinarySession("s1", connection);
+  const session = new V2EdgeSession("s1", connection);
   const agent = new FramePeer(links.agent);
   await agent.greet();
   return {
@@ -57,10 +57,10 @@ export async function withScriptedAgent() {
     /** Asks, and gives the stream's id as soon as the agent has its HEADERS. */
     async ask(request: RequestHead = head(), body: Body = null, signal: AbortSignal = never) {
       const answer: Promise<Answer> = openExchange(connection, request, body, signal);
-      // A test that breaks the exchange on purpose looks at the rejection later.
+      // Tests that break the exchange look at the rejection later.
       answer.catch(() => {});
       let opening = await agent.next();
-      // What ended an exchange before may still be on its way.
+      // The last frames of an exchange before may come first.
       while (opening.type !== "HEADERS") opening = await agent.next();
       return { answer, opening, id: opening.streamId };
     },
@@ -71,7 +71,7 @@ export async function withScriptedAgent() {
   };
 }
 
-/** An agent's connection whose edge is played frame by frame. */
+/** An agent's connection whose edge is scripted frame by frame. */
 export async function withScriptedEdge(upstream: Handler) {
   const links = linkPair();
   const connection = new Connection(links.agent, {
@@ -103,18 +103,18 @@ export async function text(body: Body): Promise<string> {
 
 export const encode = (words: string): Uint8Array => new TextEncoder().encode(words);
 
-/** A stream that gives what `push` is told, when it is told. */
+/** A stream that the test feeds. */
 export function source() {
   let controller!: ReadableStreamDefaultController<Uint8Array>;
-  const cancelled: unknown[] = [];
+  const canceled: unknown[] = [];
   const body = new ReadableStream<Uint8Array>({
     start: (given) => void (controller = given),
-    cancel: (reason) => void cancelled.push(reason),
+    cancel: (reason) => void canceled.push(reason),
   }, { highWaterMark: 0 });
   return {
     body,
-    /** Why each reader that went away did. */
-    cancelled,
+    /** The reasons with which it was canceled. */
+    canceled,
     push: (words: string) => controller.enqueue(encode(words)),
     end: () => controller.close(),
     fail: (error: unknown) => controller.error(error),

@@ -3,11 +3,12 @@ import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import { UpstreamError } from "../../../src/http/upstream_error.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
+import { count } from "../../../src/memory/mod.ts";
 import { JsonAgentSession, type JsonAgentSessionOptions } from "../../../src/session/wsproto/agent_session.ts";
 import { bodyText, FedBody } from "../../support/client_requests.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FakeJsonLink } from "../../support/json_link.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
+import { bytesOf, eventually, latin1, patternBytes } from "../../support/net.ts";
 
 interface Stage {
   link: FakeJsonLink;
@@ -92,6 +93,18 @@ describe("JsonAgentSession", () => {
     });
   }
 
+  it("frees a large body when it has sent it, whole or as a chunk", async () => {
+    for (const fields of [["Content-Length", "20000"], []]) {
+      const body = count(patternBytes(20_000));
+      const { link, session } = start(answering({ fields, body }));
+      link.receive(request);
+      await eventually(() => session.active === 0);
+      const { body_b64, data_b64 } = link.sent.find((frame) => "body_b64" in frame || "data_b64" in frame)!;
+      assert.equal(atob((body_b64 ?? data_b64) as string), latin1(patternBytes(20_000)));
+      assert.equal(body.length, 0);
+    }
+  });
+
   for (const [text, length] of [["ab", "3"], ["x".repeat(70_000), "3"], ["abcd", "3"]]) {
     it(`answers upstream_invalid when the body has ${text.length} bytes and Content-Length says ${length}`, async () => {
       const { link } = start(answering({ fields: ["Content-Length", length], body: streamOf(text) }));
@@ -102,12 +115,12 @@ describe("JsonAgentSession", () => {
   }
 
   it("tells a failure before the head by http_response_abort when the edge announced it", async () => {
-    const { link } = start(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
+    const { link } = start(() => Promise.reject(new UpstreamError("upstream_refused", "no listener")));
     link.receive(request);
     assert.deepEqual(await link.next(), {
       type: "http_response_abort",
       request_id: "1",
-      message: "nobody there",
+      message: "no listener",
       code: "upstream_refused",
     });
   });
@@ -137,7 +150,7 @@ describe("JsonAgentSession", () => {
     }
   });
 
-  it("stops the upstream, and sends nothing more, when the request is cancelled", async () => {
+  it("stops the upstream, and sends nothing more, when the request is canceled", async () => {
     let signal!: CancelSignal;
     const body = new FedBody();
     const { link, session } = start((_head, _body, given) => {
@@ -152,7 +165,7 @@ describe("JsonAgentSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
-  it("lets an answer go that comes behind the cancellation", async () => {
+  it("cancels an answer that comes behind the cancellation", async () => {
     let answer!: (answer: Answer) => void;
     const { link, session } = start(() => new Promise((resolve) => answer = resolve));
     link.receive(request);
@@ -163,13 +176,13 @@ describe("JsonAgentSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
-  it("reads the upstream on only when the link has room", async () => {
+  it("reads the upstream on only when the link takes more", async () => {
     const body = new FedBody((fed) => fed.pulls < 12 && fed.push("x"));
     const { link } = start(answering({ body: body.stream }));
     link.isWritable = false;
     link.receive(request);
     await eventually(() => link.sent.length === 2);
-    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (let tick = 0; tick < 5; tick++) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(link.sent.length, 2);
     link.isWritable = true;
     link.drain();

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ExchangeError, type ProblemCode } from "../../../src/http/problems.ts";
 import type { Answer, Body, RequestHead } from "../../../src/http/message.ts";
+import { count, release } from "../../../src/memory/mod.ts";
 import { JsonEdgeSession, type JsonEdgeSessionOptions } from "../../../src/session/wsproto/edge_session.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../../support/client_requests.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FakeJsonLink } from "../../support/json_link.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
+import { bytesOf, eventually, latin1, patternBytes } from "../../support/net.ts";
 
 let link: FakeJsonLink;
 let clock: FakeClock;
@@ -117,6 +118,45 @@ describe("JsonEdgeSession", () => {
     end();
     assert.equal(await reader.next(), null);
     assertIdle();
+  });
+
+  const large = "x".repeat(20_000);
+  /** Whether its memory is freed. */
+  const isFreed = (message: Uint8Array) => message.length === 0;
+
+  it("frees a large chunk when its reader releases the data", async () => {
+    const reader = ((await started()).body as ReadableStream<Uint8Array>).getReader();
+    chunk(large);
+    const { value } = await reader.read();
+    assert.equal(latin1(value!), large);
+    assert.equal(isFreed(link.lastMessage), false);
+    release(value!);
+    assert.equal(isFreed(link.lastMessage), true);
+  });
+
+  it("frees a large message at once when it is none but a chunk that somebody reads", async () => {
+    chunk(large);
+    assert.equal(isFreed(link.lastMessage), true);
+    const reader = new BodyReader(await started());
+    end();
+    chunk(large);
+    assert.equal(isFreed(link.lastMessage), true);
+    assert.equal(await reader.next(), null);
+    const answer = open();
+    await link.next();
+    link.receive({ type: "http_response", request_id: "1", status: 200, headers: {}, body_b64: base64(large) });
+    assert.equal(isFreed(link.lastMessage), true);
+    assert.equal(await bodyText((await answer).body), large);
+    link.receiveText(`{"padding":"${large}"}`);
+    assert.equal(isFreed(link.lastMessage), true);
+    assert.equal(link.closedWith?.code, 1002);
+  });
+
+  it("frees a large request body when it has sent it", async () => {
+    const body = count(patternBytes(20_000));
+    open({ method: "POST" }, body).catch(() => {});
+    assert.equal(atob((await link.next()).body_b64 as string), latin1(patternBytes(20_000)));
+    assert.equal(isFreed(body), true);
   });
 
   it("ignores frames of ids that it does not know, and of types that it does not know", async () => {
@@ -266,7 +306,7 @@ describe("JsonEdgeSession", () => {
     await assert.rejects(open({ id: "3" }), isProblem("overloaded"));
   });
 
-  it("lets go of a request whose body breaks off", async () => {
+  it("rejects a request whose body breaks off, and holds nothing of it", async () => {
     const body = new FedBody();
     const answer = open({ method: "POST" }, body.stream);
     body.push("a");
@@ -304,9 +344,9 @@ describe("JsonEdgeSession", () => {
 });
 
 describe("JsonEdgeSession with a slow client", () => {
-  const slowReaders = { bufferBytes: 1000, totalBytes: 10_000, stallMs: 2_000 };
+  const backpressure = { bufferBytes: 1000, totalBytes: 10_000, stallMs: 2_000 };
   let session: JsonEdgeSession;
-  beforeEach(() => void (session = startSession({ features: ["http_request_cancel"], slowReaders })));
+  beforeEach(() => void (session = startSession({ features: ["http_request_cancel"], backpressure })));
 
   const begin = async (id: string, signal: AbortSignal = never): Promise<Answer> => {
     const answer = session.open(requestHead({ id }), null, signal);

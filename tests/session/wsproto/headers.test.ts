@@ -4,12 +4,12 @@ import fc from "fast-check";
 import type { Fields } from "../../../src/http/message.ts";
 import { fieldsToHeaders, headersToFields, toBytes } from "../../../src/session/wsproto/headers.ts";
 
-/** Through the frame as it is on the wire. */
+/** The fields, written to a frame and read again. */
 function roundTrip(fields: Fields): Fields {
   return headersToFields(JSON.parse(JSON.stringify(fieldsToHeaders(fields))));
 }
 
-/** What a recipient may rely on: each name's values, joined as RFC 9110 §5.3 lets a hop join them. */
+/** What joining must not change: the values of each name, joined as RFC 9110 §5.3 allows. */
 function meaning(fields: Fields): Map<string, string | string[]> {
   const values = new Map<string, string[]>();
   for (let index = 0; index < fields.length; index += 2) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { closeReason, JsonHeartbeat } from "../../../src/session/wsproto/link.ts";
+import { JsonHeartbeat } from "../../../src/session/wsproto/heartbeat.ts";
+import { closeReason } from "../../../src/session/wsproto/link.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FakeJsonLink } from "../../support/json_link.ts";
 
@@ -61,18 +62,18 @@ describe("JsonHeartbeat", () => {
   });
 
   it("asks, and tells whether a pong came in time", async () => {
-    const alive = heartbeat.ask(3_000);
+    const alive = heartbeat.ping(3_000);
     assert.equal(link.pings, 1);
     heartbeat.onPong();
     assert.equal(await alive, true);
-    const dead = heartbeat.ask(3_000);
+    const dead = heartbeat.ping(3_000);
     heartbeat.onBytes();
     clock.advance(3_000);
     assert.equal(await dead, false);
   });
 
   it("tells who asked, and leaves no timer, when it is stopped", async () => {
-    const alive = heartbeat.ask(3_000);
+    const alive = heartbeat.ping(3_000);
     heartbeat.stop();
     assert.equal(await alive, false);
     assert.equal(clock.pending, 0);

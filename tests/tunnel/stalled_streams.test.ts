@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import type { Program } from "../../scripts/lib/program.mjs";
-import type { BinarySession } from "../../src/session/v2/edge_session.ts";
+import type { V2EdgeSession } from "../../src/session/v2/edge_session.ts";
 import { bytesOf, eventually, patternBytes, type SocketReader } from "../support/net.ts";
 import { agentRuntime, edgeRuntime, killAll, spawnTunnel } from "../support/processes.ts";
 import { type ScriptedPeer, ScriptedServer } from "../support/scripted_server.ts";
@@ -12,12 +12,12 @@ const mebibyte = 1024 * kibibyte;
 const bulkBytes = 512 * mebibyte;
 const block = patternBytes(64 * kibibyte);
 const small = "x".repeat(kibibyte);
-/** What a process may hold beyond what it held idle, while both transfers stand. */
+/** How much more than idle a process may hold while both transfers stall. */
 const growthLimits = { bun: 16 * mebibyte, deno: 48 * mebibyte };
 
 type Public = Pick<Tunnel, "connect" | "host">;
 
-/** GET /down: 512 MB, as fast as they are taken. PUT /up: reads the head, and nothing more. Else 1 KiB. */
+/** GET /down: 512 MB, as fast as they are taken. PUT /up: reads nothing but the head. Anything else: 1 KiB. */
 async function serve(peer: ScriptedPeer): Promise<void> {
   for (;;) {
     const head = await peer.readHead();
@@ -27,7 +27,7 @@ async function serve(peer: ScriptedPeer): Promise<void> {
       continue;
     }
     await peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${bulkBytes}\r\n\r\n`);
-    // Until the end, or until a block is not taken any more: the connection is gone then.
+    // Until the end, or until a block is not sent because the connection is gone.
     for (let goal = peer.sentBytes; peer.sentBytes === goal && goal < bulkBytes; goal += block.length) {
       await peer.send(block);
     }
@@ -35,7 +35,7 @@ async function serve(peer: ScriptedPeer): Promise<void> {
   }
 }
 
-/** A visitor that asks for 512 MB and takes nothing of them but the head. */
+/** A visitor that asks for 512 MB and reads nothing but the head. */
 async function stallDownload(tunnel: Public): Promise<SocketReader> {
   const client = await tunnel.connect();
   client.socket.write(bytesOf(`GET /down HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`));
@@ -44,7 +44,7 @@ async function stallDownload(tunnel: Public): Promise<SocketReader> {
   return client;
 }
 
-/** A visitor that sends 512 MB to an upstream that takes nothing of them: it sends as long as it may. */
+/** A visitor that sends 512 MB to an upstream that reads none of them, until its socket takes no more. */
 async function stallUpload(tunnel: Public): Promise<SocketReader> {
   const client = await tunnel.connect();
   client.socket.write(bytesOf(`PUT /up HTTP/1.1\r\nHost: ${tunnel.host}\r\nContent-Length: ${bulkBytes}\r\n\r\n`));
@@ -70,7 +70,7 @@ async function askSmall(tunnel: Public, count: number): Promise<void> {
   client.socket.reset();
 }
 
-/** Resolves when nothing has moved for 50 looks in a row, and `isFull`: everything that gives has given way. */
+/** Resolves when nothing has moved for 50 looks in a row and `isFull()` holds: all buffers are full. */
 async function untilStalled(
   upstream: ScriptedServer,
   clients: readonly SocketReader[],
@@ -106,11 +106,11 @@ describe("1 KiB requests beside a stalled download and a stalled upload of 512 M
     await askSmall(tunnel, 200);
     for (const [index, [program, limit]] of programs.entries()) {
       const then = idle[index];
-      // No figure: the system does not tell.
+      // The system does not tell how much memory a process has.
       if (then === undefined) continue;
       const growth = () => program.memory!.resident - then;
       await eventually(() => growth() <= limit, { message: `the ${program.name} grew by ${growth()} bytes` });
-      // Until both transfers stalled, their first bytes went through: dead chunks that nobody had collected yet.
+      // The bytes that went through before both transfers stalled are garbage that may not be collected yet.
       const most = program.memory!.peak - then;
       assert.ok(most <= 2 * limit, `the ${program.name} grew by ${most} bytes at its highest`);
     }
@@ -120,7 +120,7 @@ describe("1 KiB requests beside a stalled download and a stalled upload of 512 M
 });
 
 describe("many answers that never end", () => {
-  it("keep nobody else waiting for a connection to the upstream", async () => {
+  it("let others have a connection to the upstream at once", async () => {
     const upstream = await ScriptedServer.start(async (peer) => {
       const head = await peer.readHead();
       if (!head.startsWith("GET /events ")) {
@@ -144,9 +144,9 @@ describe("many answers that never end", () => {
   });
 });
 
-/** The most that the session's two ends held, looked at whenever the event loop came round. */
+/** The most that the session's two ends held, looked at in each event-loop tick. */
 function watchHeld(tunnel: Tunnel) {
-  const edge = tunnel.edge.tunnels.get("shop")!.session as BinarySession;
+  const edge = tunnel.edge.tunnels.get("shop")!.session as V2EdgeSession;
   const agent = tunnel.agent.tunnel!.session as unknown as { readonly bufferedBytes: number };
   const most = { edge: 0, agent: 0 };
   const timer = setInterval(() => {
@@ -170,7 +170,7 @@ describe("what a connection holds for stalled streams", () => {
   const streams = 32;
   const window = 64 * kibibyte;
   const pool = 8 * mebibyte;
-  /** What a sender holds of a stream beside its window: one socket read, which Bun makes of up to 512 KiB, and a head. */
+  /** What a sender holds of a stream beside its window: a head, and one socket read, which has up to 512 KiB on Bun. */
   const oneRead = 512 * kibibyte + 2 * kibibyte;
   const kinds = [
     { name: "downloads", stall: stallDownload, receiver: "edge", sender: "agent" },
@@ -188,7 +188,7 @@ describe("what a connection holds for stalled streams", () => {
       assert.ok(held.most[receiver] <= window * streams + pool, `the ${receiver} held ${held.most[receiver]} bytes`);
       assert.ok(held.most[sender] <= oneRead * streams, `the ${sender} held ${held.most[sender]} bytes`);
       for (const client of clients) client.socket.reset();
-      // Deno does not see the reset of a socket that it does not read; the upstream's end it does.
+      // Deno does not see the reset of a socket that it does not read, but it sees the end of the upstream.
       for (const peer of upstream.peers) peer.abort();
       await eventually(() => held.isEmpty());
       held.stop();

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { AnswerStream } from "../../../src/session/wsproto/answer_stream.ts";
-import { defaultSlowReaderLimits, SlowReaders } from "../../../src/session/wsproto/slow_readers.ts";
+import { AnswerBody } from "../../../src/session/wsproto/answer_body.ts";
+import { Backpressure, defaultBackpressureLimits } from "../../../src/session/wsproto/backpressure.ts";
 import { FakeClock } from "../../support/clock.ts";
 
 const limits = { bufferBytes: 1000, totalBytes: 3000, stallMs: 2000 };
 
-describe("SlowReaders", () => {
+describe("Backpressure", () => {
   let clock: FakeClock;
-  let slow: SlowReaders;
+  let backpressure: Backpressure;
   let isPaused: boolean;
   let givenUp: string[];
 
@@ -17,34 +17,34 @@ describe("SlowReaders", () => {
     isPaused = false;
     givenUp = [];
     const link = { pause: () => void (isPaused = true), resume: () => void (isPaused = false) };
-    slow = new SlowReaders(link, clock, limits);
+    backpressure = new Backpressure(link, clock, limits);
   });
 
-  /** An answer, and how the session feeds it and its client takes from it. */
+  /** An answer, with what feeds it and what reads it. */
   function answer(name: string) {
-    const stream: AnswerStream = new AnswerStream(slow.held, {
-      onTaken: () => slow.taken(stream),
-      onEnded: () => slow.forget(stream),
-      onCanceled: () => slow.forget(stream),
+    const body: AnswerBody = new AnswerBody(backpressure.total, {
+      onTaken: () => backpressure.taken(body),
+      onEnded: () => backpressure.remove(body),
+      onCanceled: () => backpressure.remove(body),
     });
-    const reader = stream.body.getReader();
+    const reader = body.stream.getReader();
     return {
       push(bytes: number) {
-        stream.push(new Uint8Array(bytes));
-        slow.pushed(stream, () => {
+        body.push(new Uint8Array(bytes));
+        backpressure.pushed(body, () => {
           givenUp.push(name);
-          stream.abort(new Error("given up"));
+          body.abort(new Error("given up"));
         });
       },
       take: () => reader.read(),
       cancel: () => reader.cancel(),
-      end: () => stream.end(),
+      end: () => body.end(),
     };
   }
 
   it("holds 1 MiB of one answer and 64 MiB of all, and waits 4 s, when it is not told otherwise", () => {
     const mebibyte = 1024 * 1024;
-    assert.deepEqual(defaultSlowReaderLimits, {
+    assert.deepEqual(defaultBackpressureLimits, {
       bufferBytes: mebibyte,
       totalBytes: 64 * mebibyte,
       stallMs: 4_000,
@@ -62,7 +62,7 @@ describe("SlowReaders", () => {
     a.push(600);
     a.push(600);
     assert.equal(isPaused, true);
-    assert.equal(slow.paused, true);
+    assert.equal(backpressure.isPaused, true);
     await a.take();
     assert.equal(isPaused, false);
     assert.equal(clock.pending, 0);
@@ -122,6 +122,6 @@ describe("SlowReaders", () => {
     await a.cancel();
     assert.equal(isPaused, false);
     assert.equal(clock.pending, 0);
-    assert.equal(slow.held.bytes, 0);
+    assert.equal(backpressure.total.bytes, 0);
   });
 });

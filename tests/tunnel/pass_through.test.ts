@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { exchange, protocols, startTunnel, type Tunnel } from "../support/tunnel.ts";
 
-/** Bytes through the whole chain: what the client sent is what the upstream gets, and the other way round. */
+/** The upstream gets the bytes that the client sent, and the client those that the upstream sent. */
 for (const protocol of protocols) {
   describe(`a tunnel on ${protocol}`, () => {
     let upstream: ScriptedServer;

@@ -11,7 +11,7 @@ import { eventually } from "../support/net.ts";
 import { exchange, startTunnel, type Tunnel } from "../support/tunnel.ts";
 import { WebSocket } from "../websocket/foreign.ts";
 
-/** Starts a program of this folder under Node, where such applications live. */
+/** Starts a program of this folder on Node, for which such applications are made. */
 function startProgram(name: string, ...args: string[]): ChildProcess {
   const file = fileURLToPath(new URL(`programs/${name}`, import.meta.url));
   return spawn("node", [file, ...args], { stdio: ["ignore", "pipe", "inherit"] });
@@ -68,7 +68,7 @@ describe("applications of others through a tunnel", () => {
         await once(socket, "open");
         await eventually(() => messages.some(({ type }) => type === "connected"));
         let version = 0;
-        // Its watcher may not look yet: edit until it sees.
+        // Its watcher may not have started yet: edit until it notices.
         await eventually(async () => {
           await edit(++version);
           return messages.some(({ type }) => type === "update");

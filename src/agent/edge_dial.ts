@@ -1,0 +1,69 @@
+/** What opening a tunnel has in common, whichever protocol it is opened by: how to dial, how long to wait, how to fail. */
+import { type Clock, systemClock } from "../base/mod.ts";
+import type { Dial } from "../http1/mod.ts";
+import type { Handler } from "../http/mod.ts";
+import { SocketError } from "../net/mod.ts";
+import { HandshakeError, type WebSocketDialOptions } from "../websocket/mod.ts";
+import type { EdgeUrl } from "./edge_url.ts";
+import { AgentError, type AgentErrorCode } from "./errors.ts";
+
+export interface EdgeDialOptions {
+  edge: EdgeUrl;
+  token: string;
+  /** Asked for each request of the public. */
+  upstream: Handler;
+  /** Takes the name over from a live agent with the same token. Default false. */
+  force?: boolean;
+  /** Milliseconds for the dial with its handshake, and as many for the edge's answer behind it. Default 10,000. */
+  timeoutMs?: number;
+  /** How to reach the edge, such as `dialThrough(proxy)`. Default: directly. */
+  dial?: Dial;
+  clock?: Clock;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** The WebSocket to dial, without what one protocol alone adds to it. */
+export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebSocketDialOptions {
+  const { edge, dial, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
+  return { target: edge.target, authority: edge.authority, path: "/agent", timeoutMs, signal, dial, clock };
+}
+
+/** The error for a dial or a handshake that failed with `cause`. Throws `cause` where it is of neither. */
+export function unreachable(edge: EdgeUrl, cause: unknown): AgentError {
+  if (!(cause instanceof SocketError || cause instanceof HandshakeError)) throw cause;
+  return new AgentError("edge_unreachable", `Cannot reach the edge ${edge.label}: ${cause.reason}`, cause);
+}
+
+/** The refusals of an edge that have a code of their own here. */
+const refusalCodes: readonly AgentErrorCode[] = ["unauthorized", "too_many_attempts", "name_taken", "bad_name"];
+
+/** The error for an edge that refused the tunnel with `code`. */
+export function refusal(code: string | undefined, reason: string): AgentError {
+  return new AgentError(refusalCodes.find((known) => known === code) ?? "refused", reason);
+}
+
+/**
+ * Waits for the edge's answer, for `timeoutMs`.
+ *
+ * @param ask gets a signal that aborts when the time is over, and when `signal` aborts. Its reason is an `AgentError`.
+ */
+export async function answerInTime<T>(
+  options: EdgeDialOptions,
+  signal: AbortSignal,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
+  const stop = new AbortController();
+  const fail = (reason: string, cause?: unknown) => stop.abort(new AgentError("edge_unreachable", reason, cause));
+  const onAbort = () => fail("The dial was aborted", signal.reason);
+  const timer = clock.after(timeoutMs, () => fail(`The edge did not answer within ${timeoutMs} ms`));
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  try {
+    return await ask(stop.signal);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,13 @@
+/** A tunnel that is open, as the agent sees it. */
+import type { Session } from "../session/mod.ts";
+
+export interface OpenTunnel {
+  readonly session: Session;
+  /** The public URL. */
+  readonly url: string;
+  readonly name: string;
+  readonly tunnelId: string;
+}
+
+/** Dials once, and opens the tunnel. Rejects with `AgentError`. */
+export type OpenTunnelOnce = (signal: AbortSignal) => Promise<OpenTunnel>;

@@ -1,0 +1,32 @@
+/** The agent's end of a session on `runnel.v2`. Its requests are served by the connection's `onStream`. */
+import type { Session, SessionEnd } from "../session.ts";
+import type { SessionConnection } from "./connection.ts";
+
+export class V2AgentSession implements Session {
+  readonly closed: Promise<SessionEnd>;
+  readonly #connection: SessionConnection;
+
+  constructor(connection: SessionConnection) {
+    this.#connection = connection;
+    this.closed = connection.closed.then(({ error, reason }) => {
+      return { code: error?.code ?? "closed", reason: error?.reason ?? (reason || "The edge closed the connection") };
+    });
+  }
+
+  get active(): number {
+    return this.#connection.streams;
+  }
+
+  /** Bytes held for its requests, both directions; bounded as `Connection.bufferedBytes` is. */
+  get bufferedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
+
+  async drain(): Promise<void> {
+    await this.#connection.drain();
+  }
+
+  close(reason: string): void {
+    this.#connection.close(undefined, reason);
+  }
+}

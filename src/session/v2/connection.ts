@@ -1,0 +1,7 @@
+/** What the code of this folder needs of a multiplexer's connection, whichever class it is. */
+import type { Connection } from "../../httpstream/mod.ts";
+
+export type SessionConnection = Pick<
+  Connection,
+  "createStream" | "streams" | "bufferedBytes" | "closed" | "ping" | "drain" | "close"
+>;

@@ -1,0 +1,127 @@
+/**
+ * How a session of the JSON protocol lives and ends, the same at both ends: its heartbeat, its messages until the end,
+ * and each way in which it can be over.
+ */
+import type { Clock } from "../../base/mod.ts";
+import { release } from "../../memory/mod.ts";
+import { CloseCode, type WebSocketClose } from "../../websocket/mod.ts";
+import type { SessionEnd } from "../session.ts";
+import { FrameError } from "./frames.ts";
+import { DEAD_AFTER_MS, JsonHeartbeat } from "./heartbeat.ts";
+import { closeReason, type JsonLink } from "./link.ts";
+
+/** The session whose lifetime it is. */
+export interface LifetimeOwner {
+  readonly peer: "agent" | "edge";
+  /** Whether nothing is under way. */
+  isIdle(): boolean;
+  /** True while the link is not read, so that silence says nothing about the peer. */
+  isReadingPaused(): boolean;
+  /**
+   * A message came. Not called once the session is over. Bytes are released behind the call: what is kept of them needs
+   * a reference of its own (src/memory).
+   *
+   * @throws {FrameError} which ends the session
+   */
+  onMessage(data: Uint8Array | string): void;
+  /** After a send that returned false: the next message may be sent. */
+  onDrain(): void;
+  /** The session is over: what runs must be broken off. Called once, before `closed` resolves. */
+  onEnd(end: SessionEnd): void;
+}
+
+export class JsonLifetime {
+  /** Resolves when the session is over. The link may take a little longer to close. */
+  readonly closed: Promise<SessionEnd>;
+  readonly #link: JsonLink;
+  readonly #owner: LifetimeOwner;
+  readonly #heartbeat: JsonHeartbeat;
+  readonly #closed = Promise.withResolvers<SessionEnd>();
+  readonly #linkClosed = Promise.withResolvers<void>();
+  #isDraining = false;
+  #end: SessionEnd | null = null;
+
+  /** Sets the handlers of `link`. */
+  constructor(link: JsonLink, clock: Clock, owner: LifetimeOwner) {
+    this.#link = link;
+    this.#owner = owner;
+    this.closed = this.#closed.promise;
+    this.#heartbeat = new JsonHeartbeat(link, clock, {
+      isExempt: () => owner.isReadingPaused(),
+      onDead: () => this.#die(),
+    });
+    link.handlers = {
+      onMessage: (data) => this.#takeMessage(data),
+      onBytes: () => this.#heartbeat.onBytes(),
+      onPong: () => this.#heartbeat.onPong(),
+      onDrain: () => owner.onDrain(),
+      onClose: (close) => this.#takeClose(close),
+    };
+  }
+
+  /** How the session ended; null while it has not. */
+  get end(): SessionEnd | null {
+    return this.#end;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  ping(timeoutMs: number): Promise<boolean> {
+    return this.#heartbeat.ping(timeoutMs);
+  }
+
+  /** Closes once nothing is under way. Resolves when the link itself is closed, so that the last message has left. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    this.closeIfDrained();
+    await this.#linkClosed.promise;
+  }
+
+  /** To be called when an exchange is over. */
+  closeIfDrained(): void {
+    if (!this.#isDraining || !this.#owner.isIdle()) return;
+    this.close(this.#owner.peer === "agent" ? "The edge is shutting down" : "The agent is shutting down");
+  }
+
+  close(reason: string): void {
+    this.#link.close(CloseCode.goingAway, closeReason(reason));
+    this.finish({ code: "closed", reason });
+  }
+
+  /** Ends the session, and leaves the link as it is. A second call does nothing. */
+  finish(end: SessionEnd): void {
+    if (this.#end !== null) return;
+    this.#end = end;
+    this.#heartbeat.stop();
+    this.#owner.onEnd(end);
+    this.#closed.resolve(end);
+  }
+
+  #takeMessage(data: Uint8Array | string): void {
+    this.#heartbeat.onBytes();
+    try {
+      // A request that crosses our close frame is not served: its answer could not be sent.
+      if (this.#end === null) this.#owner.onMessage(data);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#link.close(CloseCode.protocolError, closeReason(error.reason));
+      this.finish({ code: error.code, reason: error.reason });
+    } finally {
+      if (typeof data !== "string") release(data);
+    }
+  }
+
+  #takeClose(close: WebSocketClose): void {
+    const reason = close.reason === "" ? `The link to the ${this.#owner.peer} closed with ${close.code}` : close.reason;
+    this.finish({ code: "link_closed", reason });
+    this.#linkClosed.resolve();
+  }
+
+  #die(): void {
+    const { peer } = this.#owner;
+    this.#link.abort();
+    this.finish({ code: `${peer}_silent`, reason: `The ${peer} was silent for ${DEAD_AFTER_MS / 1000} s` });
+  }
+}
