@@ -41,7 +41,10 @@ async function measure(one: Case, rounds: number): Promise<Figure[]> {
   }
 }
 
-type Verdict = "yes" | "no" | "unclear";
+/** What a figure says. It is clear where three quarters of the rounds agree with their median. */
+type Effect = "saves" | "costs" | "same" | "unclear";
+/** `trade`: it saves one thing and costs another. */
+type Verdict = "yes" | "no" | "trade" | "unclear";
 
 interface Row {
   readonly name: string;
@@ -75,13 +78,19 @@ function readArguments() {
   return { rounds, json: values.json, list: values.list, chosen };
 }
 
-/** A trick is clear where nearly all rounds agree with their median. */
-function verdictOf({ ratios }: Figure): Verdict {
+function effectOf({ ratios }: Figure): Effect {
   const sorted = [...ratios].sort((a, b) => a - b);
-  const gains = (ratio: number) => ratio <= 1 - LEAST_GAIN;
-  const upper = sorted[Math.ceil(sorted.length * 3 / 4) - 1];
-  if (!gains(median(ratios))) return "no";
-  return upper < 1 ? "yes" : "unclear";
+  const quarter = Math.floor((sorted.length - 1) / 4);
+  const middle = median(ratios);
+  if (middle <= 1 - LEAST_GAIN) return sorted[sorted.length - 1 - quarter] < 1 ? "saves" : "unclear";
+  if (middle >= 1 + LEAST_GAIN) return sorted[quarter] > 1 ? "costs" : "unclear";
+  return "same";
+}
+
+function verdictOf(figures: readonly Figure[]): Verdict {
+  const effects = figures.map(effectOf);
+  if (effects.includes("saves")) return effects.includes("costs") ? "trade" : "yes";
+  return effects.includes("unclear") ? "unclear" : "no";
 }
 
 function rowOf(one: Case, figures: readonly Figure[]): Row {
@@ -89,11 +98,9 @@ function rowOf(one: Case, figures: readonly Figure[]): Row {
   const reason = whyNot(one);
   const about = { name, source, with: withTrick, without, figures };
   if (reason !== null) return { ...about, earnsItsPlace: null, reason, savedPerRequest: null };
-  const verdicts = figures.map(verdictOf);
-  const earnsItsPlace = verdicts.includes("yes") ? "yes" : verdicts.includes("unclear") ? "unclear" : "no";
   const isTime = perRequest !== undefined && figures[0].unit.startsWith("ns/");
   const saved = isTime ? (figures[0].without - figures[0].with) * perRequest / 1_000 : null;
-  return { ...about, earnsItsPlace, savedPerRequest: saved };
+  return { ...about, earnsItsPlace: verdictOf(figures), savedPerRequest: saved };
 }
 
 const number = (value: number): string =>
@@ -117,8 +124,9 @@ function printSummary(rows: readonly Row[], seconds: number): void {
   const names = (verdict: Verdict | null) =>
     rows.filter(({ earnsItsPlace }) => earnsItsPlace === verdict).map(({ name }) => name).join(", ");
   console.log(`\n${rows.length} cases on ${runtimeName} ${runtimeVersion} in ${seconds.toFixed(0)} s`);
-  for (const [verdict, text] of [["no", "save less than 5 %"], ["unclear", "are unclear"]] as const) {
-    if (names(verdict) !== "") console.log(`${text}: ${names(verdict)}`);
+  const texts = { no: "save less than 5 %", trade: "save one thing and cost another", unclear: "are unclear" } as const;
+  for (const [verdict, text] of Object.entries(texts)) {
+    if (names(verdict as Verdict) !== "") console.log(`${text}: ${names(verdict as Verdict)}`);
   }
   if (names(null) !== "") console.log(`not measured here: ${names(null)}`);
 }

@@ -392,7 +392,6 @@ export const httpCases: readonly Case[] = [
     with: "a BodySource that is its stream's source itself",
     without: "three functions for each stream",
     operation: "body",
-    perRequest: 2,
     setUp: () => {
       const read = async (count: number, open: () => { stream: ReadableStream<Uint8Array> }) => {
         let bytes = 0;

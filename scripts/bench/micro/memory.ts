@@ -2,8 +2,8 @@
 import { bufferBytes, type Case, held, inProcess } from "./harness.ts";
 import { compacted, countReferences, release, sharedAllocator, slice, uninitialized } from "./subjects.ts";
 
-/** Lengths of a frame's head, a small frame, a header block, a head with a small body. */
-const pieceLengths = [9, 13, 120, 300];
+/** Lengths of a frame's head, a header block, a head, a head with a small body. */
+const pieceLengths = [9, 120, 300, 1300];
 /** Pieces live until their socket took them: so many at a time. */
 const LIVE_PIECES = 64;
 const READ_BYTES = 512 * 1024;

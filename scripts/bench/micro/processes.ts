@@ -11,17 +11,17 @@ import { WorkerProcess } from "./worker_process.ts";
 import type { Cost, RelayWay } from "./workloads.ts";
 
 const host = "127.0.0.1";
-/** Of one round: with the first, which is not counted, a side relays 2 GB. */
-const RELAY_BYTES = 250_000_000;
+/** Of one round: with the first, which is not counted, a side relays more than 1 GB. */
+const RELAY_BYTES = 150_000_000;
 const ECHO_CONNECTIONS = 32;
 const ECHO_BYTES = 1024;
 const ECHO_MESSAGES = 5_000;
 const STALLED_READERS = 40;
 const WATCHED_SOCKETS = 1_000;
-const WATCH_WINDOW_MS = 800;
+const WATCH_WINDOW_MS = 400;
 const LOG_LINES = 20_000;
-const STREAMS = 150_000;
-const CHUNKS = 800;
+const STREAMS = 100_000;
+const CHUNKS = 400;
 const CHUNK_BYTES = 64 * 1024;
 
 /** What one round of one side measured: one number for each figure, and what it computed. */
@@ -198,7 +198,7 @@ export const processCases: readonly Case[] = [
   inProcesses({
     name: "reference-counts",
     source: "memory/ref_counted.ts",
-    with: "a relay of 2 GB that counts references",
+    with: "a relay of 1 GB that counts references",
     without: "one that leaves its reads to the collector",
     units: relayUnits,
     setUp: (workers) => relayRounds(workers, [{ way: "counted" }, { way: "uncounted" }], RELAY_BYTES),

@@ -47,7 +47,9 @@ function requestHead(): { bytes: Uint8Array; texts: readonly (readonly [start: n
 
 /** Bytes that are different at each place, so that one in the wrong place is noticed. */
 export function patternBytes(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7) & 0xff);
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = i * 31 + (i >> 8) * 7;
+  return bytes;
 }
 
 /** A sum that depends on the bytes' places. */
