@@ -1,0 +1,81 @@
+/** All of `src/` that is measured here, in one place: a file that moves or a name that changes is mended here alone. */
+export {
+  atTickEnd,
+  cachedClock,
+  CancelSource,
+  internedLatin1,
+  latin1,
+  LinkedList,
+  ListNode,
+  Liveness,
+  systemClock,
+  type TickListener,
+  Timeout,
+} from "../../../src/base/mod.ts";
+export {
+  compacted,
+  concat,
+  count as countReferences,
+  disown,
+  release,
+  sharedAllocator,
+  slice,
+  uninitialized,
+} from "../../../src/memory/mod.ts";
+export type { RuntimeName } from "../../../src/net/mod.ts";
+export {
+  dial,
+  listen,
+  runtimeName,
+  runtimeVersion,
+  type Socket,
+  tuneRuntime,
+  writeText,
+} from "../../../src/net/mod.ts";
+export {
+  type BodyOwner,
+  BodyPump,
+  type BodySink,
+  BodySource,
+  endToEndFields,
+  equalsLower,
+  type Fields,
+  fieldValue,
+  isAuthority,
+  isHopByHop,
+  isToken,
+  listHasToken,
+  parseLength,
+  type RequestHead,
+  streamOf,
+  tap,
+  withFields,
+} from "../../../src/http/mod.ts";
+export { CipherStream } from "../../../src/net/tls/cipher_stream.ts";
+export { splitAuthority } from "../../../src/http/authority.ts";
+export {
+  BodyDecoder,
+  chunkedBody,
+  chunkEnd,
+  chunkHeader,
+  decodeRead,
+  encodeAnswerHead,
+  RequestParser,
+} from "../../../src/http1/codec/mod.ts";
+export { gatherFacts } from "../../../src/http1/codec/head_facts.ts";
+export { HeadEncoder } from "../../../src/http1/codec/head_encoder.ts";
+export { writeChunk } from "../../../src/http1/write_chunk.ts";
+export { applyMask, nextMaskKey } from "../../../src/websocket/mask.ts";
+export { Assembly } from "../../../src/websocket/assembly.ts";
+export { MaskBuffer } from "../../../src/websocket/mask_buffer.ts";
+export { MessageParser } from "../../../src/websocket/parser.ts";
+export { frame, textFrame, writeParts } from "../../../src/websocket/writer.ts";
+export { Opcode } from "../../../src/websocket/frames.ts";
+export { Connection, type Link, type LinkHandlers, type Stream } from "../../../src/httpstream/mod.ts";
+export { IdMap as IdTable } from "../../../src/httpstream/id_map.ts";
+export { Inbox as ReceiveBuffer } from "../../../src/httpstream/inbox.ts";
+export { ReceiveHalf } from "../../../src/httpstream/receive_half.ts";
+export { FrameKind, GrowthPool, Inflight } from "../../../src/httpstream/flow/mod.ts";
+export { RateEstimator } from "../../../src/httpstream/flow/rate_estimator.ts";
+export { decodeHeaderBlock, encodeHeaderBlock, MessageBuilder } from "../../../src/httpstream/wire/mod.ts";
+export { decodeChunkFrame, encodeChunkFrame } from "../../../src/session/wsproto/chunk_frame.ts";
