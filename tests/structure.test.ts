@@ -1,6 +1,6 @@
 /** Rules that hold for the repository as a whole, checked on its files alone. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -169,6 +169,25 @@ describe("source files", () => {
       .map((file) => ({ file, lines: read(file).split("\n").length - 1 }))
       .filter(({ lines }) => lines > maxLines);
     assert.deepEqual(long, []);
+  });
+});
+
+describe("the pages about the inside", () => {
+  const folders = new Set(sources.filter((file) => file.startsWith("src/")).map((file) => dirname(file)));
+
+  it("CONTRIBUTING.md lists every folder of src, and no other", () => {
+    const layout = read("CONTRIBUTING.md").split("## Layout")[1].split("```")[1];
+    const listed = [...layout.matchAll(/^(src\/[\w/]+)\/ /gm)].map(([, folder]) => folder);
+    const top = [...folders].filter((folder) => folder.split("/").length === 2);
+    assert.deepEqual(listed.sort(), top.sort());
+  });
+
+  it("docs/internals.md names every folder of src, and only files that are there", () => {
+    const text = read("docs/internals.md");
+    const named = new Set([...text.matchAll(/`((?:src|scripts|tests|docs)\/[\w./-]*\w)`/g)].map(([, path]) => path));
+    assert.ok(named.size > 50, `${named.size} paths`);
+    assert.deepEqual([...named].filter((path) => !existsSync(join(root, path))), []);
+    assert.deepEqual([...folders].filter((folder) => !named.has(folder)), []);
   });
 });
 
