@@ -200,7 +200,7 @@ describe("encodeResponseHead", () => {
     it(`encodeResponseHead refuses ${why}`, () => refuses(() => answer(init), reason));
   }
 
-  it("encodeResponseHead keeps heads apart when many are cut from one slab", () => {
+  it("encodeResponseHead keeps heads apart when many are cut from one block", () => {
     const heads = Array.from({ length: 300 }, (_, i) =>
       encodeResponseHead({
         status: 200,
