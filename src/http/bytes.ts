@@ -21,7 +21,7 @@ export const hexBytes: Uint8Array = byteTable("0123456789abcdefABCDEF");
 /** `tchar` (RFC 9110 §5.6.2): methods and field names. */
 export const tokenBytes: Uint8Array = byteTable("!#$%&'*+-.^_`|~0123456789" + letters);
 
-/** A request target's bytes: all but CTL and SP. Upstreams decide on those from 0x80. */
+/** A request target's bytes: all but CTL and SP. An upstream may refuse those from 0x80. */
 export const targetBytes: Uint8Array = Uint8Array.from(
   { length: 256 },
   (_, byte) => byte > SP && byte !== DEL ? 1 : 0,

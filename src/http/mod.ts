@@ -13,7 +13,7 @@ export {
   observeBody,
   streamOf,
 } from "./body/mod.ts";
-export { COLON, CR, HTAB, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { COLON, CR, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
 export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Descriptors for files, the database, DNS lookups and sockets that are rejected. */
-const RESERVED = 64;
+const RESERVED_DESCRIPTORS = 64;
 
 let open = 0;
 let limit: number | null = null;
@@ -39,7 +39,7 @@ function measureLimit(): number {
     if (row === null) return Infinity;
     const total = Number(row[1]);
     const taken = readdirSync("/proc/self/fd").length - open;
-    return Math.max(1, total - taken - Math.min(RESERVED, Math.ceil(total / 8)));
+    return Math.max(1, total - taken - Math.min(RESERVED_DESCRIPTORS, Math.ceil(total / 8)));
   } catch {
     // No /proc: not Linux, or a sandbox. Then the system's limit makes single calls fail.
     return Infinity;

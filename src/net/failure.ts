@@ -46,8 +46,9 @@ function meaning(code: SocketErrorCode, text: string, initiator: Initiator, retr
 }
 
 /**
- * The error of an action that failed with `cause`, an error of the runtime: `socketError("Cannot connect to
- * 127.0.0.1:3000", cause)` reads "Cannot connect to 127.0.0.1:3000: connection refused".
+ * The error of an action that failed with `cause`, an error of the runtime.
+ * `socketError("Cannot connect to 127.0.0.1:3000", cause)` reads
+ * "Cannot connect to 127.0.0.1:3000: connection refused".
  */
 export function socketError(action: string, cause: unknown): SocketError {
   const known = meanings.get(systemCode(cause));

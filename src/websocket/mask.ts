@@ -44,8 +44,8 @@ const keys = new Uint32Array(1024);
 let unusedKeys = 0;
 
 /**
- * A new masking key as a u32. Keys come from the system's source of randomness, a thousand at a time: whoever chooses
- * the payload must not be able to predict them (RFC 6455 §10.3).
+ * A new masking key as a u32. Keys come from the system's source of randomness, a thousand at a time: the author of the
+ * payload must not be able to predict them (RFC 6455 §10.3).
  */
 export function nextMaskKey(): number {
   if (unusedKeys === 0) {

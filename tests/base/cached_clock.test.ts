@@ -4,20 +4,20 @@ import { systemClock } from "../../src/base/clock.ts";
 import { CachedClock, cachedClock } from "../../src/base/cached_clock.ts";
 import { FakeClock } from "../support/clock.ts";
 
-const turnEnd = () => new Promise<void>((resolve) => setImmediate(resolve));
+const tickEnd = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("CachedClock", () => {
-  it("stands still within a turn and goes on with the next one", async () => {
+  it("stands still within a tick and goes on with the next one", async () => {
     const source = new FakeClock();
     const clock = new CachedClock(source);
-    for (let turn = 0; turn < 3; turn++) {
+    for (let tick = 0; tick < 3; tick++) {
       const time = source.now();
       assert.equal(clock.now(), time);
       source.advance(5);
       assert.equal(clock.now(), time);
       await Promise.resolve();
       assert.equal(clock.now(), time);
-      await turnEnd();
+      await tickEnd();
     }
   });
 

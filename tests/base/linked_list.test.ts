@@ -10,7 +10,7 @@ class Named<T> extends ListNode<Named<T>> {
 }
 
 describe("LinkedList", () => {
-  it("LinkedList does as a list of its members would, whoever comes and goes", () => {
+  it("LinkedList does as an array of its members would, whatever is added and removed", () => {
     const steps = fc.array(fc.record({
       member: fc.integer({ min: 0, max: 9 }),
       list: fc.integer({ min: 0, max: 1 }),

@@ -5,28 +5,28 @@ import { afterTickEnd, atTickEnd, callAtTickEnd } from "../../src/base/tick.ts";
 /** Resolves in the immediate after those that are due now. */
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-describe("The end of the turn", () => {
-  it("atTickEnd calls in order, after what the turn still does", async () => {
+describe("The end of a tick", () => {
+  it("atTickEnd calls in order, after what the tick still does", async () => {
     const heard: string[] = [];
     atTickEnd({ onTickEnd: () => heard.push("first") });
     callAtTickEnd(() => heard.push("second"));
-    heard.push("turn");
+    heard.push("tick");
     await nextTurn();
-    assert.deepEqual(heard, ["turn", "first", "second"]);
+    assert.deepEqual(heard, ["tick", "first", "second"]);
   });
 
-  it("atTickEnd calls in the same turn when a flush asks for it, and in the next when that one asks again", async () => {
+  it("atTickEnd calls in the same tick when a flush asks for it, and in the next when that one asks again", async () => {
     const heard: string[] = [];
-    let turns = 0;
+    let ticks = 0;
     const count = () => {
-      turns++;
+      ticks++;
       if (heard.length < 3) setImmediate(count);
     };
     callAtTickEnd(() => {
-      heard.push(`multiplexer ${turns}`);
+      heard.push(`multiplexer ${ticks}`);
       callAtTickEnd(() => {
-        heard.push(`socket ${turns}`);
-        callAtTickEnd(() => heard.push(`later ${turns > 0}`));
+        heard.push(`socket ${ticks}`);
+        callAtTickEnd(() => heard.push(`later ${ticks > 0}`));
       });
     });
     setImmediate(count);
@@ -34,7 +34,7 @@ describe("The end of the turn", () => {
     assert.deepEqual(heard, ["multiplexer 0", "socket 0", "later true"]);
   });
 
-  it("afterTickEnd calls when all the others were called, in the same turn", async () => {
+  it("afterTickEnd calls when all the others were called, in the same tick", async () => {
     const heard: string[] = [];
     afterTickEnd({ onTickEnd: () => heard.push("log") });
     callAtTickEnd(() => {

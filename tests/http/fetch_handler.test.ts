@@ -4,7 +4,8 @@ import { Hono } from "hono";
 import { fetchHandler } from "../../src/http/fetch_handler.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { eventually } from "../support/net.ts";
-import { GET, ServerStage, Source } from "../http1/server/server_stage.ts";
+import { GET, ServerStage } from "../http1/server/server_stage.ts";
+import { FedBody } from "../support/client_requests.ts";
 
 const ORIGIN = "http://edge.internal";
 
@@ -47,7 +48,7 @@ describe("fetchHandler", () => {
   });
 
   it("fetchHandler streams an answer and aborts its request when the client leaves", async () => {
-    const source = new Source();
+    const source = new FedBody();
     let signal: AbortSignal | null = null;
     const handler = fetchHandler((request) => {
       signal = request.signal;
@@ -57,7 +58,7 @@ describe("fetchHandler", () => {
       const client = await stage.connect();
       client.send(GET);
       await client.reader.readUntil("\r\n\r\n");
-      source.send("data: 1\n\n");
+      source.push("data: 1\n\n");
       await client.expect("9\r\ndata: 1\n\n\r\n");
       client.socket.reset();
       await eventually(() => source.canceled !== undefined && signal?.aborted === true);

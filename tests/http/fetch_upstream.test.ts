@@ -40,9 +40,9 @@ describe("fetchUpstream", () => {
     const handler = fetchUpstream((request) => new Response(request.body));
     const body = new FedBody();
     const reader = new BodyReader(await handler(requestHead({ method: "POST" }), body.stream, never));
-    for (let turn = 0; turn < 10; turn++) {
-      body.push(`turn ${turn}`);
-      assert.equal(await reader.next(), `turn ${turn}`);
+    for (let round = 0; round < 10; round++) {
+      body.push(`round ${round}`);
+      assert.equal(await reader.next(), `round ${round}`);
     }
     body.end();
     assert.equal(await reader.next(), null);

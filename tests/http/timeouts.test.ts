@@ -135,7 +135,7 @@ describe("TimeoutGuard", () => {
     assert.equal(await bodyText((await ask(streaming(new FedBody((fed) => fed.end())))).body), "");
     await new BodyReader(await ask(streaming(new FedBody()))).cancel();
     await assert.rejects(ask(() => Promise.reject(new Error("failed"))), /failed/);
-    // The queue's shared timer may still come once, for nobody.
+    // The shared timer may still fire once.
     clock.advance(5_000);
     assert.equal(clock.pending, 0);
   });

@@ -21,7 +21,7 @@ function onPairs(name: string, use: (dialed: Socket, accepted: Socket) => Promis
 }
 
 describe("Socket.write", () => {
-  onPairs("sends what is written in one turn as one segment", async (dialed, accepted) => {
+  onPairs("sends what is written in one tick as one segment", async (dialed, accepted) => {
     const reader = new SocketReader(accepted);
     dialed.write(bytesOf("HTTP/1.1 200 OK\r\n"));
     dialed.write(bytesOf("\r\n"));
@@ -30,7 +30,7 @@ describe("Socket.write", () => {
     assert.deepEqual(reader.chunkLengths, [24]);
   });
 
-  onPairs("sends a big turn in order without changing a byte", async (dialed, accepted) => {
+  onPairs("sends bulk of one tick in order without changing a byte", async (dialed, accepted) => {
     const reader = new SocketReader(accepted);
     const pieces = [1, 70_000, 0, 3, 40_000, 16_384, 1].map((length, i) => patternBytes(length, i));
     for (const piece of pieces) dialed.write(piece);
@@ -38,14 +38,14 @@ describe("Socket.write", () => {
     assert.deepEqual(Buffer.from(await reader.readAll()), Buffer.concat(pieces));
   });
 
-  onPairs("keeps the order of turns", async (dialed, accepted) => {
+  onPairs("keeps the order of ticks", async (dialed, accepted) => {
     const reader = new SocketReader(accepted);
     let expected = "";
-    for (let turn = 0; turn < 200; turn++) {
-      const text = `${turn},`;
+    for (let tick = 0; tick < 200; tick++) {
+      const text = `${tick},`;
       expected += text;
       dialed.write(bytesOf(text));
-      if (turn % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (tick % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     dialed.end();
     assert.equal(latin1(await reader.readAll()), expected);
@@ -128,12 +128,12 @@ describe("Socket.onDrain", () => {
     assert.equal(writer.drains, 1);
   });
 
-  onPairs("waits for the end of the turn after 1 MiB, however much the kernel takes", async (dialed, accepted) => {
+  onPairs("waits for the end of the tick after 1 MiB, however much the kernel takes", async (dialed, accepted) => {
     const writer = new SocketReader(dialed);
     const reader = new SocketReader(accepted);
     for (let drains = 1; drains <= 3; drains++) {
       const written = writeTurn(dialed);
-      assert.ok(written <= (1 << 20) + 2 * HIGH_WATER_BYTES, `${written} bytes left in one turn`);
+      assert.ok(written <= (1 << 20) + 2 * HIGH_WATER_BYTES, `${written} bytes were sent in one tick`);
       await reader.read(written);
       await eventually(() => writer.drains === drains);
     }

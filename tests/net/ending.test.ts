@@ -6,7 +6,7 @@ import { plain, transports } from "../support/tls.ts";
 
 type Use = (near: Socket, far: Socket) => Promise<void>;
 
-/** Runs `use` for both directions: what holds for the dialing end holds for the accepting one. */
+/** Runs `use` in both directions: for the dialing end and for the accepting one. */
 function bothWays(name: string, use: Use, on = transports): void {
   for (const transport of on) {
     for (const side of ["dialed", "accepted"]) {
@@ -23,16 +23,16 @@ function bothWays(name: string, use: Use, on = transports): void {
   }
 }
 
-/** What needs the direction that stays open when the peer has ended its own, which TLS has not. */
+/** For tests in which our own direction stays open after the peer has ended its own, which TLS does not allow. */
 function bothWaysPlain(name: string, use: Use): void {
   bothWays(name, use, [plain]);
 }
 
 /**
- * Resolves when a socket that is paused now has seen a reset: where the runtime looks after paused sockets in turns,
- * those that were paused before have had theirs.
+ * Resolves when a socket that is paused now has seen a reset: where the runtime polls paused sockets, it has
+ * polled those that were paused before.
  */
-async function othersWereLookedAt(): Promise<void> {
+async function othersWerePolled(): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const [near, far] = await plain.pair();
     const reader = new SocketReader(near, { paused: true });
@@ -261,7 +261,7 @@ describe("Socket", () => {
       await eventually(() => far.bufferedBytes === 0);
       near.end();
       assert.equal(await farReader.closed, null);
-      await othersWereLookedAt();
+      await othersWerePolled();
       near.resume();
       assert.equal(latin1(await reader.readAll()), "kept");
       assert.equal(await reader.closed, null);
@@ -275,7 +275,7 @@ describe("Socket", () => {
       far.write(bytesOf("kept"));
       far.end();
       await eventually(() => far.bufferedBytes === 0);
-      await othersWereLookedAt();
+      await othersWerePolled();
       near.resume();
       assert.equal(latin1(await reader.readAll()), "kept");
     },
@@ -293,7 +293,7 @@ describe("Socket", () => {
     assert.equal(first.sawEnd, false);
   });
 
-  bothWays("tells who is on its two ends", (near, far) => {
+  bothWays("has the addresses of its two ends", (near, far) => {
     assert.deepEqual(near.local, far.remote);
     assert.deepEqual(near.remote, far.local);
     assert.equal(near.local.kind, "tcp");

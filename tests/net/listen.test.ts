@@ -72,7 +72,7 @@ describe("listen", () => {
     const target = { ...LOOPBACK, port: listener.address.port };
     const kept = [new SocketReader(await dial(target)), new SocketReader(await dial(target))];
     await eventually(() => accepted.length === 2);
-    // The reset may overtake the news that the connection was made.
+    // The reset may arrive before the dial has succeeded.
     const shed = await dial(target).then((socket) => new SocketReader(socket).closed, (error) => error);
     assert.equal(shed?.code, "connection_reset");
     assert.equal(accepted.length, 2);
@@ -105,7 +105,7 @@ describe("listen", () => {
   });
 });
 
-/** One connection that the server resets or that resets itself, in turns. */
+/** One connection that the server resets or that resets itself, alternately. */
 async function roundTrip(target: Parameters<typeof dial>[0]): Promise<void> {
   const socket = await dial(target);
   const reader = new SocketReader(socket);

@@ -43,7 +43,7 @@ describe("A process", () => {
     assert.equal(output.text, "survived\n");
   });
 
-  it("sheds new sockets and keeps the others when its descriptors run out", async () => {
+  it("refuses new sockets and keeps the others when its descriptors run out", async () => {
     const [command, args] = programCommand("tests/net/programs/exhaust.ts");
     const child = spawn("sh", ["-c", 'ulimit -n 120; exec "$@"', "sh", command, ...args], {
       stdio: ["ignore", "pipe", "inherit"],

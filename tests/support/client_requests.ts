@@ -49,7 +49,7 @@ export class BodyReader {
   }
 }
 
-/** A request body that the test feeds, and that shows what became of it. */
+/** A body that the test feeds, and that shows what became of it. */
 export class FedBody {
   readonly stream: ReadableStream<Uint8Array>;
   /** How often a chunk was asked for. */
@@ -65,7 +65,7 @@ export class FedBody {
         this.pulls++;
         onPull(this);
       },
-      cancel: (reason) => void (this.canceled = reason),
+      cancel: (reason) => void (this.canceled = reason ?? "canceled"),
     }, { highWaterMark: 0 });
   }
 
@@ -77,7 +77,7 @@ export class FedBody {
     this.#controller.close();
   }
 
-  fail(error: Error): void {
+  fail(error: unknown): void {
     this.#controller.error(error);
   }
 }

@@ -3,7 +3,6 @@ import { HttpClient } from "../../src/http1/client/client.ts";
 import type { ClientOptions } from "../../src/http1/client/options.ts";
 import type { Answer, Body, RequestHead } from "../../src/http/message.ts";
 import { never, requestHead } from "./client_requests.ts";
-import { eventually } from "./net.ts";
 import { type Script, ScriptedServer } from "./scripted_server.ts";
 
 export const NO_CONTENT = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -31,18 +30,4 @@ export async function onStage(
     client.close();
     await server.close();
   }
-}
-
-/** The value that `read()` keeps for 100 ms. */
-export async function steady(read: () => number): Promise<number> {
-  let value = read();
-  let since = performance.now();
-  await eventually(() => {
-    if (read() !== value) {
-      value = read();
-      since = performance.now();
-    }
-    return performance.now() - since > 100;
-  });
-  return value;
 }

@@ -204,6 +204,20 @@ export async function eventually(
   }
 }
 
+/** The value of `read()` once it has not changed for 200 ms. */
+export async function steady(read: () => number): Promise<number> {
+  let value = read();
+  let since = performance.now();
+  await eventually(() => {
+    if (read() !== value) {
+      value = read();
+      since = performance.now();
+    }
+    return performance.now() - since > 200;
+  });
+  return value;
+}
+
 /** `length` bytes that repeat only after a long while, so that a lost, doubled or moved one shows. */
 export function patternBytes(length: number, seed = 0): Uint8Array {
   const bytes = new Uint8Array(length);

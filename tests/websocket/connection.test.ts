@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Socket } from "../../src/net/mod.ts";
 import { WebSocketConnection } from "../../src/websocket/mod.ts";
 import { connectPair, eventually } from "../support/net.ts";
-import { scripted, ScriptedSocket, turn } from "./scripted_socket.ts";
+import { nextMicrotask, scripted, ScriptedSocket } from "./scripted_socket.ts";
 import {
   CLIENT_KEY as KEY,
   clientFrame as client,
@@ -51,12 +51,12 @@ describe("WebSocketConnection", () => {
     connection.pause();
     connection.resume();
     assert.equal(recorder.messages.length, 0);
-    await turn();
+    await nextMicrotask();
     assert.deepEqual(recorder.messages, ["a", "b"]);
     connection.abort();
     assert.equal(recorder.closes.length, 0);
     assert.equal(connection.closed, true);
-    await turn();
+    await nextMicrotask();
     assert.deepEqual(recorder.closes, [{ code: 1006, reason: "", clean: false, error: null }]);
   });
 
@@ -74,8 +74,8 @@ describe("WebSocketConnection", () => {
     const recorder = new Recorder();
     socket.reset();
     new WebSocketConnection(socket, { role: "client", handlers: recorder });
-    await turn();
-    await turn();
+    await nextMicrotask();
+    await nextMicrotask();
     assert.equal(recorder.closes.length, 1);
   });
 
@@ -194,11 +194,11 @@ describe("WebSocketConnection's backpressure", () => {
     recorder.atMessage = () => connection.pause();
     connection.resume();
     assert.equal(recorder.messages.length, 2);
-    await turn();
+    await nextMicrotask();
     assert.deepEqual([recorder.messages, socket.paused], [["1", "2", "3"], true]);
     recorder.atMessage = () => {};
     connection.resume();
-    await turn();
+    await nextMicrotask();
     assert.deepEqual([recorder.messages, socket.paused], [["1", "2", "3", "4"], false]);
   });
 
@@ -219,7 +219,7 @@ describe("WebSocketConnection's backpressure", () => {
     socket.feedEnd();
     assert.equal(socket.ended, false);
     connection.resume();
-    await turn();
+    await nextMicrotask();
     assert.equal(socket.ended, true);
     socket.close();
     assert.deepEqual(recorder.closes, [{ code: 1001, reason: "", clean: true, error: null }]);
@@ -232,7 +232,7 @@ describe("WebSocketConnection's backpressure", () => {
     socket.feedEnd();
     recorder.atMessage = () => {};
     connection.resume();
-    await turn();
+    await nextMicrotask();
     assert.deepEqual([recorder.messages, socket.ended], [["1", "2"], true]);
     socket.close();
     assert.deepEqual(recorder.closes, [{ code: 1006, reason: "", clean: false, error: null }]);

@@ -49,7 +49,7 @@ interface Meeting {
   theirs: ForeignSocket;
 }
 
-/** What holds in both roles: the same meetings, arranged by each in its own way. */
+/** The same tests for both roles, each arranged in its own way. */
 function behaves(role: "server" | "client", meet: () => Promise<Meeting>): void {
   const name = `WebSocketConnection as ${role}`;
 
@@ -162,7 +162,7 @@ describe("WebSocketConnection and ws as its client", () => {
 
   behaves("server", async () => {
     const mine = new Promise<Omit<Meeting, "theirs">>((resolve) => opened = resolve);
-    // `ws` offers permessage-deflate unless told otherwise: that is passed over.
+    // `ws` offers permessage-deflate unless told otherwise: that is ignored.
     const theirs = new WebSocket(`ws://127.0.0.1:${server.port}/agent`, "runnel.v2");
     await event(theirs, "open");
     assert.deepEqual([theirs.protocol, theirs.extensions], ["runnel.v2", ""]);

@@ -1,5 +1,5 @@
 /**
- * The npm package `ws`, the foreign peer. Under Bun `import "ws"` gives Bun's own WebSocket behind the package's face,
+ * The npm package `ws`, the foreign peer. Under Bun `import "ws"` gives Bun's own WebSocket under the package's name,
  * so the package is imported by its path.
  */
 import type { WebSocket as ForeignSocket, WebSocketServer as ForeignServer } from "ws";

@@ -88,7 +88,7 @@ export async function scripted(options: Partial<WebSocketOptions> = {}) {
   return { socket, recorder, clock, connection };
 }
 
-/** Lets what was put off to a microtask happen. */
-export async function turn(): Promise<void> {
+/** Runs what was scheduled as a microtask. */
+export async function nextMicrotask(): Promise<void> {
   await new Promise<void>((resolve) => queueMicrotask(resolve));
 }

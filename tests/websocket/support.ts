@@ -100,7 +100,7 @@ export class RawPeer {
   }
 }
 
-/** Remembers everything, and wakes who waits. */
+/** Records everything, and wakes what waits for it. */
 export class Recorder implements WebSocketHandlers {
   readonly messages: (Uint8Array | string)[] = [];
   readonly pings: Uint8Array[] = [];
@@ -142,7 +142,7 @@ export class Recorder implements WebSocketHandlers {
     this.#wake();
   }
 
-  /** Resolves once `condition` holds, which is looked at at every call; rejects where the connection closes before. */
+  /** Resolves once `condition` holds, which is checked at every call; rejects where the connection closes before. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {
       if (this.closes.length > 0) throw new Error(`closed before ${condition}: ${JSON.stringify(this.closes[0])}`);

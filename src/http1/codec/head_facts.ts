@@ -34,17 +34,7 @@ export interface HeadFacts {
  * @throws {HttpParseError} 400 (responses: 502) for a repeated Host and for a Content-Length that is not one number
  */
 export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
-  const facts: HeadFacts = {
-    fields,
-    host: undefined,
-    transferEncoding: undefined,
-    contentLength: -1,
-    close: false,
-    keepAlive: false,
-    asksUpgrade: false,
-    upgrade: undefined,
-    acceptsTrailers: false,
-  };
+  const facts = noFacts(fields);
   let nominated: Set<string> | null = null;
   let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {
@@ -96,6 +86,20 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
   fields.length = kept;
   if (nominated !== null) facts.fields = withoutFields(fields, nominated);
   return facts;
+}
+
+function noFacts(fields: Fields): HeadFacts {
+  return {
+    fields,
+    host: undefined,
+    transferEncoding: undefined,
+    contentLength: -1,
+    close: false,
+    keepAlive: false,
+    asksUpgrade: false,
+    upgrade: undefined,
+    acceptsTrailers: false,
+  };
 }
 
 function joined(before: string | undefined, value: string): string {

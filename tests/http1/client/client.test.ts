@@ -5,8 +5,8 @@ import type { ClientOptions } from "../../../src/http1/client/options.ts";
 import type { Answer, Body, RequestHead } from "../../../src/http/message.ts";
 import type { Socket, SocketHandlers } from "../../../src/net/mod.ts";
 import { BodyReader, bodyText, never, rejectsWith, requestHead } from "../../support/client_requests.ts";
-import { NO_CONTENT, onStage, steady } from "../../support/client_stage.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
+import { NO_CONTENT, onStage } from "../../support/client_stage.ts";
+import { bytesOf, eventually, steady } from "../../support/net.ts";
 
 /** What reaches the upstream for one request, up to and with `until`. */
 async function sentBytes(
@@ -340,7 +340,7 @@ describe("HttpClient answers", () => {
         const answer = await ask();
         const peer = server.peers[0];
         await eventually(() => peer.unsentBytes > 0);
-        // The upstream is stuck: what it has not sent stays as much over many turns.
+        // The upstream is stuck: what it has not sent stays the same over many ticks.
         const stuckAt = await steady(() => peer.sentBytes);
         assert.ok(stuckAt < 24 * 1024 * 1024, `${stuckAt} bytes left the upstream`);
         let received = 0;

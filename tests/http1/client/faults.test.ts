@@ -60,7 +60,7 @@ describe("HttpClient before the answer", () => {
     client.close();
   });
 
-  it("HttpClient goes on to who waits when a dial fails", async () => {
+  it("HttpClient goes on to the waiting requests when a dial fails", async () => {
     let dials = 0;
     const client = new HttpClient({
       target: { kind: "tcp", host: "127.0.0.1", port: 1 },

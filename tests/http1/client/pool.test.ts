@@ -121,7 +121,7 @@ describe("HttpClient pool", () => {
     );
   });
 
-  it("HttpClient opens a connection for who waits when another one is closed", async () => {
+  it("HttpClient opens a connection for a waiting request when another one is closed", async () => {
     await onStage(
       async (peer) => {
         await peer.readHead();
@@ -162,7 +162,7 @@ describe("HttpClient pool", () => {
     }, { clock });
   });
 
-  it("HttpClient resets a connection when the upstream keeps its half for a second", async () => {
+  it("HttpClient resets a connection when the upstream sends no FIN for a second", async () => {
     const clock = new FakeClock();
     await onStage(
       async (peer) => {
@@ -335,10 +335,10 @@ describe("HttpClient pool", () => {
     for (
       const [options, message] of [
         [{ maxSockets: 0 }, /^The option maxSockets is 0, /],
-        [{ idleMs: 0.5 }, /^idleMs is 0\.5, /],
-        [{ firstByteMs: -1 }, /^firstByteMs is -1, /],
-        [{ hostHeader: "a\r\nb" }, /^hostHeader "a\\r\\nb" /],
-        [{ limits: { headBytes: 1 } }, /^headBytes is 1, /],
+        [{ idleMs: 0.5 }, /^The option idleMs is 0\.5, /],
+        [{ firstByteMs: -1 }, /^The option firstByteMs is -1, /],
+        [{ hostHeader: "a\r\nb" }, /^The option hostHeader "a\\r\\nb" /],
+        [{ limits: { headBytes: 1 } }, /^The option headBytes is 1, /],
       ] as const
     ) {
       assert.throws(() => new HttpClient({ target, ...options }), { message });

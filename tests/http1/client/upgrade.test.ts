@@ -118,33 +118,33 @@ describe("HttpClient upgrades", () => {
   });
 
   it("HttpClient breaks both directions off when one is broken", async () => {
-    for (const who of ["upstream", "body", "reader", "signal"] as const) {
+    for (const cause of ["upstream", "body", "reader", "signal"] as const) {
       await onStage(
         async (peer) => {
           await peer.readHead();
           await peer.send(SWITCHING + "hello");
-          if (who === "upstream") await peer.readUntil("!").then(() => peer.abort());
+          if (cause === "upstream") await peer.readUntil("!").then(() => peer.abort());
           await peer.gone();
-          if (who !== "upstream") assert.ok(peer.reset, `a reset after the ${who} broke off`);
+          if (cause !== "upstream") assert.ok(peer.reset, `a reset after the ${cause} broke off`);
         },
         async ({ ask, client, server }) => {
           const body = new FedBody();
           const abort = new AbortController();
           const reader = new BodyReader(await ask(asking, body.stream, abort.signal));
           assert.equal(await reader.next(), "hello");
-          if (who === "upstream") {
+          if (cause === "upstream") {
             body.push("!");
             await rejectsWith(reader.next(), "upstream_reset");
-          } else if (who === "reader") {
+          } else if (cause === "reader") {
             await reader.cancel();
           } else {
-            if (who === "signal") abort.abort();
+            if (cause === "signal") abort.abort();
             else body.fail(new Error("gone"));
             await rejectsWith(reader.next(), "canceled");
           }
-          if (who !== "body") {
+          if (cause !== "body") {
             await eventually(() => body.canceled !== undefined);
-            const code = who === "upstream" ? "upstream_reset" : "canceled";
+            const code = cause === "upstream" ? "upstream_reset" : "canceled";
             assert.equal((body.canceled as UpstreamError).code, code);
           }
           await eventually(() => client.active === 0 && server.open === 0);

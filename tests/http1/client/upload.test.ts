@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { BodyReader, bodyText, FedBody, rejectsWith } from "../../support/client_requests.ts";
-import { NO_CONTENT, onStage, steady } from "../../support/client_stage.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
+import { NO_CONTENT, onStage } from "../../support/client_stage.ts";
+import { bytesOf, eventually, steady } from "../../support/net.ts";
 
 describe("HttpClient uploads", () => {
   it("HttpClient sends chunks when a streamed body has no length", async () => {
@@ -89,9 +89,9 @@ describe("HttpClient uploads", () => {
       async ({ ask, client }) => {
         const body = new FedBody();
         const reader = new BodyReader(await ask({ method: "POST" }, body.stream));
-        for (let turn = 0; turn < 100; turn++) {
-          body.push(`turn ${turn}`);
-          assert.equal(await reader.next(), `turn ${turn}`);
+        for (let round = 0; round < 100; round++) {
+          body.push(`round ${round}`);
+          assert.equal(await reader.next(), `round ${round}`);
         }
         body.end();
         assert.equal(await reader.next(), null);

@@ -22,7 +22,7 @@ const valid: [why: string, text: string, expected: Partial<ParsedResponse>, meth
   ["no reason phrase", answer("", "HTTP/1.1 200 "), { status: 200 }],
   ["no reason phrase and no space", answer("", "HTTP/1.1 200"), { status: 200 }],
   ["a reason phrase of any bytes", answer("", "HTTP/1.1 404 Nicht gefund\xe9n\t  !"), { status: 404 }],
-  ["a status that no one knows", answer("Content-Length: 0\r\n", "HTTP/1.1 999 ?"), { status: 999 }],
+  ["an unknown status", answer("Content-Length: 0\r\n", "HTTP/1.1 999 ?"), { status: 999 }],
   ["a length", answer("Content-Length: 5\r\n"), {
     framing: { kind: "length", length: 5 },
     fields: ["Content-Length", "5"],

@@ -200,7 +200,7 @@ describe("encodeResponseHead", () => {
     it(`encodeResponseHead refuses ${why}`, () => refuses(() => answer(init), reason));
   }
 
-  it("encodeResponseHead keeps heads apart when many are cut from one slab", () => {
+  it("encodeResponseHead keeps heads apart when many are cut from one block", () => {
     const heads = Array.from({ length: 300 }, (_, i) =>
       encodeResponseHead({
         status: 200,
@@ -281,9 +281,9 @@ describe("heads written and read back", () => {
 
   it("ResponseParser reads the same answer when encodeResponseHead wrote it", () => {
     const status = fc.integer({ min: 200, max: 999 }).filter((status) => status !== 204 && status !== 304);
-    const answerFraming = fc.constantFrom<Framing>(chunked, close, length(0), length(77));
+    const responseFraming = fc.constantFrom<Framing>(chunked, close, length(0), length(77));
     fc.assert(
-      fc.property(status, fields, answerFraming, (status, fields, framing) => {
+      fc.property(status, fields, responseFraming, (status, fields, framing) => {
         const parsed = new ResponseParser().push(encodeResponseHead({ status, fields, framing }), "GET");
         const lengths = framing.kind === "length" ? ["Content-Length", String(framing.length)] : [];
         assert.deepEqual(parsed, {

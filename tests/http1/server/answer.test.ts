@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Handler } from "../../../src/http/message.ts";
 import { bytesOf, eventually } from "../../support/net.ts";
-import { always, GET, ServerStage, Source, streamOf } from "./server_stage.ts";
+import { always, GET, ServerStage, streamOf } from "./server_stage.ts";
+import { FedBody } from "../../support/client_requests.ts";
 
 const HEAD = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OLD = "GET / HTTP/1.0\r\n\r\n";
@@ -202,13 +203,13 @@ describe("HttpServer: answers", () => {
   });
 
   it("HttpServer sends the head when the body's first chunk is not there yet", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
       await client.expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
       for (let count = 0; count < 5; count++) {
-        source.send(`data: ${count}\n\n`);
+        source.push(`data: ${count}\n\n`);
         await client.expect(`9\r\ndata: ${count}\n\n\r\n`);
       }
       source.end();
@@ -218,7 +219,7 @@ describe("HttpServer: answers", () => {
 
   it("HttpServer cancels a body's source when the answer has no body", async () => {
     for (const [request, status] of [[HEAD, 200], [GET, 204], [GET, 304]] as const) {
-      const source = new Source();
+      const source = new FedBody();
       await ServerStage.run(always(status, [], source.stream), {}, async (stage) => {
         const client = await stage.connect();
         client.send(request);

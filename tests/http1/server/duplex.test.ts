@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Body, Handler } from "../../../src/http/message.ts";
-import { bytesOf, eventually } from "../../support/net.ts";
-import { always, echoTarget, GET, ServerStage, settled, Source, streamOf, textOf } from "./server_stage.ts";
+import { bytesOf, eventually, steady } from "../../support/net.ts";
+import { always, echoTarget, GET, ServerStage, streamOf } from "./server_stage.ts";
+import { bodyText, FedBody } from "../../support/client_requests.ts";
 
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -46,7 +47,7 @@ describe("HttpServer: full duplex", () => {
   it("HttpServer lets the handler read on when its answer ended before the request", async () => {
     let text: Promise<string> | null = null;
     const handler: Handler = (_head, body) => {
-      text ??= textOf(body);
+      text ??= bodyText(body);
       return Promise.resolve({ status: 202, fields: ["Content-Length", "2"], body: streamOf("ok") });
     };
     await ServerStage.run(handler, {}, async (stage) => {
@@ -64,7 +65,7 @@ describe("HttpServer: full duplex", () => {
   it("HttpServer aborts when the client leaves before the rest that the handler reads", async () => {
     let text: Promise<string> | null = null;
     const handler: Handler = (_head, body) => {
-      text = textOf(body);
+      text = bodyText(body);
       text.catch(() => {});
       return Promise.resolve({ status: 202, fields: [], body: null });
     };
@@ -88,7 +89,7 @@ describe("HttpServer: early answers", () => {
       for (let count = 0; count < 40; count++) client.socket.write(new Uint8Array(64 * 1024));
       await client.expectEnd("HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
       await eventually(() => client.socket.bufferedBytes === 0);
-      await assert.rejects(textOf(stage.asked[0].body), { code: "answer_complete" });
+      await assert.rejects(bodyText(stage.asked[0].body), { code: "answer_complete" });
       assert.equal(stage.asked[0].signal.aborted, false);
       assert.equal(stage.server.connections, 1);
       stage.clock.advance(5_000);
@@ -151,7 +152,7 @@ describe("HttpServer: pipelining", () => {
     let running = 0;
     const handler: Handler = async (head, body) => {
       assert.equal(++running, 1);
-      const text = await textOf(body);
+      const text = await bodyText(body);
       await new Promise((resolve) => setImmediate(resolve));
       running--;
       return { status: 200, fields: [], body: bytesOf(`${head.target} ${text}`) };
@@ -169,7 +170,7 @@ describe("HttpServer: pipelining", () => {
 
   it("HttpServer answers the same when pipelined requests come byte by byte", async () => {
     const handler: Handler = async (head, body) => {
-      return { status: 200, fields: [], body: bytesOf(`${head.target} ${await textOf(body)}`) };
+      return { status: 200, fields: [], body: bytesOf(`${head.target} ${await bodyText(body)}`) };
     };
     await ServerStage.run(handler, {}, async (stage) => {
       const client = await stage.connect();
@@ -185,7 +186,7 @@ describe("HttpServer: pipelining", () => {
     let answer = (_: Answer) => {};
     const handler: Handler = async (head, body) => {
       if (head.target === "/") return new Promise((resolve) => answer = resolve);
-      return { status: 200, fields: [], body: bytesOf(`${head.target} ${await textOf(body)}`) };
+      return { status: 200, fields: [], body: bytesOf(`${head.target} ${await bodyText(body)}`) };
     };
     await ServerStage.run(handler, {}, async (stage) => {
       const client = await stage.connect();
@@ -210,7 +211,7 @@ describe("HttpServer: pipelining", () => {
       await stage.called();
       client.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000));
       for (let count = 0; count < 384; count++) client.socket.write(new Uint8Array(64 * 1024));
-      const unsent = await settled(() => client.socket.bufferedBytes);
+      const unsent = await steady(() => client.socket.bufferedBytes);
       assert.ok(unsent > 8 * 1024 * 1024, `only ${unsent} of 24 MiB wait at the client`);
       assert.equal(stage.asked.length, 1);
       answer({ status: 200, fields: [], body: null });
@@ -239,11 +240,11 @@ describe("HttpServer: slow clients", () => {
   it("HttpServer stops reading the answer's source when the client does not read", async () => {
     const chunk = new Uint8Array(64 * 1024);
     const count = 1024;
-    const source = new Source((source) => source.pulls > count ? source.end() : source.send(chunk));
+    const source = new FedBody((source) => source.pulls > count ? source.end() : source.push(chunk));
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect({ paused: true });
       client.send(GET);
-      const pulls = await settled(() => source.pulls);
+      const pulls = await steady(() => source.pulls);
       assert.ok(pulls * chunk.length < 16 * 1024 * 1024, `${pulls} chunks were read and nobody takes them`);
       assert.ok(stage.sockets[0].bufferedBytes < 1024 * 1024, `${stage.sockets[0].bufferedBytes} bytes wait`);
       client.socket.resume();
@@ -255,11 +256,11 @@ describe("HttpServer: slow clients", () => {
   });
 
   it("HttpServer cuts a client off that does not read when the answer's source breaks off", async () => {
-    const source = new Source((source) => source.send(new Uint8Array(64 * 1024)));
+    const source = new FedBody((source) => source.push(new Uint8Array(64 * 1024)));
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect({ paused: true });
       client.send(GET);
-      await settled(() => source.pulls);
+      await steady(() => source.pulls);
       source.fail(new Error("cut"));
       await eventually(() => client.reader.sawClose);
       assert.equal((await client.reader.closed)?.code, "connection_reset");

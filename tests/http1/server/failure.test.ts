@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Handler } from "../../../src/http/message.ts";
 import { bytesOf } from "../../support/net.ts";
-import { always, GET, ServerStage, Source, streamOf } from "./server_stage.ts";
+import { always, GET, ServerStage, streamOf } from "./server_stage.ts";
+import { FedBody } from "../../support/client_requests.ts";
 
 const OLD = "GET / HTTP/1.0\r\n\r\n";
 
@@ -23,11 +24,11 @@ describe("HttpServer: answers that fail", () => {
   });
 
   it("HttpServer resets without a last chunk when a body fails", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
-      source.send("part");
+      source.push("part");
       await client.expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
       const cause = new Error("upstream lost");
       source.fail(cause);
@@ -39,11 +40,11 @@ describe("HttpServer: answers that fail", () => {
   });
 
   it("HttpServer resets an HTTP/1.0 client when a body that goes until the close fails", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(OLD);
-      source.send("part");
+      source.push("part");
       await client.reader.readUntil("part");
       source.fail(new Error("upstream lost"));
       await client.expectReset();
@@ -105,7 +106,7 @@ describe("HttpServer: answers that fail", () => {
       { fields: ["Content-Length", "4"] },
     ];
     for (const part of bad) {
-      const source = new Source();
+      const source = new FedBody();
       const answer: Answer = { status: 200, fields: [], body: part.body === undefined ? null : part.body, ...part };
       const streamed: Answer = { ...answer, body: source.stream };
       const isAboutWhole = part.fields?.[1] === "4";

@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import type { Answer, Handler } from "../../../src/http/message.ts";
 import { eventually } from "../../support/net.ts";
-import { always, GET, ServerStage, silent, Source, textOf } from "./server_stage.ts";
+import { always, GET, ServerStage, silent } from "./server_stage.ts";
+import { bodyText, FedBody } from "../../support/client_requests.ts";
 
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const EMPTY_CLOSE = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -20,7 +21,7 @@ function codeOf(signal: CancelSignal): string | undefined {
 
 /** Reads the body, then answers nothing. */
 const read: Handler = async (_head, body) => {
-  await textOf(body);
+  await bodyText(body);
   return { status: 200, fields: [], body: null };
 };
 
@@ -34,7 +35,7 @@ describe("HttpServer: timeouts", () => {
       client.send("GET / HTTP/1.1\r\nHost:");
       await stage.received(GET.length + 21);
       stage.clock.advance(9_000);
-      // A client that drips gets no more time.
+      // Single bytes do not extend the time.
       client.send(" a\r\nX: ");
       await stage.received(GET.length + 28);
       stage.clock.advance(999);
@@ -58,7 +59,7 @@ describe("HttpServer: timeouts", () => {
     });
   });
 
-  it("HttpServer counts the first head's time from the start when a client drips", async () => {
+  it("HttpServer counts the first head's time from the start when a client sends single bytes", async () => {
     await ServerStage.run(always(200), {}, async (stage) => {
       const client = await stage.connect();
       await eventually(() => stage.server.connections === 1);
@@ -132,13 +133,13 @@ describe("HttpServer: timeouts", () => {
   });
 
   it("HttpServer waits when an answer streams for as long as it likes", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
       await client.reader.readUntil("\r\n\r\n");
       stage.clock.advance(3_600_000);
-      source.send("still here");
+      source.push("still here");
       await client.expect("a\r\nstill here\r\n");
     });
   });
@@ -187,7 +188,7 @@ describe("HttpServer: clients that leave", () => {
   });
 
   it("HttpServer aborts and cancels the answer when a client sends FIN behind its request", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
@@ -203,13 +204,13 @@ describe("HttpServer: clients that leave", () => {
   });
 
   it("HttpServer serves on when allowHalfOpenClients and a client sends FIN behind its request", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), { allowHalfOpenClients: true }, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
       client.socket.end();
       await client.reader.readUntil("\r\n\r\n");
-      source.send("hello");
+      source.push("hello");
       source.end();
       await client.expectEnd("5\r\nhello\r\n0\r\n\r\n");
       await stage.empty();
@@ -237,7 +238,7 @@ describe("HttpServer: clients that leave", () => {
       const { signal } = await stage.called();
       client.socket.reset();
       await eventually(() => signal.aborted);
-      const source = new Source();
+      const source = new FedBody();
       answer({ status: 200, fields: [], body: source.stream });
       await eventually(() => source.canceled === signal.reason);
     });
@@ -259,11 +260,11 @@ describe("HttpServer: clients that leave", () => {
   });
 
   it("HttpServer leaves nothing behind when 1,000 requests are aborted", async () => {
-    const sources: Source[] = [];
+    const sources: FedBody[] = [];
     const handler: Handler = (head, body) => {
-      if (head.method === "POST") return textOf(body).then(() => ({ status: 200, fields: [], body: null }));
+      if (head.method === "POST") return bodyText(body).then(() => ({ status: 200, fields: [], body: null }));
       if (head.target === "/silent") return new Promise(() => {});
-      const source = new Source();
+      const source = new FedBody();
       sources.push(source);
       return Promise.resolve({ status: 200, fields: [], body: source.stream });
     };

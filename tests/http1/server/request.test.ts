@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Body, Handler } from "../../../src/http/message.ts";
-import { bytesOf, latin1 } from "../../support/net.ts";
-import { always, echoTarget, GET, ServerStage, settled, silent, textOf } from "./server_stage.ts";
+import { bytesOf, latin1, steady } from "../../support/net.ts";
+import { always, echoTarget, GET, ServerStage, silent } from "./server_stage.ts";
+import { bodyText } from "../../support/client_requests.ts";
 
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -19,7 +20,7 @@ function whole(text: string): string {
 }
 
 /** Answers with the body that came. */
-const collect: Handler = async (_head, body) => ({ status: 200, fields: [], body: bytesOf(await textOf(body)) });
+const collect: Handler = async (_head, body) => ({ status: 200, fields: [], body: bytesOf(await bodyText(body)) });
 
 /** Answers with the body as it comes. */
 const echo: Handler = (_head, body) => Promise.resolve({ status: 200, fields: [], body });
@@ -163,7 +164,7 @@ describe("HttpServer: request bodies", () => {
   it("RequestHead.trailers gives the trailer fields when the body has ended", async () => {
     let trailers: unknown[] = [];
     const handler: Handler = async (head, body) => {
-      trailers = [head.trailers?.(), await textOf(body), head.trailers?.()];
+      trailers = [head.trailers?.(), await bodyText(body), head.trailers?.()];
       return { status: 200, fields: [], body: null };
     };
     await ServerStage.run(handler, {}, async (stage) => {
@@ -192,7 +193,7 @@ describe("HttpServer: request bodies", () => {
         pump();
       };
       pump();
-      const before = await settled(() => accepted);
+      const before = await steady(() => accepted);
       assert.ok(before < 16 * 1024 * 1024, `${before} bytes were taken and nobody reads`);
       let received = 0;
       for await (const chunk of body as ReadableStream<Uint8Array>) received += chunk.length;
@@ -205,7 +206,7 @@ describe("HttpServer: request bodies", () => {
       const client = await stage.connect();
       client.send(chunkedPost("5\r\nhello\r\n"));
       const { body, signal } = await stage.called();
-      const text = textOf(body);
+      const text = bodyText(body);
       client.send("zz\r\n");
       await assert.rejects(text, { code: "bad_request" });
       assert.equal(signal.reason.code, "bad_request");

@@ -4,7 +4,8 @@ import type { CancelSignal } from "../../../src/base/cancel.ts";
 import type { Answer } from "../../../src/http/message.ts";
 import { HttpServer } from "../../../src/http1/server/server.ts";
 import { connectPair, eventually } from "../../support/net.ts";
-import { always, echoTarget, GET, RawClient, ServerStage, silent, Source } from "./server_stage.ts";
+import { always, echoTarget, GET, RawClient, ServerStage, silent } from "./server_stage.ts";
+import { FedBody } from "../../support/client_requests.ts";
 
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const EMPTY_CLOSE = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -61,13 +62,13 @@ describe("HttpServer: drain and close", () => {
   });
 
   it("HttpServer.drain closes behind an answer whose head promised more", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always(200, [], source.stream), {}, async (stage) => {
       const client = await stage.connect();
       client.send(GET);
       await client.expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
       const drained = stage.server.drain();
-      source.send("x");
+      source.push("x");
       source.end();
       await client.expectEnd("1\r\nx\r\n0\r\n\r\n");
       client.socket.end();

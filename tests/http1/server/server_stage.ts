@@ -6,6 +6,7 @@ import { HttpServer } from "../../../src/http1/server/server.ts";
 import type { HttpServerOptions } from "../../../src/http1/server/options.ts";
 import { dial, type Socket, type SocketError } from "../../../src/net/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { FedBody } from "../../support/client_requests.ts";
 import { bytesOf, eventually, latin1, SocketReader, startTcpServer, type TcpServer } from "../../support/net.ts";
 
 export const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -113,7 +114,7 @@ export class ServerStage {
     return new RawClient(socket, options);
   }
 
-  /** The server resets who connects now; a runtime may see that while it still dials, or behind. */
+  /** The server resets new connections. A runtime may see that during the dial or after it. */
   async expectRefusal(): Promise<void> {
     let client: RawClient;
     try {
@@ -168,66 +169,11 @@ export const echoTarget: Handler = (head) =>
 /** A handler that never answers. */
 export const silent: Handler = () => new Promise<Answer>(() => {});
 
-/** A stream that a test feeds by hand. */
-export class Source {
-  readonly stream: ReadableStream<Uint8Array>;
-  /** How often a chunk was asked for, and why the reader left. */
-  pulls = 0;
-  canceled: unknown = undefined;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-
-  /** @param onPull called for each chunk that is asked for */
-  constructor(onPull: (source: Source) => void = () => {}) {
-    this.stream = new ReadableStream<Uint8Array>({
-      start: (controller) => void (this.#controller = controller),
-      pull: () => {
-        this.pulls++;
-        onPull(this);
-      },
-      cancel: (reason) => void (this.canceled = reason ?? "canceled"),
-    }, { highWaterMark: 0 });
-  }
-
-  send(chunk: string | Uint8Array): void {
-    this.#controller.enqueue(typeof chunk === "string" ? bytesOf(chunk) : chunk);
-  }
-
-  end(): void {
-    this.#controller.close();
-  }
-
-  fail(error: unknown): void {
-    this.#controller.error(error);
-  }
-}
-
 /** A stream of these chunks. */
 export function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
-  return new Source((source) => {
+  return new FedBody((body) => {
     const chunk = chunks.shift();
-    if (chunk === undefined) source.end();
-    else source.send(chunk);
+    if (chunk === undefined) body.end();
+    else body.push(chunk);
   }).stream;
-}
-
-/** A body as a Latin-1 string, however it came. */
-export async function textOf(body: Body): Promise<string> {
-  if (body === null) return "";
-  if (body instanceof Uint8Array) return latin1(body);
-  let text = "";
-  for await (const chunk of body) text += latin1(chunk);
-  return text;
-}
-
-/** The value of `read` once it stands still for 200 ms. */
-export async function settled(read: () => number): Promise<number> {
-  let last = read();
-  let since = performance.now();
-  await eventually(() => {
-    const now = read();
-    if (now !== last) since = performance.now();
-    last = now;
-    return performance.now() - since > 200;
-  });
-  return last;
 }

@@ -3,12 +3,13 @@ import { describe, it } from "node:test";
 import type { Answer, Handler } from "../../../src/http/message.ts";
 import type { Socket } from "../../../src/net/mod.ts";
 import { eventually, latin1, SocketReader } from "../../support/net.ts";
-import { always, GET, ServerStage, Source, textOf } from "./server_stage.ts";
+import { always, GET, ServerStage } from "./server_stage.ts";
+import { bodyText, FedBody } from "../../support/client_requests.ts";
 
 const ASK = "GET /raw HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: foo/2\r\n\r\n";
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nX-A: 1\r\nUpgrade: foo/2\r\nConnection: Upgrade\r\n\r\n";
 
-function switching(source: Source | null): Handler {
+function switching(source: FedBody | null): Handler {
   return always101({ body: source === null ? null : source.stream });
 }
 
@@ -27,7 +28,7 @@ async function next(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<st
 
 describe("HttpServer: upgrades", () => {
   it("HttpServer carries raw bytes both ways when the handler answers 101", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
@@ -37,7 +38,7 @@ describe("HttpServer: upgrades", () => {
       const reader = read(body);
       client.send("\x00\xff\r\n\r\n");
       assert.equal(await next(reader), "\x00\xff\r\n\r\n");
-      source.send("\x81\x00");
+      source.push("\x81\x00");
       await client.expect("\x81\x00");
       stage.clock.advance(3_600_000);
       source.end();
@@ -52,16 +53,16 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer sends on when the client's FIN comes first", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
       await client.expect(SWITCH);
       client.send("last");
       client.socket.end();
-      assert.equal(await textOf(stage.asked[0].body), "last");
+      assert.equal(await bodyText(stage.asked[0].body), "last");
       assert.equal(stage.asked[0].signal.aborted, false);
-      source.send("still here");
+      source.push("still here");
       await client.expect("still here");
       source.end();
       await client.expectEnd();
@@ -76,15 +77,15 @@ describe("HttpServer: upgrades", () => {
       client.send(ASK + "early");
       await client.expectEnd(SWITCH);
       client.socket.end();
-      assert.equal(await textOf(stage.asked[0].body), "early");
+      assert.equal(await bodyText(stage.asked[0].body), "early");
       await stage.empty();
     });
   });
 
-  it("HttpServer gives bytes sent before the verdict to the upgrade when it is 101", async () => {
+  it("HttpServer gives bytes sent before the answer to the upgrade when it is 101", async () => {
     let answer = (_: Answer) => {};
     const handler: Handler = () => new Promise((resolve) => answer = resolve);
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(handler, {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK + "one");
@@ -105,13 +106,13 @@ describe("HttpServer: upgrades", () => {
       const client = await stage.connect();
       client.send(ASK + GET);
       await client.expect("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".repeat(2));
-      assert.equal(await textOf(stage.asked[0].body), "");
+      assert.equal(await bodyText(stage.asked[0].body), "");
       assert.equal(stage.asked[1].head.target, "/");
     });
   });
 
   it("HttpServer answers 502 when a 101 was not asked for or names another token", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(always101({ upgrade: "bar", body: source.stream }), {}, async (stage) => {
       const client = await stage.connect();
       for (const request of [GET, ASK]) {
@@ -123,7 +124,7 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer aborts when the client resets an upgraded connection", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
@@ -138,19 +139,19 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer resets when the upgraded answer's body fails", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
       await client.expect(SWITCH);
       source.fail(new Error("severed"));
       await client.expectReset();
-      await assert.rejects(textOf(stage.asked[0].body), { code: "answer_failed" });
+      await assert.rejects(bodyText(stage.asked[0].body), { code: "answer_failed" });
       await stage.empty();
     });
   });
 
-  it("HttpServer cancels when a client sends FIN before the verdict", async () => {
+  it("HttpServer cancels when a client sends FIN before the answer", async () => {
     await ServerStage.run(() => new Promise(() => {}), { allowHalfOpenClients: true }, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
@@ -162,7 +163,7 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer reads on and throws away when the handler cancels the client's raw bytes", async () => {
-    const source = new Source();
+    const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
@@ -170,7 +171,7 @@ describe("HttpServer: upgrades", () => {
       await (stage.asked[0].body as ReadableStream).cancel();
       for (let count = 0; count < 200; count++) client.socket.write(new Uint8Array(64 * 1024));
       await eventually(() => client.socket.bufferedBytes === 0);
-      source.send("ok");
+      source.push("ok");
       await client.expect("ok");
     });
   });
@@ -186,7 +187,7 @@ describe("HttpServer: upgrades", () => {
       assert.equal(stage.clock.pending, 0);
       const { socket, rest } = taken as unknown as { socket: Socket; rest: Uint8Array };
       assert.equal(latin1(rest), "early");
-      assert.equal(await textOf(stage.asked[0].body), "");
+      assert.equal(await bodyText(stage.asked[0].body), "");
       const reader = new SocketReader(socket);
       client.send("late");
       assert.equal(latin1(await reader.read(4)), "late");

@@ -1,6 +1,6 @@
 /**
- * Runs out of descriptors (start it with few): checks that newcomers are refused, that the sockets there live on, and
- * that there is room again once some have gone.
+ * Runs out of descriptors (start it with few): checks that new sockets are refused, that the others are not affected, and
+ * that new sockets are accepted again once some have closed.
  */
 import { strict as assert } from "node:assert";
 import { dial, type DialTarget, listen } from "../../../src/net/mod.ts";

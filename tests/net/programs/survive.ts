@@ -1,4 +1,4 @@
-/** Provokes every error of a socket that nobody waits for; lives where none of them ends the process. */
+/** Causes every error of a socket whose owner does not handle it; none of them may end the process. */
 import { dial, type DialTarget, listen, type Socket } from "../../../src/net/mod.ts";
 import { connectPair, eventually, SocketReader } from "../../support/net.ts";
 
