@@ -12,10 +12,10 @@ import {
   fieldValue,
   isHopByHop,
   isToken,
+  observeBody,
   parseLength,
   type RequestHead,
   streamOf,
-  tap,
   withFields,
 } from "./subjects.ts";
 
@@ -413,16 +413,16 @@ export const httpCases: readonly Case[] = [
 
   /** A body is watched by a source that reads the one before it, and not by a stream with two queues. */
   inProcess({
-    name: "tap",
-    source: "http/body/tap.ts",
-    with: "tap()",
+    name: "observe-body",
+    source: "http/body/observe_body.ts",
+    with: "observeBody()",
     without: "a TransformStream",
     operation: "chunk",
     setUp: () => ({
       with: (count) =>
         sendBodies(count, async (chunks) => {
           let seen = 0;
-          const body = tap(pulledBody(chunks), { onChunk: ({ length }) => void (seen += length) });
+          const body = observeBody(pulledBody(chunks), { onChunk: ({ length }) => void (seen += length) });
           return await readAll(body) + seen;
         }),
       without: (count) =>

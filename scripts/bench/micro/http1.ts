@@ -8,7 +8,7 @@ import {
   BodySource,
   chunkedBody,
   decodeRead,
-  encodeAnswerHead,
+  encodeResponseHead,
   endToEndFields,
   type Fields,
   fieldValue,
@@ -211,7 +211,7 @@ export const http1Cases: readonly Case[] = [
     setUp: () => {
       const framing = { kind: "length", length: 1024 } as const;
       return {
-        with: (count) => encodeHeads(count, (fields) => encodeAnswerHead({ status: 200, fields, framing })),
+        with: (count) => encodeHeads(count, (fields) => encodeResponseHead({ status: 200, fields, framing })),
         without: (count) => encodeHeads(count, encodePlainly),
       };
     },

@@ -87,8 +87,8 @@ interface SentFrame {
   readonly cost: number;
   readonly sentAt: number;
   readonly ackedAtSend: number;
-  readonly busy: boolean;
-  readonly probe: boolean;
+  readonly hasBacklog: boolean;
+  readonly isProbe: boolean;
 }
 
 /** What `Inflight` does, with an object for each frame in a queue. */
@@ -103,12 +103,12 @@ class ObjectInflight {
     return this.#underWay[kind];
   }
 
-  sent(kind: number, payloadBytes: number, now: number, busy: boolean): void {
+  sent(kind: number, payloadBytes: number, now: number, hasBacklog: boolean): void {
     const cost = payloadBytes + FRAME_COST;
     this.#underWay[kind] += cost;
-    const { probing, limit } = this.estimator;
-    const probe = probing && this.#underWay[FrameKind.DATA] <= limit;
-    this.#frames.push({ kind, cost, sentAt: now, ackedAtSend: this.#ackedBytes, busy, probe });
+    const { isProbing, limitBytes } = this.estimator;
+    const isProbe = isProbing && this.#underWay[FrameKind.DATA] <= limitBytes;
+    this.#frames.push({ kind, cost, sentAt: now, ackedAtSend: this.#ackedBytes, hasBacklog, isProbe });
   }
 
   acknowledge(count: number, now: number): boolean {
@@ -126,8 +126,8 @@ class ObjectInflight {
       rttMs: now - newest.sentAt,
       bytes: this.#ackedBytes - newest.ackedAtSend,
       newBytes: this.#ackedBytes - before,
-      busy: newest.busy,
-      probe: newest.probe,
+      hasBacklog: newest.hasBacklog,
+      isProbe: newest.isProbe,
     });
     return true;
   }
@@ -143,20 +143,20 @@ function sendFrames(count: number, inflight: Pick<Inflight, "sent" | "acknowledg
       throw new Error(`No ACK of ${i - 64}`);
     }
   }
-  return [inflight.bytes(0), inflight.bytes(1), inflight.bytes(2), Math.round(inflight.estimator.limit)];
+  return [inflight.bytes(0), inflight.bytes(1), inflight.bytes(2), Math.round(inflight.estimator.limitBytes)];
 }
 
 /** A window of small chunks that wait, each a view of another read. Returns KiB, and their bytes. */
-function waitingChunks(isSettled: boolean): { held: number; content: number } {
+function waitingChunks(isCompacted: boolean): { held: number; content: number } {
   const buffer = new ReceiveBuffer();
   const chunks: Uint8Array[] = [];
   for (let left = WINDOW_BYTES; left > 0; left -= SMALL_CHUNK_BYTES) {
     const read = patternBytes(SMALL_READ_BYTES);
     const chunk = read.subarray(left - SMALL_CHUNK_BYTES, left);
-    if (!isSettled) chunks.push(chunk);
+    if (!isCompacted) chunks.push(chunk);
     else {
       buffer.push(chunk, left - SMALL_CHUNK_BYTES);
-      buffer.settle(left - SMALL_CHUNK_BYTES);
+      buffer.compact(left - SMALL_CHUNK_BYTES);
     }
   }
   for (let chunk = buffer.shift(); chunk !== null; chunk = buffer.shift()) chunks.push(chunk);
@@ -349,8 +349,8 @@ export const httpstreamCases: readonly Case[] = [
 
   /** Small chunks that wait for a slow reader are copied together, because each would hold the read that brought it. */
   held({
-    name: "settled-chunks",
-    source: "httpstream/inbox.ts",
+    name: "compacted-chunks",
+    source: "httpstream/receive_buffer.ts",
     with: "a window of chunks of 1 KiB copied together",
     without: "views of 64 reads",
     unit: "KiB a stream",
@@ -399,7 +399,7 @@ export const httpstreamCases: readonly Case[] = [
   /** An ACK waits up to 50 ms for a message that leaves anyway. */
   elsewhere({
     name: "riding-acks",
-    source: "httpstream/flow/receipts.ts",
+    source: "httpstream/flow/ack_tracker.ts",
     with: "an ACK rides with other frames",
     without: "a message for each ACK",
   }, "scripts/bench/pairs.mjs, requests, against a checkout where Receipts.due is Receipts.pending"),

@@ -1,6 +1,6 @@
 /** Cases of `src/memory`, as far as one process can show them. What the collectors do is in processes.ts. */
 import { bufferBytes, type Case, held, inProcess } from "./harness.ts";
-import { compacted, countReferences, release, sharedAllocator, slice, uninitialized } from "./subjects.ts";
+import { BumpAllocator, compacted, countReferences, release, sharedAllocator, slice } from "./subjects.ts";
 
 /** Lengths of a frame's head, a header block, a head, a head with a small body. */
 const pieceLengths = [9, 120, 300, 1300];
@@ -104,7 +104,12 @@ export const memoryCases: readonly Case[] = [
         return sum;
       };
       return {
-        with: (count) => take(count, uninitialized),
+        with: (count) =>
+          take(count, (length) => {
+            const allocator = new BumpAllocator();
+            allocator.ensure(length);
+            return allocator.block;
+          }),
         without: (count) => take(count, (length) => new Uint8Array(length)),
       };
     },

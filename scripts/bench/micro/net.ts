@@ -12,12 +12,12 @@ import {
   CipherStream,
   dial,
   disown,
-  encodeAnswerHead,
-  frame,
+  encodeFrame,
+  encodeResponseHead,
   Opcode,
   type Socket,
   writeChunk,
-  writeParts,
+  writeFrame,
 } from "./subjects.ts";
 
 const PIECE_BYTES = 64;
@@ -299,11 +299,11 @@ export const netCases: readonly Case[] = [
       const body = patternBytes(BODY_BYTES);
       const head = { status: 200, fields: answerFields, framing: { kind: "length", length: BODY_BYTES } } as const;
       return twoWays(
-        encodeAnswerHead(head, body).length,
+        encodeResponseHead(head, body).length,
         PIECES_PER_TICK,
-        (socket) => socket.write(encodeAnswerHead(head, body)),
+        (socket) => socket.write(encodeResponseHead(head, body)),
         (socket) => {
-          socket.write(encodeAnswerHead(head));
+          socket.write(encodeResponseHead(head));
           return socket.write(body);
         },
       );
@@ -321,14 +321,14 @@ export const netCases: readonly Case[] = [
     setUp: () => {
       const parts = [patternBytes(DATA_BYTES)];
       return twoWays(
-        frame(Opcode.binary, parts, null).length,
+        encodeFrame(Opcode.binary, parts, null).length,
         1,
         (socket) => {
           let isReady = true;
-          writeParts(Opcode.binary, parts, (bytes) => isReady = socket.write(bytes));
+          writeFrame(Opcode.binary, parts, (bytes) => isReady = socket.write(bytes));
           return isReady;
         },
-        (socket) => socket.write(frame(Opcode.binary, parts, null)),
+        (socket) => socket.write(encodeFrame(Opcode.binary, parts, null)),
       );
     },
   }),
@@ -336,7 +336,7 @@ export const netCases: readonly Case[] = [
   /** DATA has 57 KiB, so that its message fits the 64 KiB that a kernel handles in one piece. */
   inProcess({
     name: "data-of-57-kib",
-    source: "httpstream/outbox.ts",
+    source: "httpstream/outgoing_message.ts",
     with: "messages with 57 KiB of DATA",
     without: "with 64 KiB",
     bytes: DATA_BYTES * LARGEST_DATA_BYTES / 1024,

@@ -340,7 +340,7 @@ export const processCases: readonly Case[] = [
   /** Streams that come and go stay out of maps: old tables of a Map let dead streams live, and collections cost more. */
   inProcesses({
     name: "id-table",
-    source: "httpstream/id_map.ts",
+    source: "httpstream/id_table.ts",
     with: "streams that come and go in a table by id",
     without: "in a Map",
     perRequest: 2,

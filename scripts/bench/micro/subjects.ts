@@ -12,6 +12,7 @@ export {
   type TickListener,
   Timeout,
 } from "../../../src/base/mod.ts";
+export { BumpAllocator } from "../../../src/memory/bump_allocator.ts";
 export {
   compacted,
   concat,
@@ -20,9 +21,8 @@ export {
   release,
   sharedAllocator,
   slice,
-  uninitialized,
 } from "../../../src/memory/mod.ts";
-export type { RuntimeName } from "../../../src/net/mod.ts";
+export type { RuntimeName } from "../../../src/net/runtime.ts";
 export {
   dial,
   listen,
@@ -45,10 +45,10 @@ export {
   isHopByHop,
   isToken,
   listHasToken,
+  observeBody,
   parseLength,
   type RequestHead,
   streamOf,
-  tap,
   withFields,
 } from "../../../src/http/mod.ts";
 export { CipherStream } from "../../../src/net/tls/cipher_stream.ts";
@@ -59,21 +59,21 @@ export {
   chunkEnd,
   chunkHeader,
   decodeRead,
-  encodeAnswerHead,
+  encodeResponseHead,
   RequestParser,
 } from "../../../src/http1/codec/mod.ts";
 export { gatherFacts } from "../../../src/http1/codec/head_facts.ts";
 export { HeadEncoder } from "../../../src/http1/codec/head_encoder.ts";
 export { writeChunk } from "../../../src/http1/write_chunk.ts";
 export { applyMask, nextMaskKey } from "../../../src/websocket/mask.ts";
-export { Assembly } from "../../../src/websocket/assembly.ts";
+export { PayloadBuffer } from "../../../src/websocket/payload_buffer.ts";
 export { MaskBuffer } from "../../../src/websocket/mask_buffer.ts";
 export { MessageParser } from "../../../src/websocket/parser.ts";
-export { frame, textFrame, writeParts } from "../../../src/websocket/writer.ts";
+export { encodeFrame, encodeTextFrame, writeFrame } from "../../../src/websocket/writer.ts";
 export { Opcode } from "../../../src/websocket/frames.ts";
 export { Connection, type Link, type LinkHandlers, type Stream } from "../../../src/httpstream/mod.ts";
-export { IdMap as IdTable } from "../../../src/httpstream/id_map.ts";
-export { Inbox as ReceiveBuffer } from "../../../src/httpstream/inbox.ts";
+export { IdTable } from "../../../src/httpstream/id_table.ts";
+export { ReceiveBuffer } from "../../../src/httpstream/receive_buffer.ts";
 export { ReceiveHalf } from "../../../src/httpstream/receive_half.ts";
 export { FrameKind, GrowthPool, Inflight } from "../../../src/httpstream/flow/mod.ts";
 export { RateEstimator } from "../../../src/httpstream/flow/rate_estimator.ts";

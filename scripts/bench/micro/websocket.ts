@@ -3,16 +3,16 @@ import { type Case, inProcess } from "./harness.ts";
 import { checksum, patternBytes } from "./samples.ts";
 import {
   applyMask,
-  Assembly,
   concat,
-  frame,
+  encodeFrame,
+  encodeTextFrame,
   MaskBuffer,
   MessageBuilder,
   MessageParser,
   nextMaskKey,
   Opcode,
+  PayloadBuffer,
   release,
-  textFrame,
 } from "./subjects.ts";
 
 /** DATA of bulk, and the message around it. */
@@ -53,7 +53,7 @@ function maskFrames(count: number, take: (length: number) => Uint8Array): [numbe
   let length = 0;
   let last = new Uint8Array(0);
   for (let i = 0; i < count; i++) {
-    last = frame(Opcode.binary, [message], KEY + i, take) as Uint8Array<ArrayBuffer>;
+    last = encodeFrame(Opcode.binary, [message], KEY + i, take) as Uint8Array<ArrayBuffer>;
     length += last.length;
     release(last);
   }
@@ -73,7 +73,7 @@ function countKeys(count: number, next: () => number): number {
 function readsOf(content: Uint8Array, messageBytes: number, opcode: 0x1 | 0x2): Uint8Array[] {
   const frames: Uint8Array[] = [];
   for (let at = 0; at < content.length; at += messageBytes) {
-    frames.push(frame(opcode, [content.slice(at, at + messageBytes)], null));
+    frames.push(encodeFrame(opcode, [content.slice(at, at + messageBytes)], null));
   }
   const stream = concat(frames, frames.reduce((sum, { length }) => sum + length, 0));
   const reads: Uint8Array[] = [];
@@ -208,10 +208,10 @@ export const websocketCases: readonly Case[] = [
     without: "encoded by itself and copied",
     operation: "message",
     setUp: () => ({
-      with: (count) => frameTexts(count, textFrame),
+      with: (count) => frameTexts(count, encodeTextFrame),
       without: (count) => {
         const encoder = new TextEncoder();
-        return frameTexts(count, (text, key) => frame(Opcode.text, [encoder.encode(text)], key));
+        return frameTexts(count, (text, key) => encodeFrame(Opcode.text, [encoder.encode(text)], key));
       },
     }),
   }),
@@ -234,7 +234,7 @@ export const websocketCases: readonly Case[] = [
         for (let i = 0; i < count; i++) {
           builder.data(1, payload, false);
           const take = (length: number) => buffer.take(length, true);
-          last = frame(Opcode.binary, parts(), KEY, take) as Uint8Array<ArrayBuffer>;
+          last = encodeFrame(Opcode.binary, parts(), KEY, take) as Uint8Array<ArrayBuffer>;
           length += last.length;
           release(last);
         }
@@ -267,7 +267,7 @@ export const websocketCases: readonly Case[] = [
   /** Messages of bulk are small: a read cuts through one at its end, which must then be copied together. */
   inProcess({
     name: "bulk-messages",
-    source: "httpstream/outbox.ts",
+    source: "httpstream/outgoing_message.ts",
     with: "reads of 512 KiB in messages of 64 KiB",
     without: "in messages of 256 KiB",
     bytes: STREAM_BYTES,
@@ -282,14 +282,14 @@ export const websocketCases: readonly Case[] = [
 
   /** A message that comes in pieces is joined as they come, in a buffer of its announced length. */
   inProcess({
-    name: "assembly",
-    source: "websocket/assembly.ts",
+    name: "payload-buffer",
+    source: "websocket/payload_buffer.ts",
     with: "16 pieces of 4 KiB joined as they come",
     without: "listed, and joined at the end",
     bytes: 64 * 1024,
     checkedCount: 50,
     setUp: () => {
-      const assembly = new Assembly();
+      const assembly = new PayloadBuffer();
       return {
         with: (count) =>
           assemble(count, (pieces, total) => {
