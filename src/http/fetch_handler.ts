@@ -1,9 +1,9 @@
 /** Functions like `fetch`, from `Request` to `Response`, as handlers: for Runnel's own routes. */
 import { abortSignalOf, type CancelSignal } from "../base/mod.ts";
+import { disown } from "../memory/mod.ts";
+import { cancelBody, observeBody } from "./body/mod.ts";
 import { equalsLower } from "./fields.ts";
 import type { Answer, Body, Fields, Handler, RequestHead } from "./message.ts";
-import { cancelBody, observeBody } from "./body/mod.ts";
-import { disown } from "../memory/mod.ts";
 
 /** `head` has what a `Request` cannot express: the client's address, the exchange's id, the target as received. */
 export type FetchApp = (request: Request, head: RequestHead) => Response | Promise<Response>;

@@ -1,9 +1,9 @@
 /** A function like `fetch` as an upstream: a program exposes itself without a socket. */
 import { messageOf } from "../base/mod.ts";
-import { fetchHandler } from "./fetch_handler.ts";
-import { UpstreamError } from "./upstream_error.ts";
 import { cancelBody } from "./body/mod.ts";
+import { fetchHandler } from "./fetch_handler.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { UpstreamError } from "./upstream_error.ts";
 
 /** Serves one request. Where it throws, the public client gets a 502. */
 export type FetchFunction = (request: Request) => Response | Promise<Response>;

@@ -1,9 +1,9 @@
 /** Observes the exchanges of a handler and reports each one when it has ended. */
 import { cachedClock, type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
-import { problemKinds } from "./problems.ts";
-import { problemCodeOf } from "./problem_answer.ts";
 import { type BodyObserver, observeBody } from "./body/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { problemCodeOf } from "./problem_answer.ts";
+import { problemKinds } from "./problems.ts";
 
 /** One exchange, after its end. Without the query string, which may be secret. */
 export interface RequestReport {

@@ -4,11 +4,11 @@
  * whole, and none on the silence of SSE, NDJSON and upgraded streams.
  */
 import { type CancelSignal, CancelSource, type Clock, RunnelError, Timeout } from "../base/mod.ts";
+import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
 import { fieldValue } from "./fields.ts";
+import { isLiveFormat } from "./media_type.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { ExchangeError } from "./problems.ts";
-import { isLiveFormat } from "./media_type.ts";
-import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
 
 export interface ExchangeTimeouts {
   /** Milliseconds until the answer's head. Default 60,000. */

@@ -1,8 +1,8 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1). */
 import { randomBytes } from "node:crypto";
 import { type Clock, RunnelError, type RunnelErrorInit, systemClock } from "../base/mod.ts";
-import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
 import { type Fields, fieldValues } from "../http/mod.ts";
+import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
 import { emptyBytes } from "../memory/mod.ts";
 import { attempt, dial, type DialOptions, type DialTarget, type Socket, type SocketError } from "../net/mod.ts";
 import { acceptFor, WEBSOCKET_VERSION } from "./handshake.ts";

@@ -6,8 +6,8 @@
  *       └──── end ─────────┴─────▶ closing ── both FINs, or CLOSE_TIMEOUT_MS ──▶ closed
  */
 import { type Clock, Timeout, type Timer } from "../../base/mod.ts";
-import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import type { UpstreamError } from "../../http/mod.ts";
+import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import { type HttpLimits, ResponseParser } from "../codec/mod.ts";
 
 /** How long the upstream may take to send its FIN after ours. */

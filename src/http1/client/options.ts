@@ -1,7 +1,7 @@
 /** The options of the client, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { isFieldValue } from "../../http/mod.ts";
+import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
 /** Makes one connection to a target, with TLS where the target says so. */

@@ -8,8 +8,8 @@
  *
  * Content is passed on as subarrays of the reads: nothing is copied or collected.
  */
-import { CR, type Fields, isSpaceOrTab, LF, trailerFields, valueBytes } from "../../http/mod.ts";
 import { showByte } from "../../base/mod.ts";
+import { CR, type Fields, isSpaceOrTab, LF, trailerFields, valueBytes } from "../../http/mod.ts";
 import { HttpParseError, type MessageSide } from "./errors.ts";
 import type { Framing } from "./framing.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";

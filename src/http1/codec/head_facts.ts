@@ -1,6 +1,5 @@
 /** What the fields of a head say about its message and its connection, read in one pass. */
 import { showText } from "../../base/mod.ts";
-import { HttpParseError, type MessageSide } from "./errors.ts";
 import {
   addNominations,
   equalsLower,
@@ -11,6 +10,7 @@ import {
   parseLength,
   withoutFields,
 } from "../../http/mod.ts";
+import { HttpParseError, type MessageSide } from "./errors.ts";
 
 export interface HeadFacts {
   /** The fields for the next hop, with Content-Length; of a request without Host. */

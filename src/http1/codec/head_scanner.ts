@@ -9,10 +9,10 @@
  * the input is split. A head inside one chunk is read in place, one that arrives in pieces is copied together. The
  * scanner knows lines and fields. The meaning of a start line is left to its caller.
  */
-import { COLON, CR, isSpaceOrTab, LF, tokenBytes, valueBytes } from "../../http/mod.ts";
 import { internedLatin1, latin1, showByte, showText } from "../../base/mod.ts";
-import { HttpParseError, type MessageSide } from "./errors.ts";
+import { COLON, CR, isSpaceOrTab, LF, tokenBytes, valueBytes } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
+import { HttpParseError, type MessageSide } from "./errors.ts";
 
 const START_LINE = 0;
 const START_LINE_LF = 1;

@@ -3,15 +3,15 @@
  * must be able to read another request from the same bytes. `RequestParser.push` says what is refused, with which
  * status.
  */
-import { CR, type Fields, isToken, LF, SP } from "../../http/mod.ts";
 import { internedLatin1, latin1, showText } from "../../base/mod.ts";
+import { CR, type Fields, isToken, LF, SP } from "../../http/mod.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, type Framing, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, isChunked, upgradeToken } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
 import { resolveTarget } from "./request_target.ts";
-import { emptyBytes } from "../../memory/mod.ts";
 
 export interface ParsedRequest {
   readonly method: string;

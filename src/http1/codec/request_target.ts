@@ -1,6 +1,6 @@
 /** The forms of a request target (RFC 9112 §3.2), and the authority that the target and Host name. */
-import { isAuthority, sameAuthority } from "../../http/mod.ts";
 import { showText } from "../../base/mod.ts";
+import { isAuthority, sameAuthority } from "../../http/mod.ts";
 import { HttpParseError } from "./errors.ts";
 
 export interface ResolvedTarget {

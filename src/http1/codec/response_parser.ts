@@ -4,14 +4,14 @@
  * that is safe: the reason phrase may be missing, and the same Content-Length may be repeated. An interim response
  * (1xx) is a head like any other, and the next push reads the one that follows.
  */
-import type { Fields } from "../../http/mod.ts";
 import { internedLatin1, showText } from "../../base/mod.ts";
+import type { Fields } from "../../http/mod.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, closeDelimitedBody, type Framing, isBodyless, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, isChunked, upgradeToken } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
-import { emptyBytes } from "../../memory/mod.ts";
 
 export interface ParsedResponse {
   /** 100 to 999. */

@@ -6,6 +6,7 @@
  * it is missing. Such fields among the given ones are left out. It adds no others, such as Date, Server or
  * Content-Type. Order, repeated fields and case are preserved; each character is one byte (Latin-1).
  */
+import { showText } from "../../base/mod.ts";
 import {
   CR,
   equalsLower,
@@ -18,12 +19,11 @@ import {
   tokenBytes,
   trailerFields,
 } from "../../http/mod.ts";
-import { showText } from "../../base/mod.ts";
+import { emptyBytes } from "../../memory/mod.ts";
 import { HttpWriteError } from "./errors.ts";
 import { type Framing, isBodyless } from "./framing.ts";
 import { HeadEncoder } from "./head_encoder.ts";
 import { reasonPhrase } from "./reason_phrases.ts";
-import { emptyBytes } from "../../memory/mod.ts";
 
 export interface RequestHeadInit {
   readonly method: string;

@@ -2,11 +2,11 @@
  * The HTTP/1.1 server (RFC 9110, RFC 9112): accepted sockets in, exchanges with a `Handler` out. Sockets come from
  * `listen(target, (socket) => server.accept(socket))` (src/net).
  */
-import type { Socket } from "../../net/mod.ts";
 import type { Handler } from "../../http/mod.ts";
+import { emptyBytes } from "../../memory/mod.ts";
+import type { Socket } from "../../net/mod.ts";
 import { ServerConnection } from "./connection.ts";
 import { type HttpServerInit, type HttpServerOptions, verifyServerOptions } from "./options.ts";
-import { emptyBytes } from "../../memory/mod.ts";
 
 export class HttpServer {
   readonly #handler: Handler;
