@@ -10,7 +10,7 @@
  *     chunks      gone │ compacted: in blocks, or pinned reads │ as they came
  *                      #first                                  #compactedEnd
  */
-import { concat, count, release, retain } from "../memory/mod.ts";
+import { concat, count, emptyBytes, release, retain } from "../memory/mod.ts";
 
 /** Chunks from this size on may wait in the read that brought them. No block is larger. */
 const COPY_BELOW_BYTES = 16 * 1_024;
@@ -90,7 +90,7 @@ export class ReceiveBuffer {
   /** All bytes in one piece. Nothing waits afterwards. */
   takeAll(): Uint8Array {
     const first = this.shift();
-    if (first === null) return new Uint8Array(0);
+    if (first === null) return emptyBytes;
     if (this.#byteLength === 0) return first;
     const total = first.length + this.#byteLength;
     const chunks = [first];

@@ -2,6 +2,7 @@
  * Reads one message of the link, frame by frame. It checks what a frame's own bytes can prove. What depends on the state
  * of a stream or of the connection is checked in incoming.ts.
  */
+import { readU32 } from "../../base/mod.ts";
 import { ProtocolError } from "./errors.ts";
 import {
   ErrorCode,
@@ -180,10 +181,6 @@ function readSettings(message: Uint8Array, start: number, length: number, stream
 }
 
 /** Big endian, as a number from 0 to 2^32-1. */
-function readU32(bytes: Uint8Array, offset: number): number {
-  return (bytes[offset]! << 24 | bytes[offset + 1]! << 16 | bytes[offset + 2]! << 8 | bytes[offset + 3]!) >>> 0;
-}
-
 function checkStream(type: number, streamId: number): void {
   if (streamId === 0) throw frameError(ErrorCode.PROTOCOL_ERROR, `${frameTypeName(type)} on stream 0`);
 }

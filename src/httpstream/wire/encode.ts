@@ -2,6 +2,7 @@
  * Builds one message of the link, frame by frame. Small frames are gathered in a block; a large DATA payload is not
  * copied. So the message is a list of parts, which the socket writes one after another.
  */
+import { writeU16, writeU32 } from "../../base/mod.ts";
 import { BumpAllocator } from "../../memory/mod.ts";
 import { EncodeError } from "./errors.ts";
 import {
@@ -224,18 +225,13 @@ export class MessageBuilder {
   }
 
   #putU16(value: number): void {
-    this.#block[this.#position++] = value >>> 8;
-    this.#block[this.#position++] = value;
+    writeU16(this.#block, this.#position, value);
+    this.#position += 2;
   }
 
   #putU32(value: number): void {
-    const block = this.#block;
-    const at = this.#position;
-    block[at] = value >>> 24;
-    block[at + 1] = value >>> 16;
-    block[at + 2] = value >>> 8;
-    block[at + 3] = value;
-    this.#position = at + 4;
+    writeU32(this.#block, this.#position, value);
+    this.#position += 4;
   }
 }
 

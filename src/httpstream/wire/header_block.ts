@@ -5,6 +5,7 @@
  * In memory a block is a flat list of strings: name, value, name, value, and so on. Order, repeats and the case of names
  * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
  */
+import { internedLatin1, readU16 } from "../../base/mod.ts";
 import { EncodeError, ProtocolError } from "./errors.ts";
 import {
   ALL_ALPHABETS,
@@ -17,7 +18,6 @@ import {
   pseudoFieldFault,
 } from "./field_rules.ts";
 import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK_BYTES } from "./frame_types.ts";
-import { internedLatin1 } from "../../base/mod.ts";
 import { sharedAllocator } from "../../memory/mod.ts";
 
 const COUNT_BYTES = 2;
@@ -198,10 +198,6 @@ function refuse(block: Uint8Array, offset: number, remaining: number, fault: str
 
 function shapeError(reason: string): ProtocolError {
   return new ProtocolError({ errorCode: ErrorCode.FRAME_SIZE_ERROR, reason, scope: "connection" });
-}
-
-function readU16(bytes: Uint8Array, offset: number): number {
-  return bytes[offset]! << 8 | bytes[offset + 1]!;
 }
 
 function putU16(target: Uint8Array, offset: number, value: number): number {
