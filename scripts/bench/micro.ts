@@ -19,7 +19,7 @@ const help = `Usage: bun|deno scripts/bench/micro.ts [--rounds N] [--json | --li
 Measures what each trick for speed or memory brings, with and without it, in interleaved rounds on the runtime that runs
 it. Prints the medians of both, and the median and range of the rounds' ratios: below 1, the trick saves something.
 
-  FILTER      only cases whose name or file contains this
+  FILTER      only the case of this name, else those whose name or file contains it
   --rounds N  rounds of each case (default 7)
   --json      print one JSON object
   --list      print the cases, and measure nothing
@@ -73,7 +73,10 @@ function readArguments() {
   if (!Number.isInteger(rounds) || rounds < 1) usageError("micro", `--rounds is no number from 1: ${values.rounds}`);
   if (positionals.length > 1) usageError("micro", `there is more than one FILTER: ${positionals.join(" ")}`);
   const filter = positionals[0] ?? "";
-  const chosen = cases.filter(({ name, source }) => name.includes(filter) || source.includes(filter));
+  const named = cases.filter(({ name }) => name === filter);
+  const chosen = named.length > 0
+    ? named
+    : cases.filter(({ name, source }) => name.includes(filter) || source.includes(filter));
   if (chosen.length === 0) usageError("micro", `no case's name or file contains ${filter}`);
   return { rounds, json: values.json, list: values.list, chosen };
 }

@@ -56,7 +56,7 @@ const BATCH_MS = 10;
 /** Figures are stable when so many batches in a row lie within `STABLE_SPREAD`. */
 const STABLE_BATCHES = 3;
 const STABLE_SPREAD = 1.1;
-const MAX_BATCHES = 20;
+const MAX_BATCHES = 12;
 /** How often an operation is done to compare what the two sides compute. */
 const CHECKED_COUNT = 1_000;
 

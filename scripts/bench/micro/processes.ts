@@ -1,6 +1,6 @@
 /**
  * Cases that show only in a whole process: what collectors do, and what sockets cost without their other end. Each side
- * is a process of its own (workloads.ts); both do their rounds in turn.
+ * is a process of its own (workloads.ts), and their rounds are interleaved.
  */
 import { once } from "node:events";
 import * as net from "node:net";
