@@ -1,7 +1,8 @@
 /** The edge's address, as the flag `--edge` and the library are given it. */
 import { isIP } from "node:net";
 import { RunnelError } from "../base/mod.ts";
-import { CertificateError, checkCertificates, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import type { TlsOptions, TlsTarget } from "../net/mod.ts";
+import { checkAuthorities } from "./authorities.ts";
 import { isSecure, tcpTargetOf } from "./url_target.ts";
 
 export interface EdgeUrl {
@@ -53,12 +54,7 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
 function trust(insecure: boolean, ca: string | undefined): TlsOptions {
   if (insecure) return { insecure };
   if (ca === undefined) return {};
-  try {
-    checkCertificates(ca);
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error;
-    throw new EdgeUrlError(`The edge's CA cannot be used: ${error.reason}`);
-  }
+  checkAuthorities(ca, (reason) => new EdgeUrlError(`The edge's CA cannot be used: ${reason}`));
   return { ca };
 }
 

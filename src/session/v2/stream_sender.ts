@@ -1,4 +1,4 @@
-/** Sends a body on a stream, and the trailers behind it. */
+/** Sends a body on a stream, and the trailers after it. */
 import { BodyPump, type BodySink, emptyBytes, type Fields } from "../../http/mod.ts";
 import type { Stream } from "../../httpstream/mod.ts";
 
