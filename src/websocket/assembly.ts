@@ -3,6 +3,8 @@ import { applyMask } from "./mask.ts";
 
 /** Announced lengths are believed up to here; past it memory follows the bytes that really came. */
 const BELIEVED_BYTES = 256 * 1024;
+/** Smaller buffers are cheap to collect. */
+const LEAST_FREED_BYTES = 16 * 1024;
 const EMPTY = new Uint8Array(0);
 
 export class Assembly {
@@ -37,7 +39,9 @@ export class Assembly {
 
   /** The whole payload, in a buffer of exactly its size; the assembly is empty again. */
   take(): Uint8Array {
-    const whole = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.slice(0, this.#length);
+    const isExact = this.#length === this.#buffer.length;
+    const whole = isExact ? this.#buffer : this.#buffer.slice(0, this.#length);
+    if (!isExact) free(this.#buffer);
     this.#buffer = EMPTY;
     this.#length = 0;
     return whole;
@@ -48,6 +52,12 @@ export class Assembly {
     const wanted = Math.max(expected <= BELIEVED_BYTES ? expected : length, 2 * this.#buffer.length);
     const grown = new Uint8Array(Math.max(length, Math.min(wanted, bound)));
     grown.set(this.#buffer.subarray(0, this.#length));
+    free(this.#buffer);
     this.#buffer = grown;
   }
+}
+
+/** Frees the memory of a buffer that only the assembly knows. Collectors come too late for large ones. */
+function free(bytes: Uint8Array): void {
+  if (bytes.length >= LEAST_FREED_BYTES) (bytes.buffer as ArrayBuffer).transfer(0);
 }
