@@ -14,7 +14,7 @@ export interface EdgeDialOptions {
   upstream: Handler;
   /** Takes the name over from a live agent with the same token. Default false. */
   force?: boolean;
-  /** Milliseconds for the dial with its handshake, and as many for the edge's answer behind it. Default 10,000. */
+  /** Milliseconds for the dial with its handshake, and as many for the edge's answer after it. Default 10,000. */
   timeoutMs?: number;
   /** How to reach the edge, such as `dialThrough(proxy)`. Default: directly. */
   dial?: Dial;
@@ -29,7 +29,7 @@ export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebS
   return { target: edge.target, authority: edge.authority, path: "/agent", timeoutMs, signal, dial, clock };
 }
 
-/** The error for a dial or a handshake that failed with `cause`. Throws `cause` where it is of neither. */
+/** The error for a dial or a handshake that failed with `cause`. Throws `cause` itself where it is from neither. */
 export function unreachable(edge: EdgeUrl, cause: unknown): AgentError {
   if (!(cause instanceof SocketError || cause instanceof HandshakeError)) throw cause;
   return new AgentError("edge_unreachable", `Cannot reach the edge ${edge.label}: ${cause.reason}`, cause);

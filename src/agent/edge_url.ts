@@ -1,6 +1,7 @@
 /** The edge's address, as the flag `--edge` and the library are given it. */
 import { RunnelError } from "../base/mod.ts";
-import { CertificateError, checkCertificates, isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { checkAuthorities } from "./authorities.ts";
 import { isSecure, tcpTargetOf } from "./url_target.ts";
 
 export interface EdgeUrl {
@@ -52,11 +53,6 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
 function trust(insecure: boolean, ca: string | undefined): TlsOptions {
   if (insecure) return { insecure };
   if (ca === undefined) return {};
-  try {
-    checkCertificates(ca);
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error;
-    throw new EdgeUrlError(`The edge's CA cannot be used: ${error.reason}`);
-  }
+  checkAuthorities(ca, (reason) => new EdgeUrlError(`The edge's CA cannot be used: ${reason}`));
   return { ca };
 }

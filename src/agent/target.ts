@@ -1,6 +1,7 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
 import { RunnelError } from "../base/mod.ts";
-import { CertificateError, checkCertificates, type DialTarget, type TlsOptions } from "../net/mod.ts";
+import type { DialTarget, TlsOptions } from "../net/mod.ts";
+import { checkAuthorities } from "./authorities.ts";
 import { withoutBrackets } from "./url_target.ts";
 
 export interface UpstreamTarget {
@@ -25,7 +26,7 @@ export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget 
   if (text.startsWith("unix:")) return unix(text);
   const match = /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:@?#\s[\]]+)(?::(\d+))?\/?$/.exec(text);
   const [, scheme, host, port] = match ?? [];
-  if (scheme === "https://") return tcp(host, port ?? "443", text, trusted(tls));
+  if (scheme === "https://") return tcp(host, port ?? "443", text, checked(tls));
   if (scheme === "http://") return tcp(host, port ?? "80", text);
   if (port !== undefined) return tcp(host, port, text);
   throw new TargetError(
@@ -42,14 +43,11 @@ function tcp(host: string, port: string, text: string, tls?: TlsOptions): Upstre
   return { dial: { ...target, tls }, label: `https://${host}:${number}` };
 }
 
-function trusted(tls: TlsOptions): TlsOptions {
-  try {
-    if (tls.ca !== undefined) checkCertificates(tls.ca);
-    return tls;
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error;
-    throw new TargetError(`The upstream's CA cannot be used: ${error.reason}`);
+function checked(tls: TlsOptions): TlsOptions {
+  if (tls.ca !== undefined) {
+    checkAuthorities(tls.ca, (reason) => new TargetError(`The upstream's CA cannot be used: ${reason}`));
   }
+  return tls;
 }
 
 function unix(text: string): UpstreamTarget {

@@ -11,7 +11,7 @@ import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
 
 export interface AgentAcceptorOptions {
-  /** The edge's. */
+  /** The edge's version. */
   version: string;
   tunnels: Tunnels;
   checkToken: TokenCheck;

@@ -1,6 +1,6 @@
 /**
  * Accepts agents of the JSON protocol. A link's first frame must be `register`, within 10 s and of 4 KiB at most. The edge
- * answers with `registered`, behind which the agent has a session, or with an `error` frame that says why not.
+ * answers with `registered`, after which the agent has a session, or with an `error` frame that says why not.
  */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
@@ -112,7 +112,7 @@ export class JsonAcceptor {
     try {
       const frame = parseAgentFrame(utf8.decode(message));
       if (frame?.type !== TypeRegister) throw new FrameError("The first frame must be `register`");
-      // Frames behind it wait until the registration is decided.
+      // Later frames wait until the registration is decided.
       link.pause();
       this.#register(link, frame, address).catch((error) => {
         const isKnown = error instanceof ClaimError;

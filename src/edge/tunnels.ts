@@ -8,7 +8,7 @@ import type { EdgeSession } from "../session/mod.ts";
 
 export interface Tunnel {
   readonly name: string;
-  /** Whose name it is: the owner of the token, whatever the connection. */
+  /** The owner of the token with which the name was claimed. */
   readonly owner: string;
   /** Null while offline. */
   readonly session: EdgeSession | null;
@@ -91,7 +91,7 @@ export class Tunnels {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     const entry = this.#entry(name, owner);
-    if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another node`);
+    if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     if (entry.session !== null && entry.session !== session) await this.#challenge(entry, force);
     entry.session = session;
     void session.closed.then(() => this.#free(entry, session));

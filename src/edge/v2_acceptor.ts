@@ -1,6 +1,6 @@
 /**
- * Accepts agents of `runnel.v2`. The token stands in the handshake, so that a wrong one is answered with a 401, before
- * there is a WebSocket. Behind the 101 the agent has a session, and opens its tunnels on streams of it.
+ * Accepts agents of `runnel.v2`. The token is part of the handshake, so that a wrong one gets a 401 instead of a WebSocket.
+ * After the 101 the agent has a session, and opens its tunnels on streams of it.
  */
 import { type Clock, systemClock } from "../base/mod.ts";
 import { serves, versionFieldName } from "../config/mod.ts";
@@ -23,7 +23,7 @@ const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
 const RESERVED_STREAMS = 8;
 
 export interface V2AcceptorOptions {
-  /** The edge's. */
+  /** The edge's version. */
   version: string;
   checkToken: TokenCheck;
   guessLimiter: GuessLimiter;
@@ -93,8 +93,8 @@ export class V2Acceptor {
 }
 
 /**
- * The last slots are reserved for an agent's calls of `/api/agent/`, which can then always be made, whatever else it leaves
- * open. Of streams that came in one message, all count already: the first ones may be refused for the sake of later ones.
+ * The last slots are reserved for calls of `/api/agent/`, so that an agent can make them whatever else it leaves open. All
+ * streams of one message are counted before the first of them is served: that one may be refused because of later ones.
  */
 function serve(stream: Stream, connection: Pick<Connection, "acceptedStreams">, routes: Handler): void {
   const isReserved = connection.acceptedStreams > MAX_STREAMS - RESERVED_STREAMS;

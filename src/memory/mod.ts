@@ -10,6 +10,7 @@ export {
   compacted,
   count,
   disown,
+  freeUncounted,
   isCounted,
   release,
   retain,

@@ -110,9 +110,18 @@ export function release(view: Uint8Array): boolean {
   counters.delete(buffer);
   countedBuffers--;
   reportGarbage(-buffer.byteLength);
-  // Frees the buffer's memory, at once on both runtimes.
-  (buffer as ArrayBuffer).transfer(0);
+  free(buffer);
   return true;
+}
+
+/** Frees the memory of a buffer which is not counted, and of which no other code knows. Small ones stay as they are. */
+export function freeUncounted({ buffer }: Uint8Array): void {
+  if (buffer.byteLength >= LEAST_BYTES) free(buffer);
+}
+
+/** At once, on both runtimes. */
+function free(buffer: ArrayBufferLike): void {
+  (buffer as ArrayBuffer).transfer(0);
 }
 
 /** Ends the counting for the buffer of `view`, which goes to code that does not count. Returns `view`. */

@@ -44,7 +44,7 @@ function openWhole(
 ): Stream {
   const trailers = head.trailers?.() ?? [];
   const endStream = trailers.length === 0;
-  const stream = connection.createStream(requestFields(head), body === null ? { endStream } : { endStream, body });
+  const stream = connection.createStream(requestFields(head), { endStream, body: body ?? undefined });
   if (endStream) return stream;
   try {
     stream.sendTrailers(trailers);
@@ -99,7 +99,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
       this.#sender = new StreamSender(this.#stream, body, trailers);
       this.#sender.run().catch(breakOff);
     } catch {
-      // Somebody reads the body already.
+      // The body is being read already.
       breakOff();
     }
   }
@@ -154,7 +154,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
       const announced = isBare ? null : announcedLength(fields);
       const whole = wholeBody(this.#stream, announced);
       const body = whole === undefined ? this.#streamed(announced) : whole;
-      // Trailers of a whole body have come with it: without any, the answer needs no function for them.
+      // Trailers of a whole body have come with it. Without any, the answer needs no function for them.
       if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
       return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
     }

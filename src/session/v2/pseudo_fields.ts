@@ -97,7 +97,7 @@ export function parseAnswer(received: Fields): { status: number; fields: Fields 
 /**
  * The Content-Length that a body must have; null where there is none.
  *
- * @throws {ExchangeError} `upstream_invalid` where it stands twice or is no number. Runnel's own peers send neither.
+ * @throws {ExchangeError} `upstream_invalid` where it occurs twice or is no number. Our own agent and edge send neither.
  */
 export function announcedLength(fields: Fields): number | null {
   let announced: number | null = null;
@@ -106,7 +106,7 @@ export function announcedLength(fields: Fields): number | null {
     const value = fields[index + 1] as string;
     const length: number = announced === null ? parseLength(value) : -1;
     if (length < 0) {
-      throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(value)} is no one number`);
+      throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(value)} is not one number`);
     }
     announced = length;
   }

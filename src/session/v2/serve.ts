@@ -104,10 +104,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   #sendWhole(answer: Answer, body: Uint8Array | null): void {
     const trailers = answer.trailers?.() ?? noTrailers;
     const endStream = trailers.length === 0;
-    this.#stream.respond(
-      answerFields(answer.status, answer.fields),
-      body === null ? { endStream } : { endStream, body },
-    );
+    this.#stream.respond(answerFields(answer.status, answer.fields), { endStream, body: body ?? undefined });
     if (trailers.length > 0) this.#stream.sendTrailers(trailers);
   }
 }

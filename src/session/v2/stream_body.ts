@@ -25,7 +25,7 @@ export function wholeBody(stream: Stream, length: number | null): Uint8Array | n
   const whole = stream.readEnded ? emptyBytes : stream.takeWhole();
   if (whole === null) return undefined;
   if (length !== null && length !== whole.length) throw wrongLength(length - whole.length);
-  // Trailers can only stand behind a body, which may be empty.
+  // Trailers need a body before them, which may be empty.
   return whole.length === 0 && stream.trailerFields.length === 0 ? null : whole;
 }
 

@@ -206,7 +206,7 @@ export class JsonAgentSession implements Session {
   }
 
   /**
-   * For a failure behind the head. An edge that does not know the frame would take a shortened answer for a whole one:
+   * For a failure after the head. An edge that does not know the frame would take a shortened answer for a whole one:
    * the link is broken instead, with all its answers.
    */
   #sendAbort(id: string, error: unknown): void {

@@ -73,7 +73,7 @@ export function decodeBase64InPlace(bytes: Uint8Array, from: number, to: number)
   if (length % 4 !== 0) return -1;
   if (length === 0) return from;
   const padding = bytes[to - 2] === PAD ? 2 : bytes[to - 1] === PAD ? 1 : 0;
-  // `NONE` has the two high bits, which no digit has: they are looked for once, behind the loop.
+  // `NONE` has the two high bits, which no digit has: they are looked for once, after the loop.
   let seen = 0;
   let at = from;
   const whole = padding === 0 ? to : to - 4;

@@ -18,7 +18,7 @@ export interface LifetimeOwner {
   /** True while the link is not read, so that silence says nothing about the peer. */
   isReadingPaused(): boolean;
   /**
-   * A message came. Not called once the session is over. Bytes are released behind the call: what is kept of them needs
+   * A message came. Not called once the session is over. Bytes are released after the call: what is kept of them needs
    * a reference of its own (src/memory).
    *
    * @throws {FrameError} which ends the session
