@@ -68,7 +68,7 @@ export class IdTable<T extends { readonly id: number }> {
   }
 }
 
-/** The hash. Ids of one side are every second number, so that halves of consecutive ids fill neighbouring slots. */
+/** The hash. Ids of one side are every second number, so that halves of consecutive ids fill neighboring slots. */
 function homeOf(id: number, mask: number): number {
   return (id >>> 1) & mask;
 }

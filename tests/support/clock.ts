@@ -21,7 +21,7 @@ export class FakeClock implements Clock {
     return { cancel: () => void this.#alarms.delete(alarm) };
   }
 
-  /** Timers that are set and have neither rung nor been cancelled. */
+  /** Timers that are set and have neither rung nor been canceled. */
   get pending(): number {
     return this.#alarms.size;
   }

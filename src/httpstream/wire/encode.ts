@@ -56,7 +56,7 @@ export class MessageBuilder {
     return this.#byteLength;
   }
 
-  /** Whether the message has room for one more frame with a payload of so many bytes. */
+  /** Whether the message can take one more frame with a payload of so many bytes. */
   fits(payloadLength: number): boolean {
     return this.#byteLength + FRAME_HEADER_BYTES + payloadLength <= this.#limit;
   }
@@ -88,7 +88,7 @@ export class MessageBuilder {
   }
 
   /**
-   * @param fields names and values in turn; see `writeHeaderBlock`. They are checked against `flags`, too.
+   * @param fields names and values, alternating; see `writeHeaderBlock`. They are checked against `flags`, too.
    * @param flags any of END_STREAM, TRAILERS (with END_STREAM), INFORMATIONAL (alone).
    */
   headers(streamId: number, fields: readonly string[], flags: number): void {

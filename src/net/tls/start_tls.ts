@@ -94,7 +94,7 @@ class Handshake {
       allowHalfOpen: true,
       // `distrust` decides, before anything is sent: it can read the reason from the certificate.
       rejectUnauthorized: false,
-      ...(ca === undefined ? {} : { ca }),
+      ca,
     } as tls.ConnectionOptions);
   }
 
