@@ -26,6 +26,7 @@ processor time is over the limit.
   --edge RUNTIME   what the edges run on (default bun)
   --agent RUNTIME  what the agents run on (default bun)
   --rounds N       pairs of each measurement (default 20)
+  --starts N       how often both are started anew, in alternating order (default 2)
   --bulk-only      only downloads
   --requests-only  only requests
   --limit RATIO    the most that a median of processor time may be (default 1.03)
@@ -49,6 +50,7 @@ function readArguments() {
       edge: { type: "string", default: "bun" },
       agent: { type: "string", default: "bun" },
       rounds: { type: "string", default: "20" },
+      starts: { type: "string", default: "2" },
       limit: { type: "string", default: "1.03" },
       "bulk-only": { type: "boolean", default: false },
       "requests-only": { type: "boolean", default: false },
@@ -65,6 +67,8 @@ function readArguments() {
   }
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 2) usageError("pairs", `--rounds is no number from 2: ${values.rounds}`);
+  const starts = Number(values.starts);
+  if (!Number.isInteger(starts) || starts < 1) usageError("pairs", `--starts is no number from 1: ${values.starts}`);
   const limit = Number(values.limit);
   if (!(limit > 0)) usageError("pairs", `--limit is no ratio: ${values.limit}`);
   const { edge, agent } = /** @type {{ edge: Runtime, agent: Runtime }} */ (values);
@@ -72,7 +76,7 @@ function readArguments() {
     usageError("pairs", "--bulk-only and --requests-only exclude each other");
   }
   const what = { requests: !values["bulk-only"], bulk: !values["requests-only"] };
-  return { against, edge, agent, rounds, limit, ...what, json: values.json };
+  return { against, edge, agent, rounds, starts, limit, ...what, json: values.json };
 }
 
 /** @param {Tunnel} tunnel */
@@ -103,60 +107,79 @@ async function measureBulk(generator, tunnel) {
 }
 
 /**
- * @param {string} name @param {Measure} measure @param {number} rounds @param {Generator} generator
- * @param {Tunnel} here @param {Tunnel} there
+ * Adds the samples of `rounds` pairs to `samples`, whose first row is this checkout's.
+ * @param {Measure} measure @param {Generator} generator @param {[Tunnel, Tunnel]} tunnels @param {number} rounds
+ * @param {[Sample[], Sample[]]} samples
  */
-async function pairsOf(name, measure, rounds, generator, here, there) {
-  /** @type {[Sample[], Sample[]]} */
-  const samples = [[], []];
+async function addPairs(measure, generator, tunnels, rounds, samples) {
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      samples[side].push(await measure(generator, [here, there][side]));
+      samples[side].push(await measure(generator, tunnels[side]));
     }
   }
+}
+
+/** @param {string} name @param {[Sample[], Sample[]]} samples */
+function rowOf(name, samples) {
   /** @param {keyof Sample} key */
-  const ratios = (key) => samples[0].map((sample, round) => sample[key] / samples[1][round][key]);
-  /** @param {0 | 1} side @param {keyof Sample} key */
-  const middle = (side, key) => median(samples[side].map((sample) => sample[key]));
-  return {
-    name,
-    cpu: { here: middle(0, "cpu"), there: middle(1, "cpu"), ratio: median(ratios("cpu")), ...interval(ratios("cpu")) },
-    speed: {
-      ...{ here: middle(0, "speed"), there: middle(1, "speed"), ratio: median(ratios("speed")) },
-      ...interval(ratios("speed")),
-    },
+  const figures = (key) => {
+    const ratios = samples[0].map((sample, pair) => sample[key] / samples[1][pair][key]);
+    const [here, there] = samples.map((side) => median(side.map((sample) => sample[key])));
+    return { here, there, ratio: median(ratios), ...interval(ratios) };
   };
+  return { name, cpu: figures("cpu"), speed: figures("speed") };
+}
+
+/**
+ * Both checkouts, started anew: the one that is started first is slower by up to 5 %, so the starts alternate.
+ * @param {ReturnType<typeof readArguments>} options @param {number} originPort @param {boolean} isSwapped
+ * @returns {Promise<[Tunnel, Tunnel]>} this checkout's first
+ */
+async function startBoth(options, originPort, isSwapped) {
+  const start = (/** @type {string} */ checkout) => startRunnel({ ...options, protocol: "v2", originPort, checkout });
+  if (!isSwapped) return [await start(root), await start(options.against)];
+  const there = await start(options.against);
+  return [await start(root), there];
 }
 
 /** @param {ReturnType<typeof readArguments>} options @param {string} nginx */
 async function run(options, nginx) {
   const farm = new NginxFarm(nginx);
   const generator = new Generator();
-  /** @type {Tunnel[]} */
-  const tunnels = [];
+  /** @type {[Sample[], Sample[]]} */
+  const requests = [[], []];
+  /** @type {[Sample[], Sample[]]} */
+  const bulk = [[], []];
   try {
     const origin = await farm.startOrigin();
-    for (const checkout of [root, options.against]) {
-      tunnels.push(await startRunnel({ ...options, protocol: "v2", originPort: origin.port, checkout }));
+    for (let start = 0; start < options.starts; start++) {
+      const rounds = Math.ceil(options.rounds / options.starts);
+      const tunnels = await startBoth(options, origin.port, start % 2 === 1);
+      try {
+        const warmUpOrder = start % 2 === 0 ? tunnels : tunnels.toReversed();
+        for (const { port, host } of warmUpOrder) {
+          await generator.run({ port, host, path: "/small", connections, bodyBytes: smallBytes, ...warmUp });
+        }
+        if (options.requests) await addPairs(measureRequests, generator, tunnels, rounds, requests);
+        if (!options.bulk) continue;
+        for (const { port, host } of warmUpOrder) {
+          await generator.run({
+            ...{ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps },
+          });
+        }
+        await addPairs(measureBulk, generator, tunnels, rounds, bulk);
+      } finally {
+        for (const tunnel of tunnels) await tunnel.stop();
+      }
     }
-    const [here, there] = tunnels;
-    for (const { port, host } of tunnels) {
-      await generator.run({ port, host, path: "/small", connections, bodyBytes: smallBytes, ...warmUp });
-    }
-    const rows = [];
-    if (options.requests) {
-      rows.push(await pairsOf("requests", measureRequests, options.rounds, generator, here, there));
-    }
-    if (!options.bulk) return rows;
-    for (const { port, host } of tunnels) {
-      await generator.run({ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps });
-    }
-    return [...rows, await pairsOf("bulk", measureBulk, options.rounds, generator, here, there)];
   } finally {
-    for (const tunnel of tunnels) await tunnel.stop();
     await generator.stop();
     await farm.stop();
   }
+  return [
+    ...(options.requests ? [rowOf("requests", requests)] : []),
+    ...(options.bulk ? [rowOf("bulk", bulk)] : []),
+  ];
 }
 
 /** @param {{ ratio: number, low: number, high: number }} figures */

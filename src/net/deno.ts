@@ -1,5 +1,5 @@
 /** Deno, whose sockets of `node:net` are used as they are. */
-import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { getHeapSpaceStatistics } from "node:v8";
 import { onGarbage } from "../memory/mod.ts";
 import { pausedWatch } from "./paused_watch.ts";
 import type { Runtime } from "./runtime.ts";
@@ -11,11 +11,7 @@ export const deno: Runtime = {
   writeNow: () => 0,
   interceptReads() {},
   watch: pausedWatch,
-  tune() {
-    // A thread of its own frees dead buffers by default. Under load it gets no processor, and they pile up.
-    setFlagsFromString("--no-concurrent-array-buffer-sweeping");
-    onGarbage(fillYoungGeneration);
-  },
+  tune: () => onGarbage(fillYoungGeneration),
 };
 
 const BYTES_PER_COLLECTION = 8 * 1024 * 1024;

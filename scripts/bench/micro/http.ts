@@ -141,65 +141,6 @@ async function readAll(body: ReadableStream<Uint8Array>): Promise<number> {
   }
 }
 
-/** `BodySource` as it would be with functions of its own for each stream. */
-class ClosureSource {
-  readonly stream: ReadableStream<Uint8Array>;
-  readonly #owner: BodyOwner;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #queue: Uint8Array[] = [];
-  #isWaiting = false;
-  #isEnding = false;
-  #isOver = false;
-
-  constructor(owner: BodyOwner) {
-    this.#owner = owner;
-    this.stream = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: (reason) => {
-        this.#isOver = true;
-        this.#owner.onCancel(reason);
-      },
-    }, { highWaterMark: 0 });
-  }
-
-  push(bytes: Uint8Array): void {
-    if (this.#isOver || this.#isEnding || bytes.length === 0) return;
-    if (!this.#isWaiting) return void this.#queue.push(bytes);
-    this.#isWaiting = false;
-    this.#controller.enqueue(bytes);
-    this.#owner.onTaken?.(bytes);
-  }
-
-  end(): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
-    if (this.#queue.length === 0) this.#close();
-  }
-
-  #pull(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) {
-      if (this.#isOver) return;
-      this.#isWaiting = true;
-      return this.#owner.onPull();
-    }
-    this.#controller.enqueue(next);
-    this.#owner.onTaken?.(next);
-    if (this.#isEnding && this.#queue.length === 0) this.#close();
-  }
-
-  #close(): void {
-    this.#isOver = true;
-    this.#isWaiting = false;
-    this.#queue = [];
-    this.#controller.close();
-    this.#owner.onEnded?.();
-  }
-}
-
 /** A request's head with all that it can have. */
 const head: RequestHead = {
   method: "GET",
@@ -383,32 +324,6 @@ export const httpCases: readonly Case[] = [
           return sink.bytes + sink.ends;
         }),
     }),
-  }),
-
-  /** A stream takes its source as an object, which saves three functions for each body. */
-  inProcess({
-    name: "source-objects",
-    source: "http/body/source.ts",
-    with: "a BodySource that is its stream's source itself",
-    without: "three functions for each stream",
-    operation: "body",
-    setUp: () => {
-      const read = async (count: number, open: () => { stream: ReadableStream<Uint8Array> }) => {
-        let bytes = 0;
-        for (let i = 0; i < count; i++) bytes += await readAll(open().stream);
-        return bytes;
-      };
-      const fill = <T extends { push(bytes: Uint8Array): void; end(): void }>(source: T): T => {
-        source.push(chunk);
-        source.end();
-        return source;
-      };
-      const owner = { onPull() {}, onCancel() {} };
-      return {
-        with: (count) => read(count, () => fill(new BodySource(owner))),
-        without: (count) => read(count, () => fill(new ClosureSource(owner))),
-      };
-    },
   }),
 
   /** A body is watched by a source that reads the one before it, and not by a stream with two queues. */

@@ -126,7 +126,7 @@ async function sink() {
 /** What each side does: how it relays, and how its process is set up before. */
 interface Relaying {
   readonly way: RelayWay;
-  readonly tuned?: { readonly sweepsAside: boolean };
+  readonly isTuned?: boolean;
 }
 
 async function relayRounds(
@@ -136,8 +136,7 @@ async function relayRounds(
 ) {
   const [from, to] = [await source(bytes), await sink()];
   for (const side of [0, 1] as const) {
-    const { tuned } = sides[side];
-    if (tuned !== undefined) await workers[side].run("tune", tuned);
+    if (sides[side].isTuned === true) await workers[side].run("tune", {});
   }
   return {
     async round(side: 0 | 1): Promise<Sample> {
@@ -214,23 +213,7 @@ export const processCases: readonly Case[] = [
     setUp: (workers) =>
       relayRounds(
         workers,
-        [{ way: "foreign", tuned: { sweepsAside: false } }, { way: "foreign" }],
-        RELAY_BYTES,
-      ),
-  }),
-
-  /** V8 frees dead buffers in the thread that collects, because its own thread for it waits for a processor. */
-  inProcesses({
-    name: "sweeping-flag",
-    source: "net/deno.ts",
-    with: "dead buffers freed by the thread that collects",
-    without: "by a thread of V8's own",
-    only: "deno",
-    units: relayUnits,
-    setUp: (workers) =>
-      relayRounds(
-        workers,
-        [{ way: "foreign", tuned: { sweepsAside: false } }, { way: "foreign", tuned: { sweepsAside: true } }],
+        [{ way: "foreign", isTuned: true }, { way: "foreign" }],
         RELAY_BYTES,
       ),
   }),

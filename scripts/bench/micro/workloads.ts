@@ -4,7 +4,6 @@ import * as net from "node:net";
 import process from "node:process";
 import { clearInterval, setImmediate, setInterval } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
 import { cpuMicroseconds } from "./harness.ts";
 import { checksum, patternBytes } from "./samples.ts";
 import {
@@ -48,10 +47,9 @@ async function measured(work: () => number | Promise<number>): Promise<Cost> {
   return { cpu, grownMiB: (peak - memoryAtStart) / MIB, result };
 }
 
-/** Sets the process up as the programs do. `sweepsAside`: but for the V8 flag. */
-function tune({ sweepsAside }: { sweepsAside: boolean }): null {
+/** Sets the process up as the programs do. */
+function tune(): null {
   tuneRuntime();
-  if (sweepsAside) setFlagsFromString("--concurrent-array-buffer-sweeping");
   return null;
 }
 
