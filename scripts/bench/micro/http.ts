@@ -2,7 +2,6 @@
 import { type Case, inProcess } from "./harness.ts";
 import { answerFields, namePattern, patternBytes, requestFields } from "./samples.ts";
 import {
-  type BodyOwner,
   BodyPump,
   type BodySink,
   BodySource,
