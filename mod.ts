@@ -7,14 +7,10 @@
  *
  * @module
  */
-export {
-  AgentError,
-  type AgentErrorCode,
-  EdgeUrlError,
-  expose,
-  type Exposed,
-  type ExposeOptions,
-} from "./src/agent/mod.ts";
+// Not by src/agent/mod.ts: its types reach those of zod, which the package does not install.
+export { EdgeUrlError } from "./src/agent/edge_url.ts";
+export { AgentError, type AgentErrorCode } from "./src/agent/errors.ts";
+export { expose, type Exposed, type ExposeOptions } from "./src/agent/expose.ts";
 export { type Clock, type Initiator, OptionError, RunnelError, systemClock, type Timer } from "./src/base/mod.ts";
 export {
   type CloseInfo,

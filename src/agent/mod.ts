@@ -8,6 +8,3 @@ export { proxyFor } from "./proxy.ts";
 export { dialThrough } from "./proxy_dial.ts";
 export { parseTarget, type UpstreamTarget } from "./target.ts";
 export { openV2Tunnel, type V2DialOptions } from "./v2_dial.ts";
-export { type AgentErrorCode } from "./errors.ts";
-export { EdgeUrlError } from "./edge_url.ts";
-export { expose, type Exposed, type ExposeOptions } from "./expose.ts";
