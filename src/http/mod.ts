@@ -18,6 +18,7 @@ export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {
   addNominations,
+  endToEndAnswerFields,
   endToEndFields,
   equalsLower,
   fieldValue,

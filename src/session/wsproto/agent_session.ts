@@ -9,6 +9,7 @@ import {
   cancelBody,
   collectBody,
   CollectBudget,
+  endToEndAnswerFields,
   endToEndFields,
   ExchangeError,
   type Fields,
@@ -149,7 +150,7 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponseStart,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: fieldsToHeaders(endToEndAnswerFields(answer.fields)),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -193,7 +194,7 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: fieldsToHeaders(endToEndAnswerFields(answer.fields)),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
     });
     if (bytes !== null) release(bytes);

@@ -9,7 +9,7 @@ import {
   type Body,
   collectBody,
   CollectBudget,
-  endToEndFields,
+  endToEndAnswerFields,
   ExchangeError,
   type Fields,
   fieldValue,
@@ -243,7 +243,7 @@ export class JsonEdgeSession implements EdgeSession {
     this.streaming.set(id, answerBody);
     waiter.resolve({
       status: frame.status,
-      fields: endToEndFields(headersToFields(frame.headers)),
+      fields: endToEndAnswerFields(headersToFields(frame.headers)),
       body: answerBody.stream,
     });
   }
@@ -317,7 +317,7 @@ function lost(end: SessionEnd): ExchangeError {
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
 function wholeAnswerFields(received: Fields, head: RequestHead, status: number, length: number): Fields {
-  const fields = endToEndFields(received);
+  const fields = endToEndAnswerFields(received);
   if (head.method === "HEAD" || status === 304) return fields;
   const announced = fieldValue(fields, "content-length");
   return announced === undefined || announced === String(length) ? fields : withoutFields(fields, lengthField);
