@@ -76,8 +76,10 @@ function commandTree(
 ): SubCommandsDef {
   // citty looks for a word with `in`, and an ordinary object would have a command `constructor`.
   const tree: SubCommandsDef = Object.create(null);
-  for (const [word, group] of Map.groupBy(commands, ({ name }) => name.split(" ")[depth])) {
-    const [command] = group;
+  for (const command of commands) {
+    const word = command.name.split(" ")[depth];
+    if (word in tree) continue;
+    const group = commands.filter(({ name }) => name.split(" ")[depth] === word);
     const isWhole = command.name.split(" ").length === depth + 1;
     tree[word] = isWhole
       ? defineCommand({ run: ({ rawArgs }) => onFound(command, rawArgs) })
