@@ -44,8 +44,9 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
     },
     reconnecting(attempt, inMs, because) {
       output.event("reconnecting", { attempt, inMs });
-      const why = because === null ? "" : `: ${because}`;
-      log.info("Reconnecting in {inMs} ms, attempt {attempt}{why}", { inMs, attempt, why });
+      const message = "Reconnecting in {inMs} ms, attempt {attempt}";
+      if (because === null) log.info(message, { inMs, attempt });
+      else log.info(`${message}: {because}`, { inMs, attempt, because });
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.
