@@ -1,31 +1,21 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Answer, Body, Handler } from "../../../src/http/message.ts";
+import type { Answer, Handler } from "../../../src/http/message.ts";
 import { bytesOf, eventually, steady } from "../../support/net.ts";
-import { always, echoTarget, GET, ServerStage, streamOf } from "./server_stage.ts";
+import {
+  always,
+  chunkedPost,
+  echo,
+  echoTarget,
+  EMPTY,
+  GET,
+  post,
+  readerOf,
+  ServerStage,
+  streamOf,
+  whole,
+} from "./server_stage.ts";
 import { bodyText, FedBody } from "../../support/client_requests.ts";
-
-const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-
-function post(length: number, body = ""): string {
-  return `POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${body}`;
-}
-
-function chunkedPost(body = ""): string {
-  return `POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}`;
-}
-
-function whole(text: string): string {
-  return `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
-}
-
-/** Answers with the body as it comes. */
-const echo: Handler = (_head, body) => Promise.resolve({ status: 200, fields: [], body });
-
-function readerOf(body: Body): ReadableStreamDefaultReader<Uint8Array> {
-  assert.ok(body instanceof ReadableStream);
-  return body.getReader();
-}
 
 describe("HttpServer: full duplex", () => {
   it("HttpServer echoes each chunk when request and answer run at once", async () => {

@@ -1,34 +1,24 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Body, Handler } from "../../../src/http/message.ts";
+import type { Handler } from "../../../src/http/message.ts";
 import { bytesOf, latin1, steady } from "../../support/net.ts";
-import { always, echoTarget, GET, ServerStage, silent } from "./server_stage.ts";
+import {
+  always,
+  chunkedPost,
+  echo,
+  echoTarget,
+  EMPTY,
+  GET,
+  post,
+  readerOf,
+  ServerStage,
+  silent,
+  whole,
+} from "./server_stage.ts";
 import { bodyText } from "../../support/client_requests.ts";
-
-const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-
-function post(length: number, body = ""): string {
-  return `POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${body}`;
-}
-
-function chunkedPost(body = ""): string {
-  return `POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}`;
-}
-
-function whole(text: string): string {
-  return `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
-}
 
 /** Answers with the body that came. */
 const collect: Handler = async (_head, body) => ({ status: 200, fields: [], body: bytesOf(await bodyText(body)) });
-
-/** Answers with the body as it comes. */
-const echo: Handler = (_head, body) => Promise.resolve({ status: 200, fields: [], body });
-
-function readerOf(body: Body): ReadableStreamDefaultReader<Uint8Array> {
-  assert.ok(body instanceof ReadableStream);
-  return body.getReader();
-}
 
 describe("HttpServer: heads", () => {
   it("Handler gets the request as it was sent when nothing concerns this hop alone", async () => {

@@ -177,3 +177,27 @@ export function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
     else body.push(chunk);
   }).stream;
 }
+
+/** The shortest answer. */
+export const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+export function post(length: number, body = ""): string {
+  return `POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${body}`;
+}
+
+export function chunkedPost(body = ""): string {
+  return `POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body}`;
+}
+
+/** The answer with `text` as its body. */
+export function whole(text: string): string {
+  return `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+}
+
+/** Answers with the body as it comes. */
+export const echo: Handler = (_head, body) => Promise.resolve({ status: 200, fields: [], body });
+
+export function readerOf(body: Body): ReadableStreamDefaultReader<Uint8Array> {
+  assert.ok(body instanceof ReadableStream);
+  return body.getReader();
+}
