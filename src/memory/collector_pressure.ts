@@ -12,7 +12,7 @@
  * Smaller chunks are not reported: they come with as many bytes of objects, which the collectors do count. Small
  * requests would pay for collections that they do not need, and each collection on Bun drops compiled code.
  */
-const LEAST_BYTES = 16 * 1024;
+export const LEAST_REPORTED_BYTES = 16 * 1024;
 
 type GarbageListener = (bytes: number) => void;
 
@@ -25,5 +25,5 @@ export function onGarbage(next: GarbageListener | null): void {
 
 /** `bytes` of a chunk will be garbage. Negative: bytes that were reported before were freed after all. */
 export function reportGarbage(bytes: number): void {
-  if (listener !== null && (bytes < 0 || bytes >= LEAST_BYTES)) listener(bytes);
+  if (listener !== null && (bytes < 0 || bytes >= LEAST_REPORTED_BYTES)) listener(bytes);
 }

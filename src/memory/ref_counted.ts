@@ -17,10 +17,13 @@
  *
  * References belong to views, not to buffers: two views of one read are released separately, in any order.
  */
-import { reportGarbage } from "./collector_pressure.ts";
+import { LEAST_REPORTED_BYTES, reportGarbage } from "./collector_pressure.ts";
 
-/** Smaller reads are not counted: they are cheap to copy and cheap to collect. */
-const LEAST_BYTES = 16 * 1024;
+/**
+ * Smaller reads are not counted: they are cheap to copy and cheap to collect. The bound is that of reports, so that
+ * exactly what is freed here was reported before.
+ */
+const LEAST_BYTES = LEAST_REPORTED_BYTES;
 
 interface Counter {
   references: number;
