@@ -3,7 +3,7 @@ import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue } from "../http/mod.ts";
-import { type UpgradedConnection, WebSocketRoundTripper } from "../httpstream/mod.ts";
+import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
 import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
@@ -21,8 +21,6 @@ export interface V2DialOptions extends EdgeDialOptions {
   /** A mistake of our own, which cost one stream; for the log. Default: nothing. */
   onError?(error: unknown): void;
 }
-
-type Connection = UpgradedConnection["connection"];
 
 /** @throws {AgentError} */
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
