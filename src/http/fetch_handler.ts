@@ -2,8 +2,8 @@
 import { abortSignalOf, type CancelSignal } from "../base/mod.ts";
 import { disown } from "../memory/mod.ts";
 import { cancelBody, observeBody } from "./body/mod.ts";
-import { equalsLower } from "./fields.ts";
-import type { Answer, Body, Fields, Handler, RequestHead } from "./message.ts";
+import { endToEndFields, equalsLower, withoutHost } from "./fields.ts";
+import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 
 /** `head` has what a `Request` cannot express: the client's address, the exchange's id, the target as received. */
 export type FetchApp = (request: Request, head: RequestHead) => Response | Promise<Response>;
@@ -68,7 +68,7 @@ function answerOf(response: Response): Answer {
   const fields: string[] = [];
   for (const [name, value] of response.headers) fields.push(name, value);
   if (!response.headers.has("date")) fields.push("date", currentDate());
-  return { status: response.status, fields: fields as Fields, body: response.body };
+  return { status: response.status, fields: withoutHost(endToEndFields(fields)), body: response.body };
 }
 
 let dateSecond = -1;

@@ -151,15 +151,14 @@ export function endToEndFields(fields: Fields): Fields {
 }
 
 /**
- * The fields of an answer for the next hop: end-to-end ones, without Host, which only requests have (RFC 9110 §7.2) and
- * some servers send all the same. The same array where all of them stay.
+ * The fields of an answer without Host, which only requests have (RFC 9110 §7.2) and some servers send. The same array
+ * where there is none.
  */
-export function endToEndAnswerFields(fields: Fields): Fields {
-  const endToEnd = endToEndFields(fields);
-  return fieldValue(endToEnd, "host") === undefined ? endToEnd : withoutFields(endToEnd, hostName);
+export function withoutHost(fields: Fields): Fields {
+  return filterFields(fields, isNotHost);
 }
 
-const hostName: ReadonlySet<string> = new Set(["host"]);
+const isNotHost = (name: string): boolean => !equalsLower(name, "host");
 
 /**
  * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing,

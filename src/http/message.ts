@@ -1,6 +1,6 @@
 /**
  * One HTTP exchange, whatever carries it: the head and body of a request, the answer, and the `Handler` that gives one
- * for the other. The public server calls a handler; a session (`Session.open`) is one, and so is an upstream. They can
+ * for the other. The public server calls a handler; a session (`EdgeSession.open`) is one, and so is an upstream. They can
  * be put together in any way, as tests do.
  */
 import type { CancelSignal } from "../base/mod.ts";
@@ -66,7 +66,7 @@ export function withFields(head: RequestHead, fields: Fields): RequestHead {
 /** A response. `Response` is the name of the runtime's own class, which cannot express all of one. */
 export interface Answer {
   readonly status: number;
-  /** Every field but Connection, Keep-Alive, Transfer-Encoding and Upgrade. */
+  /** Every field but Host, Connection, Keep-Alive, Transfer-Encoding and Upgrade. */
   readonly fields: Fields;
   /** With status 101: the bytes of the new protocol towards the client. Its end is a half-close. */
   readonly body: Body;

@@ -18,7 +18,6 @@ export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {
   addNominations,
-  endToEndAnswerFields,
   endToEndFields,
   equalsLower,
   fieldValue,
@@ -33,6 +32,7 @@ export {
   parseLength,
   trailerFields,
   withoutFields,
+  withoutHost,
 } from "./fields.ts";
 export { forwardedFields, publicAnswer } from "./forwarding.ts";
 export { isLiveFormat } from "./media_type.ts";

@@ -19,6 +19,7 @@ import {
   type RequestHead,
   streamOf,
   UpstreamError,
+  withoutHost,
 } from "../../http/mod.ts";
 import { release, share } from "../../memory/mod.ts";
 import type { SocketError } from "../../net/mod.ts";
@@ -193,6 +194,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       if (rest.length > 0) share(unread, rest);
       release(unread);
       if (parsed === null) return;
+      const fields = withoutHost(parsed.fields);
+      if (fields !== parsed.fields) parsed = { ...parsed, fields };
       if (parsed.status >= 200 || parsed.status === 101) return this.#begin(parsed, rest);
       this.#passInterim(parsed);
       unread = rest;

@@ -2,14 +2,7 @@
  * How a head is written on a stream: method, target and the like as pseudo-fields (after RFC 9113 §8.3), then the fields
  * as they are.
  */
-import {
-  endToEndAnswerFields,
-  equalsLower,
-  ExchangeError,
-  type Fields,
-  parseLength,
-  type RequestHead,
-} from "../../http/mod.ts";
+import { equalsLower, ExchangeError, type Fields, parseLength, type RequestHead } from "../../http/mod.ts";
 
 const COLON = 0x3a;
 
@@ -22,10 +15,9 @@ export function requestFields(head: RequestHead): Fields {
   return fields;
 }
 
-/** An answer's head, final or interim. Fields that a block may not hold are dropped: no upstream knows that rule. */
-export function answerFields(status: number, received: Fields): Fields {
+/** An answer's head, final or interim. */
+export function answerFields(status: number, fields: Fields): Fields {
   const all = [":status", String(status)];
-  const fields = endToEndAnswerFields(received);
   for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
   return all;
 }

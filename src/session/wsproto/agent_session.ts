@@ -9,7 +9,6 @@ import {
   cancelBody,
   collectBody,
   CollectBudget,
-  endToEndAnswerFields,
   endToEndFields,
   ExchangeError,
   type Fields,
@@ -150,7 +149,7 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponseStart,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(endToEndAnswerFields(answer.fields)),
+      headers: fieldsToHeaders(answer.fields),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -194,7 +193,7 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(endToEndAnswerFields(answer.fields)),
+      headers: fieldsToHeaders(answer.fields),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
     });
     if (bytes !== null) release(bytes);

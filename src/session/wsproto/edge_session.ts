@@ -9,7 +9,7 @@ import {
   type Body,
   collectBody,
   CollectBudget,
-  endToEndAnswerFields,
+  endToEndFields,
   ExchangeError,
   type Fields,
   fieldValue,
@@ -17,6 +17,7 @@ import {
   problemKinds,
   type RequestHead,
   withoutFields,
+  withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
@@ -243,7 +244,7 @@ export class JsonEdgeSession implements EdgeSession {
     this.streaming.set(id, answerBody);
     waiter.resolve({
       status: frame.status,
-      fields: endToEndAnswerFields(headersToFields(frame.headers)),
+      fields: withoutHost(endToEndFields(headersToFields(frame.headers))),
       body: answerBody.stream,
     });
   }
@@ -317,7 +318,7 @@ function lost(end: SessionEnd): ExchangeError {
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
 function wholeAnswerFields(received: Fields, head: RequestHead, status: number, length: number): Fields {
-  const fields = endToEndAnswerFields(received);
+  const fields = withoutHost(endToEndFields(received));
   if (head.method === "HEAD" || status === 304) return fields;
   const announced = fieldValue(fields, "content-length");
   return announced === undefined || announced === String(length) ? fields : withoutFields(fields, lengthField);
