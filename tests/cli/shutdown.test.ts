@@ -35,7 +35,11 @@ describe("untilStopped", () => {
     draining.resolve();
     await stopped;
     assert.deepEqual(calls, ["told", "drain"]);
-    assert.deepEqual([clock.pending, handlers.size], [0, 0]);
+    assert.equal(clock.pending, 0);
+    signal();
+    assert.ok(handlers.size > 0, "a signal during the last lines would end the process by itself");
+    signal();
+    assert.equal(handlers.size, 0);
   });
 
   it("closes when a second signal comes", async () => {
@@ -59,12 +63,11 @@ describe("untilStopped", () => {
   });
 
   it("rejects when draining fails", async () => {
-    const { subject, options, draining, signal, handlers } = open();
+    const { subject, options, draining, signal } = open();
     const stopped = untilStopped(subject, options);
     signal();
     draining.reject(new Error("no way"));
     await assert.rejects(stopped, /no way/);
-    assert.equal(handlers.size, 0);
   });
 
   it("ends without a signal when the subject has finished or failed", async () => {
