@@ -29,7 +29,11 @@ export const edgeServeOptions = {
   }),
   ...tokenOptions("opens tunnels to an agent that shows it; without it, one is made and kept in the data folder"),
   defaultTunnel: textOption(
-    { name: "default-tunnel", hint: "NAME", help: "the tunnel that serves the domain itself" },
+    {
+      name: "default-tunnel",
+      hint: "NAME",
+      help: "the tunnel that serves the domain itself, but for the edge's own paths",
+    },
     nameFault,
   ),
   firstByteTimeout: durationOption({

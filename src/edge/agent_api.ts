@@ -62,11 +62,6 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
   return app;
 }
 
-/** True for the paths of this API. */
-export function isAgentApi(target: string | undefined): boolean {
-  return target !== undefined && target.startsWith("/api/agent/");
-}
-
 /** Null where the body is too long; the rest of it is then canceled. */
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | null> {
   const collected = await collectBody(body, MAX_BODY_BYTES, new CollectBudget(MAX_BODY_BYTES));

@@ -13,8 +13,9 @@ import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
-import { createApi, isOwnPath } from "./api.ts";
+import { createApi } from "./api.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
+import { isOwnPath, pathOf } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
@@ -28,7 +29,7 @@ export interface EdgeOptions {
   publicUrl?: URL;
   /** The token with which agents may open tunnels. */
   token: string;
-  /** The name of the tunnel that serves the domain itself, where the edge has no route of its own. Default none. */
+  /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
@@ -177,7 +178,9 @@ class RunningEdge implements Edge {
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
-      return head.target === "/agent" ? Promise.resolve(this.#acceptor.accept(head)) : routes(head, body, signal);
+      return pathOf(head.target) === "/agent"
+        ? Promise.resolve(this.#acceptor.accept(head))
+        : routes(head, body, signal);
     };
   }
 }

@@ -14,6 +14,7 @@ import {
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
+import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
@@ -21,9 +22,9 @@ export interface IngressOptions {
   router: Router;
   tunnels: Tunnels;
   guard: TimeoutGuard;
-  /** The edge's own routes; null for a path that none of them has. */
+  /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
-  /** The name of the tunnel that serves the domain itself, where the edge has no own route. */
+  /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
   defaultTunnel?: string;
 }
 
@@ -42,7 +43,9 @@ export function createIngress(options: IngressOptions): Handler {
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
-    if (route.kind === "unknown") throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
+    if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
+      throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
+    }
     const answer = options.ownRoutes(head, body, signal);
     if (answer !== null) return answer;
     const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);

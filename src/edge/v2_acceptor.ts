@@ -14,7 +14,8 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import { type AgentIdentity, isAgentApi } from "./agent_api.ts";
+import type { AgentIdentity } from "./agent_api.ts";
+import { isAgentApi } from "./own_paths.ts";
 import type { GuessLimiter, TokenCheck } from "./tokens.ts";
 
 /** Streams that an agent may have open at once. */
@@ -98,6 +99,6 @@ export class V2Acceptor {
  */
 function serve(stream: Stream, connection: Pick<Connection, "acceptedStreams">, routes: Handler): void {
   const isReserved = connection.acceptedStreams > MAX_STREAMS - RESERVED_STREAMS;
-  if (isReserved && !isAgentApi(targetOf(stream.headers))) stream.reset(ErrorCode.REFUSED_STREAM);
+  if (isReserved && !isAgentApi(targetOf(stream.headers) ?? "")) stream.reset(ErrorCode.REFUSED_STREAM);
   else serveExchange(stream, routes);
 }
