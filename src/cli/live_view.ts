@@ -1,7 +1,7 @@
 /**
  * The live view of an agent as a pure function of its state and the size of the window.
  *
- *     https://shop.example.com -> http://127.0.0.1:3000
+ *     https://shop.example.com -> http://localhost:3000
  *     Online through https://example.com (json), Ctrl-C ends it
  *     3 requests, 1.2 MiB sent, 1 failed
  *
