@@ -50,8 +50,9 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.
-      if (output.isJson) output.event("request", { ...report });
-      else output.event("request", noFields, requestLine(report));
+      if (!output.isJson) return output.event("request", noFields, requestLine(report));
+      output.event("request", { ...report });
+      if (isFailure(report)) logFailure(report);
     },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),
     close() {},
@@ -60,11 +61,24 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
 
 const noFields = {};
 
-/** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end. */
-function requestLine({ method, path, status, bytesOut, durationMs, code }: RequestReport): string {
+/** True where a request ended early, and not because the visitor left. */
+export function isFailure({ code }: Pick<RequestReport, "code">): boolean {
+  return code !== undefined && code !== "canceled";
+}
+
+/** For those who read the log alone: the events go to a script. */
+function logFailure({ id, method, path, code, reason }: RequestReport): void {
+  const properties = { id, method, path: printablePath(path), code, reason };
+  logger("agent").warn("Request {id} failed, {method} {path}: {reason} ({code})", properties);
+}
+
+/** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end, with its cause. */
+function requestLine(report: RequestReport): string {
+  const { method, path, status, bytesOut, durationMs, code, reason } = report;
   const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
   const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;
-  return code === undefined ? line : `${line} ${code}`;
+  if (code === undefined) return line;
+  return isFailure(report) ? `${line} ${code}: ${reason}` : `${line} ${code}`;
 }
 
 let shownSecond = -1;

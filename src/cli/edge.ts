@@ -1,4 +1,5 @@
 /** The program `edge`. */
+import { messageOf } from "../base/mod.ts";
 import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
 import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress, isLoopback } from "../net/mod.ts";
@@ -82,8 +83,14 @@ function logEvents(): EdgeEvents {
       log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
-    onError: (error) => log.debug("Exchange failed: {error}", { error: String(error) }),
+    onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
+}
+
+/** The public is told less than the cause. */
+function withCause(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return cause === undefined || cause === null ? String(error) : `${error} (${messageOf(cause)})`;
 }
 
 export const edgeProgram: Program = {

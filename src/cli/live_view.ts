@@ -1,13 +1,14 @@
 /**
  * The live view of an agent as a pure function of its state and the size of the window.
  *
- *     https://shop.example.com -> http://127.0.0.1:3000
+ *     https://shop.example.com -> http://localhost:3000
  *     Online through https://example.com (json), Ctrl-C ends it
  *     3 requests, 1.2 MiB sent, 1 failed
+ *     14:03:15 upstream_refused: Cannot connect to localhost:3000: connection refused; start the service, or check …
  *
  *     14:03:09  GET   /              200    4.1 KiB   12 ms
  *     14:03:11  GET   /events        200  812.0 KiB  3m20s
- *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_unreachable
+ *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_refused
  */
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 
@@ -31,6 +32,14 @@ export interface LiveRequest {
   readonly code: string;
 }
 
+/** Why a request failed. */
+export interface LiveFailure {
+  readonly endedAt: Date;
+  readonly code: string;
+  /** The cause, printable; empty where it is not known. */
+  readonly reason: string;
+}
+
 export interface LiveState {
   /** The public URL; null until the first connection. */
   readonly url: string | null;
@@ -41,6 +50,8 @@ export interface LiveState {
   readonly requests: number;
   readonly failed: number;
   readonly bytesOut: number;
+  /** The last one; undefined while none failed. */
+  readonly failure?: LiveFailure;
   /** The last requests, oldest first. */
   readonly recent: readonly LiveRequest[];
 }
@@ -77,11 +88,28 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 }
 
 function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, failed, bytesOut, url } = state;
+  const { requests, failed, bytesOut, url, failure } = state;
   const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
   if (requests === 0) return lines;
   const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
-  return [...lines, cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns)];
+  lines.push(cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns));
+  return failure === undefined || failure.reason === "" ? lines : [...lines, ...failureLines(failure, columns)];
+}
+
+/** The most lines for the cause of a failure. An ellipsis stands for what is left. */
+const MAX_FAILURE_LINES = 3;
+
+function failureLines({ endedAt, code, reason }: LiveFailure, columns: number): Line[] {
+  const lines: Line[] = [];
+  let rest = `${formatTimeOfDay(endedAt)} ${code}: ${reason}`;
+  while (rest.length > columns && lines.length < MAX_FAILURE_LINES - 1) {
+    // Between two words, where there is a blank at all.
+    const blank = rest.lastIndexOf(" ", columns);
+    const end = blank > 0 ? blank : columns;
+    lines.push([bad(rest.slice(0, end))]);
+    rest = rest.slice(end).trimStart();
+  }
+  return [...lines, cut([bad(rest)], columns)];
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {

@@ -13,8 +13,9 @@ export interface ProblemKind {
   /** Seconds for Retry-After, where waiting may help. */
   readonly retryAfter?: number;
   /**
-   * The `ErrorCode` of `runnel.v2` with which an agent resets the stream of such an exchange. Where several problems have
-   * the same one, the edge reads it as the first of them. Default `INTERNAL_ERROR`.
+   * The `ErrorCode` of `runnel.v2` with which either side resets the stream of such an exchange. Where several problems
+   * have the same one, the other side reads it as the first of them. Default `INTERNAL_ERROR` of an agent, and
+   * `CLIENT_GONE` of an edge.
    */
   readonly wire?: string;
   /** True: stands for each error of this status that has no problem code of its own. One a status. Default false. */
@@ -68,6 +69,7 @@ export const problemKinds = {
   request_timeout: {
     status: 408,
     title: "The request took too long to arrive",
+    wire: "REQUEST_TIMEOUT",
     remedy: "Check the visitor's connection",
   },
   name_taken: {

@@ -88,5 +88,10 @@ export function tcpAddress(host: string | undefined, port: number | undefined): 
 /** True for this machine's own addresses and names: `localhost`, NAME.localhost, 127.0.0.0/8, ::1 without brackets. */
 export function isLoopback(host: string): boolean {
   if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "::1" || host === "localhost" || host.endsWith(".localhost");
+  return host === "::1" || isLoopbackName(host);
+}
+
+/** True for `localhost` and NAME.localhost, in letters of any case, and with the dot of a full name behind it. */
+export function isLoopbackName(host: string): boolean {
+  return /^(?:.*\.)?localhost\.?$/i.test(host);
 }

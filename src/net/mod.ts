@@ -31,6 +31,7 @@ export {
   type SocketErrorCode,
   type SocketHandlers,
   type TcpTarget,
+  type TlsFault,
   type TlsOptions,
 } from "./socket.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -87,12 +87,18 @@ export type SocketErrorCode =
   | "proxy_failed"
   | "socket_failed";
 
+/** What was wrong where TLS failed: the other end's certificate is not trusted, or it sent something else than TLS. */
+export type TlsFault = "certificate" | "no_tls";
+
 /** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {
   declare readonly code: SocketErrorCode;
+  /** Null where it is none of these. */
+  readonly tlsFault: TlsFault | null;
 
-  constructor(init: RunnelErrorInit & { code: SocketErrorCode }) {
+  constructor(init: RunnelErrorInit & { code: SocketErrorCode; tlsFault?: TlsFault }) {
     super(init);
+    this.tlsFault = init.tlsFault ?? null;
   }
 }
 

@@ -48,7 +48,7 @@ describe("observeExchanges", () => {
     const { reports, ask } = observe(() => Promise.reject(new UpstreamError("upstream_refused", "nobody there")));
     await assert.rejects(ask());
     const numbers = { status: 502, bytesIn: 0, bytesOut: 0, firstByteMs: null, durationMs: 0 };
-    assert.deepEqual(reports, [{ ...about, ...numbers, code: "upstream_refused" }]);
+    assert.deepEqual(reports, [{ ...about, ...numbers, code: "upstream_refused", reason: "nobody there" }]);
   });
 
   it("tells once of an upstream that throws, and of an answer whose body is being read", async () => {

@@ -8,7 +8,7 @@
  *
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
-import type { CancelSignal, Timer } from "../../base/mod.ts";
+import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -148,24 +148,35 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       // The second attempt begins in `onClose`.
       this.#connection!.socket.reset();
     } else {
-      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer"));
+      this.#failEarly(null);
     }
   }
 
   onClose(error: SocketError | null): void {
     if (this.#phase === "upgraded") {
       if (error === null && this.#hasUpstreamEnded) this.#finish();
-      else this.fail(new UpstreamError("upstream_reset", "The upstream broke off the upgraded connection", error));
+      else this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off the upgraded connection", error));
     } else if (this.#phase === "body") {
-      this.fail(new UpstreamError("upstream_reset", "The upstream broke off its answer", error));
+      this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off its answer", error));
     } else if (this.#canRetry) {
       this.#firstByteTimer?.cancel();
       this.#phase = "waiting";
       this.#connection = null;
       this.#pool.acquireNew(this);
     } else {
-      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer", error));
+      this.#failEarly(error);
     }
+  }
+
+  /** The connection is over, and the answer's head is not there. */
+  #failEarly(error: SocketError | null): void {
+    if (this.#hasAnswerBegun) {
+      return this.fail(UpstreamError.ofLoss("upstream_closed", "The upstream closed within its answer's head", error));
+    }
+    const { target } = this.#settings;
+    // What many servers with TLS do with a plain request.
+    const remedy = target.kind === "tcp" && target.tls === undefined ? "if it speaks TLS, TARGET needs https://" : null;
+    this.fail(UpstreamError.ofLoss("upstream_closed", "The upstream closed before its answer", error, remedy));
   }
 
   /** The upstream may have closed an idle connection just when it was used. Then nothing was lost. */
@@ -179,6 +190,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   #readHead(chunk: Uint8Array): void {
+    const isFirst = !this.#hasAnswerBegun;
     this.#hasAnswerBegun = true;
     const { parser } = this.#connection!;
     let unread = chunk;
@@ -187,7 +199,9 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       try {
         parsed = parser.push(unread, this.#head.method);
       } catch (cause) {
-        return this.fail(UpstreamError.ofParse(cause));
+        const line = parser.faultyLine(unread);
+        if (!isFirst || unread !== chunk) return this.fail(UpstreamError.ofParse(cause, line));
+        return this.fail(UpstreamError.ofFirstBytes(cause, chunk, line));
       }
       const { rest } = parser;
       // The head was copied into strings, so only the bytes after it are needed.
@@ -309,8 +323,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   #beginUpgraded(parsed: ParsedResponse, rest: Uint8Array): void {
     const asked = this.#head.upgrade;
     if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
-      const agreed = JSON.stringify(parsed.upgrade ?? "nothing");
-      const reason = `The upstream switched to ${agreed}, asked for was ${JSON.stringify(asked ?? "nothing")}`;
+      const agreed = showText(parsed.upgrade ?? "nothing");
+      const reason = `The upstream switched to ${agreed}, asked for was ${showText(asked ?? "nothing")}`;
       return this.fail(new UpstreamError("upstream_invalid", reason));
     }
     this.#phase = "upgraded";

@@ -172,7 +172,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#dialing--;
     const isWanted = this.#dials.delete(request);
     if (socket === null) {
-      if (isWanted) request.fail(UpstreamError.ofDial(failure));
+      if (isWanted) request.fail(UpstreamError.ofDial(failure, target));
       return this.#serveWaiting();
     }
     const { limits, clock } = this.#settings;

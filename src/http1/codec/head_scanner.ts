@@ -77,6 +77,26 @@ export class HeadScanner {
     return end === -1 ? -1 : end - before;
   }
 
+  /**
+   * The line, without its end, at which `push(chunk)` has just thrown. Searched by scanning the head anew, so that what
+   * is in order pays nothing for it.
+   */
+  faultyLine(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#scanned === 0 ? chunk : this.#copied.subarray(0, this.#scanned + chunk.length);
+    const again = new HeadScanner(this.#options);
+    let at = 0;
+    try {
+      while (at < bytes.length && again.push(bytes.subarray(at, at + 1)) === -1) at++;
+    } catch {
+      // The byte at `at` is the one that is wrong.
+    }
+    // An LF at the fault itself is the end of the line.
+    const begin = at === 0 ? 0 : bytes.lastIndexOf(LF, at - 1) + 1;
+    const end = bytes.indexOf(LF, at);
+    const line = bytes.subarray(begin, end === -1 ? bytes.length : end);
+    return line.at(-1) === CR ? line.subarray(0, -1) : line;
+  }
+
   /** The fields of the complete head, as on the wire. The caller owns the array. */
   takeFields(): string[] {
     const fields = this.#fields;

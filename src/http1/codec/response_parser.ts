@@ -33,6 +33,8 @@ export class ResponseParser {
   #status = 0;
   #version: "1.0" | "1.1" = "1.1";
   #rest: Uint8Array = emptyBytes;
+  /** The last push has scanned a head to its end. */
+  #isScanned = false;
 
   constructor(limits: HttpLimits = defaultLimits) {
     this.#scanner = new HeadScanner({
@@ -64,10 +66,20 @@ export class ResponseParser {
    */
   push(chunk: Uint8Array, requestMethod: string): ParsedResponse | null {
     this.#rest = emptyBytes;
+    this.#isScanned = false;
     const end = this.#scanner.push(chunk);
     if (end === -1) return null;
+    this.#isScanned = true;
     this.#rest = bytesAfter(chunk, end);
     return this.#finish(gatherFacts(this.#scanner.takeFields(), "response"), requestMethod);
+  }
+
+  /**
+   * After `push(chunk)` has thrown: the line with the fault, as far as it arrived, without its end; null where each line
+   * by itself was in order.
+   */
+  faultyLine(chunk: Uint8Array): Uint8Array | null {
+    return this.#isScanned ? null : this.#scanner.faultyLine(chunk);
   }
 
   /** `HTTP-version SP status-code [SP reason-phrase]`. */

@@ -87,6 +87,8 @@ export const ErrorCode = {
   UPSTREAM_INVALID: 0x105,
   /** The upstream closed before its answer was complete. */
   UPSTREAM_CLOSED: 0x106,
+  /** The public client did not send its request in time. */
+  REQUEST_TIMEOUT: 0x107,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 

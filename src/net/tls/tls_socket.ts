@@ -21,6 +21,13 @@ const RECORD_BYTES = 16 * 1024;
 /** Event-loop ticks in which the engine has surely reported a close_notify that was passed to it. */
 const CLOSE_NOTIFY_TICKS = 3;
 
+/** The first bytes of the other end are no TLS. */
+export class NoTlsError extends Error {
+  constructor() {
+    super("the other end does not speak TLS");
+  }
+}
+
 export class TlsSocket implements Socket, TickListener {
   handlers: SocketHandlers = noHandlers;
   readonly local: SocketAddress;
@@ -197,7 +204,7 @@ export class TlsSocket implements Socket, TickListener {
   #takeCipher(bytes: Uint8Array): void {
     if (!this.#hasReceived) {
       this.#hasReceived = true;
-      if (!looksLikeTls(bytes[0])) return this.#failTls(new Error("the other end does not speak TLS"));
+      if (!looksLikeTls(bytes[0])) return this.#failTls(new NoTlsError());
     }
     // The runtime's TLS knows no references.
     this.#cipher.receive(disown(bytes));

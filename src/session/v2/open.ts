@@ -3,7 +3,7 @@ import type { CancelSignal } from "../../base/mod.ts";
 import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
 import { type Answer, type Body, ExchangeError, type Fields, type RequestHead, trailerFields } from "../../http/mod.ts";
 import type { SessionConnection } from "./connection.ts";
-import { exchangeErrorOf } from "./error_codes.ts";
+import { exchangeErrorOf, giveUpCodeOf } from "./error_codes.ts";
 import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
@@ -83,24 +83,24 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
     signal.addEventListener("abort", this);
   }
 
-  bodyCanceled(): void {
-    this.#stream.reset(ErrorCode.CLIENT_GONE);
+  bodyCanceled(reason: unknown): void {
+    this.#stream.reset(giveUpCodeOf(reason));
   }
 
   /** The signal aborted. */
   handleEvent(): void {
-    this.#stream.reset(ErrorCode.CLIENT_GONE);
+    this.#stream.reset(giveUpCodeOf(this.#signal.reason));
   }
 
   upload(body: ReadableStream<Uint8Array>, trailers?: () => Fields): void {
     // A request that broke off must not look complete. `onClose` then rejects the answer.
-    const breakOff = () => this.#stream.reset(ErrorCode.CLIENT_GONE);
+    const breakOff = (error: unknown) => this.#stream.reset(giveUpCodeOf(error));
     try {
       this.#sender = new StreamSender(this.#stream, body, trailers);
       this.#sender.run().catch(breakOff);
-    } catch {
+    } catch (error) {
       // The body is being read already.
-      breakOff();
+      breakOff(error);
     }
   }
 

@@ -106,7 +106,7 @@ export function announcedLength(fields: Fields): number | null {
     const value = fields[index + 1] as string;
     const length: number = announced === null ? parseLength(value) : -1;
     if (length < 0) {
-      throw new ExchangeError("upstream_invalid", `Content-Length ${JSON.stringify(value)} is not one number`);
+      throw new ExchangeError("upstream_invalid", "The Content-Length is not one number");
     }
     announced = length;
   }

@@ -2,7 +2,7 @@
 import { CancelSource } from "../../base/mod.ts";
 import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
 import { type Answer, type Body, type Fields, type Handler, type RequestHead, trailerFields } from "../../http/mod.ts";
-import { errorCodeOf, exchangeErrorOf } from "./error_codes.ts";
+import { errorCodeOf, givenUpBecause } from "./error_codes.ts";
 import { announcedLength, answerFields, parseRequest } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
@@ -25,6 +25,8 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   /** Null where the request's body came whole with its head. */
   #requestBody: StreamBody | null = null;
   #sender: StreamSender | null = null;
+  /** The answer's head was sent. */
+  #isAnswered = false;
 
   constructor(stream: Stream) {
     super();
@@ -68,7 +70,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
 
   onClose(error: StreamError | null): void {
     if (error === null) return this.#requestBody?.onClose(null);
-    const why = exchangeErrorOf(error);
+    const why = givenUpBecause(error, this.#isAnswered);
     this.abort(why);
     this.#sender?.stop(why);
     this.#requestBody?.onClose(why);
@@ -93,6 +95,7 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
     if (this.#stream.sendEnded) return void await body.cancel(this.#stream.error);
     try {
       this.#stream.respond(answerFields(answer.status, answer.fields));
+      this.#isAnswered = true;
     } catch (error) {
       await body.cancel(error);
       throw error;

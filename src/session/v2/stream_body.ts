@@ -10,8 +10,8 @@ import { emptyBytes } from "../../memory/mod.ts";
 
 /** The exchange that a body belongs to. */
 export interface StreamBodyOwner {
-  /** The reader wants no more. Called at most once, and not after the end. */
-  bodyCanceled(): void;
+  /** The reader wants no more, for this reason. Called at most once, and not after the end. */
+  bodyCanceled(reason: unknown): void;
 }
 
 /**
@@ -69,8 +69,8 @@ export class StreamBody implements BodyOwner {
     this.#deliver();
   }
 
-  onCancel(): void {
-    this.#owner.bodyCanceled();
+  onCancel(reason: unknown): void {
+    this.#owner.bodyCanceled(reason);
   }
 
   #deliver(): void {

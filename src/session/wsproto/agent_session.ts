@@ -2,7 +2,7 @@
  * The agent's end of a session of the JSON protocol: each `http_request` is asked of the upstream, and what the upstream
  * sends leaves as it is read.
  */
-import { type Clock, RunnelError, systemClock } from "../../base/mod.ts";
+import { type CancelSignal, CancelSource, type Clock, RunnelError, systemClock } from "../../base/mod.ts";
 import {
   type Answer,
   BodyPump,
@@ -15,11 +15,14 @@ import {
   fieldValue,
   type Handler,
   isLiveFormat,
+  isProblemCode,
   problemAnswer,
   problemCodeOf,
+  problemKinds,
   type RequestHead,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { givenUp } from "../given_up.ts";
 import type { Session, SessionEnd } from "../session.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
@@ -27,6 +30,7 @@ import {
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
+  type HTTPRequestCancel,
   parseEdgeFrame,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
@@ -53,14 +57,19 @@ const DEFAULT_MAX_ACTIVE = 1_024;
 /** Answers up to this Content-Length are sent as one `http_response`. Longer ones are streamed, which takes less memory. */
 const WHOLE_LIMIT_BYTES = 64 * 1024;
 
+/** One request, and the signal for its upstream. */
+class RequestUnderWay extends CancelSource {
+  /** The answer's head was sent, and its body follows. */
+  isAnswered = false;
+}
+
 export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
   readonly #maxActive: number;
   readonly #lifetime: JsonLifetime;
-  /** The requests under way, each with what cancels it. */
-  readonly #active = new Map<string, AbortController>();
+  readonly #active = new Map<string, RequestUnderWay>();
   readonly #waitingForDrain: (() => void)[] = [];
   #isWritable = true;
 
@@ -75,7 +84,7 @@ export class JsonAgentSession implements Session {
       isReadingPaused: () => false,
       onMessage: (data) => this.#onMessage(data as string),
       onDrain: () => this.#onDrain(),
-      onEnd: () => this.#onEnd(),
+      onEnd: (end) => this.#onEnd(end),
     });
   }
 
@@ -99,7 +108,7 @@ export class JsonAgentSession implements Session {
   #onMessage(text: string): void {
     const frame = parseEdgeFrame(text);
     if (frame?.type === TypeHTTPRequest) this.#serve(frame);
-    else if (frame?.type === TypeHTTPRequestCancel) this.#active.get(frame.request_id)?.abort();
+    else if (frame?.type === TypeHTTPRequestCancel) this.#cancel(frame);
   }
 
   #serve(frame: HTTPRequest): void {
@@ -111,16 +120,22 @@ export class JsonAgentSession implements Session {
       const detail = `The agent is serving ${this.#active.size} requests already`;
       return this.#sendWhole(id, problemAnswer("overloaded", detail));
     }
-    const gone = new AbortController();
-    this.#active.set(id, gone);
-    this.#ask(head, body.length === 0 ? null : body, gone.signal).finally(() => {
+    const request = new RequestUnderWay();
+    this.#active.set(id, request);
+    this.#ask(head, body.length === 0 ? null : body, request).finally(() => {
       this.#active.delete(id);
       this.#lifetime.closeIfDrained();
     });
   }
 
+  /** The visitor left, or the edge gave up. */
+  #cancel({ request_id, code }: HTTPRequestCancel): void {
+    const request = this.#active.get(request_id);
+    request?.abort(givenUp(isProblemCode(code) ? code : "canceled", request.isAnswered));
+  }
+
   /** Never rejects. The edge is told of a failure, unless the request was canceled. */
-  async #ask(head: RequestHead, body: Uint8Array | null, signal: AbortSignal): Promise<void> {
+  async #ask(head: RequestHead, body: Uint8Array | null, signal: RequestUnderWay): Promise<void> {
     try {
       const answer = await this.#upstream(head, body, signal);
       if (signal.aborted) cancelBody(answer.body, signal.reason);
@@ -131,7 +146,7 @@ export class JsonAgentSession implements Session {
     }
   }
 
-  async #answerWhole(id: string, answer: Answer, signal: AbortSignal): Promise<void> {
+  async #answerWhole(id: string, answer: Answer, signal: CancelSignal): Promise<void> {
     const collected = await collectBody(answer.body, WHOLE_LIMIT_BYTES, new CollectBudget(WHOLE_LIMIT_BYTES), signal);
     const bytes = "bytes" in collected ? collected.bytes : null;
     const announced = fieldValue(answer.fields, "content-length");
@@ -144,7 +159,8 @@ export class JsonAgentSession implements Session {
     this.#sendWhole(id, { ...answer, body: bytes });
   }
 
-  async #answerStreamed(id: string, answer: Answer, signal: AbortSignal): Promise<void> {
+  async #answerStreamed(id: string, answer: Answer, signal: RequestUnderWay): Promise<void> {
+    signal.isAnswered = true;
     this.#send({
       type: TypeHTTPResponseStart,
       request_id: id,
@@ -161,7 +177,7 @@ export class JsonAgentSession implements Session {
   }
 
   /** Sends each read of the upstream as one frame. The next read waits while the link is full. */
-  #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
+  #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: CancelSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const pump = new BodyPump(body, {
         write: (chunk) => {
@@ -202,7 +218,9 @@ export class JsonAgentSession implements Session {
   /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
   #sendFailure(id: string, error: unknown): void {
     if (this.#canAbort) return this.#sendAbort(id, error);
-    this.#sendWhole(id, problemAnswer(problemCodeOf(error), reasonOf(error)));
+    // Visitors see this answer, so it does not name the cause, which may hold private addresses.
+    const code = problemCodeOf(error);
+    this.#sendWhole(id, problemAnswer(code, problemKinds[code].title));
   }
 
   /**
@@ -229,8 +247,9 @@ export class JsonAgentSession implements Session {
     for (const resume of this.#waitingForDrain.splice(0)) resume();
   }
 
-  #onEnd(): void {
-    for (const gone of this.#active.values()) gone.abort();
+  #onEnd(end: SessionEnd): void {
+    const why = new ExchangeError("agent_lost", `The connection to the edge was lost: ${end.reason}`);
+    for (const request of this.#active.values()) request.abort(why);
     this.#onDrain();
   }
 }

@@ -20,6 +20,7 @@ import {
   withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { problemBehind } from "../given_up.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import { AnswerBody } from "./answer_body.ts";
 import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from "./backpressure.ts";
@@ -29,6 +30,7 @@ import {
   FeatureRequestCancel,
   FrameError,
   type HTTPRequest,
+  type HTTPRequestCancel,
   type HTTPResponse,
   type HTTPResponseAbort,
   type HTTPResponseStart,
@@ -279,16 +281,18 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(id);
     const answerBody = this.streaming.get(id);
     if (waiter === undefined && answerBody === undefined) return;
-    if (answerBody?.isComplete !== true) this.#sendCancel(id);
+    if (answerBody?.isComplete !== true) this.#sendCancel(id, reason);
     const error = reason instanceof Error ? reason : new ExchangeError("request_timeout", "The client went away");
     waiter?.reject(error);
     this.#abortAnswer(id, error);
     this.#lifetime.closeIfDrained();
   }
 
-  #sendCancel(id: string): void {
+  #sendCancel(id: string, reason: unknown): void {
     if (!this.#canCancel || this.#lifetime.end !== null) return;
-    this.#link.sendText(JSON.stringify({ type: TypeHTTPRequestCancel, request_id: id }));
+    const code = problemBehind(reason) ?? undefined;
+    const frame: HTTPRequestCancel = { type: TypeHTTPRequestCancel, request_id: id, code };
+    this.#link.sendText(JSON.stringify(frame));
   }
 
   #takeWaiter(id: string): Waiter | undefined {
@@ -313,7 +317,8 @@ export class JsonEdgeSession implements EdgeSession {
 }
 
 function lost(end: SessionEnd): ExchangeError {
-  return new ExchangeError("agent_lost", end.reason);
+  // The reason may be the agent's own text. It is kept for the log, and the public gets ours.
+  return new ExchangeError("agent_lost", "The connection to the agent was lost", { cause: end.reason });
 }
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */

@@ -6,7 +6,7 @@
  *   registered          edge → agent   url, features
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
- *   http_request_cancel edge → agent   request_id                        (only to agents that announced it)
+ *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
  *   http_response       agent → edge   request_id, status, headers, body_b64
  *   http_response_start agent → edge   request_id, status, headers
  *   http_response_chunk agent → edge   request_id, data_b64
@@ -72,7 +72,12 @@ const httpRequest = z.object({
   headers,
   body_b64: z.string().default(""),
 });
-const httpRequestCancel = z.object({ type: z.literal(TypeHTTPRequestCancel), request_id: requestId });
+const httpRequestCancel = z.object({
+  type: z.literal(TypeHTTPRequestCancel),
+  request_id: requestId,
+  /** Of the problem for which the edge gave up; missing where the visitor left, and from edges that do not tell. */
+  code: z.string().optional(),
+});
 const httpResponse = z.object({
   type: z.literal(TypeHTTPResponse),
   request_id: requestId,
@@ -98,6 +103,7 @@ export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
 export type ErrorFrame = z.infer<typeof error>;
 export type HTTPRequest = z.infer<typeof httpRequest>;
+export type HTTPRequestCancel = z.infer<typeof httpRequestCancel>;
 export type HTTPResponse = z.infer<typeof httpResponse>;
 export type HTTPResponseStart = z.infer<typeof httpResponseStart>;
 export type HTTPResponseAbort = z.infer<typeof httpResponseAbort>;

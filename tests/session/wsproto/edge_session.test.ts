@@ -367,7 +367,8 @@ describe("JsonEdgeSession with a slow client", () => {
     assert.equal(link.paused, true);
     clock.advance(1);
     assert.equal(link.paused, false);
-    assert.deepEqual(await link.next(), { type: "http_request_cancel", request_id: "1" });
+    const canceled = { type: "http_request_cancel", request_id: "1", code: "request_timeout" };
+    assert.deepEqual(await link.next(), canceled);
     await assert.rejects(slow.next(), isProblem("request_timeout"));
     chunk("1", 5000);
     assert.equal(link.paused, false);
