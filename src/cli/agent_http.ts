@@ -40,12 +40,13 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
+  checkConnectionAuth(values);
   const target = await upstreamEndpoint(call.positionals.TARGET, values);
   const { edge, dial } = await edgeEndpoint(values, host);
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
-  const client = new HttpClient({ target: target.dial });
+  const client = new HttpClient({ target: target.dial, connectionAuth: values.upstreamConnectionAuth });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({
@@ -70,6 +71,15 @@ async function serveHttp(call: HttpCall): Promise<number> {
   }
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** Throws `UsageError` where the protocol cannot name visitors' connections. */
+function checkConnectionAuth({ upstreamConnectionAuth, protocol }: HttpCall["values"]): void {
+  if (!upstreamConnectionAuth || protocol === "v2") return;
+  throw new UsageError(
+    "--upstream-connection-auth needs to know visitors' connections, which the JSON protocol does not name",
+    "Leave --protocol json out",
+  );
 }
 
 async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {

@@ -40,6 +40,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
     events: logEvents(),
     publicUrl: values.publicUrl,
     defaultTunnel: values.defaultTunnel,
+    directVisitors: values.directVisitors,
   });
   const listen = formatAddress(edge.address);
   output.event(

@@ -50,6 +50,11 @@ export const agentHttpOptions = {
     help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
     completion: "file",
   }),
+  upstreamConnectionAuth: switchOption({
+    name: "upstream-connection-auth",
+    help:
+      "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
+  }),
   ...commonOptions,
 };
 

@@ -2,7 +2,7 @@
 import { parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { nameFault } from "./names.ts";
-import { durationOption, parsedOption, sizeOption, textOption } from "./option.ts";
+import { durationOption, parsedOption, sizeOption, switchOption, textOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
 export const edgeServeOptions = {
@@ -36,6 +36,10 @@ export const edgeServeOptions = {
     },
     nameFault,
   ),
+  directVisitors: switchOption({
+    name: "direct-visitors",
+    help: "says that no proxy stands in front; an agent's --upstream-connection-auth needs it",
+  }),
   firstByteTimeout: durationOption({
     name: "first-byte-timeout",
     help: "until the head of an answer",

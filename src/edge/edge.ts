@@ -1,4 +1,5 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
+import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
 import {
   defaultExchangeTimeouts,
@@ -31,6 +32,11 @@ export interface EdgeOptions {
   token: string;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
+  /**
+   * True: visitors connect to this edge themselves, without a proxy in front. Their connections are then named to
+   * agents, which can keep an upstream connection for each (NTLM). Default false.
+   */
+  directVisitors?: boolean;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
   timeouts?: ExchangeTimeouts;
@@ -108,6 +114,7 @@ class RunningEdge implements Edge {
     this.#server = new HttpServer(ingress, {
       scheme: this.#urls.scheme,
       nextId: requestIds(),
+      ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
       errorAnswer,
       onError: (error) => events.onError?.(error),
       clock,
@@ -183,6 +190,13 @@ class RunningEdge implements Edge {
         : routes(head, body, signal);
     };
   }
+}
+
+/** Names of visitors' connections. An agent may still know those of an earlier process, so that they begin at random. */
+function connectionNames(): () => string {
+  const process = randomBytes(12).toString("base64url");
+  let count = 0;
+  return () => `${process}-${(++count).toString(36)}`;
 }
 
 /** Tells `events` of each tunnel that a session opens, and of its end. */

@@ -9,6 +9,7 @@ import {
   ExchangeError,
   forwardedFields,
   type Handler,
+  isForwarded,
   publicAnswer,
   type RequestHead,
   type TimeoutGuard,
@@ -36,8 +37,15 @@ export function createIngress(options: IngressOptions): Handler {
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
-    const forwarded = withFields(head, forwardedFields(head));
+    const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
     return guard.call(tunnel.session.open, forwarded, body, signal).then(publicAnswer);
+  }
+
+  /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
+  function ofOneVisitor(head: RequestHead): RequestHead {
+    return head.visitorConnection === undefined || !isForwarded(head.fields)
+      ? head
+      : { ...head, visitorConnection: undefined };
   }
 
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {

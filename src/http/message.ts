@@ -41,6 +41,11 @@ export interface RequestHead {
   readonly client: string;
   /** Identifies this exchange in logs and frames; unique on an edge. */
   readonly id: string;
+  /**
+   * Names the connection on which the client sent this request; no other one ever has that name. Undefined where the
+   * connection may be that of several clients, as a proxy's is.
+   */
+  readonly visitorConnection?: string;
   /** Called for each interim answer, in order, before the final one. */
   readonly onInformational?: InformationalHandler;
   /** The trailer fields, once the body has ended; empty until then and where there are none. */
@@ -58,6 +63,7 @@ export function withFields(head: RequestHead, fields: Fields): RequestHead {
     upgrade: head.upgrade,
     client: head.client,
     id: head.id,
+    visitorConnection: head.visitorConnection,
     onInformational: head.onInformational,
     trailers: head.trailers,
   } satisfies Record<keyof RequestHead, unknown>;

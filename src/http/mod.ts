@@ -14,6 +14,7 @@ export {
   streamOf,
 } from "./body/mod.ts";
 export { COLON, CR, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { isConnectionChallenge, isConnectionCredentials } from "./connection_auth.ts";
 export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {
@@ -34,7 +35,7 @@ export {
   withoutFields,
   withoutHost,
 } from "./fields.ts";
-export { forwardedFields, publicAnswer } from "./forwarding.ts";
+export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
 export { isLiveFormat } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { observeExchanges, type RequestReport } from "./observer.ts";

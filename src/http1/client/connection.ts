@@ -33,6 +33,10 @@ export class ClientConnection implements SocketHandlers {
   readonly parser: ResponseParser;
   /** True after the first exchange: the upstream may have closed the connection meanwhile. */
   isReused = false;
+  /** The upstream has authenticated it, or may have: it serves one visitor alone. */
+  isAuthenticated = false;
+  /** The visitor's connection to which it belongs while it is idle. Written by `BoundConnections` alone. */
+  boundTo: string | null = null;
   /** When it became idle, on the client's clock. */
   idleSince = 0;
   /** The pool starts it when the connection becomes idle, and stops it when it is used. */

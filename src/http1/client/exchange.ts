@@ -40,6 +40,7 @@ type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner {
   readonly answer: Promise<Answer>;
   readonly needsFreshConnection: boolean;
+  readonly visitorConnection: string | undefined;
 
   readonly #pool: ConnectionPool;
   readonly #settings: ClientSettings;
@@ -80,6 +81,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#signal = signal;
     this.#plan = plan;
     this.needsFreshConnection = body !== null;
+    this.visitorConnection = settings.connectionAuth ? head.visitorConnection : undefined;
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -96,6 +98,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#phase = "head";
     this.#connection = connection;
     connection.assign(this);
+    if (this.#plan.isConnectionAuth) connection.isAuthenticated = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
     if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
@@ -234,6 +237,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   /** The final head was read, with `rest` behind it. */
   #begin(parsed: ParsedResponse, rest: Uint8Array): void {
     this.#firstByteTimer?.cancel();
+    if (parsed.isConnectionAuth) this.#connection!.isAuthenticated = true;
     if (parsed.status === 101) return this.#beginUpgraded(parsed, rest);
     if (this.#head.upgrade !== undefined) {
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
@@ -345,7 +349,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     if (!isClean) return connection.reset();
     if (!this.#keepAlive) return connection.end();
     connection.resume();
-    this.#pool.release(connection);
+    this.#pool.release(connection, this);
   }
 
   /** Ends everything but the connection. */

@@ -25,6 +25,19 @@ export interface ClientOptions {
   maxWaiting?: number;
   /** Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. */
   idleMs?: number;
+  /**
+   * What becomes of a connection that was authenticated as a whole, by NTLM or Negotiate. False, the default: it is
+   * closed after its exchange. True: it stays with the `visitorConnection` of the request, where that has one, and
+   * serves no other.
+   */
+  connectionAuth?: boolean;
+  /**
+   * Milliseconds until such a connection is closed, if the visitor's sends nothing. Default 75,000: an edge closes that
+   * one at this time, too.
+   */
+  boundIdleMs?: number;
+  /** Idle connections of this kind; the one that is idle longest is closed for another one. Default 256. */
+  maxBound?: number;
   /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
   firstByteMs?: number | null;
   /** Limits of the answers' heads and framing. */
@@ -43,6 +56,9 @@ export interface ClientSettings {
   readonly maxIdle: number;
   readonly maxWaiting: number;
   readonly idleMs: number;
+  readonly connectionAuth: boolean;
+  readonly boundIdleMs: number;
+  readonly maxBound: number;
   readonly firstByteMs: number | null;
   readonly limits: HttpLimits;
   /** The Host of every request; `null` where each has its own. */
@@ -68,6 +84,9 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
     maxIdle: checkRange("maxIdle", options.maxIdle ?? Math.min(256, maxSockets), 0),
     maxWaiting: checkRange("maxWaiting", options.maxWaiting ?? 1_024, 0),
     idleMs: checkRange("idleMs", options.idleMs ?? 4_000, 1),
+    connectionAuth: options.connectionAuth ?? false,
+    boundIdleMs: checkRange("boundIdleMs", options.boundIdleMs ?? 75_000, 1),
+    maxBound: checkRange("maxBound", options.maxBound ?? 256, 0),
     firstByteMs: firstByteMs === null ? null : checkRange("firstByteMs", firstByteMs, 1),
     limits: verifyLimits(options.limits),
     host: hostHeader === "preserve" ? null : rewritten,

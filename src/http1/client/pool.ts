@@ -5,6 +5,7 @@
 import { cachedClock, type Clock } from "../../base/mod.ts";
 import { UpstreamError } from "../../http/mod.ts";
 import type { Socket, SocketError } from "../../net/mod.ts";
+import { BoundConnections } from "./bound_connections.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
 
@@ -15,6 +16,8 @@ const FRESH_MS = 1_000;
 export interface PendingRequest {
   /** True where the request cannot be sent again: it gets a fresh connection or a new one. */
   readonly needsFreshConnection: boolean;
+  /** The visitor's connection that may have an upstream connection of its own; undefined where none may. */
+  readonly visitorConnection: string | undefined;
   start(connection: ClientConnection): void;
   fail(error: UpstreamError): void;
 }
@@ -24,6 +27,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #clock: Clock;
   /** In the order in which they became idle: used from the end, closed from the beginning. */
   readonly #idle: ClientConnection[] = [];
+  /** Idle, too, and each for one visitor's connection. */
+  readonly #bound: BoundConnections;
   readonly #open = new Set<ClientConnection>();
   readonly #dials = new Map<PendingRequest, AbortController>();
   /** First in, first out. Empty unless there are `maxSockets` connections. */
@@ -35,15 +40,16 @@ export class ConnectionPool implements ConnectionOwner {
   constructor(settings: ClientSettings) {
     this.#settings = settings;
     this.#clock = cachedClock(settings.clock);
+    this.#bound = new BoundConnections(settings.maxBound, settings.boundIdleMs);
   }
 
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.length + this.#bound.size;
   }
 
   /** Connections that are busy, being dialed or closing. */
   get active(): number {
-    return this.#open.size + this.#dialing - this.#idle.length;
+    return this.#open.size + this.#dialing - this.idle;
   }
 
   get waiting(): number {
@@ -52,6 +58,11 @@ export class ConnectionPool implements ConnectionOwner {
 
   acquire(request: PendingRequest): void {
     if (this.#isClosed) return request.fail(closedError());
+    if (request.visitorConnection !== undefined) {
+      const bound = this.#bound.take(request.visitorConnection);
+      // However old it is: a new one would not be authenticated.
+      if (bound !== undefined) return request.start(bound);
+    }
     const newest = this.#idle.at(-1);
     if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < FRESH_MS)) {
       this.#idle.pop();
@@ -80,10 +91,11 @@ export class ConnectionPool implements ConnectionOwner {
     this.#dials.delete(request);
   }
 
-  /** Takes a connection back on which another exchange may follow. */
-  release(connection: ClientConnection): void {
+  /** Takes a connection back on which another exchange may follow, after that of `request`. */
+  release(connection: ClientConnection, request: PendingRequest): void {
     connection.assign(null);
     connection.isReused = true;
+    if (connection.isAuthenticated) return this.#bind(connection, request.visitorConnection);
     const next = this.#nextWaiting();
     if (next !== undefined) return next.start(connection);
     if (this.#settings.maxIdle === 0) return connection.end();
@@ -94,6 +106,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   onUnusable(connection: ClientConnection): void {
+    this.#bound.remove(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at < 0) return;
     this.#idle.splice(at, 1);
@@ -117,6 +130,7 @@ export class ConnectionPool implements ConnectionOwner {
   close(): void {
     this.#isClosed = true;
     this.#idle.length = 0;
+    this.#bound.clear();
     for (const request of this.#waiting) request.fail(closedError());
     this.#waiting.clear();
     for (const [request, abort] of this.#dials) {
@@ -127,10 +141,17 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of this.#open) connection.destroy(closedError());
   }
 
+  /** It serves the visitor's connection alone, or nobody any more. */
+  #bind(connection: ClientConnection, visitorConnection: string | undefined): void {
+    if (visitorConnection === undefined || this.#waiting.size > 0) connection.end();
+    else this.#bound.keep(visitorConnection, connection);
+  }
+
   #endOldest(): void {
     const oldest = this.#idle.shift();
-    oldest?.idleTimeout.stop();
-    oldest?.end();
+    if (oldest === undefined) return this.#bound.endOldest();
+    oldest.idleTimeout.stop();
+    oldest.end();
   }
 
   get #canDial(): boolean {

@@ -4,6 +4,7 @@ import {
   addNominations,
   equalsLower,
   type Fields,
+  isConnectionChallenge,
   isProtocol,
   listHasToken,
   listMembers,
@@ -26,6 +27,8 @@ export interface HeadFacts {
   asksUpgrade: boolean;
   upgrade: string | undefined;
   acceptsTrailers: boolean;
+  /** Of a response: it asks for, or ends, authentication that belongs to the connection. */
+  isConnectionAuth: boolean;
 }
 
 /**
@@ -72,13 +75,21 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
         }
         value = readContentLength(facts, value, side);
         break;
+      case 15:
+        // IIS says so of a connection that it has authenticated.
+        if (equalsLower(name, "persistent-auth")) facts.isConnectionAuth ||= !equalsLower(value, "false");
+        break;
       case 16:
         if (equalsLower(name, "proxy-connection")) continue;
+        if (equalsLower(name, "www-authenticate")) facts.isConnectionAuth ||= isConnectionChallenge(value);
         break;
       case 17:
         if (!equalsLower(name, "transfer-encoding")) break;
         facts.transferEncoding = joined(facts.transferEncoding, value);
         continue;
+      case 18:
+        if (equalsLower(name, "proxy-authenticate")) facts.isConnectionAuth ||= isConnectionChallenge(value);
+        break;
     }
     fields[kept++] = name;
     fields[kept++] = value;
@@ -99,6 +110,7 @@ function noFacts(fields: Fields): HeadFacts {
     asksUpgrade: false,
     upgrade: undefined,
     acceptsTrailers: false,
+    isConnectionAuth: false,
   };
 }
 

@@ -25,6 +25,11 @@ export interface ParsedResponse {
   readonly keepAlive: boolean;
   /** With status 101: the one token that was agreed; undefined where there is not exactly one, and for `h2c`. */
   readonly upgrade: string | undefined;
+  /**
+   * True where the fields show that the upstream authenticates the connection: WWW-Authenticate or Proxy-Authenticate
+   * with NTLM or Negotiate, Persistent-Auth.
+   */
+  readonly isConnectionAuth: boolean;
 }
 
 /** An incremental parser: bytes in, heads out. */
@@ -103,6 +108,7 @@ export class ResponseParser {
       framing,
       keepAlive: isPersistent && framing.kind !== "close" && this.#status !== 101,
       upgrade: this.#status === 101 ? upgradeToken(facts) : undefined,
+      isConnectionAuth: facts.isConnectionAuth,
     };
   }
 }

@@ -24,6 +24,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   readonly socket: Socket;
   readonly options: HttpServerOptions;
   readonly timeout: Timeout;
+  readonly name: string | undefined;
   readonly #handler: Handler;
   readonly #onOver: (connection: ServerConnection) => void;
   readonly #parser: RequestParser;
@@ -49,6 +50,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   ) {
     this.socket = socket;
     this.options = options;
+    this.name = options.nameConnection();
     this.#handler = handler;
     this.#onOver = onOver;
     this.#parser = new RequestParser(options.limits);

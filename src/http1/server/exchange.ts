@@ -54,6 +54,8 @@ export type ExchangeEnd =
 export interface ExchangeHost {
   readonly socket: Socket;
   readonly options: HttpServerOptions;
+  /** Of the connection, where connections have names. */
+  readonly name: string | undefined;
   /** Of the request's body. The connection calls `bodyTimedOut`. */
   readonly timeout: Timeout;
   readonly isDraining: boolean;
@@ -107,6 +109,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
       upgrade: request.upgrade,
       client: host.options.clientOf(host.socket),
       id: host.options.nextId(),
+      visitorConnection: host.name,
       onInformational: request.version === "1.1" ? (status, fields) => this.#sendInterim(status, fields) : undefined,
       trailers: request.framing.kind === "chunked" ? () => this.#decoder?.trailers ?? [] : undefined,
     };

@@ -29,6 +29,11 @@ export interface HttpServerOptions {
   clock: Clock;
   /** Makes an id for each exchange. Default: a random prefix for the server, then a count. */
   nextId: () => string;
+  /**
+   * Names each connection, for `RequestHead.visitorConnection`. Default: they have no names. No two may have the same,
+   * not even of different processes.
+   */
+  nameConnection: () => string | undefined;
   /** The client's address. Default: that of the socket; `""` for unix sockets. */
   clientOf: (socket: Socket) => string;
   /**
@@ -77,6 +82,7 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     scheme: "http",
     clock: systemClock,
     nextId: countingIds(),
+    nameConnection: () => undefined,
     clientOf: (socket) => socket.remote.kind === "unix" ? "" : socket.remote.host,
     errorAnswer: plainErrorAnswer,
     onError: () => {},

@@ -11,6 +11,7 @@ export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
   fields.push(":client", head.client, ":request-id", head.id);
   if (head.upgrade !== undefined) fields.push(":protocol", head.upgrade);
+  if (head.visitorConnection !== undefined) fields.push(":visitor-connection", head.visitorConnection);
   for (let index = 0; index < head.fields.length; index++) fields.push(head.fields[index] as string);
   return fields;
 }
@@ -32,7 +33,7 @@ const noHooks: RequestHooks = {};
  * @throws {ExchangeError} `bad_request` without `:method` or `:path`
  */
 export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): RequestHead {
-  let method, target, upgrade: string | undefined;
+  let method, target, upgrade, visitorConnection: string | undefined;
   let scheme = "", authority = "", client = "", id = "";
   const end = pseudoEnd(received);
   for (let index = 0; index < end; index += 2) {
@@ -58,6 +59,9 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
         break;
       case ":protocol":
         upgrade = value;
+        break;
+      case ":visitor-connection":
+        visitorConnection = value;
     }
   }
   if (method === undefined || target === undefined) {
@@ -72,6 +76,7 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
     upgrade,
     client,
     id,
+    visitorConnection,
     onInformational: hooks.onInformational,
     trailers: hooks.trailers,
   };

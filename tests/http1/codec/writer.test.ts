@@ -293,6 +293,7 @@ describe("heads written and read back", () => {
           framing,
           keepAlive: framing.kind !== "close",
           upgrade: undefined,
+          isConnectionAuth: false,
         });
       }),
       { numRuns: 500 },

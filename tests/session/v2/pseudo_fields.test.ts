@@ -26,9 +26,26 @@ describe("pseudo-fields", () => {
   });
 
   it("parseRequest gives back what requestFields was given", () => {
-    for (const given of [head(), head({ scheme: "https", upgrade: "websocket", authority: "", client: "::1" })]) {
+    for (
+      const given of [
+        head(),
+        head({ scheme: "https", upgrade: "websocket", authority: "", client: "::1" }),
+        head({ visitorConnection: "c-1" }),
+      ]
+    ) {
       assert.deepEqual(parseRequest(requestFields(given)), withFields(given, given.fields));
     }
+  });
+
+  it("requestFields names a visitor's connection as :visitor-connection", () => {
+    const fields = requestFields(head({ visitorConnection: "c-1" }));
+    assert.equal(fields[fields.indexOf(":visitor-connection") + 1], "c-1");
+    assert.ok(!requestFields(head()).includes(":visitor-connection"));
+  });
+
+  it("parseRequest passes over pseudo-fields that it does not know, as earlier agents do", () => {
+    const [first, second, ...others] = requestFields(head());
+    assert.deepEqual(parseRequest([first, second, ":later", "x", ...others]), parseRequest(requestFields(head())));
   });
 
   for (const missing of [":method", ":path"]) {
