@@ -8,7 +8,7 @@
  *
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
-import type { CancelSignal, Timer } from "../../base/mod.ts";
+import { afterPoll, type CancelSignal, type PollListener, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -34,10 +34,23 @@ import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
 const MAX_INTERIM_ANSWERS = 16;
 /** A body that arrived with its head is bytes up to here, and a stream if it is longer. */
 const MAX_WHOLE_BYTES = 64 * 1024;
+/**
+ * An upstream that closes before it has read a request's body resets the connection, and Bun then drops what a paused
+ * socket has not read. So of the answer to a request with a body this much is read ahead of its reader.
+ */
+const EARLY_READ_BYTES = 64 * 1024;
+/**
+ * Such a reset ends an answer until the close, up to here. So much leaves the upstream's kernel at once (RFC 6928: ten
+ * segments), and the reset is taken only behind what left before it (RFC 5961 §3.2). Of a longer answer the end may
+ * have been dropped with the upstream's socket.
+ */
+const MAX_RESET_CLOSE_BYTES = 8 * 1024;
+/** Less than the upstream's own time, by which an idle connection is closed here. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
-export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner {
+export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner, PollListener {
   readonly answer: Promise<Answer>;
   readonly needsFreshConnection: boolean;
 
@@ -53,13 +66,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   #phase: Phase = "waiting";
   #connection: ClientConnection | null = null;
   #upload: Upload | null = null;
+  /** The head was written. */
+  #isSent = false;
   /** The whole request was sent. */
   #isUploaded = false;
+  /** The upstream takes no more of the request. */
+  #isBroken = false;
   #firstByteTimer: Timer | null = null;
   /** Bytes of an answer arrived: the upstream has processed the request. */
   #hasAnswerBegun = false;
   #interimAnswers = 0;
   #keepAlive = false;
+  /** Bytes of the answer's body so far, and those that the reader has not asked for. */
+  #answerBytes = 0;
+  #readAheadBytes = 0;
   #decoder: BodyDecoder | null = null;
   #answerBody: BodySource | null = null;
   /** While upgraded: the upstream's FIN came. */
@@ -79,7 +99,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#body = body;
     this.#signal = signal;
     this.#plan = plan;
-    this.needsFreshConnection = body !== null;
+    this.needsFreshConnection = !plan.isReplayable;
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -96,6 +116,17 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#phase = "head";
     this.#connection = connection;
     connection.assign(this);
+    // The upstream's FIN may have come, and not been read. While nothing is sent, nothing is lost by that.
+    if (connection.isReused && !this.#plan.isReplayable) afterPoll(this);
+    else this.#send(connection);
+  }
+
+  onPolled(): void {
+    if (this.#phase === "head" && !this.#isSent) this.#send(this.#connection!);
+  }
+
+  #send(connection: ClientConnection): void {
+    this.#isSent = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
     if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
@@ -120,6 +151,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   /** The reader of the answer waits for bytes. */
   onPull(): void {
+    this.#readAheadBytes = 0;
     if (this.#phase !== "over") this.#connection!.resume();
   }
 
@@ -134,8 +166,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   onData(chunk: Uint8Array): void {
     if (this.#phase === "body") this.#readBody(chunk);
-    else if (this.#phase === "head") this.#readHead(chunk);
     else if (this.#phase === "upgraded") this.#deliver(chunk);
+    else if (this.#phase !== "head") return;
+    else if (this.#isSent) this.#readHead(chunk);
+    // It answers nothing, but says why the upstream closes.
+    else this.#connection!.socket.reset();
   }
 
   onEnd(): void {
@@ -152,10 +187,19 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
   }
 
+  /** What the upstream has sent before is still to be read: it may be the answer. */
+  onBroken(): boolean {
+    this.#isBroken = true;
+    this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
+    return true;
+  }
+
   onClose(error: SocketError | null): void {
     if (this.#phase === "upgraded") {
       if (error === null && this.#hasUpstreamEnded) this.#finish();
       else this.fail(new UpstreamError("upstream_reset", "The upstream broke off the upgraded connection", error));
+    } else if (this.#phase === "body" && this.#isWholeUntilReset) {
+      this.#endBody();
     } else if (this.#phase === "body") {
       this.fail(new UpstreamError("upstream_reset", "The upstream broke off its answer", error));
     } else if (this.#canRetry) {
@@ -170,7 +214,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   /** The upstream may have closed an idle connection just when it was used. Then nothing was lost. */
   get #canRetry(): boolean {
-    return this.#connection!.isReused && !this.#hasAnswerBegun && this.#plan.isReplayable;
+    return this.#connection!.isReused && !this.#hasAnswerBegun && (this.#plan.isReplayable || !this.#isSent);
+  }
+
+  get #isWholeUntilReset(): boolean {
+    return this.#body !== null && this.#decoder!.isUntilClose && this.#answerBytes <= MAX_RESET_CLOSE_BYTES;
   }
 
   #beginUpload(body: ReadableStream<Uint8Array>, connection: ClientConnection, framing: UploadFraming): void {
@@ -225,6 +273,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
     }
     this.#keepAlive = parsed.keepAlive;
+    if (parsed.keepAliveSeconds !== -1) this.#limitIdleTime(parsed.keepAliveSeconds * 1_000);
     const { status, fields, framing } = parsed;
     if (framing.kind === "none") {
       this.#resolve({ status, fields, body: null });
@@ -237,6 +286,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
+  }
+
+  /** Half of a short time: servers round to whole seconds, and 0 means less than one. */
+  #limitIdleTime(keptMs: number): void {
+    this.#connection!.idleLimitMs = Math.max(keptMs - KEEP_ALIVE_MARGIN_MS, keptMs / 2);
   }
 
   #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
@@ -281,14 +335,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   #deliver(chunk: Uint8Array): void {
+    this.#answerBytes += chunk.length;
+    this.#readAheadBytes += chunk.length;
     // Before the push, which may call `onPull` at once.
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody!.push(chunk);
+  }
+
+  get #canReadAhead(): boolean {
+    return this.#body !== null && this.#phase === "body" && this.#readAheadBytes < EARLY_READ_BYTES;
   }
 
   /** From now on the socket is read when the body's reader asks. */
   #openBody(): ReadableStream<Uint8Array> {
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody = new BodySource(this);
     return this.#answerBody.stream;
   }
@@ -326,11 +386,10 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   /** The answer is complete. @param isAll true: no bytes follow it, which would belong to no request */
   #complete(isAll: boolean): void {
     const connection = this.#connection!;
-    const isClean = this.#isUploaded && isAll && connection.socket.bufferedBytes === 0;
+    const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
     if (!this.#keepAlive) return connection.end();
-    connection.resume();
     this.#pool.release(connection);
   }
 

@@ -4,8 +4,8 @@ import { isFieldValue } from "../../http/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
-/** Makes one connection to a target, with TLS where the target says so. */
-export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>;
+/** Makes one connection to a target, with TLS where the target says so. Its times are those of `clock`. */
+export type Dial = (target: DialTarget, options: DialOptions, clock: Clock) => Promise<Socket>;
 
 export interface ClientOptions {
   /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
@@ -23,8 +23,17 @@ export interface ClientOptions {
   maxIdle?: number;
   /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
   maxWaiting?: number;
-  /** Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. */
+  /**
+   * Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. One whose upstream
+   * says `Keep-Alive: timeout=N` is closed a second before that time, or after half of it, where that is sooner.
+   */
   idleMs?: number;
+  /**
+   * A connection that was idle for as many milliseconds is not used for a request that must not be sent twice: one with
+   * a body, or of another method than GET, HEAD and OPTIONS. The upstream may close an idle connection just when it is
+   * used, and such a request is then lost. Default 1,000; 0: they always get a new connection.
+   */
+  freshMs?: number;
   /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
   firstByteMs?: number | null;
   /** Limits of the answers' heads and framing. */
@@ -43,6 +52,7 @@ export interface ClientSettings {
   readonly maxIdle: number;
   readonly maxWaiting: number;
   readonly idleMs: number;
+  readonly freshMs: number;
   readonly firstByteMs: number | null;
   readonly limits: HttpLimits;
   /** The Host of every request; `null` where each has its own. */
@@ -68,6 +78,7 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
     maxIdle: checkRange("maxIdle", options.maxIdle ?? Math.min(256, maxSockets), 0),
     maxWaiting: checkRange("maxWaiting", options.maxWaiting ?? 1_024, 0),
     idleMs: checkRange("idleMs", options.idleMs ?? 4_000, 1),
+    freshMs: checkRange("freshMs", options.freshMs ?? 1_000, 0),
     firstByteMs: firstByteMs === null ? null : checkRange("firstByteMs", firstByteMs, 1),
     limits: verifyLimits(options.limits),
     host: hostHeader === "preserve" ? null : rewritten,

@@ -8,9 +8,6 @@ import type { Socket, SocketError } from "../../net/mod.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
 
-/** A connection that was idle for less time is fresh: the upstream has hardly closed it meanwhile. */
-const FRESH_MS = 1_000;
-
 /** A request that needs a connection. One of the methods is called, once, unless the request is canceled before. */
 export interface PendingRequest {
   /** True where the request cannot be sent again: it gets a fresh connection or a new one. */
@@ -53,7 +50,7 @@ export class ConnectionPool implements ConnectionOwner {
   acquire(request: PendingRequest): void {
     if (this.#isClosed) return request.fail(closedError());
     const newest = this.#idle.at(-1);
-    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < FRESH_MS)) {
+    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < this.#settings.freshMs)) {
       this.#idle.pop();
       newest.idleTimeout.stop();
       return request.start(newest);
@@ -82,14 +79,13 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Takes a connection back on which another exchange may follow. */
   release(connection: ClientConnection): void {
-    connection.assign(null);
-    connection.isReused = true;
+    connection.becomeIdle();
     const next = this.#nextWaiting();
     if (next !== undefined) return next.start(connection);
-    if (this.#settings.maxIdle === 0) return connection.end();
-    if (this.#idle.length >= this.#settings.maxIdle) this.#endOldest();
-    connection.idleSince = this.#clock.now();
-    connection.idleTimeout.start(this.#settings.idleMs);
+    const { maxIdle, idleMs } = this.#settings;
+    if (maxIdle === 0 || connection.idleLimitMs <= 0) return connection.end();
+    if (this.#idle.length >= maxIdle) this.#endOldest();
+    connection.idleTimeout.start(Math.min(idleMs, connection.idleLimitMs));
     this.#idle.push(connection);
   }
 
@@ -158,14 +154,14 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   async #dial(request: PendingRequest): Promise<void> {
-    const { target, dial, connectTimeoutMs } = this.#settings;
+    const { target, dial, connectTimeoutMs, limits, clock } = this.#settings;
     const abort = new AbortController();
     this.#dials.set(request, abort);
     this.#dialing++;
     let socket: Socket | null = null;
     let failure: unknown;
     try {
-      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal });
+      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal }, clock);
     } catch (cause) {
       failure = cause;
     }
@@ -175,7 +171,6 @@ export class ConnectionPool implements ConnectionOwner {
       if (isWanted) request.fail(UpstreamError.ofDial(failure));
       return this.#serveWaiting();
     }
-    const { limits, clock } = this.#settings;
     const connection = new ClientConnection(socket, this, limits, clock);
     this.#open.add(connection);
     if (isWanted) request.start(connection);
