@@ -3,6 +3,7 @@ import { getHeapSpaceStatistics } from "node:v8";
 import { onGarbage } from "../memory/mod.ts";
 import { pausedWatch } from "./paused_watch.ts";
 import type { Runtime } from "./runtime.ts";
+import { interceptWriteErrors } from "./write_errors.ts";
 
 export const deno: Runtime = {
   name: "deno",
@@ -10,6 +11,7 @@ export const deno: Runtime = {
   resume() {},
   writeNow: () => 0,
   interceptReads() {},
+  interceptWriteErrors,
   watch: pausedWatch,
   tune: () => onGarbage(fillYoungGeneration),
 };

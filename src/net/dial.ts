@@ -55,7 +55,7 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
     function onConnect(): void {
       raw.off("error", onError);
       raw.off("connect", onConnect);
-      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null));
+      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, clock));
     }
     // The listener for errors stays: without one, a later error would end the process.
     cleanUp = () => {

@@ -123,6 +123,8 @@ export class WebSocketConnection {
       onData: (chunk) => this.#takeBytes(chunk),
       onEnd: () => this.#takeEnd(),
       onDrain: () => this.#takeDrain(),
+      // The peer's close frame, or its last messages, may wait to be read.
+      onBroken: () => !this.#isSocketPaused,
       onClose: (error) => this.#takeSocketClose(error),
     };
     if (options.rest !== undefined) this.#parser.push(options.rest);

@@ -95,4 +95,5 @@ export interface Transport {
 }
 
 export const plain: Transport = { name: "TCP", pair: connectPair };
-export const transports: readonly Transport[] = [plain, { name: "TLS", pair: secureConnectPair }];
+export const secure: Transport = { name: "TLS", pair: secureConnectPair };
+export const transports: readonly Transport[] = [plain, secure];

@@ -5,7 +5,7 @@
  *     busy ── release ──▶ idle ── assign ──▶ busy
  *       └──── end ─────────┴─────▶ closing ── both FINs, or CLOSE_TIMEOUT_MS ──▶ closed
  */
-import { type Clock, Timeout, type Timer } from "../../base/mod.ts";
+import { cachedClock, type Clock, Timeout, type Timer } from "../../base/mod.ts";
 import type { UpstreamError } from "../../http/mod.ts";
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import { type HttpLimits, ResponseParser } from "../codec/mod.ts";
@@ -15,6 +15,7 @@ const CLOSE_TIMEOUT_MS = 1_000;
 
 /** The exchange on a connection, which gets the events of its socket. */
 export interface ConnectionUser extends SocketHandlers {
+  onBroken(): boolean;
   /** The client was closed. The exchange resets the connection. */
   fail(error: UpstreamError): void;
 }
@@ -37,8 +38,10 @@ export class ClientConnection implements SocketHandlers {
   isAuthenticated = false;
   /** The visitor's connection to which it belongs while it is idle. Written by `BoundConnections` alone. */
   boundTo: string | null = null;
-  /** When it became idle, on the client's clock. */
+  /** Since when the upstream may count it as idle, on the client's clock. */
   idleSince = 0;
+  /** Milliseconds for which the upstream keeps it while it is idle, as far as that is known. */
+  idleLimitMs = Infinity;
   /** The pool starts it when the connection becomes idle, and stops it when it is used. */
   readonly idleTimeout: Timeout;
 
@@ -46,6 +49,9 @@ export class ClientConnection implements SocketHandlers {
   readonly #clock: Clock;
   #user: ConnectionUser | null = null;
   #isPaused = false;
+  #pausedAt = 0;
+  /** When the pause before the last read began: what was read then may have come as early. */
+  #lastPausedAt = Infinity;
   /** While closing. */
   #closeTimer: Timer | null = null;
 
@@ -53,7 +59,7 @@ export class ClientConnection implements SocketHandlers {
     this.socket = socket;
     this.parser = new ResponseParser(limits);
     this.#owner = owner;
-    this.#clock = clock;
+    this.#clock = cachedClock(clock);
     this.idleTimeout = new Timeout(clock, () => owner.onIdleTimeout(this));
     socket.handlers = this;
     socket.resume();
@@ -64,15 +70,26 @@ export class ClientConnection implements SocketHandlers {
     this.#user = user;
   }
 
+  /** The exchange on it is over, and another one may follow. */
+  becomeIdle(): void {
+    this.#user = null;
+    this.isReused = true;
+    this.idleSince = Math.min(this.#clock.now(), this.#lastPausedAt);
+    this.resume();
+    this.#lastPausedAt = Infinity;
+  }
+
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
+    this.#pausedAt = this.#clock.now();
     this.socket.pause();
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#lastPausedAt = this.#pausedAt;
     this.socket.resume();
   }
 
@@ -114,6 +131,12 @@ export class ClientConnection implements SocketHandlers {
 
   onDrain(): void {
     this.#user?.onDrain();
+  }
+
+  onBroken(): boolean {
+    if (this.#user !== null) return this.#user.onBroken();
+    if (this.#closeTimer === null) this.#owner.onUnusable(this);
+    return false;
   }
 
   onClose(error: SocketError | null): void {

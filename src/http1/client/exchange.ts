@@ -8,7 +8,7 @@
  *
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
-import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
+import { afterPoll, type CancelSignal, type PollListener, showText, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -34,10 +34,23 @@ import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
 const MAX_INTERIM_ANSWERS = 16;
 /** A body that arrived with its head is bytes up to here, and a stream if it is longer. */
 const MAX_WHOLE_BYTES = 64 * 1024;
+/**
+ * An upstream that closes before it has read a request's body resets the connection, and Bun then drops what a paused
+ * socket has not read. So of the answer to a request with a body this much is read ahead of its reader.
+ */
+const EARLY_READ_BYTES = 64 * 1024;
+/**
+ * Such a reset ends an answer until the close, up to here. So much leaves the upstream's kernel at once (RFC 6928: ten
+ * segments), and the reset is taken only behind what left before it (RFC 5961 §3.2). Of a longer answer the end may
+ * have been dropped with the upstream's socket.
+ */
+const MAX_RESET_CLOSE_BYTES = 8 * 1024;
+/** Less than the upstream's own time, by which an idle connection is closed here. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
-export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner {
+export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner, PollListener {
   readonly answer: Promise<Answer>;
   readonly needsFreshConnection: boolean;
   readonly visitorConnection: string | undefined;
@@ -54,13 +67,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   #phase: Phase = "waiting";
   #connection: ClientConnection | null = null;
   #upload: Upload | null = null;
+  /** The head was written. */
+  #isSent = false;
   /** The whole request was sent. */
   #isUploaded = false;
+  /** The upstream takes no more of the request. */
+  #isBroken = false;
   #firstByteTimer: Timer | null = null;
   /** Bytes of an answer arrived: the upstream has processed the request. */
   #hasAnswerBegun = false;
   #interimAnswers = 0;
   #keepAlive = false;
+  /** Bytes of the answer's body so far, and those that the reader has not asked for. */
+  #answerBytes = 0;
+  #readAheadBytes = 0;
   #decoder: BodyDecoder | null = null;
   #answerBody: BodySource | null = null;
   /** While upgraded: the upstream's FIN came. */
@@ -80,7 +100,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#body = body;
     this.#signal = signal;
     this.#plan = plan;
-    this.needsFreshConnection = body !== null;
+    this.needsFreshConnection = !plan.isReplayable;
     this.visitorConnection = settings.connectionAuth ? head.visitorConnection : undefined;
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -99,6 +119,17 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#connection = connection;
     connection.assign(this);
     if (this.#plan.isConnectionAuth) connection.isAuthenticated = true;
+    // The upstream's FIN may have come, and not been read. While nothing is sent, nothing is lost by that.
+    if (connection.isReused && !this.#plan.isReplayable) afterPoll(this);
+    else this.#send(connection);
+  }
+
+  onPolled(): void {
+    if (this.#phase === "head" && !this.#isSent) this.#send(this.#connection!);
+  }
+
+  #send(connection: ClientConnection): void {
+    this.#isSent = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
     if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
@@ -123,6 +154,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   /** The reader of the answer waits for bytes. */
   onPull(): void {
+    this.#readAheadBytes = 0;
     if (this.#phase !== "over") this.#connection!.resume();
   }
 
@@ -137,8 +169,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   onData(chunk: Uint8Array): void {
     if (this.#phase === "body") this.#readBody(chunk);
-    else if (this.#phase === "head") this.#readHead(chunk);
     else if (this.#phase === "upgraded") this.#deliver(chunk);
+    else if (this.#phase !== "head") return;
+    else if (this.#isSent) this.#readHead(chunk);
+    // It answers nothing, but says why the upstream closes.
+    else this.#connection!.socket.reset();
   }
 
   onEnd(): void {
@@ -155,10 +190,19 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
   }
 
+  /** What the upstream has sent before is still to be read: it may be the answer. */
+  onBroken(): boolean {
+    this.#isBroken = true;
+    this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
+    return true;
+  }
+
   onClose(error: SocketError | null): void {
     if (this.#phase === "upgraded") {
       if (error === null && this.#hasUpstreamEnded) this.#finish();
       else this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off the upgraded connection", error));
+    } else if (this.#phase === "body" && this.#isWholeUntilReset) {
+      this.#endBody();
     } else if (this.#phase === "body") {
       this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off its answer", error));
     } else if (this.#canRetry) {
@@ -184,7 +228,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   /** The upstream may have closed an idle connection just when it was used. Then nothing was lost. */
   get #canRetry(): boolean {
-    return this.#connection!.isReused && !this.#hasAnswerBegun && this.#plan.isReplayable;
+    return this.#connection!.isReused && !this.#hasAnswerBegun && (this.#plan.isReplayable || !this.#isSent);
+  }
+
+  get #isWholeUntilReset(): boolean {
+    return this.#body !== null && this.#decoder!.isUntilClose && this.#answerBytes <= MAX_RESET_CLOSE_BYTES;
   }
 
   #beginUpload(body: ReadableStream<Uint8Array>, connection: ClientConnection, framing: UploadFraming): void {
@@ -243,6 +291,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
     }
     this.#keepAlive = parsed.keepAlive;
+    if (parsed.keepAliveSeconds !== -1) this.#limitIdleTime(parsed.keepAliveSeconds * 1_000);
     const { status, fields, framing } = parsed;
     if (framing.kind === "none") {
       this.#resolve({ status, fields, body: null });
@@ -255,6 +304,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
+  }
+
+  /** Half of a short time: servers round to whole seconds, and 0 means less than one. */
+  #limitIdleTime(keptMs: number): void {
+    this.#connection!.idleLimitMs = Math.max(keptMs - KEEP_ALIVE_MARGIN_MS, keptMs / 2);
   }
 
   #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
@@ -299,14 +353,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   #deliver(chunk: Uint8Array): void {
+    this.#answerBytes += chunk.length;
+    this.#readAheadBytes += chunk.length;
     // Before the push, which may call `onPull` at once.
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody!.push(chunk);
+  }
+
+  get #canReadAhead(): boolean {
+    return this.#body !== null && this.#phase === "body" && this.#readAheadBytes < EARLY_READ_BYTES;
   }
 
   /** From now on the socket is read when the body's reader asks. */
   #openBody(): ReadableStream<Uint8Array> {
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody = new BodySource(this);
     return this.#answerBody.stream;
   }
@@ -344,11 +404,10 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   /** The answer is complete. @param isAll true: no bytes follow it, which would belong to no request */
   #complete(isAll: boolean): void {
     const connection = this.#connection!;
-    const isClean = this.#isUploaded && isAll && connection.socket.bufferedBytes === 0;
+    const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
     if (!this.#keepAlive) return connection.end();
-    connection.resume();
     this.#pool.release(connection, this);
   }
 

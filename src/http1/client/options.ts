@@ -4,8 +4,8 @@ import { isFieldValue } from "../../http/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
-/** Makes one connection to a target, with TLS where the target says so. */
-export type Dial = (target: DialTarget, options: DialOptions) => Promise<Socket>;
+/** Makes one connection to a target, with TLS where the target says so. Its times are those of `clock`. */
+export type Dial = (target: DialTarget, options: DialOptions, clock: Clock) => Promise<Socket>;
 
 export interface ClientOptions {
   /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
@@ -23,7 +23,10 @@ export interface ClientOptions {
   maxIdle?: number;
   /** Requests that may wait for one of `maxSockets`; more fail with `overloaded`. Default 1,024. */
   maxWaiting?: number;
-  /** Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. */
+  /**
+   * Milliseconds until an idle connection is closed. Default 4,000: a Node server closes it after 5 s. One whose upstream
+   * says `Keep-Alive: timeout=N` is closed a second before that time, or after half of it, where that is sooner.
+   */
   idleMs?: number;
   /**
    * What becomes of a connection that was authenticated as a whole, by NTLM or Negotiate. False, the default: it is
@@ -38,6 +41,12 @@ export interface ClientOptions {
   boundIdleMs?: number;
   /** Idle connections of this kind; the one that is idle longest is closed for another one. Default 256. */
   maxBound?: number;
+  /**
+   * A connection that was idle for as many milliseconds is not used for a request that must not be sent twice: one with
+   * a body, or of another method than GET, HEAD and OPTIONS. The upstream may close an idle connection just when it is
+   * used, and such a request is then lost. Default 1,000; 0: they always get a new connection.
+   */
+  freshMs?: number;
   /** Milliseconds from the end of the request to the head of the final answer; `null`, the default: no limit. */
   firstByteMs?: number | null;
   /** Limits of the answers' heads and framing. */
@@ -59,6 +68,7 @@ export interface ClientSettings {
   readonly connectionAuth: boolean;
   readonly boundIdleMs: number;
   readonly maxBound: number;
+  readonly freshMs: number;
   readonly firstByteMs: number | null;
   readonly limits: HttpLimits;
   /** The Host of every request; `null` where each has its own. */
@@ -87,6 +97,7 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
     connectionAuth: options.connectionAuth ?? false,
     boundIdleMs: checkRange("boundIdleMs", options.boundIdleMs ?? 75_000, 1),
     maxBound: checkRange("maxBound", options.maxBound ?? 256, 0),
+    freshMs: checkRange("freshMs", options.freshMs ?? 1_000, 0),
     firstByteMs: firstByteMs === null ? null : checkRange("firstByteMs", firstByteMs, 1),
     limits: verifyLimits(options.limits),
     host: hostHeader === "preserve" ? null : rewritten,

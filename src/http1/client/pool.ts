@@ -9,9 +9,6 @@ import { BoundConnections } from "./bound_connections.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
 
-/** A connection that was idle for less time is fresh: the upstream has hardly closed it meanwhile. */
-const FRESH_MS = 1_000;
-
 /** A request that needs a connection. One of the methods is called, once, unless the request is canceled before. */
 export interface PendingRequest {
   /** True where the request cannot be sent again: it gets a fresh connection or a new one. */
@@ -64,7 +61,7 @@ export class ConnectionPool implements ConnectionOwner {
       if (bound !== undefined) return request.start(bound);
     }
     const newest = this.#idle.at(-1);
-    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < FRESH_MS)) {
+    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < this.#settings.freshMs)) {
       this.#idle.pop();
       newest.idleTimeout.stop();
       return request.start(newest);
@@ -93,15 +90,14 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Takes a connection back on which another exchange may follow, after that of `request`. */
   release(connection: ClientConnection, request: PendingRequest): void {
-    connection.assign(null);
-    connection.isReused = true;
+    connection.becomeIdle();
     if (connection.isAuthenticated) return this.#bind(connection, request.visitorConnection);
     const next = this.#nextWaiting();
     if (next !== undefined) return next.start(connection);
-    if (this.#settings.maxIdle === 0) return connection.end();
-    if (this.#idle.length >= this.#settings.maxIdle) this.#endOldest();
-    connection.idleSince = this.#clock.now();
-    connection.idleTimeout.start(this.#settings.idleMs);
+    const { maxIdle, idleMs } = this.#settings;
+    if (maxIdle === 0 || connection.idleLimitMs <= 0) return connection.end();
+    if (this.#idle.length >= maxIdle) this.#endOldest();
+    connection.idleTimeout.start(Math.min(idleMs, connection.idleLimitMs));
     this.#idle.push(connection);
   }
 
@@ -179,14 +175,14 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   async #dial(request: PendingRequest): Promise<void> {
-    const { target, dial, connectTimeoutMs } = this.#settings;
+    const { target, dial, connectTimeoutMs, limits, clock } = this.#settings;
     const abort = new AbortController();
     this.#dials.set(request, abort);
     this.#dialing++;
     let socket: Socket | null = null;
     let failure: unknown;
     try {
-      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal });
+      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal }, clock);
     } catch (cause) {
       failure = cause;
     }
@@ -196,7 +192,6 @@ export class ConnectionPool implements ConnectionOwner {
       if (isWanted) request.fail(UpstreamError.ofDial(failure, target));
       return this.#serveWaiting();
     }
-    const { limits, clock } = this.#settings;
     const connection = new ClientConnection(socket, this, limits, clock);
     this.#open.add(connection);
     if (isWanted) request.start(connection);

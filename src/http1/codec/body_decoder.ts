@@ -56,6 +56,11 @@ export class BodyDecoder {
     return this.#phase === DONE;
   }
 
+  /** True while a body goes on that is delimited by the close. */
+  get isUntilClose(): boolean {
+    return this.#phase === UNTIL_CLOSE;
+  }
+
   /**
    * The trailer fields; empty until `isDone` and where there are none. Hop-by-hop fields and those that are not allowed
    * there (framing, routing, authentication, content: RFC 9110 §6.5.1) are dropped.

@@ -1,5 +1,5 @@
 /** What the fields of a head say about its message and its connection, read in one pass. */
-import { showText } from "../../base/mod.ts";
+import { Memo, showText } from "../../base/mod.ts";
 import {
   addNominations,
   equalsLower,
@@ -29,7 +29,11 @@ export interface HeadFacts {
   acceptsTrailers: boolean;
   /** Of a response: it asks for, or ends, authentication that belongs to the connection. */
   isConnectionAuth: boolean;
+  /** The seconds of `Keep-Alive: timeout=N`; -1 where there are none. */
+  keepAliveSeconds: number;
 }
+
+const keepAliveTimes = new Memo((value) => Number(/(?:^|[,\s])timeout="?(\d{1,9})(?!\d)/i.exec(value)?.[1] ?? -1));
 
 /**
  * @param fields of a `HeadScanner`, which has checked their syntax. The array is used for the result: fields that are
@@ -58,7 +62,10 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
         facts.upgrade = joined(facts.upgrade, value);
         continue;
       case 10:
-        if (equalsLower(name, "keep-alive")) continue;
+        if (equalsLower(name, "keep-alive")) {
+          facts.keepAliveSeconds = keepAliveTimes.get(value);
+          continue;
+        }
         if (!equalsLower(name, "connection")) break;
         // The value in most responses of most servers, which need not be split as a list.
         if (equalsLower(value, "keep-alive")) facts.keepAlive = true;
@@ -111,6 +118,7 @@ function noFacts(fields: Fields): HeadFacts {
     upgrade: undefined,
     acceptsTrailers: false,
     isConnectionAuth: false,
+    keepAliveSeconds: -1,
   };
 }
 

@@ -23,6 +23,8 @@ export interface ParsedResponse {
   readonly framing: Framing;
   /** True where the connection may carry another exchange after this one. */
   readonly keepAlive: boolean;
+  /** For how many seconds it says that it keeps an idle connection (RFC 2068 §19.7.1.1); -1 where it says nothing. */
+  readonly keepAliveSeconds: number;
   /** With status 101: the one token that was agreed; undefined where there is not exactly one, and for `h2c`. */
   readonly upgrade: string | undefined;
   /**
@@ -107,6 +109,7 @@ export class ResponseParser {
       fields: facts.fields,
       framing,
       keepAlive: isPersistent && framing.kind !== "close" && this.#status !== 101,
+      keepAliveSeconds: facts.keepAliveSeconds,
       upgrade: this.#status === 101 ? upgradeToken(facts) : undefined,
       isConnectionAuth: facts.isConnectionAuth,
     };

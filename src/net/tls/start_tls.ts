@@ -57,21 +57,23 @@ class Handshake {
     return attempt<Socket>({ ...options, action: this.#action, clock, cleanUp }, (resolve, reject) => {
       if (this.#raw.closed) return reject(this.#lost(null));
       try {
-        this.#begin(resolve, reject);
+        this.#begin(clock, resolve, reject);
       } catch (error) {
         reject(this.#failure("tls_failed", messageOf(error), error));
       }
     });
   }
 
-  #begin(resolve: (socket: Socket) => void, reject: (error: unknown) => void): void {
+  #begin(clock: Clock, resolve: (socket: Socket) => void, reject: (error: unknown) => void): void {
     let engine!: tls.TLSSocket;
-    const socket = new TlsSocket(this.#raw, (cipher) => engine = this.#createEngine(cipher));
+    const socket = new TlsSocket(this.#raw, (cipher) => engine = this.#createEngine(cipher), clock);
     this.#socket = socket;
     socket.handlers = {
       onData() {},
       onEnd: () => reject(this.#lost(null)),
       onDrain() {},
+      // The server's alert may wait to be read.
+      onBroken: () => true,
       onClose: (error) => reject(this.#lost(error)),
     };
     engine.once("secureConnect", () => {
