@@ -72,6 +72,16 @@ async function readAnswer(client: SocketReader, method: string): Promise<Receive
   return { ...readHead(head), body };
 }
 
+/**
+ * Asserts that what came through the tunnel is what came directly. A body that ends with the connection may get a length
+ * on the way.
+ */
+function assertSame(through: Received, direct: Received, message: string): void {
+  const isLength = (field: string) => field.startsWith("content-length: ");
+  const fields = direct.fields.some(isLength) ? through.fields : through.fields.filter((field) => !isLength(field));
+  assert.deepEqual({ ...through, fields }, direct, message);
+}
+
 const requestOf = (place: Place, method: string, path: string, fields = "") =>
   `${method} ${path} HTTP/1.1\r\nHost: ${place.host}\r\n${fields}\r\n`;
 
@@ -87,11 +97,14 @@ async function ask(place: Place, method: string, path: string, fields = "", body
 }
 
 const upload = patternBytes(3 * CHUNK_BYTES);
+const chunks = bytesOf(
+  [0, 1, 2].map((index) => upload.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES))
+    .map((piece) => `${piece.length.toString(16)}\r\n${latin1(piece)}\r\n`).join("") + "0\r\n\r\n",
+);
+
 /** A server that does not understand chunks may refuse them, and close with some of them unread. */
 function askWithChunks(place: Place): Promise<Received> {
-  const pieces = [0, 1, 2].map((index) => latin1(upload.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)));
-  const chunks = pieces.map((piece) => `${CHUNK_BYTES.toString(16)}\r\n${piece}\r\n`).join("");
-  return ask(place, "POST", "/echo", "Transfer-Encoding: chunked\r\n", bytesOf(`${chunks}0\r\n\r\n`));
+  return ask(place, "POST", "/echo", "Transfer-Encoding: chunked\r\n", chunks);
 }
 
 const megabyte = patternBytes(BODY_BYTES);
@@ -158,28 +171,29 @@ for (const kind of kinds) {
         const answer = await ask(direct, "GET", "/text.txt");
         assert.equal(answer.status, 200);
         assert.equal(answer.body, "hello\n");
-        assert.deepEqual(await ask(through(), "GET", "/text.txt"), answer);
+        assertSame(await ask(through(), "GET", "/text.txt"), answer, "through the tunnel");
       });
 
       it(`answers a HEAD through ${protocol} as it does directly`, async () => {
         const answer = await ask(direct, "HEAD", "/text.txt");
         assert.equal(answer.status, 200);
-        assert.deepEqual(await ask(through(), "HEAD", "/text.txt"), answer);
+        assertSame(await ask(through(), "HEAD", "/text.txt"), answer, "through the tunnel");
       });
 
       it(`is heard through ${protocol} each time when it answers a POST of 1 MB whose body it has not read`, async () => {
         const answer = await retried(() => askUnread(direct));
         assert.ok([413, 501].includes(answer.status));
         for (let round = 1; round <= UNREAD_ROUNDS; round++) {
-          assert.deepEqual(await askUnread(through()), answer, `round ${round}`);
+          assertSame(await askUnread(through()), answer, `round ${round}`);
         }
       });
 
       it(`takes or refuses a chunked upload through ${protocol} as it does directly`, async () => {
         const answer = await retried(() => askWithChunks(direct));
         assert.ok([400, 411, 501].includes(answer.status) || answer.body === `${upload.length} ${digestOf(upload)}\n`);
-        for (let round = 1; round <= UNREAD_ROUNDS; round++) {
-          assert.deepEqual(await askWithChunks(through()), answer, `round ${round}`);
+        const rounds = answer.status === 200 ? 1 : UNREAD_ROUNDS;
+        for (let round = 1; round <= rounds; round++) {
+          assertSame(await askWithChunks(through()), answer, `round ${round}`);
         }
       });
 
@@ -188,7 +202,7 @@ for (const kind of kinds) {
         const client = await through().connect();
         for (let round = 1; round <= KEEP_ALIVE_ROUNDS; round++) {
           client.socket.write(bytesOf(requestOf(through(), "GET", "/text.txt")));
-          assert.deepEqual(await readAnswer(client, "GET"), answer, `round ${round}`);
+          assertSame(await readAnswer(client, "GET"), answer, `round ${round}`);
         }
         client.socket.reset();
       });
