@@ -1,6 +1,8 @@
 /** Opens a tunnel by the JSON protocol: a WebSocket without a subprotocol, `register`, and the edge's answer to it. */
 import { systemClock } from "../base/mod.ts";
 import {
+  FeatureChallengeLines,
+  FeatureLatin1,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
@@ -23,6 +25,8 @@ export interface JsonDialOptions extends EdgeDialOptions {
 
 /** The largest frame of an edge: a request with its body in base64. */
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
+/** The largest body of a request that fits such a frame, with room for the head. */
+const MAX_BODY_BYTES = 23 * 1024 * 1024;
 
 /** @throws {AgentError} */
 export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSignal): Promise<OpenTunnel> {
@@ -32,7 +36,8 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
     type: TypeRegister,
     tunnel_id: name,
     agent_token: options.token,
-    features: [FeatureResponseAbort, FeatureRequestCancel],
+    features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
+    max_body_bytes: MAX_BODY_BYTES,
     force: options.force ? true : undefined,
   };
   link.sendText(JSON.stringify(register));

@@ -57,8 +57,7 @@ export const edgeServeOptions = {
   }),
   jsonBodyLimit: sizeOption({
     name: "json-body-limit",
-    help: "the largest request body for an agent of the JSON protocol",
-    default: "10MiB",
+    help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",
   }),
   ...commonOptions,
 };

@@ -9,6 +9,8 @@ import type { Socket } from "../net/mod.ts";
 import {
   closeReason,
   type ErrorFrame,
+  FeatureChallengeLines,
+  FeatureLatin1,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
@@ -34,19 +36,22 @@ export interface JsonAcceptorOptions {
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features">;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
   maxUnregistered?: number;
-  /** The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. */
+  /**
+   * The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. A longer
+   * one fails the answer that it belongs to.
+   */
   maxFrameBytes?: number;
   clock?: Clock;
 }
 
 const DEFAULT_REGISTER_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_UNREGISTERED = 1_024;
-const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
+export const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
 /** The largest message of a link that has not registered. */
 const MAX_REGISTER_BYTES = 4_096;
 
@@ -129,6 +134,7 @@ export class JsonAcceptor {
 
   async #register(link: WebSocketConnection, frame: Register, address: string): Promise<void> {
     const { tunnels, guessLimiter, checkToken, urlOf } = this.#options;
+    const name = lowerCase(frame.tunnel_id);
     if (guessLimiter.isBlocked(address)) {
       return this.#refuse(
         link,
@@ -147,24 +153,26 @@ export class JsonAcceptor {
       ...this.#options.session,
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
+      agentBodyLimitBytes: frame.max_body_bytes,
     });
     try {
-      await tunnels.claim(frame.tunnel_id, owner, session, frame.force);
+      await tunnels.claim(name, owner, session, frame.force);
     } catch (error) {
       session.abandon();
       throw error;
     }
     // The edge may have closed while the claim waited for the agent that had the name.
     if (this.#isClosed) session.close(shuttingDown);
+    link.skipsLongMessages = true;
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urlOf(frame.tunnel_id),
-      features: [FeatureResponseAbort, FeatureRequestCancel],
+      url: urlOf(name),
+      features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
-    this.#options.onSession(session, frame.tunnel_id);
+    this.#options.onSession(session, name);
   }
 
   #refuse(link: WebSocketConnection, code: string, message: string, closeCode: number): void {
@@ -185,4 +193,9 @@ export class JsonAcceptor {
     this.#unregistered.get(link)?.cancel();
     this.#unregistered.delete(link);
   }
+}
+
+/** Without case, as in a host name: some ids, such as ULIDs, are written in upper case. Other letters are no name's. */
+function lowerCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

@@ -42,6 +42,13 @@ export interface WebSocketClose {
 export interface WebSocketHandlers {
   /** A message: a string for text (bytes with `text: "bytes"`), bytes for binary, which the receiver owns. */
   onMessage(data: Uint8Array | string): void;
+  /**
+   * A message over the limit began, with `skipsLongMessages`. True: it is dropped, and the connection goes on. Otherwise
+   * the connection ends with `error`, a 1009.
+   *
+   * @param beginning up to 4 KiB of the message
+   */
+  onLongMessage?(beginning: Uint8Array, error: WebSocketProtocolError): boolean;
   /** A ping of the peer. The connection itself answers it. */
   onPing?(payload: Uint8Array): void;
   onPong?(payload: Uint8Array): void;
@@ -154,6 +161,11 @@ export class WebSocketConnection {
 
   set maxMessageBytes(bytes: number) {
     this.#parser.maxMessageBytes = bytes;
+  }
+
+  /** True: the owner is asked what to do about a message over the limit, by `onLongMessage`. Default false: a 1009. */
+  set skipsLongMessages(skips: boolean) {
+    this.#parser.skipsLongMessages = skips;
   }
 
   /**
@@ -287,6 +299,9 @@ export class WebSocketConnection {
     switch (event.kind) {
       case "message":
         return this.handlers.onMessage(event.data);
+      case "long":
+        if (this.handlers.onLongMessage?.(event.beginning, event.error) !== true) this.#fail(event.error);
+        return;
       case "ping":
         this.#answerPing(event.payload);
         return this.handlers.onPing?.(event.payload);

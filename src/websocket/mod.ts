@@ -6,5 +6,5 @@ export {
   type WebSocketOptions,
 } from "./connection.ts";
 export { type DialedWebSocket, dialWebSocket, HandshakeError, type WebSocketDialOptions } from "./dial.ts";
-export { CloseCode } from "./frames.ts";
+export { CloseCode, WebSocketProtocolError } from "./frames.ts";
 export { checkUpgrade } from "./handshake.ts";

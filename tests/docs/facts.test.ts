@@ -8,10 +8,12 @@ import { edgeProgram } from "../../src/cli/edge.ts";
 import type { Command, Program } from "../../src/cli/command.ts";
 import { defaultExchangeTimeouts } from "../../src/http/timeouts.ts";
 import { defaultLimits } from "../../src/http1/codec/limits.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../../src/edge/json_acceptor.ts";
 import { verifyServerOptions } from "../../src/http1/server/options.ts";
 import { connectionLimits } from "../../src/httpstream/options.ts";
 import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
-import { DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
+import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
+import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
 import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
@@ -104,13 +106,12 @@ describe("the documentation's numbers", () => {
   const minutes = (ms: number) => `${ms / 60_000} min`;
   const connection = connectionLimits("edge");
   const server = verifyServerOptions();
-  const jsonBodyLimit = edgeProgram.commands.find(({ name }) => name === "serve")?.options.jsonBodyLimit?.default;
 
   /** Page, and what it says; white space counts as one blank. */
   const facts: readonly [page: string, text: string][] = [
     ["README.md", `a stream holds ${kib(connection.initialWindowBytes)} on either side`],
     ["README.md", `up to the ${mib(connection.growthPoolBytes)} that all streams`],
-    ["README.md", `(${String(jsonBodyLimit).replace("MiB", " MiB")}, 413 past it)`],
+    ["README.md", `(${mib(UNANNOUNCED_BODY_LIMIT_BYTES)}, 413 past it)`],
     [
       "docs/streaming.md",
       `may hold ${kib(connection.initialWindowBytes)}, and grow from a pool of ${mib(connection.growthPoolBytes)}`,
@@ -123,6 +124,10 @@ describe("the documentation's numbers", () => {
     ["docs/streaming.md", `between requests | ${seconds(server.keepAliveMs)} |`],
     ["docs/streaming.md", `in the middle of a request body | ${seconds(server.bodyIdleMs)} |`],
     ["docs/json-agent.md", `silent for ${seconds(DEAD_AFTER_MS)} is taken for dead`],
+    ["docs/json-agent.md", `may be silent for ${seconds(BUSY_DEAD_AFTER_MS)},`],
+    ["docs/json-agent.md", `body may have ${mib(UNANNOUNCED_BODY_LIMIT_BYTES)},`],
+    ["docs/json-agent.md", `the edge allows ${mib(DEFAULT_BODY_LIMIT_BYTES)};`],
+    ["docs/json-agent.md", `frame of the agent may have ${mib(DEFAULT_MAX_FRAME_BYTES)}.`],
     ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
     ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
   ];

@@ -45,6 +45,13 @@ export async function startTcpServer(onSocket: (socket: Socket) => void = () => 
   };
 }
 
+/** A port of 127.0.0.1 on which nobody listens just now, for a program that must be told one. */
+export async function freePort(): Promise<number> {
+  const server = await startTcpServer();
+  await server.close();
+  return server.port;
+}
+
 /** The two ends of one loopback connection, both paused: `[dialed, accepted]`. The test resets or ends them. */
 export async function connectPair(): Promise<[Socket, Socket]> {
   let accept: (socket: Socket) => void = () => {};

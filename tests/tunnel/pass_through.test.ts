@@ -55,6 +55,12 @@ for (const protocol of protocols) {
       assert.deepEqual(cookies, ["Set-Cookie: a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "Set-Cookie: b=2"]);
     });
 
+    it("keeps several challenges apart", async () => {
+      answer = whole('WWW-Authenticate: Basic realm="a, b"\r\nWWW-Authenticate: Negotiate\r\n', "no");
+      const challenges = (await get("/")).match(/^www-authenticate: .*(?=\r$)/gim);
+      assert.deepEqual(challenges, ['WWW-Authenticate: Basic realm="a, b"', "WWW-Authenticate: Negotiate"]);
+    });
+
     it("leaves an encoded body and its Content-Encoding untouched", async () => {
       const body = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
       answer = whole("Content-Encoding: gzip\r\n", body);
@@ -71,6 +77,15 @@ for (const protocol of protocols) {
         `POST / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n${body}`,
       );
       assert.equal(seen.slice(seen.indexOf("\r\n\r\n") + 4), body);
+    });
+
+    it("passes a request body of 10 MiB", async () => {
+      const body = "x".repeat(10 * 1024 * 1024);
+      answer = whole("", "ok");
+      const head =
+        `POST / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`;
+      assert.match(await exchange(tunnel, head + body), /ok$/);
+      assert.ok(seen.endsWith(body));
     });
 
     it("answers HEAD with the upstream's Content-Length and no body", async () => {

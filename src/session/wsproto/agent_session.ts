@@ -39,7 +39,8 @@ import {
   TypeHTTPResponseEnd,
   TypeHTTPResponseStart,
 } from "./frames.ts";
-import { fieldsToHeaders, headersToFields, toBytes } from "./headers.ts";
+import { type HeadText, headTextOf } from "./head_text.ts";
+import { fieldsToHeaders, headersToFields, type LineFields, lineFieldsFor } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
 
@@ -67,6 +68,8 @@ export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
+  readonly #text: HeadText;
+  readonly #lineFields: LineFields;
   readonly #maxActive: number;
   readonly #lifetime: JsonLifetime;
   readonly #active = new Map<string, RequestUnderWay>();
@@ -77,11 +80,14 @@ export class JsonAgentSession implements Session {
     this.#link = link;
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
+    this.#text = headTextOf(options.features);
+    this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
     this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
       peer: "edge",
       isIdle: () => this.#active.size === 0,
       isReadingPaused: () => false,
+      isPeerBusy: () => false,
       onMessage: (data) => this.#onMessage(data as string),
       onDrain: () => this.#onDrain(),
       onEnd: (end) => this.#onEnd(end),
@@ -115,7 +121,7 @@ export class JsonAgentSession implements Session {
     const id = frame.request_id;
     if (this.#active.has(id)) throw new FrameError(`\`request_id\` ${id} is in use`);
     const body = decodeBase64(frame.body_b64, "body_b64");
-    const head = requestHead(frame);
+    const head = requestHead(frame, this.#text);
     if (this.#active.size >= this.#maxActive) {
       const detail = `The agent is serving ${this.#active.size} requests already`;
       return this.#sendWhole(id, problemAnswer("overloaded", detail));
@@ -165,7 +171,7 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponseStart,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: this.#headersOf(answer),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -209,10 +215,14 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: this.#headersOf(answer),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
     });
     if (bytes !== null) release(bytes);
+  }
+
+  #headersOf(answer: Answer): Record<string, string> {
+    return fieldsToHeaders(answer.fields, this.#text, this.#lineFields);
   }
 
   /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
@@ -266,19 +276,19 @@ function reasonOf(error: unknown): string {
   return error instanceof RunnelError ? error.reason : "The agent failed to ask the upstream";
 }
 
-function requestHead(frame: HTTPRequest): RequestHead {
+function requestHead(frame: HTTPRequest, text: HeadText): RequestHead {
   const fields: string[] = [];
-  const received: Fields = endToEndFields(headersToFields(frame.headers));
+  const received: Fields = endToEndFields(headersToFields(frame.headers, text));
   let authority = "";
   for (let index = 0; index < received.length; index += 2) {
     const name = received[index] as string;
     if (name.toLowerCase() === "host") authority = received[index + 1] as string;
     else fields.push(name, received[index + 1] as string);
   }
-  const path = toBytes(frame.path);
+  const path = text.read(frame.path);
   return {
-    method: toBytes(frame.method),
-    target: frame.query === "" ? path : `${path}?${toBytes(frame.query)}`,
+    method: text.read(frame.method),
+    target: frame.query === "" ? path : `${path}?${text.read(frame.query)}`,
     scheme: fieldValue(fields, "x-forwarded-proto") === "https" ? "https" : "http",
     authority,
     fields,

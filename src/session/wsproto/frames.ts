@@ -2,7 +2,7 @@
  * The frames of the JSON protocol, which agents speak that offer no subprotocol: one JSON object a WebSocket text message.
  * Agents in other languages rely on the keys.
  *
- *   register            agent → edge   tunnel_id, agent_token, features?, force?
+ *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?
  *   registered          edge → agent   url, features
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
@@ -32,22 +32,34 @@ export const TypeHTTPResponseAbort = "http_response_abort";
 /** Frames that not every peer knows. Each side announces those it takes, in `register.features` or `registered.features`. */
 export const FeatureResponseAbort = "http_response_abort";
 export const FeatureRequestCancel = "http_request_cancel";
+/** Strings of heads are bytes in Latin-1. It has to be announced only where nothing else is. */
+export const FeatureLatin1 = "latin1";
+/** Repeated challenges of an answer, such as WWW-Authenticate, are joined with a newline. */
+export const FeatureChallengeLines = "challenge_lines";
 
 /** In characters. */
 export const MAX_REQUEST_ID_LENGTH = 256;
 
 const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
-const features = z.array(z.string().max(256)).max(64);
+/** Some languages have one type for lists and maps, and write an empty one of either kind as `[]`, or as `{}`. */
+const features = z.preprocess(
+  (value) => isEmptyMap(value) ? [] : value,
+  z.array(z.string().max(256)).max(64),
+);
 /** No status below 200: this protocol carries neither upgrades (101) nor interim answers. */
 const status = z.int().min(200).max(999);
 
 /** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
   (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) &&
+    typeof value === "object" && value !== null && (!Array.isArray(value) || value.length === 0) &&
     Object.values(value).every((item) => typeof item === "string"),
   { error: "expected an object of strings" },
 );
+
+function isEmptyMap(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
 
 const register = z.object({
   type: z.literal(TypeRegister),
@@ -56,6 +68,8 @@ const register = z.object({
   features: features.optional(),
   /** Takes the name over from a live session of the same owner. */
   force: z.boolean().optional(),
+  /** The largest request body that the agent takes. */
+  max_body_bytes: z.int().min(0).optional(),
 });
 const registered = z.object({
   type: z.literal(TypeRegistered),

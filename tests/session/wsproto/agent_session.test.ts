@@ -52,6 +52,28 @@ describe("JsonAgentSession", () => {
     assert.equal(await bodyText(body), "in\xff");
   });
 
+  it("takes and gives strings as UTF-8 when the edge announces no features", async () => {
+    const asked: RequestHead[] = [];
+    const fields = ["X-Name", "caf\xc3\xa9", "X-Price", "5 \xe2\x82\xac"];
+    const { link } = start((head) => {
+      asked.push(head);
+      return Promise.resolve({ status: 200, fields, body: null });
+    }, { features: [] });
+    link.receive({ ...request, path: "/é", query: "é", headers: { "X-Name": "café" } });
+    assert.deepEqual((await link.next()).headers, { "X-Name": "café", "X-Price": "5 €" });
+    assert.deepEqual([asked[0].target, asked[0].fields], ["/\xc3\xa9?\xc3\xa9", ["X-Name", "caf\xc3\xa9"]]);
+  });
+
+  it("joins challenges with a newline when the edge announces challenge_lines, else with a comma", async () => {
+    for (const [announced, joined] of [[["challenge_lines"], "A\nB"], [features, "A, B"]] as const) {
+      const { link } = start(answering({ fields: ["WWW-Authenticate", "A", "WWW-Authenticate", "B"] }), {
+        features: announced,
+      });
+      link.receive(request);
+      assert.deepEqual((await link.next()).headers, { "WWW-Authenticate": joined });
+    }
+  });
+
   const streamed: [string, Partial<Answer>][] = [
     ["it has no length", { body: streamOf("ab", "c") }],
     ["it is SSE, whatever its length", {
