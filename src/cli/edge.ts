@@ -81,6 +81,10 @@ function logEvents(): EdgeEvents {
     onSessionEnd: (id, tunnel, code, reason) => {
       log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
     },
+    onTokensRefused: (address, count) => {
+      const tokens = count === 1 ? "a wrong token" : `${count} wrong tokens`;
+      log.warn("Refused {tokens} from {address}", { tokens, count, address: address ?? "further addresses" });
+    },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: String(error) }),
   };
