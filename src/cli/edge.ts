@@ -82,8 +82,9 @@ function logEvents(): EdgeEvents {
       log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
     },
     onTokensRefused: (address, count) => {
-      const tokens = count === 1 ? "a wrong token" : `${count} wrong tokens`;
-      log.warn("Refused {tokens} from {address}", { tokens, count, address: address ?? "further addresses" });
+      if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
+      else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
+      else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: String(error) }),
