@@ -105,8 +105,8 @@ export class Agent {
       for (let attempt = 1;; attempt++) {
         const result = await this.#attempt(signal);
         if (!(result instanceof AgentError)) return result;
-        if (result.code !== "edge_unreachable") throw result;
-        if (late.signal.aborted) throw this.#tooLate(result);
+        if (result.code !== "edge_unreachable" && result.code !== "too_many_attempts") throw result;
+        if (late.signal.aborted) throw result.code === "edge_unreachable" ? this.#tooLate(result) : result;
         // Somebody waits for the first connection, so the pauses are short, without the backoff of a reconnect.
         const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
         await this.#pause(Math.min(pauseMs, deadline - this.#clock.now()));

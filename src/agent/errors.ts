@@ -6,7 +6,7 @@ export type AgentErrorCode =
   | "edge_unreachable"
   /** The edge refused the token. */
   | "unauthorized"
-  /** Too many tokens of this address were refused. */
+  /** The token was refused, as many others at that moment. Trying again may help: an older edge refuses right ones, too. */
   | "too_many_attempts"
   /** Another agent has the name. */
   | "name_taken"

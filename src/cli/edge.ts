@@ -83,6 +83,11 @@ function logEvents(): EdgeEvents {
     onSessionEnd: (id, tunnel, code, reason) => {
       log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
     },
+    onTokensRefused: (address, count) => {
+      if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
+      else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
+      else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
+    },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };

@@ -28,7 +28,7 @@ export function exitCodeOf(error: unknown): number {
 const exitCodes: Readonly<Record<string, number>> = {
   usage: ExitCode.usage,
   unauthorized: ExitCode.refused,
-  too_many_attempts: ExitCode.refused,
+  too_many_attempts: ExitCode.edgeUnreachable,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
   bad_name: ExitCode.usage,
@@ -43,7 +43,7 @@ export function remedyOf(code: string): string | null {
 const remedies: Readonly<Record<string, string>> = {
   unauthorized:
     "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
-  too_many_attempts: "Wait a minute, and check the token",
+  too_many_attempts: "Try again in a moment, and check the token",
   edge_unreachable: "Check that the edge runs, and that --edge names it",
   name_taken: "Choose another --name, or take it over with --force",
   bad_name: "Choose another --name",

@@ -54,6 +54,12 @@ export interface EdgeEvents {
   onSession?(id: string, tunnel: string, protocol: string): void;
   onSessionEnd?(id: string, tunnel: string, code: string, reason: string): void;
   onReplaced?(tunnel: string, why: string): void;
+  /**
+   * Wrong tokens were refused: the first one of an address, then how many more there were in each minute.
+   *
+   * @param address null: of many addresses together
+   */
+  onTokensRefused?(address: string | null, count: number): void;
   onError?(error: unknown): void;
 }
 
@@ -167,6 +173,7 @@ class RunningEdge implements Edge {
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
+      onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
       onError: (error) => options.events?.onError?.(error),
       memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
       json: options.json,
@@ -185,9 +192,7 @@ class RunningEdge implements Edge {
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
-      return pathOf(head.target) === "/agent"
-        ? Promise.resolve(this.#acceptor.accept(head))
-        : routes(head, body, signal);
+      return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
 }

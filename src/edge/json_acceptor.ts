@@ -2,7 +2,7 @@
  * Accepts agents of the JSON protocol. A link's first frame must be `register`, within 10 s and of 4 KiB at most. The edge
  * answers with `registered`, after which the agent has a session, or with an `error` frame that says why not.
  */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { CancelSource, type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
 import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
@@ -24,13 +24,14 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
-import type { GuessLimiter, TokenCheck } from "./tokens.ts";
+import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import type { TokenCheck } from "./tokens.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
   checkToken: TokenCheck;
-  guessLimiter: GuessLimiter;
+  refusals: TokenRefusals;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
   nextSessionId(): string;
@@ -133,21 +134,10 @@ export class JsonAcceptor {
   }
 
   async #register(link: WebSocketConnection, frame: Register, address: string): Promise<void> {
-    const { tunnels, guessLimiter, checkToken, urlOf } = this.#options;
+    const { tunnels, checkToken, urlOf } = this.#options;
     const name = lowerCase(frame.tunnel_id);
-    if (guessLimiter.isBlocked(address)) {
-      return this.#refuse(
-        link,
-        "too_many_attempts",
-        "Too many refused tokens: wait a minute",
-        CloseCode.policyViolation,
-      );
-    }
     const owner = checkToken(frame.agent_token);
-    if (owner === null) {
-      guessLimiter.refused(address);
-      return this.#refuse(link, "unauthorized", "The token was refused", CloseCode.policyViolation);
-    }
+    if (owner === null) return await this.#refuseToken(link, address);
     const session = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
@@ -173,6 +163,19 @@ export class JsonAcceptor {
     link.sendText(JSON.stringify(registered));
     link.resume();
     this.#options.onSession(session, name);
+  }
+
+  async #refuseToken(link: WebSocketConnection, address: string): Promise<void> {
+    const gone = new CancelSource();
+    // Only while it is read is its end noticed. What else comes is dropped.
+    link.handlers = {
+      onMessage: (data) => void release(data as Uint8Array),
+      onDrain: () => {},
+      onClose: () => gone.abort("The link closed"),
+    };
+    link.resume();
+    const code = await this.#options.refusals.refuse(address, gone);
+    this.#refuse(link, code, refusalReasons[code], CloseCode.policyViolation);
   }
 
   #refuse(link: WebSocketConnection, code: string, message: string, closeCode: number): void {

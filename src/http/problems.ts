@@ -100,8 +100,8 @@ export const problemKinds = {
   too_many_attempts: {
     status: 429,
     title: "Too many refused attempts",
-    retryAfter: 60,
-    remedy: "Wait a minute, and check the token",
+    retryAfter: 1,
+    remedy: "Try again in a moment, and check the token",
   },
   head_too_large: {
     status: 431,

@@ -99,13 +99,32 @@ describe("Agent", () => {
     assert.equal(clock.pending, 0);
   });
 
-  for (const code of ["unauthorized", "name_taken", "bad_name", "too_many_attempts", "refused"] as const) {
+  for (const code of ["unauthorized", "name_taken", "bad_name", "refused"] as const) {
     it(`rejects at once when the first answer is ${code}`, async () => {
       outcomes = [code];
       await assert.rejects(create().run(), { code });
       assert.equal(attempts.length, 1);
     });
   }
+
+  it("tries again when the first answer is too_many_attempts, for its time", async () => {
+    outcomes = ["too_many_attempts", "too_many_attempts", new FakeSession()];
+    const agent = create({ connectTimeoutMs: 2_000 });
+    const run = agent.run();
+    for (let step = 0; step < 4; step++) await pass(250);
+    assert.deepEqual([attempts, told], [[0, 250, 750], ["ready"]]);
+    agent.close();
+    await run;
+  });
+
+  it("gives up with what it was told last when there is nothing but too_many_attempts", async () => {
+    outcomes = Array(20).fill("too_many_attempts");
+    const failed = assert.rejects(create({ connectTimeoutMs: 2_000 }).run(), { code: "too_many_attempts" });
+    for (let step = 0; step < 8; step++) await pass(250);
+    await failed;
+    assert.equal(clock.now(), 2_000);
+    assert.equal(clock.pending, 0);
+  });
 
   it("comes back for ever once it was connected, with the backoff's pauses", async () => {
     const session = new FakeSession();

@@ -116,6 +116,23 @@ describe("edge serve", () => {
     });
   }
 
+  it("logs where wrong tokens came from, and not what they were", async () => {
+    const edge = new ProgramRun(edgeProgram, ["serve", ...loopback, "--json", "--token", token, "--log-level", "warn"]);
+    const { listen } = await edge.event("ready");
+    const port = Number(String(listen).split(":")[1]);
+    const reader = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+    const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    const handshake = `${upgrade}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: runnel.v2\r\n`;
+    reader.socket.write(
+      bytesOf(`GET /agent HTTP/1.1\r\nHost: 127.0.0.1\r\n${handshake}Authorization: Bearer wrong-one\r\n\r\n`),
+    );
+    assert.match(await reader.readUntil("\r\n\r\n"), /^HTTP\/1\.1 401 /);
+    reader.socket.reset();
+    await edge.stop();
+    assert.match(edge.stderr, /Refused a wrong token from .127\.0\.0\.1./);
+    assert.ok(!edge.stderr.includes("wrong-one"), edge.stderr);
+  });
+
   it("exits 5 and names the address when something listens there", async () => {
     const { run, ready } = await startEdge();
     const { exitCode, stderr } = await runToEnd(edgeProgram, [
