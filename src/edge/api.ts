@@ -1,6 +1,8 @@
 /** The edge's own HTTP routes (src/edge/own_paths.ts). No tunnel's traffic passes through here. */
-import { Hono } from "hono";
-import { problemAnswer, type ProblemCode } from "../http/mod.ts";
+import { type Context, Hono } from "hono";
+import { type Answer, problemAnswer, type ProblemCode } from "../http/mod.ts";
+import { acceptOf, inAcceptedForm } from "./error_page.ts";
+import { isAgentApi } from "./own_paths.ts";
 
 export interface ApiOptions {
   version: string;
@@ -14,15 +16,27 @@ export function createApi(options: ApiOptions): Hono {
   const app = new Hono();
   app.get("/healthz", (c) => c.json({ status: "ok", version: options.version, tunnels: options.tunnelsOnline() }));
   app.get("/readyz", (c) => {
-    return options.isReady() ? c.json({ status: "ready" }) : problemResponse("overloaded", "The edge is shutting down");
+    return options.isReady()
+      ? c.json({ status: "ready" })
+      : visitorProblem(c, "overloaded", "The edge is shutting down");
   });
-  app.notFound((c) => problemResponse("not_found", `The edge has no route ${c.req.method} ${c.req.path}`));
+  app.notFound((c) => visitorProblem(c, "not_found", `The edge has no route ${c.req.method} ${c.req.path}`));
   return app;
 }
 
 /** A problem as a `Response`, for Hono's routes. */
 export function problemResponse(code: ProblemCode, detail: string): Response {
-  const answer = problemAnswer(code, detail);
+  return responseOf(problemAnswer(code, detail));
+}
+
+/** The same in the form that the visitor accepts. Agents get no page. */
+function visitorProblem({ req }: Context, code: ProblemCode, detail: string): Response {
+  const fields = ["Accept", req.header("accept") ?? ""];
+  const accept = isAgentApi(req.path) ? null : acceptOf({ method: req.method, fields });
+  return responseOf(inAcceptedForm(problemAnswer(code, detail), code, accept));
+}
+
+function responseOf(answer: Answer): Response {
   const headers = new Headers();
   for (let index = 0; index < answer.fields.length; index += 2) {
     headers.append(answer.fields[index] as string, answer.fields[index + 1] as string);

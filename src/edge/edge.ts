@@ -2,10 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
 import {
+  type Answer,
   defaultExchangeTimeouts,
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  problemCodeOf,
+  type RequestHead,
   TimeoutGuard,
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
@@ -15,8 +18,9 @@ import { listen, type Listener, type ListenTarget, type SocketAddress } from "..
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
+import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
-import { isOwnPath, pathOf } from "./own_paths.ts";
+import { isAgentPath, isOwnPath, pathOf } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
@@ -110,8 +114,9 @@ class RunningEdge implements Edge {
     const onTunnel = tunnelReporter(events);
     const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
     this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
+    const router = new Router(this.tunnels, domain);
     const ingress = createIngress({
-      router: new Router(this.tunnels, domain),
+      router,
       tunnels: this.tunnels,
       guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
       ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
@@ -121,7 +126,7 @@ class RunningEdge implements Edge {
       scheme: this.#urls.scheme,
       nextId: requestIds(),
       ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
-      errorAnswer,
+      errorAnswer: (error, head) => visitorErrorAnswer(error, head, router),
       onError: (error) => events.onError?.(error),
       clock,
       ...options.http,
@@ -195,6 +200,19 @@ class RunningEdge implements Edge {
       return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
+}
+
+/** The answer where a handler rejects, and where there is no head because it could not be read. */
+function visitorErrorAnswer(error: unknown, head: RequestHead | null, router: Router): Answer {
+  const accept = head === null || isForAgents(head, router) ? null : acceptOf(head);
+  return inAcceptedForm(errorAnswer(error), problemCodeOf(error), accept);
+}
+
+/** True where a path is that of the agents, and not a tunnel's own. */
+function isForAgents({ authority, target }: RequestHead, router: Router): boolean {
+  if (!isAgentPath(target)) return false;
+  const { kind } = router.route(authority);
+  return kind === "own" || kind === "foreign";
 }
 
 /** Names of visitors' connections. An agent may still know those of an earlier process, so that they begin at random. */

@@ -23,10 +23,15 @@ export function isAgentApi(target: string): boolean {
   return target.startsWith("/api/agent/");
 }
 
+/** True for the paths that only agents ask for. */
+export function isAgentPath(target: string): boolean {
+  return pathOf(target) === "/agent" || isAgentApi(target);
+}
+
 /** True for the paths of agents and of probes, who may know the edge by any name. */
 export function isServicePath(target: string): boolean {
   const path = pathOf(target);
-  return path === "/healthz" || path === "/readyz" || path === "/agent" || isAgentApi(target);
+  return path === "/healthz" || path === "/readyz" || isAgentPath(target);
 }
 
 /** True for the paths that are the edge's own on its domain. */

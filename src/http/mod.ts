@@ -40,6 +40,13 @@ export { isLiveFormat } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
-export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
+export {
+  ExchangeError,
+  isProblemCode,
+  type ProblemCode,
+  problemCodes,
+  type ProblemKind,
+  problemKinds,
+} from "./problems.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";

@@ -22,6 +22,8 @@ export interface ProblemKind {
   readonly isGeneral?: boolean;
   /** What whoever runs the tunnel can do about it. */
   readonly remedy: string;
+  /** What a visitor can do, who knows nothing of tunnels: the sentence on the page that a browser shows. */
+  readonly visitorAdvice: string;
 }
 
 export const problemKinds = {
@@ -30,116 +32,138 @@ export const problemKinds = {
     title: "The request is malformed",
     isGeneral: true,
     remedy: "Fix the client; the detail says what is wrong",
+    visitorAdvice: "Check the address; if it is right, clear this site's cookies and try again.",
   },
   bad_name: {
     status: 400,
     title: "The name cannot be used",
     remedy: "Choose another --name",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   version_mismatch: {
     status: 400,
     title: "Edge and agent are of versions that do not work together",
     remedy: "Upgrade the older one",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   unauthorized: {
     status: 401,
     title: "The credentials were refused",
     remedy: "Give the edge's token",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   session_required: {
     status: 403,
     title: "This is asked on an agent's session",
     remedy: "Connect with agent",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   tunnel_not_found: {
     status: 404,
     title: "No tunnel has this host",
     remedy: "Compare the host with what agent printed",
+    visitorAdvice: "Check the address, or ask whoever gave it to you whether it is still in use.",
   },
   not_found: {
     status: 404,
     title: "The edge has nothing here",
     remedy: "Ask a tunnel's host instead",
+    visitorAdvice: "Check the address: there is nothing here.",
   },
   method_not_allowed: {
     status: 405,
     title: "The method is not allowed",
     remedy: "Use another method",
+    visitorAdvice: "Go back, and tell whoever runs the site what led you here.",
   },
   request_timeout: {
     status: 408,
     title: "The request took too long to arrive",
     wire: "REQUEST_TIMEOUT",
     remedy: "Check the visitor's connection",
+    visitorAdvice: "Check your connection, and try again.",
   },
   name_taken: {
     status: 409,
     title: "The name is taken",
     remedy: "Use --force, or choose another --name",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   body_too_large: {
     status: 413,
     title: "The request's body is too large",
     remedy: "Use --protocol v2, or raise --json-body-limit",
+    visitorAdvice: "Send something smaller, or tell whoever runs the site that it takes no more.",
   },
   uri_too_long: {
     status: 414,
     title: "The request target is too long",
     remedy: "Move what is long into the request's body",
+    visitorAdvice: "Use a shorter address.",
   },
   expectation_failed: {
     status: 417,
     title: "The expectation cannot be met",
     remedy: "Fix the client",
+    visitorAdvice: "Try another browser.",
   },
   upgrade_required: {
     status: 426,
     title: "This needs an upgrade",
     remedy: "Connect with agent",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   too_many_attempts: {
     status: 429,
     title: "Too many refused attempts",
     retryAfter: 1,
     remedy: "Try again in a moment, and check the token",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   head_too_large: {
     status: 431,
     title: "The request's head is too large",
     remedy: "Send fewer or smaller fields, such as cookies",
+    visitorAdvice: "Clear this site's cookies, and try again.",
   },
   internal: {
     status: 500,
     title: "The edge failed",
     remedy: "Please report it, with the edge's log",
+    visitorAdvice: "Try again; if it happens again, tell whoever runs the site.",
   },
   not_implemented: {
     status: 501,
     title: "The edge does not implement this",
     remedy: "Use another method",
+    visitorAdvice: "Go back, and tell whoever runs the site what led you here.",
   },
   upgrade_not_supported: {
     status: 501,
     title: "The tunnel's agent cannot carry an upgrade",
     remedy: "Use --protocol v2",
+    visitorAdvice: "Tell whoever runs the site that this part of it cannot be reached.",
   },
   upstream_refused: {
     status: 502,
     title: "The upstream refused the connection",
     wire: "UPSTREAM_REFUSED",
     remedy: "Start the service, or check TARGET",
+    visitorAdvice: "Try again in a moment; if it stays so, tell whoever runs the site that its service does not run.",
   },
   upstream_closed: {
     status: 502,
     title: "The upstream closed before it answered",
     wire: "UPSTREAM_CLOSED",
     remedy: "Look at the service's log",
+    visitorAdvice: "Try again in a moment; if it stays so, tell whoever runs the site that it gives no answer.",
   },
   upstream_invalid: {
     status: 502,
     title: "The upstream's answer is malformed",
     wire: "UPSTREAM_INVALID",
     remedy: "Look at what the service sends",
+    visitorAdvice: "Tell whoever runs the site that its answers cannot be read.",
   },
   upstream_failed: {
     status: 502,
@@ -147,17 +171,20 @@ export const problemKinds = {
     wire: "UPSTREAM_CLOSED",
     isGeneral: true,
     remedy: "Look at the agent's log",
+    visitorAdvice: "Try again in a moment; if it stays so, tell whoever runs the site that it cannot be reached.",
   },
   agent_lost: {
     status: 502,
     title: "The agent was lost before the answer",
     remedy: "Wait: it comes back by itself",
+    visitorAdvice: "Try again in a moment: the connection usually comes back by itself.",
   },
   tunnel_offline: {
     status: 503,
     title: "The tunnel's agent is not connected",
     retryAfter: 5,
     remedy: "Start the agent; Retry-After tells when to try again",
+    visitorAdvice: "Try again in a moment; if it stays so, ask whoever runs the site to start it.",
   },
   overloaded: {
     status: 503,
@@ -165,12 +192,14 @@ export const problemKinds = {
     retryAfter: 1,
     wire: "REFUSED_STREAM",
     remedy: "Try again; see the limits in the README",
+    visitorAdvice: "Wait a few seconds, and try again.",
   },
   too_many_tunnels: {
     status: 503,
     title: "The edge has as many tunnels as it takes",
     retryAfter: 60,
     remedy: "Stop tunnels that nobody needs",
+    visitorAdvice: "Nothing: this address is for programs.",
   },
   upstream_timeout: {
     status: 504,
@@ -178,11 +207,13 @@ export const problemKinds = {
     wire: "UPSTREAM_TIMEOUT",
     isGeneral: true,
     remedy: "Raise --first-byte-timeout, or look at the service",
+    visitorAdvice: "Try again later, or tell whoever runs the site that it takes too long to answer.",
   },
   version_not_supported: {
     status: 505,
     title: "The HTTP version is not supported",
     remedy: "Use a client that speaks HTTP/1.1",
+    visitorAdvice: "Use a newer browser.",
   },
 } as const satisfies Record<string, ProblemKind>;
 

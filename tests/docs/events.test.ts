@@ -50,12 +50,14 @@ function assertDocumented(program: string, events: readonly Event[]): void {
 }
 
 describe("docs/events.md", () => {
-  it("has each problem's code, status and remedy when visitors are told of it", () => {
+  it("has each problem's code, status, remedy and advice when visitors are told of it", () => {
     const rows = tableRows(page, "problem");
-    const documented = rows.map(([code = "", status, _, remedy = ""]) => {
-      return [codesIn(code)[0], Number(status), inlineText(remedy)];
+    const documented = rows.map(([code = "", status, _, remedy = "", advice]) => {
+      return [codesIn(code)[0], Number(status), inlineText(remedy), advice];
     });
-    const known = Object.entries(problemKinds).map(([code, { status, remedy }]) => [code, status, remedy]);
+    const known = Object.entries(problemKinds).map(([code, { status, remedy, visitorAdvice }]) => {
+      return [code, status, remedy, visitorAdvice];
+    });
     assert.deepEqual(documented, known);
   });
 
