@@ -1,10 +1,11 @@
 /** What `agent http` prints while it runs: events for a script, or plain lines where the output is no terminal. */
 import type { OpenTunnel } from "../agent/mod.ts";
-import type { RequestReport } from "../http/mod.ts";
+import type { OpenExchanges, RequestReport } from "../http/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 import type { Output } from "./output.ts";
 import { printablePath } from "./printable.ts";
+import { waitingSentence } from "./shutdown.ts";
 
 /** What is known from the start. */
 export interface AgentView {
@@ -15,6 +16,8 @@ export interface AgentView {
 
 /** Told what happens to an agent, and shows it. */
 export interface AgentDisplay {
+  /** Where it looks for the exchanges that are under way; null where it shows none. */
+  readonly open: OpenExchanges | null;
   ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId">): void;
   disconnected(reason: string): void;
   /**
@@ -23,8 +26,13 @@ export interface AgentDisplay {
    */
   reconnecting(attempt: number, inMs: number, because: string | null): void;
   request(report: RequestReport): void;
-  /** The first signal came: the agent finishes the requests that run. */
-  stopping(): void;
+  /**
+   * The first signal came.
+   *
+   * @param count requests that the agent finishes
+   * @param drainMs milliseconds that they may take
+   */
+  stopping(count: number, drainMs: number): void;
   close(): void;
 }
 
@@ -33,6 +41,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
   let hasBeenReady = false;
   return {
+    open: null,
     ready({ url, name, tunnelId }) {
       const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
       hasBeenReady = true;
@@ -54,7 +63,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       output.event("request", { ...report });
       if (isFailure(report)) logFailure(report);
     },
-    stopping: () => log.info("Finishing what runs; a second signal ends it"),
+    stopping: (count, drainMs) => log.info(waitingSentence(count, drainMs)),
     close() {},
   };
 }

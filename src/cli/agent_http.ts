@@ -48,7 +48,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const client = new HttpClient({ target: target.dial, connectionAuth: values.upstreamConnectionAuth });
   try {
-    const upstream = observeExchanges(client.request, (request) => display.request(request));
+    const upstream = observeExchanges(client.request, (request) => display.request(request), undefined, display.open);
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,
@@ -63,7 +63,9 @@ async function serveHttp(call: HttpCall): Promise<number> {
       events: shownOn(display),
     });
     const finished = agent.run();
-    await untilStopped(agent, { host, drainMs: values.drainTimeout, finished, onDrain: () => display.stopping() });
+    const drainMs = values.drainTimeout;
+    const onDrain = () => display.stopping(agent.tunnel?.session.active ?? 0, drainMs);
+    await untilStopped(agent, { host, drainMs, finished, onDrain });
     await finished;
   } finally {
     client.close();

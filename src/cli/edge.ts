@@ -7,7 +7,7 @@ import { logger } from "../observe/mod.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
-import { untilStopped } from "./shutdown.ts";
+import { untilStopped, waitingSentence } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 import { versionLine } from "./version.ts";
 
@@ -51,7 +51,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
     `Data        ${data.path}${given === null ? "" : " (nothing is kept yet: the token was given)"}`,
     `Connect     ${connectCommand(edge, values, given === null ? data.tokenPath : values.tokenFile)}`,
   );
-  const stopping = () => logger("edge").info("Finishing what runs; a second signal ends it");
+  const stopping = () => logger("edge").info(waitingSentence(edge.active, values.drainTimeout));
   await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;

@@ -1,10 +1,11 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
 import { canUseColor, type ProgramHost } from "./host.ts";
-import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
+import { type LiveRequest, type LiveState, type LiveStream, renderLive } from "./live_view.ts";
 import { logOptions } from "./output.ts";
 import { printable, printablePath } from "./printable.ts";
 import { Screen } from "./screen.ts";
@@ -12,8 +13,13 @@ import { Screen } from "./screen.ts";
 /** From a change until the view is drawn, so that changes which come together are drawn together. */
 const DRAW_DELAY_MS = 100;
 
+/** How often it is looked whether streams move. */
+const SAMPLE_MS = 1_000;
+/** A request that is under way for less is not shown yet: most end before. */
+const MIN_STREAM_MS = 1_000;
+
 /** More than the rows of any window. */
-const MAX_RECENT_REQUESTS = 200;
+const MAX_ROWS = 200;
 
 /**
  * Draws to standard output until `close()`. Where the log goes to the same terminal, its lines go above the view.
@@ -31,6 +37,7 @@ export async function liveDisplay(
 }
 
 class LiveDisplay implements AgentDisplay {
+  readonly open = new OpenExchanges();
   readonly #host: ProgramHost;
   readonly #clock: Clock;
   readonly #screen: Screen;
@@ -38,6 +45,8 @@ class LiveDisplay implements AgentDisplay {
   readonly #recent: LiveRequest[] = [];
   #state: LiveState;
   #timer: Timer | null = null;
+  /** Runs while a request is under way. */
+  #sampleTimer: Timer | null = null;
   #isClosed = false;
 
   constructor(view: AgentView, host: ProgramHost, clock: Clock) {
@@ -50,6 +59,7 @@ class LiveDisplay implements AgentDisplay {
     });
     const status = { kind: "connecting" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
+    this.open.onFirst = () => this.#sampleLater();
     this.#stopResize = host.onResize(() => this.#draw());
     this.#draw();
   }
@@ -71,7 +81,7 @@ class LiveDisplay implements AgentDisplay {
   request(report: Parameters<AgentDisplay["request"]>[0]): void {
     const { method, path, status, bytesOut, durationMs, code = "", reason = "" } = report;
     const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
-    if (this.#recent.push(request) > MAX_RECENT_REQUESTS) this.#recent.shift();
+    if (this.#recent.push(request) > MAX_ROWS) this.#recent.shift();
     const { requests, failed, bytesOut: sum } = this.#state;
     const change = { requests: requests + 1, bytesOut: sum + bytesOut };
     if (!isFailure(report)) return this.#change(change);
@@ -79,8 +89,8 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ ...change, failed: failed + 1, failure: { endedAt, code, reason: printable(reason) } });
   }
 
-  stopping(): void {
-    this.#change({ status: { kind: "stopping" } });
+  stopping(count: number, drainMs: number): void {
+    this.#change({ status: { kind: "stopping", count, drainMs } });
   }
 
   /** Prints a line of the log above the view. */
@@ -97,6 +107,7 @@ class LiveDisplay implements AgentDisplay {
     if (this.#state.url !== null) this.#state = { ...this.#state, status: { kind: "ended" } };
     this.#draw();
     this.#isClosed = true;
+    this.#sampleTimer?.cancel();
     this.#stopResize();
   }
 
@@ -106,11 +117,52 @@ class LiveDisplay implements AgentDisplay {
     this.#timer ??= this.#clock.after(DRAW_DELAY_MS, () => this.#draw());
   }
 
+  #sampleLater(): void {
+    if (!this.#isClosed) this.#sampleTimer ??= this.#clock.after(SAMPLE_MS, () => this.#sample());
+  }
+
+  #sample(): void {
+    this.#sampleTimer = null;
+    this.open.sample(this.#clock.now());
+    this.#draw();
+    if (this.open.size > 0) this.#sampleLater();
+  }
+
   #draw(): void {
     this.#timer?.cancel();
     this.#timer = null;
+    this.#lookAtOpen();
     const { columns, rows } = this.#host.terminal("stdout");
     // The last column and the last row stay empty: a terminal scrolls when they are filled.
     this.#screen.draw(renderLive(this.#state, Math.max(1, columns - 1), Math.max(1, rows - 1)));
   }
+
+  /** Brings the state up to date with the requests that are under way. */
+  #lookAtOpen(): void {
+    const { status } = this.#state;
+    if (status.kind === "ended") return void (this.#state = { ...this.#state, open: undefined });
+    const now = this.#clock.now();
+    const streams: LiveStream[] = [];
+    let count = 0;
+    let moving = 0;
+    for (const exchange of this.open) {
+      // The next ones are younger.
+      if (now - exchange.figures.startedAt < MIN_STREAM_MS) break;
+      count++;
+      if (exchange.isMoving) moving++;
+    }
+    let toSkip = count - MAX_ROWS;
+    for (const exchange of this.open) {
+      if (streams.length === Math.min(count, MAX_ROWS)) break;
+      if (toSkip-- <= 0) streams.push(streamOf(exchange, now));
+    }
+    this.#state = { ...this.#state, open: { count, moving, streams } };
+    if (status.kind === "stopping") this.#state = { ...this.#state, status: { ...status, count: this.open.size } };
+  }
+}
+
+function streamOf({ figures, bytes, isMoving, movedAt }: OpenExchange, now: number): LiveStream {
+  const { method, path, status, startedAt } = figures;
+  const idleMs = isMoving ? null : now - movedAt;
+  return { method, path: printablePath(path), status, bytes, ageMs: now - startedAt, idleMs };
 }

@@ -3,20 +3,24 @@
  *
  *     https://shop.example.com -> http://localhost:3000
  *     Online through https://example.com (json), Ctrl-C ends it
- *     3 requests, 1.2 MiB sent, 1 failed
+ *     3 requests, 1.2 MiB sent, 1 failed, 2 open (1 moving)
  *     14:03:15 upstream_refused: Cannot connect to localhost:3000: connection refused; start the service, or check …
  *
  *     14:03:09  GET   /              200    4.1 KiB   12 ms
  *     14:03:11  GET   /events        200  812.0 KiB  3m20s
  *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_refused
+ *     open      GET   /chat          101    1.3 KiB  2h05m  idle 40.0 s
+ *     open      GET   /events        200   14.2 MiB  3m21s  moving
  */
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
+import { waitingSentence } from "./shutdown.ts";
 
 export type LiveStatus =
   | { readonly kind: "connecting" }
   | { readonly kind: "online" }
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
-  | { readonly kind: "stopping" }
+  /** The first signal came: `count` requests may take `drainMs` milliseconds. */
+  | { readonly kind: "stopping"; readonly count: number; readonly drainMs: number }
   | { readonly kind: "ended" };
 
 /** One request that has ended. Each character of `path` takes one column. */
@@ -30,6 +34,19 @@ export interface LiveRequest {
   readonly durationMs: number;
   /** Of the problem that ended it; empty where there was none. */
   readonly code: string;
+}
+
+/** One request that is under way. Each character of `path` takes one column. */
+export interface LiveStream {
+  readonly method: string;
+  readonly path: string;
+  /** 0 before the head of the answer. */
+  readonly status: number;
+  /** In both directions. */
+  readonly bytes: number;
+  readonly ageMs: number;
+  /** Milliseconds since something moved; null while it moves. */
+  readonly idleMs: number | null;
 }
 
 /** Why a request failed. */
@@ -50,6 +67,13 @@ export interface LiveState {
   readonly requests: number;
   readonly failed: number;
   readonly bytesOut: number;
+  /** Requests that have been under way for a while. Default none. */
+  readonly open?: {
+    readonly count: number;
+    readonly moving: number;
+    /** The newest of them, oldest first. */
+    readonly streams: readonly LiveStream[];
+  };
   /** The last one; undefined while none failed. */
   readonly failure?: LiveFailure;
   /** The last requests, oldest first. */
@@ -73,8 +97,12 @@ export type Line = readonly Span[];
 export function renderLive(state: LiveState, columns: number, rows: number): Line[] {
   const head = [...addressLines(state, columns), ...sentences(state, columns)].slice(0, Math.max(rows, 1));
   const rowsLeft = rows - head.length - 1;
-  if (rowsLeft < 1 || state.recent.length === 0) return head;
-  return [...head, [], ...requestLines(state.recent.slice(-rowsLeft), columns)];
+  const streams = state.open?.streams ?? [];
+  if (rowsLeft < 1 || streams.length + state.recent.length === 0) return head;
+  // What is under way has half of the rows at least, where it needs them.
+  const openRows = Math.min(streams.length, Math.max(Math.ceil(rowsLeft / 2), rowsLeft - state.recent.length));
+  const ended = openRows === rowsLeft ? [] : state.recent.slice(openRows - rowsLeft);
+  return [...head, [], ...rowLines([...ended.map(endedRow), ...streams.slice(-openRows).map(openRow)], columns)];
 }
 
 function addressLines({ url, upstream, edge }: LiveState, columns: number): Line[] {
@@ -88,12 +116,22 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 }
 
 function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, failed, bytesOut, url, failure } = state;
+  const { requests, url, failure } = state;
   const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  const counts = countsOf(state);
+  if (counts !== "") lines.push(cut([faint(counts)], columns));
   if (requests === 0) return lines;
-  const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
-  lines.push(cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns));
   return failure === undefined || failure.reason === "" ? lines : [...lines, ...failureLines(failure, columns)];
+}
+
+/** `3 requests, 1.2 MiB sent, 1 failed, 2 open (1 moving)`; empty where there was none. */
+function countsOf({ requests, failed, bytesOut, open }: LiveState): string {
+  const parts = requests === 0
+    ? []
+    : [`${requests} ${requests === 1 ? "request" : "requests"}`, `${formatBytes(bytesOut)} sent`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (open !== undefined && open.count > 0) parts.push(`${open.count} open (${open.moving} moving)`);
+  return parts.join(", ");
 }
 
 /** The most lines for the cause of a failure. An ellipsis stands for what is left. */
@@ -121,7 +159,7 @@ function statusLine({ status, edge, protocol }: LiveState): Line {
     case "reconnecting":
       return [waiting("Reconnecting"), faint(`, attempt ${status.attempt}: ${status.reason}`)];
     case "stopping":
-      return [waiting("Finishing what runs"), faint(", Ctrl-C again ends it")];
+      return [waiting(waitingSentence(status.count, status.drainMs))];
     case "ended":
       return [plain("Ended")];
   }
@@ -133,40 +171,61 @@ const GAP_COLUMNS = 2;
 const MIN_PATH_COLUMNS = 8;
 
 /** The cells that are left out where the window is narrow, in this order. */
-const dispensable = ["code", "time", "bytes", "duration"] as const;
+const dispensable = ["note", "time", "bytes", "duration"] as const;
 
-function requestLines(requests: readonly LiveRequest[], columns: number): Line[] {
-  const methodWidth = Math.min(widths.method, Math.max(...requests.map(({ method }) => method.length)));
-  const codeWidth = Math.max(...requests.map(({ code }) => code.length));
+/** The cells of one request, under way or over. */
+interface Row {
+  readonly time: Span;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+  /** The code of a problem, or whether a stream moves. */
+  readonly note: Span;
+}
+
+function endedRow({ endedAt, method, path, status, bytesOut, durationMs, code }: LiveRequest): Row {
+  return { time: faint(formatTimeOfDay(endedAt)), method, path, status, bytes: bytesOut, durationMs, note: bad(code) };
+}
+
+function openRow({ method, path, status, bytes, ageMs, idleMs }: LiveStream): Row {
+  const note = idleMs === null ? good("moving") : faint(`idle ${formatDuration(idleMs)}`);
+  return { time: waiting("open"), method, path, status, bytes, durationMs: ageMs, note };
+}
+
+function rowLines(rows: readonly Row[], columns: number): Line[] {
+  const methodWidth = Math.min(widths.method, Math.max(...rows.map(({ method }) => method.length)));
+  const noteWidth = Math.max(...rows.map(({ note }) => note.text.length));
   const shown = new Map<string, number>([
     ["time", widths.time],
     ["method", methodWidth],
     ["status", widths.status],
     ["bytes", widths.bytes],
     ["duration", widths.duration],
-    ...(codeWidth === 0 ? [] : [["code", codeWidth] as const]),
+    ...(noteWidth === 0 ? [] : [["note", noteWidth] as const]),
   ]);
   const columnsForPath = () => [...shown.values()].reduce((left, width) => left - width - GAP_COLUMNS, columns);
   for (const name of dispensable) {
     if (columnsForPath() >= MIN_PATH_COLUMNS) break;
     shown.delete(name);
   }
-  const longest = Math.max(...requests.map(({ path }) => path.length));
+  const longest = Math.max(...rows.map(({ path }) => path.length));
   shown.set("path", Math.max(1, Math.min(columnsForPath(), longest)));
-  return requests.map((request) => cut(requestLine(request, shown), columns));
+  return rows.map((row) => cut(rowLine(row, shown), columns));
 }
 
-function requestLine(request: LiveRequest, shown: ReadonlyMap<string, number>): Line {
-  const { status, code } = request;
+function rowLine(row: Row, shown: ReadonlyMap<string, number>): Line {
+  const { status } = row;
   const outcome = status >= 500 || status === 0 ? bad : status >= 400 ? waiting : good;
   const cells: readonly (readonly [string, Span, "left" | "right"])[] = [
-    ["time", faint(formatTimeOfDay(request.endedAt)), "left"],
-    ["method", plain(request.method), "left"],
-    ["path", plain(request.path), "left"],
+    ["time", row.time, "left"],
+    ["method", plain(row.method), "left"],
+    ["path", plain(row.path), "left"],
     ["status", outcome(status === 0 ? "-" : String(status)), "right"],
-    ["bytes", plain(formatBytes(request.bytesOut)), "right"],
-    ["duration", plain(formatDuration(request.durationMs)), "right"],
-    ["code", bad(code), "left"],
+    ["bytes", plain(formatBytes(row.bytes)), "right"],
+    ["duration", plain(formatDuration(row.durationMs)), "right"],
+    ["note", row.note, "left"],
   ];
   const line: Span[] = [];
   for (const [name, { text, style }, side] of cells) {
@@ -175,8 +234,8 @@ function requestLine(request: LiveRequest, shown: ReadonlyMap<string, number>): 
     if (line.length > 0) line.push(plain(" ".repeat(GAP_COLUMNS)));
     const fitting = shorten(text, width);
     const filled = side === "left" ? fitting.padEnd(width) : fitting.padStart(width);
-    // Nothing follows the code, so it is not padded: blanks would be broken into another row in a narrower window.
-    line.push({ text: name === "code" ? fitting : filled, style });
+    // Nothing follows the note, so it is not padded: blanks would be broken into another row in a narrower window.
+    line.push({ text: name === "note" ? fitting : filled, style });
   }
   return line;
 }

@@ -3,6 +3,7 @@
  */
 import { type Clock, systemClock } from "../base/mod.ts";
 import { holdProcess, type SignalName } from "../net/mod.ts";
+import { formatDuration } from "./figures.ts";
 import type { ProgramHost } from "./host.ts";
 
 /** What is stopped: an agent or an edge. */
@@ -22,6 +23,15 @@ export interface StopOptions {
   /** Settles when the subject ends by itself. Default: it never does. `untilStopped` passes its rejection on. */
   finished?: Promise<unknown>;
   clock?: Clock;
+}
+
+/** What a person is told at the first signal. @param count requests under way @param drainMs how long they may take */
+export function waitingSentence(count: number, drainMs: number): string {
+  if (count === 0) return "Stopping: no request is under way";
+  const [requests, them] = count === 1 ? ["request", "it"] : ["requests", "them"];
+  const isSeconds = drainMs % 1000 === 0 && drainMs < 60_000;
+  const longest = isSeconds ? `${drainMs / 1000} s` : formatDuration(drainMs);
+  return `Waiting for ${count} ${requests}, at most ${longest}; Ctrl-C again ends ${them}`;
 }
 
 /**

@@ -74,6 +74,8 @@ export interface Edge {
   readonly tunnels: Tunnels;
   /** Public connections that are open. */
   readonly connections: number;
+  /** Exchanges of the public that are under way. */
+  readonly active: number;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -144,6 +146,10 @@ class RunningEdge implements Edge {
 
   get connections(): number {
     return this.#server.connections;
+  }
+
+  get active(): number {
+    return this.#server.active;
   }
 
   urlOf(name?: string): string {

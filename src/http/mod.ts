@@ -38,7 +38,8 @@ export {
 export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
 export { isLiveFormat } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
-export { observeExchanges, type RequestReport } from "./observer.ts";
+export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
+export { type OpenExchange, OpenExchanges } from "./open_exchanges.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export {
   ExchangeError,

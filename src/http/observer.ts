@@ -1,4 +1,4 @@
-/** Observes the exchanges of a handler and reports each one when it has ended. */
+/** Observes the exchanges of a handler: lists those under way, and reports each one when it has ended. */
 import {
   cachedClock,
   type CancelSignal,
@@ -10,6 +10,7 @@ import {
 } from "../base/mod.ts";
 import { type BodyObserver, observeBody } from "./body/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import type { ExchangeFigures, OpenExchange, OpenExchanges } from "./open_exchanges.ts";
 import { problemCodeOf } from "./problem_answer.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 import { UpstreamError } from "./upstream_error.ts";
@@ -39,14 +40,22 @@ export interface RequestReport {
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** `handler`, with a call of `report` at the end of each exchange. */
+/** Told of an exchange after its end. */
+export type ExchangeReporter = (request: RequestReport, head: RequestHead) => void;
+
+/**
+ * `handler`, with a call of `report` at the end of each exchange.
+ *
+ * @param open gets the exchanges that are under way. Default null: nobody looks at them.
+ */
 export function observeExchanges(
   handler: Handler,
-  report: (request: RequestReport) => void,
+  report: ExchangeReporter,
   clock: Clock = systemClock,
+  open: OpenExchanges | null = null,
 ): Handler {
   const time = cachedClock(clock);
-  return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(handler, body);
+  return (head, body, signal) => new ObservedExchange(head, signal, report, time, open).run(handler, body);
 }
 
 /** @param isGivenUp the caller's signal aborted: without a problem code its reason says that the client left */
@@ -67,23 +76,54 @@ function failureReason(failure: unknown): string {
   return text.length > MAX_REASON_LENGTH ? `${text.slice(0, MAX_REASON_LENGTH - 3)}...` : text;
 }
 
-class ObservedExchange implements BodyObserver {
+class ObservedExchange implements BodyObserver, ExchangeFigures {
+  readonly startedAt: number;
+  /** In the list of those that are under way; null where there is no list. */
+  readonly #member: OpenExchange | null;
   readonly #head: RequestHead;
   readonly #signal: CancelSignal;
-  readonly #report: (request: RequestReport) => void;
+  readonly #report: ExchangeReporter;
   readonly #clock: Clock;
-  readonly #startedAt: number;
   #status = 0;
   #firstByteMs: number | null = null;
   #bytesIn = 0;
   #bytesOut = 0;
 
-  constructor(head: RequestHead, signal: CancelSignal, report: (request: RequestReport) => void, clock: Clock) {
+  constructor(
+    head: RequestHead,
+    signal: CancelSignal,
+    report: ExchangeReporter,
+    clock: Clock,
+    open: OpenExchanges | null,
+  ) {
     this.#head = head;
     this.#signal = signal;
     this.#report = report;
     this.#clock = clock;
-    this.#startedAt = clock.now();
+    this.startedAt = clock.now();
+    this.#member = open === null ? null : open.add(this);
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  get path(): string {
+    const { target } = this.#head;
+    const query = target.indexOf("?");
+    return query < 0 ? target : target.slice(0, query);
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
   }
 
   run(handler: Handler, body: Body): Promise<Answer> {
@@ -135,16 +175,16 @@ class ObservedExchange implements BodyObserver {
   }
 
   #finish(durationMs: number, error?: unknown): void {
+    this.#member?.unlink();
     // Where the signal aborted, the error is a consequence of that.
     const failure = error === undefined ? null : this.#signal.aborted ? this.#signal.reason ?? error : error;
     const code = failure === null ? null : failureCode(failure, this.#signal.aborted);
     if (this.#status === 0 && code !== null && code !== "canceled") this.#status = problemKinds[code].status;
-    const { id, method, target } = this.#head;
-    const query = target.indexOf("?");
+    const { id, method } = this.#head;
     const report: Writable<RequestReport> = {
       id,
       method,
-      path: query < 0 ? target : target.slice(0, query),
+      path: this.path,
       status: this.#status,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
@@ -155,10 +195,10 @@ class ObservedExchange implements BodyObserver {
       report.code = code;
       report.reason = failureReason(failure);
     }
-    this.#report(report);
+    this.#report(report, this.#head);
   }
 
   #elapsedMs(): number {
-    return Math.round(this.#clock.now() - this.#startedAt);
+    return Math.round(this.#clock.now() - this.startedAt);
   }
 }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { RequestReport } from "../../src/http/observer.ts";
+import { observeExchanges, type RequestReport } from "../../src/http/observer.ts";
 import { liveDisplay } from "../../src/cli/live_display.ts";
 import type { ProgramHost } from "../../src/cli/host.ts";
 import { logger } from "../../src/observe/log.ts";
+import { BodyReader, FedBody, never, requestHead } from "../support/client_requests.ts";
 import { FakeClock } from "../support/clock.ts";
 import { withoutEscapes } from "./program_run.ts";
 
@@ -83,8 +84,9 @@ describe("liveDisplay", () => {
     assert.equal(status(), "Reconnecting, attempt 3: connection refused");
     display.ready(ready);
     assert.equal(status(), "Online through http://127.0.0.1:8080 (v2), Ctrl-C ends it");
-    display.stopping();
-    assert.equal(status(), "Finishing what runs, Ctrl-C again ends it");
+    display.stopping(2, 30_000);
+    // By now both have ended.
+    assert.equal(status(), "Stopping: no request is under way");
     display.close();
   });
 
@@ -99,6 +101,57 @@ describe("liveDisplay", () => {
     assert.equal(lines[2], "1001 requests, 4.9 KiB sent, 1 failed");
     assert.match(lines[21] as string, /GET {2}\/999 /);
     display.close();
+  });
+
+  it("shows streams that last while they are open, and looks each second whether they move", async () => {
+    const { stage, display, take, clock } = await open();
+    display.ready(ready);
+    const fed = new FedBody();
+    const ask = observeExchanges(
+      () => Promise.resolve({ status: 200, fields: [], body: fed.stream }),
+      (report) => display.request(report),
+      clock,
+      display.open,
+    );
+    const reader = new BodyReader(await ask(requestHead({ target: "/events?token=secret" }), null, never));
+    const shown = () => take().slice(2).filter((line) => line !== "");
+    clock.advance(999);
+    assert.deepEqual(shown(), [], "most requests end within a second");
+    clock.advance(1);
+    assert.deepEqual(shown(), [
+      "1 open (0 moving)",
+      "open      GET  /events  200         0 B     1.0 s  idle 1.0 s",
+    ]);
+    fed.push("data");
+    await reader.next();
+    clock.advance(1000);
+    assert.equal(shown()[1], "open      GET  /events  200         4 B     2.0 s  moving");
+    clock.advance(3000);
+    assert.equal(shown()[1], "open      GET  /events  200         4 B     5.0 s  idle 3.0 s");
+    display.stopping(1, 30_000);
+    clock.advance(100);
+    assert.match(stage.written, /Waiting for 1 request, at most 30 s; Ctrl-C again ends it\b/);
+    fed.end();
+    await reader.next();
+    clock.advance(1000);
+    assert.match(shown().join(), /^1 request, 4 B sent,\d\d:\d\d:\d\d {2}GET {2}\/events {2}200 /);
+    assert.equal(display.open?.size, 0);
+    assert.equal(clock.pending, 0);
+    display.close();
+  });
+
+  it("shows the newest of more streams than a window has rows, and counts all", async () => {
+    const { display, take, clock } = await open();
+    display.ready(ready);
+    const ask = observeExchanges(() => new Promise(() => {}), () => {}, clock, display.open);
+    for (let count = 0; count < 1000; count++) void ask(requestHead({ target: `/${count}` }), null, never);
+    clock.advance(1000);
+    const lines = take();
+    assert.equal(lines[2], "1000 open (0 moving)");
+    assert.match(lines.at(-1) as string, /GET {2}\/999 /);
+    assert.equal(lines.length, 23);
+    display.close();
+    assert.equal(clock.pending, 0);
   });
 
   it("puts the log above the view when both go to the terminal, and draws anew", async () => {

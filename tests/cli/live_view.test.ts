@@ -97,11 +97,42 @@ describe("renderLive", () => {
       "Reconnecting, attempt 2: the edge closed the link",
     ],
     [{ kind: "ended" }, "Ended"],
-    [{ kind: "stopping" }, "Finishing what runs, Ctrl-C again ends it"],
+    [{ kind: "stopping", count: 3, drainMs: 30_000 }, "Waiting for 3 requests, at most 30 s; Ctrl-C again ends them"],
   ];
   for (const [status, line] of statuses) {
     it(`says so when it is ${status.kind}`, () => assert.equal(linesOf({ ...online, status }, 80, 24)[1], line));
   }
+
+  const streams = [
+    { method: "GET", path: "/events", status: 200, bytes: 14_889_779, ageMs: 201_000, idleMs: null },
+    { method: "GET", path: "/chat", status: 101, bytes: 1_331, ageMs: 7_500_000, idleMs: 40_000 },
+    { method: "POST", path: "/slow", status: 0, bytes: 0, ageMs: 1_200, idleMs: 1_200 },
+  ];
+
+  it("shows the streams that are open, how old they are and whether they move", () => {
+    const state = { ...busy, open: { count: 3, moving: 1, streams } };
+    assert.deepEqual(linesOf(state, 100, 24).slice(2), [
+      "3 requests, 1.2 MiB sent, 1 failed, 3 open (1 moving)",
+      "",
+      "14:03:09  GET   /        200     4.1 KiB     12 ms",
+      "14:03:09  GET   /events  200   812.0 KiB     3m20s",
+      "14:03:09  POST  /upload  502       214 B      3 ms  upstream_unreachable",
+      "open      GET   /events  200    14.2 MiB     3m21s  moving",
+      "open      GET   /chat    101     1.3 KiB     2h05m  idle 40.0 s",
+      "open      POST  /slow      -         0 B     1.2 s  idle 1.2 s",
+    ]);
+  });
+
+  it("gives half of the rows to open streams when there are more of both, and all where nothing has ended", () => {
+    const open = { count: 3, moving: 1, streams };
+    const pathsOf = (state: LiveState, rows: number) =>
+      linesOf(state, 100, rows).slice(4).map((line) => line.split(/ +/)[2]);
+    assert.deepEqual(pathsOf({ ...busy, open }, 8), ["/events", "/upload", "/chat", "/slow"]);
+    assert.deepEqual(pathsOf({ ...busy, open }, 7), ["/upload", "/chat", "/slow"]);
+    assert.deepEqual(pathsOf({ ...busy, open }, 5), ["/slow"]);
+    assert.deepEqual(linesOf({ ...online, open }, 100, 24)[2], "3 open (1 moving)");
+    assert.equal(linesOf({ ...online, open }, 100, 6).length, 6);
+  });
 
   it("shows a hyphen when a visitor left before the answer", () => {
     const state = { ...online, requests: 1, recent: [request("/", { status: 0, code: "canceled" })] };
@@ -121,9 +152,14 @@ describe("renderLive", () => {
       fc.array(requests, { maxLength: 30 }),
       fc.integer({ min: 1, max: 300 }),
       fc.integer({ min: 1, max: 60 }),
-      (some, columns, rows) => {
+      fc.array(requests, { maxLength: 30 }),
+      (some, columns, rows, others) => {
         const recent = some.map((item) => request(item.path, item));
-        const lines = renderLive({ ...busy, recent }, columns, rows);
+        const streams = others.map(({ bytesOut: bytes, durationMs: ageMs, ...item }) => {
+          return { ...item, bytes, ageMs, idleMs: item.code === "" ? null : ageMs };
+        });
+        const open = { count: streams.length, moving: 0, streams };
+        const lines = renderLive({ ...busy, recent, open }, columns, rows);
         assert.ok(lines.length >= 1 && lines.length <= rows);
         for (const line of lines) assert.ok(textOf(line).length <= columns, textOf(line));
       },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { untilStopped } from "../../src/cli/shutdown.ts";
+import { untilStopped, waitingSentence } from "../../src/cli/shutdown.ts";
 import { FakeClock } from "../support/clock.ts";
 
 /** A subject whose draining ends when the test resolves `draining`. */
@@ -73,4 +73,18 @@ describe("untilStopped", () => {
     await assert.rejects(untilStopped(subject, { ...options, finished: Promise.reject(new Error("lost")) }), /lost/);
     assert.deepEqual([calls, handlers.size], [[], 0]);
   });
+});
+
+describe("waitingSentence", () => {
+  const sentences: readonly [number, number, string][] = [
+    [0, 30_000, "Stopping: no request is under way"],
+    [1, 30_000, "Waiting for 1 request, at most 30 s; Ctrl-C again ends it"],
+    [3, 500, "Waiting for 3 requests, at most 500 ms; Ctrl-C again ends them"],
+    [2, 300_000, "Waiting for 2 requests, at most 5m00s; Ctrl-C again ends them"],
+  ];
+  for (const [count, drainMs, sentence] of sentences) {
+    it(`says how many and how long when it is ${count}, ${drainMs} ms`, () => {
+      assert.equal(waitingSentence(count, drainMs), sentence);
+    });
+  }
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { observeExchanges, type RequestReport } from "../../src/http/observer.ts";
+import { OpenExchanges } from "../../src/http/open_exchanges.ts";
 import { UpstreamError } from "../../src/http/upstream_error.ts";
 import type { Body, Handler } from "../../src/http/message.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
@@ -34,6 +35,35 @@ describe("observeExchanges", () => {
     await reader.next();
     const numbers = { status: 201, bytesIn: 2, bytesOut: 3, firstByteMs: 20, durationMs: 50 };
     assert.deepEqual(reports, [{ ...about, ...numbers }]);
+  });
+
+  it("lists an exchange from its beginning to its end, however it ends", async () => {
+    const open = new OpenExchanges();
+    let firsts = 0;
+    open.onFirst = () => firsts++;
+    const clock = new FakeClock();
+    const fed = new FedBody();
+    const upstreams: Handler[] = [
+      () => Promise.resolve({ status: 200, fields: [], body: fed.stream }),
+      () => Promise.reject(new UpstreamError("upstream_refused", "nobody there")),
+      () => {
+        throw new Error("at once");
+      },
+      () => Promise.resolve({ status: 204, fields: [], body: null }),
+    ];
+    const asked = upstreams.map((upstream) => {
+      return observeExchanges(upstream, () => {}, clock, open)(requestHead({ target: "/a?b" }), bytesOf("in"), never);
+    });
+    assert.deepEqual([...open].map(({ figures }) => figures.path), ["/a", "/a", "/a", "/a"]);
+    await Promise.allSettled(asked);
+    const [streamed, ...others] = open;
+    assert.deepEqual([others.length, firsts, streamed?.figures.status, streamed?.bytes], [0, 1, 200, 2]);
+    open.sample(7);
+    assert.deepEqual([streamed?.isMoving, streamed?.movedAt], [true, 7]);
+    open.sample(8);
+    assert.deepEqual([streamed?.isMoving, streamed?.movedAt], [false, 7]);
+    await new BodyReader(await asked[0]!).cancel();
+    assert.equal(open.size, 0);
   });
 
   it("tells of an answer without a body, or with a whole one, at once", async () => {

@@ -76,6 +76,11 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     return this.#isDraining;
   }
 
+  /** True while an exchange is under way. */
+  get isServing(): boolean {
+    return this.#phase === "serving";
+  }
+
   /** Closes after the current exchange, whose answer announces the close. */
   drain(): void {
     if (this.#isDraining) return;

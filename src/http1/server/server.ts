@@ -31,6 +31,13 @@ export class HttpServer {
     return this.#connections.size;
   }
 
+  /** Exchanges under way, counted at the call. */
+  get active(): number {
+    let count = 0;
+    for (const connection of this.#connections) if (connection.isServing) count++;
+    return count;
+  }
+
   /**
    * Serves a connection, and owns its socket from now on. Over `maxConnections`, and after `close()`, it is reset.
    * After `drain()` one request is served.
