@@ -1,5 +1,6 @@
 /** Opens a tunnel by the JSON protocol: a WebSocket without a subprotocol, `register`, and the edge's answer to it. */
 import { systemClock } from "../base/mod.ts";
+import { versionFieldName } from "../config/mod.ts";
 import {
   FeatureChallengeLines,
   FeatureLatin1,
@@ -21,6 +22,8 @@ import type { OpenTunnel } from "./open_tunnel.ts";
 
 export interface JsonDialOptions extends EdgeDialOptions {
   name: string;
+  /** This agent's version, for the log of the edge. Default: it is not told. */
+  version?: string;
 }
 
 /** The largest frame of an edge: a request with its body in base64. */
@@ -48,8 +51,9 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
 }
 
 async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<WebSocketConnection> {
+  const fields = options.version === undefined ? [] : [versionFieldName, options.version];
   try {
-    const { socket, rest } = await dialWebSocket(webSocketTo(options, signal));
+    const { socket, rest } = await dialWebSocket({ ...webSocketTo(options, signal), fields });
     return new WebSocketConnection(socket, {
       role: "client",
       accept: "text",

@@ -1,9 +1,10 @@
 /** The program `edge`. */
 import { messageOf } from "../base/mod.ts";
 import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
-import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
+import { type AgentPeer, type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
+import { AccessLog } from "./access_log.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
@@ -13,7 +14,7 @@ import { versionLine } from "./version.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
 
-const serve: Command<typeof edgeServeOptions> = {
+const serveCommand: Command<typeof edgeServeOptions> = {
   name: "serve",
   summary: "Run the edge: the public side, to which agents connect",
   options: edgeServeOptions,
@@ -27,6 +28,16 @@ const serve: Command<typeof edgeServeOptions> = {
 };
 
 async function serveEdge(call: ServeCall): Promise<number> {
+  const { accessLog } = call.values;
+  const log = accessLog === undefined ? null : await AccessLog.open({ ...call.values, accessLog }, call.host);
+  try {
+    return await serve(call, log);
+  } finally {
+    await log?.close();
+  }
+}
+
+async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const { values, host, output } = call;
   const data = new DataFolder(values.data ?? defaultDataFolder(host));
   const given = await readToken(values, host);
@@ -37,7 +48,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
     version,
     timeouts: { firstByteMs: values.firstByteTimeout, idleMs: values.idleTimeout },
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
-    events: logEvents(),
+    events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
     publicUrl: values.publicUrl,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
@@ -53,6 +64,8 @@ async function serveEdge(call: ServeCall): Promise<number> {
   );
   const stopping = () => logger("edge").info(waitingSentence(edge.active, values.drainTimeout));
   await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
+  // Its lines may go to the same output, whose last one is the exit.
+  await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
 }
@@ -78,10 +91,13 @@ function dialUrl(edge: Edge, { publicUrl, domain }: ServeCall["values"]): URL {
 function logEvents(): EdgeEvents {
   const log = logger("edge");
   return {
-    onSession: (id, tunnel, protocol) =>
-      log.info("Tunnel {tunnel} is online, session {id} ({protocol})", { tunnel, id, protocol }),
-    onSessionEnd: (id, tunnel, code, reason) => {
-      log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
+    onSession: (id, tunnel, protocol, peer) => {
+      const what = "Tunnel {tunnel} is online: agent {version} from {address}, session {id} ({protocol})";
+      log.info(what, { tunnel, id, protocol, ...shownPeer(peer) });
+    },
+    onSessionEnd: (id, tunnel, code, reason, peer) => {
+      const what = "Tunnel {tunnel} is offline: agent {version} from {address}, session {id} ended: {reason} ({code})";
+      log.info(what, { tunnel, id, code, reason, ...shownPeer(peer) });
     },
     onTokensRefused: (address, count) => {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
@@ -91,6 +107,10 @@ function logEvents(): EdgeEvents {
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
+}
+
+function shownPeer({ address, version }: AgentPeer): { address: string; version: string } {
+  return { address: address === "" ? "unknown" : address, version: version ?? "of another make" };
 }
 
 /** The public is told less than the cause. */
@@ -103,5 +123,5 @@ export const edgeProgram: Program = {
   name: "edge",
   summary: "The public side of Runnel, a self-hosted, streaming-first tunnel",
   version: () => versionLine("edge"),
-  commands: [serve, completionCommand("edge")],
+  commands: [serveCommand, completionCommand("edge")],
 };

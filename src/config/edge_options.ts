@@ -55,6 +55,12 @@ export const edgeServeOptions = {
     help: "for exchanges that still run after SIGTERM or Ctrl-C",
     default: "30s",
   }),
+  accessLog: textOption({
+    name: "access-log",
+    hint: "FILE|-",
+    help: "logs each request to a file, which is opened anew at SIGHUP, or to standard output; off without it",
+    completion: "file",
+  }),
   jsonBodyLimit: sizeOption({
     name: "json-body-limit",
     help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",

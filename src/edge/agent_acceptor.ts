@@ -4,7 +4,7 @@ import { type Answer, type Handler, problemAnswer, type RequestHead } from "../h
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
-import type { AgentIdentity } from "./agent_api.ts";
+import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
@@ -21,7 +21,7 @@ export interface AgentAcceptorOptions {
   /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
   /** A session opened a tunnel; for the log. */
-  onTunnel(session: EdgeSession, name: string): void;
+  onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
   /** Wrong tokens were refused; for the log. */
   onTokensRefused: RefusalReporter;
   /** A mistake of our own, which cost one stream; for the log. */
@@ -47,9 +47,9 @@ export class AgentAcceptor {
     this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
-      onSession: (session, name) => {
+      onSession: (session, name, peer) => {
         this.#add(session);
-        options.onTunnel(session, name);
+        options.onTunnel(session, name, peer);
       },
     });
   }

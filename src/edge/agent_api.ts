@@ -1,8 +1,8 @@
 /** What an agent of `runnel.v2` asks of its edge: ordinary HTTP requests, on streams that the agent opens. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { randomName } from "../config/mod.ts";
-import { collectBody, CollectBudget } from "../http/mod.ts";
+import { randomName, versionFieldName } from "../config/mod.ts";
+import { collectBody, CollectBudget, fieldValue, type RequestHead } from "../http/mod.ts";
 import { type EdgeSession, parseJson } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
@@ -11,13 +11,28 @@ import { ClaimError, type Tunnels } from "./tunnels.ts";
 export interface AgentIdentity {
   readonly owner: string;
   readonly session: EdgeSession;
+  readonly peer: AgentPeer;
+}
+
+/** Where an agent comes from, for logs. */
+export interface AgentPeer {
+  /** Its IP address, or that of the proxy in front of the edge; empty where it is unknown. */
+  readonly address: string;
+  /** The version of its program; null for agents of another make. */
+  readonly version: string | null;
+}
+
+/** @param head of the agent's handshake */
+export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fields">): AgentPeer {
+  const version = fieldValue(fields, versionFieldName.toLowerCase()) ?? "";
+  return { address: client, version: /^[\w.+-]{1,64}$/.test(version) ? version : null };
 }
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
   urlOf(name: string): string;
   /** A session opened a tunnel; for the log. */
-  onTunnel(session: EdgeSession, name: string): void;
+  onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
 }
 
 const tunnelRequest = z.strictObject({
@@ -56,7 +71,7 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       if (!(error instanceof ClaimError)) throw error;
       return problemResponse(error.code, error.reason);
     }
-    options.onTunnel(agent.session, name);
+    options.onTunnel(agent.session, name, agent.peer);
     return c.json({ id: name, name, url: urlOf(name) }, 201);
   });
   return app;

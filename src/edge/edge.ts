@@ -15,8 +15,9 @@ import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
-import { createAgentApi } from "./agent_api.ts";
+import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
@@ -55,8 +56,8 @@ export interface EdgeOptions {
 
 /** What happens on an edge, for logs. */
 export interface EdgeEvents {
-  onSession?(id: string, tunnel: string, protocol: string): void;
-  onSessionEnd?(id: string, tunnel: string, code: string, reason: string): void;
+  onSession?(id: string, tunnel: string, protocol: string, peer: AgentPeer): void;
+  onSessionEnd?(id: string, tunnel: string, code: string, reason: string, peer: AgentPeer): void;
   onReplaced?(tunnel: string, why: string): void;
   /**
    * Wrong tokens were refused: the first one of an address, then how many more there were in each minute.
@@ -65,6 +66,8 @@ export interface EdgeEvents {
    */
   onTokensRefused?(address: string | null, count: number): void;
   onError?(error: unknown): void;
+  /** A request of the public is over. Without this, requests are not observed. */
+  onRequest?(record: AccessRecord): void;
 }
 
 export interface Edge {
@@ -83,7 +86,7 @@ export interface Edge {
 }
 
 type AgentApi = ReturnType<typeof createAgentApi>;
-type OnTunnel = (session: EdgeSession, name: string) => void;
+type OnTunnel = (session: EdgeSession, name: string, peer: AgentPeer) => void;
 
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
@@ -116,6 +119,7 @@ class RunningEdge implements Edge {
     const onTunnel = tunnelReporter(events);
     const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
     this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
+    const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
     const router = new Router(this.tunnels, domain);
     const ingress = createIngress({
       router,
@@ -123,12 +127,17 @@ class RunningEdge implements Edge {
       guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
       ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
       defaultTunnel: options.defaultTunnel,
+      onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
-    this.#server = new HttpServer(ingress, {
+    this.#server = new HttpServer(access === null ? ingress : access.observe(ingress, clock), {
       scheme: this.#urls.scheme,
       nextId: requestIds(),
       ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
-      errorAnswer: (error, head) => visitorErrorAnswer(error, head, router),
+      errorAnswer(error, head, client) {
+        const answer = visitorErrorAnswer(error, head, router);
+        access?.failed(error, head, client, answer);
+        return answer;
+      },
       onError: (error) => events.onError?.(error),
       clock,
       ...options.http,
@@ -230,9 +239,9 @@ function connectionNames(): () => string {
 
 /** Tells `events` of each tunnel that a session opens, and of its end. */
 function tunnelReporter(events: EdgeEvents): OnTunnel {
-  return (session, name) => {
-    events.onSession?.(session.id, name, session.protocol);
-    void session.closed.then((end) => events.onSessionEnd?.(session.id, name, end.code, end.reason));
+  return (session, name, peer) => {
+    events.onSession?.(session.id, name, session.protocol, peer);
+    void session.closed.then((end) => events.onSessionEnd?.(session.id, name, end.code, end.reason, peer));
   };
 }
 

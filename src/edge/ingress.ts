@@ -27,6 +27,8 @@ export interface IngressOptions {
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
   defaultTunnel?: string;
+  /** A request goes to a tunnel, and to the session that serves it; null: to none, since the tunnel is offline. */
+  onRouted?: (head: RequestHead, tunnel: string, session: string | null) => void;
 }
 
 /** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
@@ -34,6 +36,7 @@ export function createIngress(options: IngressOptions): Handler {
   const { router, tunnels, guard } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+    options.onRouted?.(head, tunnel.name, tunnel.session?.id ?? null);
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }

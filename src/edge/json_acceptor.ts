@@ -24,6 +24,7 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
+import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
@@ -36,7 +37,7 @@ export interface JsonAcceptorOptions {
   urlOf(name: string): string;
   nextSessionId(): string;
   /** A session is registered; for the log. */
-  onSession(session: JsonEdgeSession, name: string): void;
+  onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
   session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
@@ -78,7 +79,7 @@ export class JsonAcceptor {
 
   /** The 101 to a handshake that is in order. @param fields the handshake's own */
   accept(head: RequestHead, fields: Fields): Answer {
-    const takeSocket = (socket: Socket, rest: Uint8Array) => this.#takeSocket(socket, rest, head.client);
+    const takeSocket = (socket: Socket, rest: Uint8Array) => this.#takeSocket(socket, rest, agentPeerOf(head));
     return { status: 101, fields, body: null, upgrade: "websocket", takeSocket };
   }
 
@@ -88,7 +89,7 @@ export class JsonAcceptor {
     for (const link of [...this.#unregistered.keys()]) this.#close(link, CloseCode.goingAway, shuttingDown);
   }
 
-  #takeSocket(socket: Socket, rest: Uint8Array, address: string): void {
+  #takeSocket(socket: Socket, rest: Uint8Array, peer: AgentPeer): void {
     const link = new WebSocketConnection(socket, {
       role: "server",
       accept: "text",
@@ -97,7 +98,7 @@ export class JsonAcceptor {
       rest,
       clock: this.#clock,
       handlers: {
-        onMessage: (data) => this.#onFirst(link, data as Uint8Array, address),
+        onMessage: (data) => this.#onFirst(link, data as Uint8Array, peer),
         onDrain: () => {},
         onClose: () => this.#remove(link),
       },
@@ -113,14 +114,14 @@ export class JsonAcceptor {
     this.#unregistered.set(link, timer);
   }
 
-  #onFirst(link: WebSocketConnection, message: Uint8Array, address: string): void {
+  #onFirst(link: WebSocketConnection, message: Uint8Array, peer: AgentPeer): void {
     this.#remove(link);
     try {
       const frame = parseAgentFrame(utf8.decode(message));
       if (frame?.type !== TypeRegister) throw new FrameError("The first frame must be `register`");
       // Later frames wait until the registration is decided.
       link.pause();
-      this.#register(link, frame, address).catch((error) => {
+      this.#register(link, frame, peer).catch((error) => {
         const isKnown = error instanceof ClaimError;
         const [code, reason] = isKnown ? [error.code, error.reason] : ["internal", "The edge failed"];
         this.#refuse(link, code, reason, CloseCode.policyViolation);
@@ -133,11 +134,11 @@ export class JsonAcceptor {
     }
   }
 
-  async #register(link: WebSocketConnection, frame: Register, address: string): Promise<void> {
+  async #register(link: WebSocketConnection, frame: Register, peer: AgentPeer): Promise<void> {
     const { tunnels, checkToken, urlOf } = this.#options;
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
-    if (owner === null) return await this.#refuseToken(link, address);
+    if (owner === null) return await this.#refuseToken(link, peer.address);
     const session = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
@@ -162,7 +163,7 @@ export class JsonAcceptor {
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
-    this.#options.onSession(session, name);
+    this.#options.onSession(session, name, peer);
   }
 
   async #refuseToken(link: WebSocketConnection, address: string): Promise<void> {

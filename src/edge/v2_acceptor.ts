@@ -14,7 +14,7 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import type { AgentIdentity } from "./agent_api.ts";
+import { type AgentIdentity, agentPeerOf } from "./agent_api.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
@@ -85,7 +85,7 @@ export class V2Acceptor {
     return upgrader.upgradeResponse(head, (upgraded) => {
       const session = new V2EdgeSession(nextSessionId(), upgraded, this.#clock);
       connection = upgraded;
-      routes = agentRoutes({ owner, session });
+      routes = agentRoutes({ owner, session, peer: agentPeerOf(head) });
       onSession(session);
     }, [versionFieldName, version]);
   }

@@ -40,7 +40,7 @@ export { isLiveFormat } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
 export { type OpenExchange, OpenExchanges } from "./open_exchanges.ts";
-export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
+export { errorAnswer, errorFieldName, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export {
   ExchangeError,
   isProblemCode,

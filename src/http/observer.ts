@@ -58,11 +58,16 @@ export function observeExchanges(
   return (head, body, signal) => new ObservedExchange(head, signal, report, time, open).run(handler, body);
 }
 
+/** The codes of errors with which a caller cancels a body before its signal aborts. */
+const givenUpCodes: ReadonlySet<string> = new Set(["canceled", "client_closed", "client_reset", "server_closed"]);
+
 /** @param isGivenUp the caller's signal aborted: without a problem code its reason says that the client left */
 function failureCode(failure: unknown, isGivenUp: boolean): ProblemCode | "canceled" {
   if (failure instanceof RunnelError) {
     if (isProblemCode(failure.code)) return failure.code;
-    if (failure.code === "canceled") return "canceled";
+    if (givenUpCodes.has(failure.code)) return "canceled";
+    // Of an answer that could not be written as its head said.
+    if (failure.code === "answer_failed") return failureCode(failure.cause, false);
   }
   return isGivenUp ? "canceled" : problemCodeOf(failure);
 }

@@ -80,7 +80,16 @@ describe("docs/events.md", () => {
     const upstream = await startTcpServer();
     await upstream.close();
     const token = "a-token-of-the-tests";
-    const edge = new ProgramRun(edgeProgram, ["serve", "--listen", "127.0.0.1:0", "--token", token, "--json"]);
+    const edge = new ProgramRun(edgeProgram, [
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--token",
+      token,
+      "--json",
+      "--access-log",
+      "-",
+    ]);
     const url = `http://${(await edge.event("ready")).listen}`;
     const args = ["http", String(upstream.port), "--edge", url, "--json", "--name", "shop"];
     const agent = new ProgramRun(agentProgram, [...args, "--token", token]);
@@ -89,6 +98,7 @@ describe("docs/events.md", () => {
     const connect = async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
     assertProblem(await get({ host: "shop.localhost", connect }), 502, "upstream_refused");
     await agent.event("request");
+    await edge.waitFor(() => edge.events.some(({ tunnel }) => tunnel === "shop"));
     assert.equal(await edge.stop(), 0);
     await agent.event("reconnecting");
     assert.equal(await agent.stop(), 0);

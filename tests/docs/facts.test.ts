@@ -14,6 +14,7 @@ import { connectionLimits } from "../../src/httpstream/options.ts";
 import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
 import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
 import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
+import { DEFAULT_MAX_WAITING_BYTES } from "../../src/observe/line_writer.ts";
 import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
@@ -129,6 +130,7 @@ describe("the documentation's numbers", () => {
     ["docs/json-agent.md", `the edge allows ${mib(DEFAULT_BODY_LIMIT_BYTES)};`],
     ["docs/json-agent.md", `frame of the agent may have ${mib(DEFAULT_MAX_FRAME_BYTES)}.`],
     ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
+    ["docs/events.md", `Up to ${mib(DEFAULT_MAX_WAITING_BYTES)} of lines wait`],
     ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
   ];
   for (const [path, text] of facts) {

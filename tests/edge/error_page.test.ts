@@ -18,7 +18,7 @@ describe("inAcceptedForm", () => {
       const { title, visitorAdvice } = problemKinds[code];
       const text = latin1(body as Uint8Array);
       assert.equal(status, problemKinds[code].status);
-      assert.equal(fieldValue(fields, "content-length"), String(body!.length));
+      assert.equal(fieldValue(fields, "content-length"), String((body as Uint8Array).length));
       assert.ok(text.includes(`<code>${status} ${code}</code>`));
       assert.ok(text.includes(`<h1>${title}</h1>`));
       assert.ok(text.includes(`<p>${visitorAdvice}</p>`));
@@ -33,7 +33,7 @@ describe("inAcceptedForm", () => {
     const style = /<style>(.*)<\/style>/s.exec(latin1(body as Uint8Array))?.[1] as string;
     const hash = createHash("sha256").update(style).digest("base64");
     assert.deepEqual(fields, [
-      ...["Content-Type", "text/html; charset=utf-8", "Content-Length", String(body!.length)],
+      ...["Content-Type", "text/html; charset=utf-8", "Content-Length", String((body as Uint8Array).length)],
       ...["Cache-Control", "no-store", "X-Runnel-Error", "tunnel_offline", "Retry-After", "5", "Allow", "GET"],
       ...["Content-Security-Policy", `default-src 'none'; style-src 'sha256-${hash}'`],
       ...["X-Content-Type-Options", "nosniff", "Vary", "Accept"],

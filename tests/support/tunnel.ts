@@ -61,7 +61,7 @@ export async function startTestAgent(
   const agent = new Agent({
     open: (signal) => {
       return protocol === "json"
-        ? openJsonTunnel({ edge: url, token, name, upstream }, signal)
+        ? openJsonTunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal)
         : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
     },
     backoff: new Backoff(1, 20),

@@ -172,7 +172,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#phase = "closing";
     const { options, socket } = this;
     try {
-      const answer = options.errorAnswer(error, head);
+      const answer = options.errorAnswer(error, head, options.clientOf(socket));
       const context = head === null ? null : { method: head.method, version: "1.0", acceptsTrailers: false } as const;
       const framing = chooseFraming(answer, context);
       cancelBody(answer.body, error);

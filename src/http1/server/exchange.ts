@@ -301,7 +301,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     const { options } = this.#host;
     options.onError(error);
     try {
-      this.#send(options.errorAnswer(error, this.head));
+      this.#send(options.errorAnswer(error, this.head, this.head.client));
     } catch (second) {
       options.onError(second);
       this.#breakOff(second);

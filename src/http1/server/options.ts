@@ -38,9 +38,9 @@ export interface HttpServerOptions {
   clientOf: (socket: Socket) => string;
   /**
    * The answer where a handler rejects, or where a request cannot be parsed (`head` is then `null`). Its body must be
-   * bytes or `null`. Default: plain text with the error's `status`, else 500.
+   * bytes or `null`. `client` is the client's address. Default: plain text with the error's `status`, else 500.
    */
-  errorAnswer: (error: unknown, head: RequestHead | null) => Answer;
+  errorAnswer: (error: unknown, head: RequestHead | null, client: string) => Answer;
   /**
    * Called, for logs, for each handler that rejects, answer that breaks off and callback that throws, but not for
    * clients that leave or send malformed requests. Default: does nothing.

@@ -1,0 +1,152 @@
+/** The requests of the public, each told once when it is over: for an access log. */
+import { afterTickEnd, type Clock, type TickListener } from "../base/mod.ts";
+import {
+  type Answer,
+  errorFieldName,
+  fieldValue,
+  type Handler,
+  observeExchanges,
+  problemCodeOf,
+  type RequestHead,
+  type RequestReport,
+} from "../http/mod.ts";
+
+/** One request and what became of it. Its texts come from outside as they are: they must be escaped. */
+export interface AccessRecord {
+  /** The exchange's id. Empty, as are `method`, `host` and `path`, where the head could not be read. */
+  readonly id: string;
+  /** The client's IP address; empty where it is unknown. */
+  readonly client: string;
+  readonly method: string;
+  readonly host: string;
+  /** Without the query string, which may be secret. */
+  readonly path: string;
+  readonly httpVersion: "1.0" | "1.1";
+  /** Of the answer; 499 where the client left before there was one. */
+  readonly status: number;
+  /** Body bytes from the client, and to it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds from the request to the end of the answer. */
+  readonly durationMs: number;
+  /** The tunnel that was asked, and the session of its agent; null where the edge itself answered. */
+  readonly tunnel: string | null;
+  readonly session: string | null;
+  readonly userAgent: string | null;
+  /** Why there was no answer of the upstream, or only a part of it: a problem's code, or `canceled`. Null: there was. */
+  readonly code: string | null;
+}
+
+/** As nginx has it: the client closed before the answer. */
+const CLIENT_LEFT_STATUS = 499;
+
+/** What is learned about an exchange on its way. */
+class Note {
+  tunnel: string | null = null;
+  session: string | null = null;
+  /** Of the edge's own answer. */
+  code: string | null = null;
+  /** Where a handler rejected: the answer that was made of it. */
+  status = 0;
+  bytesOut = 0;
+}
+
+interface Ended {
+  readonly report: RequestReport;
+  readonly head: RequestHead;
+  readonly note: Note;
+}
+
+export class AccessObserver implements TickListener {
+  readonly #onRequest: (record: AccessRecord) => void;
+  readonly #notes = new WeakMap<RequestHead, Note>();
+  /** Told at the end of the tick: until then an answer may turn out to be none, and the edge makes another. */
+  #ended: Ended[] = [];
+
+  constructor(onRequest: (record: AccessRecord) => void) {
+    this.#onRequest = onRequest;
+  }
+
+  /** `ingress`, observed. */
+  observe(ingress: Handler, clock: Clock): Handler {
+    const noting: Handler = async (head, body, signal) => {
+      const answer = await ingress(head, body, signal);
+      // Other answers do not have that field: `publicAnswer` has removed it.
+      if (answer.status >= 400) this.#noteOf(head).code = fieldValue(answer.fields, lowerErrorName) ?? null;
+      return answer;
+    };
+    const observed = observeExchanges(noting, (report, head) => this.#end(report, head), clock);
+    return (head, body, signal) => {
+      this.#notes.set(head, new Note());
+      return observed(head, body, signal);
+    };
+  }
+
+  /** The request goes to a session. */
+  routed(head: RequestHead, tunnel: string, session: string | null): void {
+    const note = this.#noteOf(head);
+    note.tunnel = tunnel;
+    note.session = session;
+  }
+
+  /** The edge answers an error. @param head null, or one that `observe` has not seen, where a request cannot be read */
+  failed(error: unknown, head: RequestHead | null, client: string, answer: Answer): void {
+    const note = head === null ? undefined : this.#notes.get(head);
+    const bytesOut = head?.method === "HEAD" || !(answer.body instanceof Uint8Array) ? 0 : answer.body.length;
+    const { status } = answer;
+    const code = problemCodeOf(error);
+    if (note === undefined) {
+      return this.#onRequest({ ...requestOf(head, client), ...nothing, status, bytesOut, code });
+    }
+    note.status = status;
+    note.bytesOut = bytesOut;
+    note.code = code;
+  }
+
+  onTickEnd(): void {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const item of ended) this.#onRequest(recordOf(item));
+  }
+
+  #end(report: RequestReport, head: RequestHead): void {
+    if (this.#ended.push({ report, head, note: this.#noteOf(head) }) === 1) afterTickEnd(this);
+  }
+
+  #noteOf(head: RequestHead): Note {
+    return this.#notes.get(head) as Note;
+  }
+}
+
+const lowerErrorName = errorFieldName.toLowerCase();
+
+const nothing = { bytesIn: 0, durationMs: 0, tunnel: null, session: null };
+
+function recordOf({ report, head, note }: Ended): AccessRecord {
+  const { bytesIn, durationMs } = report;
+  const isOwn = note.status > 0;
+  return {
+    ...requestOf(head, head.client),
+    status: isOwn ? note.status : report.status === 0 ? CLIENT_LEFT_STATUS : report.status,
+    bytesIn,
+    bytesOut: isOwn ? note.bytesOut : report.bytesOut,
+    durationMs,
+    tunnel: note.tunnel,
+    session: note.session,
+    code: note.code ?? report.code ?? null,
+  };
+}
+
+type RequestPart = Pick<AccessRecord, "id" | "client" | "method" | "host" | "path" | "httpVersion" | "userAgent">;
+
+function requestOf(head: RequestHead | null, client: string): RequestPart {
+  if (head === null) {
+    return { id: "", client, method: "", host: "", path: "", httpVersion: "1.1", userAgent: null };
+  }
+  const { id, method, authority: host, target, fields } = head;
+  const query = target.indexOf("?");
+  const path = query < 0 ? target : target.slice(0, query);
+  // Interim answers are for clients of HTTP/1.1 alone.
+  const httpVersion = head.onInformational === undefined ? "1.0" : "1.1";
+  return { id, client, method, host, path, httpVersion, userAgent: fieldValue(fields, "user-agent") ?? null };
+}
