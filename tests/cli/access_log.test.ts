@@ -158,10 +158,11 @@ describe("edge serve --access-log", () => {
   const isFullMissing = existsSync("/dev/full") ? false : "there is no /dev/full";
   it("serves on when nothing can be written, and says so once", { skip: isFullMissing }, async () => {
     const { run, visit } = await startEdge("--access-log", "/dev/full");
+    const failures = () => run.stderr.match(/Cannot write to \/dev\/full: /g) ?? [];
     for (let count = 0; count < 3; count++) assert.match(await visit("/healthz"), /^HTTP\/1\.1 200 /);
-    await eventually(() => run.stderr.includes("ENOSPC"));
+    await eventually(() => failures().length > 0);
     assert.match(await visit("/healthz"), /^HTTP\/1\.1 200 /);
     assert.equal(await run.stop(), 0);
-    assert.equal(run.stderr.match(/ENOSPC/g)?.length, 1, run.stderr);
+    assert.equal(failures().length, 1, run.stderr);
   });
 });

@@ -134,7 +134,7 @@ describe("EdgeEvents.onRequest", () => {
       assert.deepEqual(records, []);
       client.socket.end();
       await eventually(() => records.length === 1);
-      const [{ status, bytesIn, bytesOut, path }] = records as [AccessRecord];
+      const [{ status, bytesIn, bytesOut, path }] = records as readonly AccessRecord[] as readonly [AccessRecord];
       assert.deepEqual([status, bytesIn, bytesOut, path], [101, 4, 4, "/ws"]);
     });
   });
