@@ -32,6 +32,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
+    "agent http 5173 --host-header rewrite",
     "RUNNEL_TOKEN=secret agent http unix:/run/app.sock --json",
   ],
   settings: readAgentSettings,
@@ -46,7 +47,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
-  const client = new HttpClient({ target: target.dial, connectionAuth: values.upstreamConnectionAuth });
+  const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
+  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({

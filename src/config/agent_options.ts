@@ -1,4 +1,5 @@
 /** The options of the agent's commands. */
+import { isAuthority } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { nameFault } from "./names.ts";
 import { choiceOption, durationOption, switchOption, textOption } from "./option.ts";
@@ -17,6 +18,14 @@ export const agentHttpOptions = {
     nameFault,
   ),
   protocol: choiceOption({ name: "protocol", help: "how to speak to the edge", default: "v2" }, ["v2", "json"]),
+  hostHeader: textOption({
+    name: "host-header",
+    hint: "preserve|rewrite|VALUE",
+    help: "the Host that the upstream gets: the visitor's, the upstream's own host and port, or VALUE; with the last " +
+      "two, Origin, Referer and Location follow",
+    default: "preserve",
+    completion: ["preserve", "rewrite"],
+  }, hostHeaderFault),
   force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
   connectTimeout: durationOption({
     name: "connect-timeout",
@@ -63,3 +72,8 @@ export const agentLoginOptions = {
   edgeInsecure,
   ...commonOptions,
 };
+
+/** `preserve` and `rewrite` have the form of a host, too. */
+function hostHeaderFault(text: string): string | null {
+  return isAuthority(text) ? null : "is none of preserve, rewrite and a Host such as localhost:3000";
+}

@@ -1,5 +1,5 @@
 /** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
-export { isAuthority, sameAuthority } from "./authority.ts";
+export { isAuthority, sameAuthority, splitUrl } from "./authority.ts";
 export {
   BodyLengthError,
   type BodyObserver,
@@ -43,3 +43,4 @@ export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";
+export { withUpstreamOrigin } from "./upstream_origin.ts";

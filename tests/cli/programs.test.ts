@@ -9,6 +9,7 @@ import metadata from "../../package.json" with { type: "json" };
 import { bytesOf, latin1, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
 import { dial } from "../../src/net/mod.ts";
 import { withScratch } from "../support/scratch.ts";
+import { ScriptedServer } from "../support/scripted_server.ts";
 import { type Event, ProgramRun, runToEnd, withoutEscapes } from "./program_run.ts";
 
 const token = "a-token-of-the-tests";
@@ -236,6 +237,42 @@ describe("agent http", () => {
       if (variable === "TERM") assert.ok(!agent.stdout.includes("\x1b"));
     });
   }
+
+  it("gives the upstream the Host of --host-header, of RUNNEL_HOST_HEADER and of hostHeader in the settings", () =>
+    withScratch(async (home) => {
+      const upstream = await ScriptedServer.start(async (peer) => {
+        for (;;) {
+          const host = /^host: (.*)\r$/im.exec(await peer.readHead())![1]!;
+          peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${host.length}\r\n\r\n${host}`);
+        }
+      });
+      const hostOf = async (flags: readonly string[], environment: Record<string, string> = {}) => {
+        const args = ["http", `127.0.0.1:${upstream.port}`, "--edge", edge.url, "--token", token, "--json"];
+        const agent = new ProgramRun(agentProgram, [...args, "--name", "host", ...flags], { environment, home });
+        await agent.event("ready");
+        const answer = await visit(edge, "host.localhost:8080", "/");
+        assert.equal(await agent.stop(), 0);
+        return answer.slice(answer.indexOf("\r\n\r\n") + 4);
+      };
+      assert.equal(await hostOf([]), "host.localhost:8080");
+      assert.equal(await hostOf(["--host-header", "preserve"]), "host.localhost:8080");
+      assert.equal(await hostOf(["--host-header", "rewrite"]), `127.0.0.1:${upstream.port}`);
+      assert.equal(await hostOf([], { RUNNEL_HOST_HEADER: "app.local" }), "app.local");
+      await mkdir(join(home, ".config/runnel"), { recursive: true });
+      await writeFile(join(home, ".config/runnel/agent.yaml"), "hostHeader: rewrite\n");
+      assert.equal(await hostOf([]), `127.0.0.1:${upstream.port}`);
+      await upstream.close();
+    }));
+
+  it("exits 2 and says what a Host is when --host-header is none", async () => {
+    const wrong = ["a b", "a\r\nX: y", "a\tb", "http://a", "a/b", "user@a", "a:x", "a:65536", ":80", "[::1", "\u00e9"];
+    for (const text of wrong) {
+      const { exitCode, stderr } = await runToEnd(agentProgram, [...withToken(), "--host-header", text]);
+      assert.equal(exitCode, 2, text);
+      const fault = `${JSON.stringify(text)} is none of preserve, rewrite and a Host such as localhost:3000`;
+      assert.ok(stderr.startsWith(`error: --host-header ${fault}\n`), stderr);
+    }
+  });
 
   it("takes edge and token from the file when it was logged in", () =>
     withScratch(async (home) => {

@@ -1,4 +1,5 @@
 /** How an answer is sent: its framing (RFC 9112 §6.3), and the writer for a streamed body. */
+import type { Timeout } from "../../base/mod.ts";
 import {
   type Answer,
   BodyLengthError,
@@ -88,6 +89,7 @@ export class AnswerWriter implements BodySink {
   readonly #owner: AnswerOwner;
   readonly #isChunked: boolean;
   readonly #pump: BodyPump;
+  #timeout: Timeout | null = null;
 
   /** @throws {TypeError} where `body` has a reader already */
   constructor(socket: Socket, owner: AnswerOwner, body: ReadableStream<Uint8Array>, framing: Framing) {
@@ -101,8 +103,14 @@ export class AnswerWriter implements BodySink {
     void this.#pump.run();
   }
 
+  /** From now on `timeout` begins anew with what is written. */
+  pushBack(timeout: Timeout): void {
+    this.#timeout = timeout;
+  }
+
   /** For the socket's `onDrain`. */
   drained(): void {
+    this.#timeout?.touch();
     this.#pump.drained();
   }
 
@@ -113,6 +121,7 @@ export class AnswerWriter implements BodySink {
 
   /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
+    this.#timeout?.touch();
     return this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
   }
 

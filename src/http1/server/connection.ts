@@ -36,6 +36,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   #isReading = false;
   #isDraining = false;
   #hasClientEnded = false;
+  #hasAnswered = false;
   /** True while the timeout is that of the head which is arriving. */
   #isHeadTimed = true;
   /** How many more bytes may be discarded. */
@@ -74,6 +75,14 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   get isDraining(): boolean {
     return this.#isDraining;
+  }
+
+  get hasClientEnded(): boolean {
+    return this.#hasClientEnded;
+  }
+
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** Closes after the current exchange, whose answer announces the close. */
@@ -153,6 +162,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   exchangeOver(end: ExchangeEnd): void {
     this.#exchange = null;
+    this.#hasAnswered = true;
     const { keepAliveMs, lingerMs } = this.options;
     if (end !== "next") return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
     this.#phase = "waiting";
@@ -249,7 +259,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   #onTimeout(): void {
     const { options } = this;
-    if (this.#phase === "serving") return this.#exchange?.bodyTimedOut();
+    if (this.#phase === "serving") return this.#exchange?.timedOut();
     if (this.#phase === "closing") return this.socket.reset();
     if (!this.#parser.hasStarted) return this.#close(options.lingerMs);
     const reason = `The request's head did not arrive within ${options.headTimeoutMs} ms`;

@@ -6,7 +6,8 @@
  *
  * When both are complete, the connection is free for the next request. When only the answer is, the handler may go on
  * to read the request; if it does not, the connection lingers and closes. After a 101 there are no more messages, and
- * each direction ends with a FIN.
+ * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
+ * (half_closed.ts).
  */
 import { CancelSource, type Timeout } from "../../base/mod.ts";
 import {
@@ -33,6 +34,7 @@ import {
 import { writeChunk } from "../write_chunk.ts";
 import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
+import { halfClosedAnswerMs, halfClosedMs } from "./half_closed.ts";
 import type { HttpServerOptions } from "./options.ts";
 
 /** Up to here head and body are written in one buffer. */
@@ -56,9 +58,13 @@ export interface ExchangeHost {
   readonly options: HttpServerOptions;
   /** Of the connection, where connections have names. */
   readonly name: string | undefined;
-  /** Of the request's body. The connection calls `bodyTimedOut`. */
+  /** Of the request's body, then of a half-closed client. The connection calls `timedOut`. */
   readonly timeout: Timeout;
   readonly isDraining: boolean;
+  /** The client's FIN came. */
+  readonly hasClientEnded: boolean;
+  /** An earlier request was answered. */
+  readonly hasAnswered: boolean;
   /** Resumes or pauses the socket, as `wantsBytes` now says. */
   updateFlow(): void;
   /** Adds bytes that were read behind the request to the end of the read-ahead. */
@@ -92,6 +98,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The connection may carry another request. */
   #keepAlive = true;
   #isUpgraded = false;
+  /** The client sent FIN behind its whole request, and is served all the same. */
+  #isHalfClosed = false;
   #isOver = false;
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
@@ -122,12 +130,16 @@ export class Exchange implements BodyOwner, AnswerOwner {
   }
 
   /**
-   * Calls the handler. Its answer is always sent later.
+   * Calls the handler, unless the client's FIN came before the request's end. Its answer is always sent later.
    *
    * @throws {HttpParseError} for a malformed body in the read-ahead: the handler is then not called
    */
   start(handler: Handler): void {
     const body = this.#openBody();
+    if (this.#host.hasClientEnded) {
+      if (!this.#isRequestWhole) return this.#endWith(this.#clientClosed(), "close");
+      this.#isHalfClosed = true;
+    }
     let answer: Promise<Answer>;
     try {
       answer = handler(this.head, body, this.#cancel);
@@ -152,18 +164,14 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The client's FIN. */
   clientEnded(): void {
     if (this.#isUpgraded) return this.#body?.end();
-    const isWhole = this.#isRequestComplete && this.#request.upgrade === undefined;
-    if (isWhole && this.#host.options.allowHalfOpenClients) return;
-    const reason = new ExchangeAbortedError(
-      "client_closed",
-      this.#isRequestComplete
-        ? "The client closed before its answer ended"
-        : "The client closed in the middle of its request",
-    );
-    this.abort(reason);
-    // The last bytes of a complete answer may not have been sent, and a reset would drop them.
-    if (this.#isAnswerComplete) this.#host.exchangeOver("close");
-    else this.#host.socket.reset();
+    if (this.#isRequestWhole && halfClosedMs(this.#host.options) > 0) {
+      this.#isHalfClosed = true;
+      return this.#limitHalfClosed();
+    }
+    // A reset would drop what was not sent of a complete answer, be it this one or that of an earlier request.
+    const isBetween = this.#host.hasAnswered && !this.#isHeadSent;
+    if (this.#isAnswerComplete || isBetween) return this.#endWith(this.#clientClosed(), "close");
+    this.#leaveClient();
   }
 
   /** The socket has closed. After both FINs of an upgraded connection that is its regular end. */
@@ -175,8 +183,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.abort(new ExchangeAbortedError("client_reset", "The client's connection was lost", error ?? undefined));
   }
 
-  /** Nothing of the request's body has arrived for too long. */
-  bodyTimedOut(): void {
+  /** Nothing of the request's body has arrived for too long, or nothing was written to a half-closed client. */
+  timedOut(): void {
+    if (this.#isHalfClosed) return this.#leaveClient();
     const { bodyIdleMs } = this.#host.options;
     const reason = `Nothing of the request's body arrived for ${bodyIdleMs} ms`;
     this.#failRequest(new ExchangeAbortedError("request_timeout", reason));
@@ -226,6 +235,36 @@ export class Exchange implements BodyOwner, AnswerOwner {
   bodyFailed(error: unknown): void {
     this.#host.options.onError(error);
     this.#breakOff(error);
+  }
+
+  /** Nothing more of the request is to come. That of an upgrade goes on in the new protocol, unless it was refused. */
+  get #isRequestWhole(): boolean {
+    return this.#isRequestComplete && (this.#request.upgrade === undefined || this.#isHeadSent);
+  }
+
+  /** Starts the timeout of a half-closed client, once a streamed answer has begun. */
+  #limitHalfClosed(): void {
+    if (this.#writer === null) return;
+    const limitMs = halfClosedAnswerMs(this.#host.options, this.#answer!.fields);
+    if (limitMs === 0) return this.#leaveClient();
+    this.#host.timeout.start(limitMs);
+    this.#writer.pushBack(this.#host.timeout);
+  }
+
+  /** Ends the exchange with a client that has closed, or is taken to have. */
+  #leaveClient(): void {
+    this.abort(this.#clientClosed());
+    this.#host.socket.reset();
+  }
+
+  #endWith(reason: unknown, end: ExchangeEnd): void {
+    this.abort(reason);
+    this.#host.exchangeOver(end);
+  }
+
+  #clientClosed(): ExchangeAbortedError {
+    const when = this.#isRequestComplete ? "before its answer ended" : "in the middle of its request";
+    return new ExchangeAbortedError("client_closed", `The client closed ${when}`);
   }
 
   /** The body for the handler: none, the bytes of one that was read already, or a stream. */
@@ -315,8 +354,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
       return this.#host.refuse(error, this.head);
     }
     if (!this.#isAnswerComplete) return this.#breakOff(error);
-    this.abort(error);
-    this.#host.exchangeOver("linger");
+    this.#endWith(error, "linger");
   }
 
   /** The answer is incomplete: the reset tells the client so. */
@@ -361,7 +399,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
     } catch (error) {
       return this.bodyFailed(error);
     }
-    this.#writer.run();
+    if (this.#isHalfClosed) this.#limitHalfClosed();
+    if (!this.#isOver) this.#writer.run();
   }
 
   #sendWholeChunk(body: Uint8Array): void {

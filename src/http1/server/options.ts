@@ -21,8 +21,15 @@ export interface HttpServerOptions {
   maxConnections: number;
   /** Bytes of later requests that are read while one is served. Default 64 KiB. */
   pipelineBytes: number;
-  /** True: a client that sends FIN behind its request gets its answer. Default false: FIN cancels, as in nginx. */
-  allowHalfOpenClients: boolean;
+  /**
+   * Milliseconds without a byte written to a client that has sent FIN behind its whole request, until its exchange ends.
+   * They are counted once the answer's head is there. 0: the FIN ends the exchange at once, as in nginx. Default 30,000.
+   */
+  halfClosedMs: number;
+  /** The same where `scheme` is `https`: browsers, and the proxies that end their TLS, leave with a FIN. Default 0. */
+  halfClosedTlsMs: number;
+  /** The same for streamed answers in live formats (`isLiveFormat`), which may never end by themselves. Default 0. */
+  halfClosedLiveMs: number;
   /** The scheme of the server's public URLs. Default `http`. */
   scheme: "http" | "https";
   limits: HttpLimits;
@@ -62,6 +69,9 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
+  halfClosedMs: [0, MAX_DELAY_MS],
+  halfClosedTlsMs: [0, MAX_DELAY_MS],
+  halfClosedLiveMs: [0, MAX_DELAY_MS],
 };
 
 /**
@@ -78,7 +88,9 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     lingerBytes: 16 * 1024 * 1024,
     maxConnections: 65_536,
     pipelineBytes: 64 * 1024,
-    allowHalfOpenClients: false,
+    halfClosedMs: 30_000,
+    halfClosedTlsMs: 0,
+    halfClosedLiveMs: 0,
     scheme: "http",
     clock: systemClock,
     nextId: countingIds(),

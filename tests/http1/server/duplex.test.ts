@@ -209,21 +209,6 @@ describe("HttpServer: pipelining", () => {
       assert.match(await client.reader.readUntil("\r\n"), /^HTTP\/1\.1 400 /);
     });
   });
-
-  it("HttpServer answers what was pipelined when the client's FIN is allowed to precede it", async () => {
-    const handler: Handler = async (head, body, signal) => {
-      await new Promise((resolve) => setImmediate(resolve));
-      return echoTarget(head, body, signal);
-    };
-    await ServerStage.run(handler, { allowHalfOpenClients: true }, async (stage) => {
-      const client = await stage.connect();
-      client.send(GET.repeat(3));
-      client.socket.end();
-      await client.expectEnd(whole("/").repeat(3));
-      await stage.empty();
-      assert.ok(stage.asked.every(({ signal }) => !signal.aborted));
-    });
-  });
 });
 
 describe("HttpServer: slow clients", () => {

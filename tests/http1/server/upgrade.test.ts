@@ -152,7 +152,7 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer cancels when a client sends FIN before the answer", async () => {
-    await ServerStage.run(() => new Promise(() => {}), { allowHalfOpenClients: true }, async (stage) => {
+    await ServerStage.run(() => new Promise(() => {}), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
       const { signal } = await stage.called();
