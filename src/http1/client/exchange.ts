@@ -8,7 +8,7 @@
  *
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
-import { afterPoll, type CancelSignal, type PollListener, showText, type Timer } from "../../base/mod.ts";
+import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -22,7 +22,7 @@ import {
   withoutHost,
 } from "../../http/mod.ts";
 import { release, share } from "../../memory/mod.ts";
-import type { SocketError } from "../../net/mod.ts";
+import { afterPoll, type PollListener, type SocketError } from "../../net/mod.ts";
 import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
 import type { ClientConnection, ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
@@ -45,8 +45,6 @@ const EARLY_READ_BYTES = 64 * 1024;
  * have been dropped with the upstream's socket.
  */
 const MAX_RESET_CLOSE_BYTES = 8 * 1024;
-/** Less than the upstream's own time, by which an idle connection is closed here. */
-const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
@@ -125,7 +123,10 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   onPolled(): void {
-    if (this.#phase === "head" && !this.#isSent) this.#send(this.#connection!);
+    if (this.#phase !== "head" || this.#isSent || this.#connection!.socket.closed) return;
+    this.#send(this.#connection!);
+    // Before another turn of the event loop passes. A streamed body leaves together with the head.
+    if (this.#upload === null) this.#connection!.socket.flush();
   }
 
   #send(connection: ClientConnection): void {
@@ -190,8 +191,9 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
   }
 
-  /** What the upstream has sent before is still to be read: it may be the answer. */
+  /** The upstream may have answered before it had read the body. Without one a reset has nothing to say. */
   onBroken(): boolean {
+    if (this.#body === null) return false;
     this.#isBroken = true;
     this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
     return true;
@@ -291,7 +293,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
     }
     this.#keepAlive = parsed.keepAlive;
-    if (parsed.keepAliveSeconds !== -1) this.#limitIdleTime(parsed.keepAliveSeconds * 1_000);
+    if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
     const { status, fields, framing } = parsed;
     if (framing.kind === "none") {
       this.#resolve({ status, fields, body: null });
@@ -304,11 +306,6 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
-  }
-
-  /** Half of a short time: servers round to whole seconds, and 0 means less than one. */
-  #limitIdleTime(keptMs: number): void {
-    this.#connection!.idleLimitMs = Math.max(keptMs - KEEP_ALIVE_MARGIN_MS, keptMs / 2);
   }
 
   #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
