@@ -4,7 +4,7 @@ import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue } from "../http/mod.ts";
 import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
-import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
+import { agentSettings, openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
 import type { EdgeUrl } from "./edge_url.ts";
@@ -38,6 +38,7 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
+    settings: agentSettings,
     onStream: (stream) => serveExchange(stream, upstream),
     onHandlerError: (error) => options.onError?.(error),
   });

@@ -2,7 +2,7 @@
 import { messageOf } from "../base/mod.ts";
 import { cancelBody } from "./body/mod.ts";
 import { fetchHandler } from "./fetch_handler.ts";
-import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import type { Answer, Handler, RequestHead } from "./message.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** Serves one request. Where it throws, the public client gets a 502. */
@@ -27,20 +27,13 @@ export function fetchUpstream(fetch: FetchFunction, base?: string): Handler {
     }
     const handler = fixed ?? fetchHandler(fetch, `${head.scheme}://${head.authority || "localhost"}`);
     try {
-      return withoutForbiddenBody(head, await handler(head, sendableBody(head, body), signal));
+      return withoutForbiddenBody(head, await handler(head, body, signal));
     } catch (cause) {
       cancelBody(body, cause);
       if (signal.aborted) throw UpstreamError.ofCancel(cause);
       throw new UpstreamError("upstream_failed", `The upstream's function failed: ${messageOf(cause)}`, cause);
     }
   };
-}
-
-/** The bytes behind the head of an upgrade are no body. */
-function sendableBody(head: RequestHead, body: Body): Body {
-  if (head.upgrade === undefined) return body;
-  cancelBody(body, new UpstreamError("canceled", "A function cannot switch protocols"));
-  return null;
 }
 
 /** Most functions answer a HEAD as a GET, with a body. */

@@ -43,4 +43,5 @@ export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";
+export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";
 export { withUpstreamOrigin } from "./upstream_origin.ts";

@@ -113,7 +113,7 @@ export class Connection {
       onClose: (info) => this.#linkClosed(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
-    this.#sendSettings();
+    this.#sendSettings(options.settings ?? []);
   }
 
   /** Resolves when the peer's SETTINGS are here. Streams may be created before; their frames wait for it. */
@@ -124,6 +124,11 @@ export class Connection {
   /** Resolves, never rejects, once the link is closed and every stream has ended. */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
+  }
+
+  /** The value that the peer's SETTINGS have for an id; undefined where they have none, and before they came. */
+  peerSetting(id: number): number | undefined {
+    return this.#incoming.peerSetting(id);
   }
 
   /** Streams that are open, hold bytes, or hold a slot (`Stream.hold`). */
@@ -225,7 +230,7 @@ export class Connection {
     );
   }
 
-  #sendSettings(): void {
+  #sendSettings(more: readonly number[]): void {
     this.#outgoing.settings([
       SettingId.INITIAL_WINDOW,
       this.#limits.initialWindowBytes,
@@ -233,6 +238,7 @@ export class Connection {
       this.#limits.maxConcurrentStreams,
       SettingId.MAX_HEADER_BLOCK,
       this.#limits.maxHeaderBlockBytes,
+      ...more,
     ]);
   }
 

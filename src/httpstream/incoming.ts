@@ -33,6 +33,8 @@ export class Incoming implements FrameVisitor {
   readonly #acks: AckTracker;
   readonly #handlers: IncomingHandlers;
   #hasSettings = false;
+  /** Id, value, and so on, as they came. */
+  #peerSettings: readonly number[] = [];
 
   constructor(streams: Streams, acks: AckTracker, handlers: IncomingHandlers) {
     this.#streams = streams;
@@ -94,6 +96,7 @@ export class Incoming implements FrameVisitor {
     if (this.#hasSettings) throw violation("SETTINGS came twice");
     if (this.#acks.count !== 1) throw violation("SETTINGS were not the first frame");
     this.#hasSettings = true;
+    this.#peerSettings = pairs;
     let windowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
     let maxStreams: number | null = null;
     let maxHeaderBlockBytes = MAX_HEADER_BLOCK_BYTES;
@@ -104,6 +107,13 @@ export class Incoming implements FrameVisitor {
       else if (pairs[index] === SettingId.MAX_HEADER_BLOCK) maxHeaderBlockBytes = value;
     }
     this.#handlers.onSettings(windowBytes, maxStreams, maxHeaderBlockBytes);
+  }
+
+  /** Of a repeated id the last value. */
+  peerSetting(id: number): number | undefined {
+    const pairs = this.#peerSettings;
+    for (let index = pairs.length - 2; index >= 0; index -= 2) if (pairs[index] === id) return pairs[index + 1];
+    return undefined;
   }
 
   goAway(lastStreamId: number, errorCode: number, reason: string): void {

@@ -42,6 +42,8 @@ export interface ConnectionOptions {
   onStream?: NewStreamHandler;
   /** Default: see each of them. */
   limits?: Partial<ConnectionLimits>;
+  /** Sent in SETTINGS behind the connection's own: an id of 16 bits, its value of 32, and so on. Default none. */
+  settings?: readonly number[];
   /**
    * A handler of a stream's owner threw: its stream was reset with `INTERNAL_ERROR`. Default: the error is thrown again
    * in a microtask, where the runtime reports it as uncaught.

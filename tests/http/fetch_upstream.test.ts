@@ -71,6 +71,18 @@ describe("fetchUpstream", () => {
     assert.notEqual(raw.canceled, undefined);
   });
 
+  it("fetchUpstream gives the function the content of an upgrade, and its end", async () => {
+    const raw = new FedBody((body) => body.push("content, raw bytes"));
+    const head = requestHead({ method: "POST", upgrade: "tcp", fields: ["Content-Length", "7"] });
+    const answer = await fetchUpstream(async (request) => new Response(`${await request.text()}.`))(
+      head,
+      raw.stream,
+      never,
+    );
+    assert.deepEqual([answer.status, await bodyText(answer.body)], [200, "content."]);
+    assert.notEqual(raw.canceled, undefined);
+  });
+
   it("fetchUpstream fails with upstream_failed when the function throws or rejects", async () => {
     const thrown = new Error("no luck");
     const functions = [

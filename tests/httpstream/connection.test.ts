@@ -121,6 +121,19 @@ describe("Connection", () => {
     connection.close();
   });
 
+  it("Connection tells the settings of its peer, and sends those that it was given behind its own", async () => {
+    const links = linkPair();
+    const connection = new Connection(links.edge, { role: "edge", settings: [9, 7] });
+    const peer = new FramePeer(links.agent);
+    assert.equal(connection.peerSetting(5), undefined);
+    const { pairs } = await peer.greet([5, 1, 0xffff, 3, 5, 2]);
+    await connection.ready;
+    assert.deepEqual([connection.peerSetting(5), connection.peerSetting(0xffff)], [2, 3]);
+    assert.equal(connection.peerSetting(6), undefined);
+    assert.deepEqual(pairs.slice(-2), [9, 7]);
+    connection.close();
+  });
+
   it("Connection copies the rest out of a message when a reader stops halfway through it", async () => {
     const accepted: Stream[] = [];
     const { connection, peer } = await stage("agent", (stream) => accepted.push(stream));

@@ -10,6 +10,7 @@ import {
   cancelBody,
   type Handler,
   type RequestHead,
+  upgradeParts,
   UpstreamError,
   withUpstreamOrigin,
 } from "../../http/mod.ts";
@@ -44,15 +45,18 @@ export class HttpClient {
   }
 
   readonly #send: Handler = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
+    let content = body;
+    let raw: Body = null;
     let plan: RequestPlan;
     try {
       if (signal.aborted) throw UpstreamError.ofCancel(signal.reason);
-      plan = planRequest(head, body, this.#settings);
+      if (head.upgrade !== undefined) ({ content, raw } = upgradeParts(head, body));
+      plan = planRequest(head, content, this.#settings);
     } catch (error) {
       cancelBody(body, error);
       return Promise.reject(error);
     }
-    const exchange = new ClientExchange(this.#pool, this.#settings, head, body, signal, plan);
+    const exchange = new ClientExchange(this.#pool, this.#settings, head, content, signal, plan, raw);
     this.#pool.acquire(exchange);
     return exchange.answer;
   };

@@ -6,7 +6,8 @@
  *        └─ stale socket ─┘ └──── 101 ─▶ upgraded ─ both FINs ─────┤
  *     any ──────────────────── fail, abort ────────────────────────┘
  *
- * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
+ * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends. The
+ * client's bytes in a new protocol follow the body, and wait for the 101.
  */
 import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
 import {
@@ -16,6 +17,7 @@ import {
   BodySource,
   cancelBody,
   type Fields,
+  isAsked,
   type RequestHead,
   streamOf,
   UpstreamError,
@@ -57,6 +59,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   readonly #settings: ClientSettings;
   readonly #head: RequestHead;
   readonly #body: Body;
+  /** The client's bytes behind a 101; null where no upgrade is asked for. */
+  readonly #raw: Body;
   readonly #signal: CancelSignal;
   readonly #plan: RequestPlan;
   #resolve!: (answer: Answer) => void;
@@ -91,11 +95,13 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     body: Body,
     signal: CancelSignal,
     plan: RequestPlan,
+    raw: Body,
   ) {
     this.#pool = pool;
     this.#settings = settings;
     this.#head = head;
     this.#body = body;
+    this.#raw = raw;
     this.#signal = signal;
     this.#plan = plan;
     this.needsFreshConnection = !plan.isReplayable;
@@ -133,15 +139,18 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#isSent = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
-    if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
+    if (this.#body === null) return this.onUploaded();
     if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
     if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
     connection.socket.write(this.#body);
     this.onUploaded();
   }
 
+  /** The whole request was sent; after a 101 also: all bytes of the new protocol were. */
   onUploaded(): void {
+    const isRequest = !this.#isUploaded;
     this.#isUploaded = true;
+    if (isRequest && this.#phase === "upgraded") return this.#beginRaw();
     const { firstByteMs, clock } = this.#settings;
     if (firstByteMs === null || this.#phase !== "head") return;
     this.#firstByteTimer = clock.after(firstByteMs, () => {
@@ -289,9 +298,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#firstByteTimer?.cancel();
     if (parsed.isConnectionAuth) this.#connection!.isAuthenticated = true;
     if (parsed.status === 101) return this.#beginUpgraded(parsed, rest);
-    if (this.#head.upgrade !== undefined) {
-      cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
-    }
+    if (this.#raw !== null) cancelBody(this.#raw, new UpstreamError("canceled", "The upgrade was refused"));
     this.#keepAlive = parsed.keepAlive;
     if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
     const { status, fields, framing } = parsed;
@@ -383,7 +390,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   #beginUpgraded(parsed: ParsedResponse, rest: Uint8Array): void {
     const asked = this.#head.upgrade;
-    if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
+    if (asked === undefined || parsed.upgrade === undefined || !isAsked(asked, parsed.upgrade)) {
       const agreed = showText(parsed.upgrade ?? "nothing");
       const reason = `The upstream switched to ${agreed}, asked for was ${showText(asked ?? "nothing")}`;
       return this.fail(new UpstreamError("upstream_invalid", reason));
@@ -392,9 +399,14 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     const { status, fields, upgrade } = parsed;
     this.#resolve({ status, fields, upgrade, body: this.#openBody() });
     if (rest.length > 0) this.#deliver(rest);
+    // The upstream may switch before it has the whole request: the client's bytes begin behind that.
+    if (this.#isUploaded) this.#beginRaw();
+  }
+
+  #beginRaw(): void {
     const connection = this.#connection!;
-    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, { kind: "raw" });
-    if (this.#body !== null) connection.socket.write(this.#body);
+    if (this.#raw instanceof ReadableStream) return this.#beginUpload(this.#raw, connection, { kind: "raw" });
+    if (this.#raw !== null) connection.socket.write(this.#raw);
     connection.socket.end();
   }
 
@@ -422,6 +434,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#connection?.reset();
     this.#upload?.stop(error);
     cancelBody(this.#body, error);
+    cancelBody(this.#raw, error);
     this.#finish();
     if (this.#answerBody === null) this.#reject(error);
     else this.#answerBody.fail(error);

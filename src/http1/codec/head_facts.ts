@@ -2,6 +2,7 @@
 import { Memo, showText } from "../../base/mod.ts";
 import {
   addNominations,
+  askedProtocols,
   equalsLower,
   type Fields,
   isConnectionChallenge,
@@ -75,7 +76,11 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
         }
         continue;
       case 14:
-        if (!equalsLower(name, "content-length")) break;
+        if (!equalsLower(name, "content-length")) {
+          // It goes with an upgrade to h2c, and ends at this hop (RFC 7540 §3.2.1).
+          if (side === "request" && equalsLower(name, "http2-settings")) continue;
+          break;
+        }
         if (facts.contentLength !== -1) {
           readSecondLength(facts, value, side);
           continue;
@@ -179,7 +184,12 @@ export function isChunked(facts: HeadFacts, version: "1.0" | "1.1", side: Messag
   throw HttpParseError.for(side, 400, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
 }
 
-/** The one protocol that is asked for or agreed. Never `h2c`: HTTP/2 is not tunneled in this way. */
+/** The protocols that a request asks for, as in `RequestHead.upgrade`. */
+export function askedUpgrade({ asksUpgrade, upgrade }: HeadFacts): string | undefined {
+  return asksUpgrade && upgrade !== undefined ? askedProtocols(upgrade) : undefined;
+}
+
+/** The one protocol that is agreed. Never `h2c`: HTTP/2 is not tunneled in this way. */
 export function upgradeToken(facts: HeadFacts): string | undefined {
   const { asksUpgrade, upgrade } = facts;
   if (!asksUpgrade || upgrade === undefined || equalsLower(upgrade, "h2c")) return undefined;

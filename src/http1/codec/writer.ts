@@ -34,7 +34,7 @@ export interface RequestHeadInit {
   readonly fields: Fields;
   /** Not `close`: a request's body cannot be delimited by the close. */
   readonly framing: Framing;
-  /** The one token to ask for. */
+  /** The protocols to ask for, joined by commas without white space. */
   readonly upgrade?: string;
   /** False: `Connection: close`. Default true. */
   readonly keepAlive?: boolean;
@@ -78,7 +78,8 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
   const { method, target, authority, fields, framing } = head;
   if (framing.kind === "close") throw new HttpWriteError("A request's body cannot end with its connection");
   checkBody(framing, body);
-  const texts = method.length + target.length + authority.length + (head.upgrade?.length ?? 0);
+  const upgrade = head.upgrade === undefined ? undefined : upgradeList(head.upgrade);
+  const texts = method.length + target.length + authority.length + (upgrade?.length ?? 0);
   encoder.begin(texts + body.length, fields);
   encoder.checked(method, tokenBytes, "method");
   encoder.literal(" ");
@@ -87,7 +88,7 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
   if (authority !== "") encoder.checked(authority, targetBytes, "Host");
   encoder.literal("\r\n");
   writeFields(fields, framing, requestLengthRule(framing), true);
-  writeConnection(head.keepAlive ?? true ? "" : "close", head.upgrade, head.acceptsTrailers ?? false);
+  writeConnection(head.keepAlive ?? true ? "" : "close", upgrade, head.acceptsTrailers ?? false);
   encoder.literal("\r\n");
   encoder.append(body);
   return encoder.take();
@@ -102,6 +103,9 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
 export function encodeResponseHead(head: ResponseHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
   const { status, fields, framing, version = "1.1", keepAlive = true, upgrade } = head;
   checkResponse(head);
+  if (upgrade !== undefined && !isProtocol(upgrade)) {
+    throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
+  }
   checkBody(framing, body);
   encoder.begin((upgrade?.length ?? 0) + body.length, fields);
   encoder.literal(statusLine(status));
@@ -220,13 +224,16 @@ function checkLength(value: string, rule: number): void {
   }
 }
 
+/** The value of Upgrade. @throws {HttpWriteError} where one of the protocols is malformed */
+function upgradeList(upgrade: string): string {
+  if (isProtocol(upgrade)) return upgrade;
+  const protocols = upgrade.split(",");
+  if (protocols.every(isProtocol)) return protocols.join(", ");
+  throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no list of protocols`);
+}
+
 function writeConnection(persistence: string, upgrade: string | undefined, acceptsTrailers: boolean): void {
-  if (upgrade !== undefined) {
-    if (!isProtocol(upgrade)) {
-      throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
-    }
-    encoder.literal(`Upgrade: ${upgrade}\r\n`);
-  }
+  if (upgrade !== undefined) encoder.literal(`Upgrade: ${upgrade}\r\n`);
   if (acceptsTrailers) encoder.literal("TE: trailers\r\n");
   if (persistence === "" && upgrade === undefined && !acceptsTrailers) return;
   const options = [persistence, upgrade === undefined ? "" : "Upgrade", acceptsTrailers ? "TE" : ""];

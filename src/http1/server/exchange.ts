@@ -18,6 +18,7 @@ import {
   cancelBody,
   type Fields,
   type Handler,
+  isAsked,
   type RequestHead,
 } from "../../http/mod.ts";
 import { emptyBytes, release } from "../../memory/mod.ts";
@@ -97,6 +98,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
   #isAnswerComplete = false;
   /** The connection may carry another request. */
   #keepAlive = true;
+  /** An upgrade is asked for, and there is no answer yet: what comes behind the request waits. */
+  #awaitsVerdict: boolean;
   #isUpgraded = false;
   /** The client sent FIN behind its whole request, and is served all the same. */
   #isHalfClosed = false;
@@ -107,6 +110,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
   constructor(host: ExchangeHost, request: ParsedRequest) {
     this.#host = host;
     this.#request = request;
+    this.#awaitsVerdict = request.upgrade !== undefined;
     this.head = {
       method: request.method,
       target: request.target,
@@ -151,7 +155,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** Takes bytes that arrive during the exchange. */
   takeData(chunk: Uint8Array): void {
-    if (this.#isUpgraded) return this.#body?.push(chunk);
+    if (this.#isRequestComplete && this.#isUpgraded) return this.#body?.push(chunk);
     if (this.#isRequestComplete) return this.#host.pushReadAhead(chunk);
     try {
       this.#decode(chunk);
@@ -163,7 +167,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** The client's FIN. */
   clientEnded(): void {
-    if (this.#isUpgraded) return this.#body?.end();
+    if (this.#isUpgraded && this.#isRequestComplete) return this.#body?.end();
     if (this.#isRequestWhole && halfClosedMs(this.#host.options) > 0) {
       this.#isHalfClosed = true;
       return this.#limitHalfClosed();
@@ -280,7 +284,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
       this.#decode(bytes);
       if (this.#isRequestComplete) break;
     }
-    if (this.#isRequestComplete && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
+    // The body of an upgrade goes on behind its content.
+    const isWhole = this.#isRequestComplete && upgrade === undefined;
+    if (isWhole && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
     const stream = this.#openStream();
     this.#deliver();
     return stream;
@@ -310,8 +316,16 @@ export class Exchange implements BodyOwner, AnswerOwner {
       return;
     }
     this.#host.timeout.stop();
-    body.end();
+    if (this.#isUpgraded) return this.#deliverRaw();
+    if (!this.#awaitsVerdict) body.end();
     if (this.#isAnswerComplete) this.#finishIfPossible();
+  }
+
+  /** Pushes what was read behind the request, after a 101. */
+  #deliverRaw(): void {
+    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
+      this.#body?.push(bytes);
+    }
   }
 
   #sendInterim(status: number, fields: Fields): void {
@@ -384,13 +398,18 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#isHeadSent = true;
     this.#answer = answer;
     this.#framing = framing;
-    // The upgrade was refused: further bytes are requests.
-    if (request.upgrade !== undefined) this.#body?.end();
+    if (this.#awaitsVerdict) this.#refuseUpgrade();
     if (isStreamed) return this.#startWriter(body);
     if (isBare || framing.kind === "none") cancelBody(body, answerComplete);
     else if (framing.kind === "chunked") return this.#sendWholeChunk(body);
     else if (body.length > JOINED_BODY_BYTES) socket.write(body);
     this.#completeAnswer();
+  }
+
+  /** What follows the request's content are requests. */
+  #refuseUpgrade(): void {
+    this.#awaitsVerdict = false;
+    if (this.#isRequestComplete) this.#body?.end();
   }
 
   #startWriter(body: ReadableStream<Uint8Array>): void {
@@ -411,8 +430,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
   #sendUpgrade(answer: Answer): void {
     const asked = this.#request.upgrade;
     const { status, fields, upgrade, body } = answer;
-    if (asked === undefined || upgrade?.toLowerCase() !== asked.toLowerCase()) {
+    if (asked === undefined || upgrade === undefined || !isAsked(asked, upgrade)) {
       throw new InvalidAnswerError(`The answer upgrades to ${upgrade} where ${asked ?? "nothing"} was asked for`);
+    }
+    if (answer.takeSocket !== undefined && !this.#isRequestComplete) {
+      throw new InvalidAnswerError("The answer takes the socket before the request's body came");
     }
     const { socket } = this.#host;
     socket.write(encodeResponseHead({ status, fields, framing: noBody, upgrade }));
@@ -425,9 +447,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     }
     this.#isUpgraded = true;
     this.#framing = closeDelimitedBody;
-    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
-      this.#body?.push(bytes);
-    }
+    if (this.#isRequestComplete) this.#deliverRaw();
     if (body instanceof ReadableStream) this.#startWriter(body);
     else {
       if (body !== null) socket.write(body);
@@ -445,6 +465,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The answer is complete. Ends the exchange, unless the handler goes on to read the request. */
   #finishIfPossible(): void {
     if (this.#isOver) return;
+    // After an upgrade there are no more requests.
+    if (this.#isUpgraded) {
+      this.#isOver = true;
+      return this.#host.exchangeOver("linger");
+    }
     if (!this.#isRequestComplete) {
       if (this.#body !== null && !this.#body.isOver && this.#body.stream.locked) {
         if (!this.#keepAlive) this.#host.socket.end();

@@ -55,6 +55,8 @@ export const SettingId = {
   MAX_CONCURRENT_STREAMS: 2,
   /** Bytes of the largest header block that the sender of the setting takes; default and at most 65,536. */
   MAX_HEADER_BLOCK: 3,
+  /** For the owners of the streams. 1: an upgrade may name several protocols, and have a body. Default 0. */
+  UPGRADES: 5,
 } as const;
 
 /** Why a stream or a connection ended. Up to 0xFF: RFC 9113 §7, with its numbers. From 0x100: Runnel's own. */

@@ -4,7 +4,7 @@ import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from ".
 import { type Answer, type Body, ExchangeError, type Fields, type RequestHead, trailerFields } from "../../http/mod.ts";
 import type { SessionConnection } from "./connection.ts";
 import { exchangeErrorOf, giveUpCodeOf } from "./error_codes.ts";
-import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
+import { agreedProtocol, announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
 
@@ -158,8 +158,8 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
       if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
       return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
     }
-    if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "An unsolicited 101 came");
-    return { status, fields, body: this.#streamed(null), upgrade };
+    const agreed = agreedProtocol(received, upgrade);
+    return { status, fields, body: this.#streamed(null), upgrade: agreed };
   }
 
   #streamed(announced: number | null): ReadableStream<Uint8Array> {

@@ -2,11 +2,11 @@
  * How a head is written on a stream: method, target and the like as pseudo-fields (after RFC 9113 §8.3), then the fields
  * as they are.
  */
-import { equalsLower, ExchangeError, type Fields, parseLength, type RequestHead } from "../../http/mod.ts";
+import { equalsLower, ExchangeError, type Fields, isAsked, parseLength, type RequestHead } from "../../http/mod.ts";
 
 const COLON = 0x3a;
 
-/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` is an upgrade's token (after RFC 8441). */
+/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` has the protocols of an upgrade (after RFC 8441). */
 export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
   fields.push(":client", head.client, ":request-id", head.id);
@@ -16,9 +16,10 @@ export function requestFields(head: RequestHead): Fields {
   return fields;
 }
 
-/** An answer's head, final or interim. */
-export function answerFields(status: number, fields: Fields): Fields {
+/** An answer's head, final or interim. @param upgrade the protocol that was agreed, with 101 */
+export function answerFields(status: number, fields: Fields, upgrade?: string): Fields {
   const all = [":status", String(status)];
+  if (upgrade !== undefined) all.push(":protocol", upgrade);
   for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
   return all;
 }
@@ -97,6 +98,18 @@ export function parseAnswer(received: Fields): { status: number; fields: Fields 
   const status = Number(pseudoValue(received, ":status", end));
   if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "An answer came without :status");
   return { status, fields: received.slice(end) };
+}
+
+/**
+ * The protocol that a 101 agrees to, among those that were asked for. Earlier agents do not name it: they agree to the
+ * one that was.
+ *
+ * @throws {ExchangeError} `upstream_invalid` for another one
+ */
+export function agreedProtocol(received: Fields, asked: string | undefined): string {
+  const agreed = pseudoValue(received, ":protocol", pseudoEnd(received)) ?? asked;
+  if (asked !== undefined && agreed !== undefined && isAsked(asked, agreed)) return agreed;
+  throw new ExchangeError("upstream_invalid", `A 101 to ${agreed ?? "nothing"} came, asked was ${asked ?? "nothing"}`);
 }
 
 /**

@@ -84,17 +84,19 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   }
 
   #body(head: RequestHead): Body {
-    const announced = head.upgrade === undefined ? announcedLength(head.fields) : null;
-    const whole = head.upgrade === undefined ? wholeBody(this.#stream, announced) : undefined;
+    const announced = announcedLength(head.fields);
+    const isUpgrade = head.upgrade !== undefined;
+    const whole = isUpgrade ? undefined : wholeBody(this.#stream, announced);
     if (whole !== undefined) return whole;
-    this.#requestBody = new StreamBody(this.#stream, this, announced);
+    // Behind the content of an upgrade comes the new protocol.
+    this.#requestBody = new StreamBody(this.#stream, this, isUpgrade ? null : announced);
     return this.#requestBody.body;
   }
 
   async #sendStream(answer: Answer, body: ReadableStream<Uint8Array>): Promise<void> {
     if (this.#stream.sendEnded) return void await body.cancel(this.#stream.error);
     try {
-      this.#stream.respond(answerFields(answer.status, answer.fields));
+      this.#stream.respond(answerFields(answer.status, answer.fields, answer.upgrade));
       this.#isAnswered = true;
     } catch (error) {
       await body.cancel(error);
@@ -107,7 +109,10 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   #sendWhole(answer: Answer, body: Uint8Array | null): void {
     const trailers = answer.trailers?.() ?? noTrailers;
     const endStream = trailers.length === 0;
-    this.#stream.respond(answerFields(answer.status, answer.fields), { endStream, body: body ?? undefined });
+    this.#stream.respond(answerFields(answer.status, answer.fields, answer.upgrade), {
+      endStream,
+      body: body ?? undefined,
+    });
     if (trailers.length > 0) this.#stream.sendTrailers(trailers);
   }
 }

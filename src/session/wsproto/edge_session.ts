@@ -9,10 +9,12 @@ import {
   type Body,
   collectBody,
   CollectBudget,
+  contentOf,
   endToEndFields,
   ExchangeError,
   type Fields,
   fieldValue,
+  isPlainUpgrade,
   isProblemCode,
   problemKinds,
   type RequestHead,
@@ -149,7 +151,8 @@ export class JsonEdgeSession implements EdgeSession {
     let answer: Promise<Answer>;
     this.#collecting++;
     try {
-      const bytes = await this.#collect(head, body);
+      // Other upgrades pass as if they were not asked for, which RFC 9110 §7.8 allows.
+      const bytes = await this.#collect(head, contentOf(head, body));
       signal.throwIfAborted();
       this.#checkOpen();
       answer = this.#ask(head, bytes, signal);
@@ -183,7 +186,7 @@ export class JsonEdgeSession implements EdgeSession {
 
   #admit(head: RequestHead): void {
     this.#checkOpen();
-    if (head.upgrade !== undefined) {
+    if (isPlainUpgrade(head)) {
       const reason = `The tunnel's agent speaks the JSON protocol, which cannot carry an upgrade to ${head.upgrade}`;
       throw new ExchangeError("upgrade_not_supported", reason, { initiator: "library" });
     }

@@ -108,11 +108,22 @@ const valid: [why: string, text: string, expected: Expected][] = [
     upgrade: undefined,
     fields: [],
   }],
-  ["an upgrade to one of two", get("Connection: upgrade\r\nUpgrade: websocket, x\r\n"), { upgrade: undefined }],
-  ["two Upgrade fields", get("Connection: upgrade\r\nUpgrade: x\r\nUpgrade: y\r\n"), { upgrade: undefined }],
+  ["an upgrade to one of several", get("Connection: upgrade\r\nUpgrade: TLS/1.2 , x\r\n"), { upgrade: "TLS/1.2,x" }],
+  ["two Upgrade fields", get("Connection: upgrade\r\nUpgrade: x\r\nUpgrade: y\r\n"), { upgrade: "x,y" }],
+  ["h2c among others", get("Upgrade: h2c, x\r\nHTTP2-Settings: A\r\nConnection: Upgrade, HTTP2-Settings\r\n"), {
+    upgrade: "x",
+    fields: [],
+  }],
+  ["HTTP2-Settings that Connection does not list", get("HTTP2-Settings: A\r\nA: 1\r\n"), { fields: ["A", "1"] }],
+  ["a malformed protocol among others", get("Connection: upgrade\r\nUpgrade: x, y z\r\n"), { upgrade: undefined }],
   ["an upgrade with a body", get("Connection: upgrade\r\nUpgrade: tcp\r\nContent-Length: 3\r\n"), {
-    upgrade: undefined,
+    upgrade: "tcp",
     framing: { kind: "length", length: 3 },
+    fields: ["Content-Length", "3"],
+  }],
+  ["an upgrade with chunks", get("Connection: upgrade\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked\r\n"), {
+    upgrade: undefined,
+    framing: { kind: "chunked" },
   }],
   ["TE: trailers", get("TE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n"), { acceptsTrailers: true, fields: [] }],
   ["a field name like a prototype's", get("__proto__: 1\r\nconstructor: 2\r\nConnection: __proto__\r\n"), {

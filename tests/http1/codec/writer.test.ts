@@ -74,6 +74,12 @@ describe("encodeRequestHead", () => {
       `${start}Transfer-Encoding: chunked\r\n\r\n`,
     ],
     ["an upgrade", { upgrade: "websocket" }, `${start}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`],
+    ["an upgrade to several", { upgrade: "TLS/1.2,x" }, `${start}Upgrade: TLS/1.2, x\r\nConnection: Upgrade\r\n\r\n`],
+    [
+      "an upgrade with a body",
+      { upgrade: "tcp", framing: length(3) },
+      `${start}Content-Length: 3\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n`,
+    ],
     ["a last request", { keepAlive: false }, `${start}Connection: close\r\n\r\n`],
     [
       "all that Connection lists",
@@ -110,8 +116,9 @@ describe("encodeRequestHead", () => {
     ["a length without a body", { fields: ["Content-Length", "4"] }, /is 4 where the body has 0/],
     ["a length that is none", { framing: length(3), fields: ["Content-Length", "+3"] }, /no number/],
     ["a body until the close", { framing: close }, /cannot end with its connection/],
-    ["an upgrade to several", { upgrade: "a, b" }, /no single protocol/],
-    ["an upgrade with a line break", { upgrade: "a\r\nB: 1" }, /no single protocol/],
+    ["an upgrade to a malformed one", { upgrade: "a,b c" }, /no list of protocols/],
+    ["an upgrade with a line break", { upgrade: "a,b\r\nB: 1" }, /no list of protocols/],
+    ["an upgrade to nothing", { upgrade: "" }, /no list of protocols/],
   ];
   for (const [why, init, reason] of wrong) {
     it(`encodeRequestHead refuses ${why}`, () => refuses(() => request(init), reason));
@@ -192,6 +199,7 @@ describe("encodeResponseHead", () => {
     ["chunks for HTTP/1.0", { framing: chunked, version: "1.0" }, /HTTP\/1.0 knows no chunks/],
     ["a 101 without an upgrade", { status: 101 }, /needs an upgrade/],
     ["an upgrade without 101", { upgrade: "x" }, /upgrades nothing/],
+    ["a 101 to several", { status: 101, upgrade: "a,b" }, /no single protocol/],
     ["a value with a line break", { fields: ["A", "x\ny"] }, /field A/],
     ["another length", { framing: length(1), fields: ["Content-Length", "2"] }, /is 2 where the body has 1/],
     ["a length that is none to HEAD", { fields: ["Content-Length", "x"] }, /no number/],

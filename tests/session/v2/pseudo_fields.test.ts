@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  agreedProtocol,
   announcedLength,
   answerFields,
   parseAnswer,
@@ -62,6 +63,18 @@ describe("pseudo-fields", () => {
 
   it("parseAnswer gives status and fields", () => {
     assert.deepEqual(parseAnswer(answerFields(418, ["X", "1"])), { status: 418, fields: ["X", "1"] });
+  });
+
+  it("agreedProtocol is the one that a 101 names, or the only one that was asked", () => {
+    const named = (protocol: string) => answerFields(101, ["X", "1"], protocol);
+    assert.equal(agreedProtocol(named("b/2"), "a,b"), "b/2");
+    assert.equal(agreedProtocol(answerFields(101, []), "chat"), "chat");
+    for (const [received, asked] of [[named("c"), "a,b"], [answerFields(101, []), "a,b"], [named("a"), undefined]]) {
+      assert.throws(() => agreedProtocol(received as string[], asked as string | undefined), {
+        name: "ExchangeError",
+        code: "upstream_invalid",
+      });
+    }
   });
 
   for (const received of [[], ["X", "1"], [":status", "099"], [":status", "20x"]]) {

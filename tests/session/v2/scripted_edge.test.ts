@@ -88,7 +88,7 @@ describe("serveExchange with a scripted edge", () => {
     assert.equal(head.upgrade, "chat");
     assert.ok(body instanceof ReadableStream);
     behind.answer({ status: 101, fields: [], upgrade: "chat", body });
-    await stage.edge.expectFrame("HEADERS", { fields: [":status", "101"], flags: 0 });
+    await stage.edge.expectFrame("HEADERS", { fields: [":status", "101", ":protocol", "chat"], flags: 0 });
     stage.edge.send((m) => m.data(2, encode("hello"), true));
     // The end comes with the bytes, or behind them.
     const first = await stage.edge.expectFrame("DATA");

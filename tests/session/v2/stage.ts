@@ -43,13 +43,13 @@ export function joined(upstream: Handler) {
 /** Windows that never grow, so that no WINDOW_UPDATE comes between the frames that a test expects. */
 const quiet: Partial<ConnectionLimits> = { growthPoolBytes: 0 };
 
-/** An edge's session whose agent is scripted frame by frame. */
-export async function withScriptedAgent() {
+/** An edge's session whose agent is scripted frame by frame. @param settings the agent's pairs */
+export async function withScriptedAgent(settings: readonly number[] = []) {
   const links = linkPair();
   const connection = new Connection(links.edge, { role: "edge", limits: quiet });
   const session = new V2EdgeSession("s1", connection);
   const agent = new FramePeer(links.agent);
-  await agent.greet();
+  await agent.greet(settings);
   return {
     connection,
     session,

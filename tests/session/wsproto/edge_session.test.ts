@@ -253,6 +253,20 @@ describe("JsonEdgeSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
+  it("passes an upgrade to several protocols, or with a body, as if it were not asked for", async () => {
+    for (const [upgrade, length] of [["a,b", "0"], ["tcp", "3"]]) {
+      const body = new FedBody((fed) => fed.push("abc"));
+      const asked = open({ method: "POST", upgrade, fields: ["Content-Length", length] }, body.stream);
+      asked.catch(() => {});
+      const before = link.sent.length;
+      await eventually(() => link.sent.length > before);
+      const frame = link.sent[before];
+      assert.deepEqual([frame.type, frame.method], ["http_request", "POST"]);
+      assert.equal(atob(String(frame.body_b64)), length === "0" ? "" : "abc");
+      assert.notEqual(body.canceled, undefined);
+    }
+  });
+
   it("refuses a body over the limit, and cancels the rest of it", async () => {
     session = startSession({ bodyLimitBytes: 4 });
     const body = new FedBody((fed) => fed.push("abc"));
