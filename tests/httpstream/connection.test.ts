@@ -117,7 +117,7 @@ describe("Connection", () => {
     assert.equal(stream.unsentBytes, 30_000);
     assert.throws(() => connection.createStream(GET), { code: "refused" });
     stream.reset();
-    assert.throws(() => connection.createStream(["a", "x".repeat(1_100)]), { code: "invalid_headers" });
+    assert.throws(() => connection.createStream(["a", "x".repeat(1_100)]), { code: "headers_too_large" });
     connection.close();
   });
 
@@ -312,7 +312,8 @@ describe("Connection", () => {
     const { edge } = linkPair();
     const cases = [
       [{ initialWindowBytes: 1_000 }, /initialWindowBytes is 1000/],
-      [{ maxHeaderBlockBytes: 70_000 }, /maxHeaderBlockBytes is 70000/],
+      [{ maxHeaderBlockBytes: 140_000 }, /maxHeaderBlockBytes is 140000/],
+      [{ maxFields: 513 }, /maxFields is 513/],
       [{ deadAfterMs: 5_000 }, /deadAfterMs is 5000/],
       [{ growthPoolBytes: NaN }, /growthPoolBytes is NaN/],
     ] as const;
