@@ -26,7 +26,9 @@ export {
   isFieldValue,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   isToken,
+  listedProtocols,
   listHasToken,
   listMembers,
   parseLength,
@@ -40,5 +42,6 @@ export { type Answer, type Body, type Fields, type Handler, type RequestHead, wi
 export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
+export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";

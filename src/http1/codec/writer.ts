@@ -13,17 +13,19 @@ import {
   type Fields,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   LF,
   parseLength,
+  reasonPhrase,
   targetBytes,
   tokenBytes,
   trailerFields,
+  valueBytes,
 } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpWriteError } from "./errors.ts";
 import { type Framing, isBodyless } from "./framing.ts";
 import { HeadEncoder } from "./head_encoder.ts";
-import { reasonPhrase } from "./reason_phrases.ts";
 
 export interface RequestHeadInit {
   readonly method: string;
@@ -45,6 +47,8 @@ export interface RequestHeadInit {
 export interface ResponseHeadInit {
   /** 100 to 999. */
   readonly status: number;
+  /** The reason phrase, which may be empty. Default: the standard one of the status. */
+  readonly reason?: string;
   readonly fields: Fields;
   /**
    * `none` for 1xx, 204, 304 and responses to HEAD, whose Content-Length is written as given. Another response without
@@ -58,7 +62,7 @@ export interface ResponseHeadInit {
    * for HTTP/1.0. Without effect on 1xx.
    */
   readonly keepAlive?: boolean;
-  /** With status 101: the token that was agreed. */
+  /** With status 101: the token that was agreed. With 426: the list of those that are asked for (RFC 9110 §15.5.22). */
   readonly upgrade?: string;
 }
 
@@ -78,6 +82,7 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
   const { method, target, authority, fields, framing } = head;
   if (framing.kind === "close") throw new HttpWriteError("A request's body cannot end with its connection");
   checkBody(framing, body);
+  if (head.upgrade !== undefined) checkProtocol(head.upgrade);
   const texts = method.length + target.length + authority.length + (head.upgrade?.length ?? 0);
   encoder.begin(texts + body.length, fields);
   encoder.checked(method, tokenBytes, "method");
@@ -100,11 +105,12 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
  * @throws {HttpWriteError} where other parsers would not read back what is meant
  */
 export function encodeResponseHead(head: ResponseHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
-  const { status, fields, framing, version = "1.1", keepAlive = true, upgrade } = head;
+  const { status, reason, fields, framing, version = "1.1", keepAlive = true, upgrade } = head;
   checkResponse(head);
   checkBody(framing, body);
-  encoder.begin((upgrade?.length ?? 0) + body.length, fields);
-  encoder.literal(statusLine(status));
+  encoder.begin((reason?.length ?? 0) + (upgrade?.length ?? 0) + body.length, fields);
+  if (reason === undefined) encoder.literal(statusLine(status));
+  else writeStatusLine(status, reason);
   writeFields(fields, framing, responseLengthRule(status, framing), false);
   writeConnection(status < 200 ? "" : persistenceOf(framing, keepAlive, version), upgrade, false);
   encoder.literal("\r\n");
@@ -157,11 +163,12 @@ function checkResponse({ status, framing, version, upgrade }: ResponseHeadInit):
     throw new HttpWriteError(`An answer with the status ${status} has no body, not even an empty one`);
   }
   if (framing.kind === "chunked" && version === "1.0") throw new HttpWriteError("HTTP/1.0 knows no chunks");
-  if ((status === 101) !== (upgrade !== undefined)) {
+  if (upgrade === undefined ? status === 101 : status !== 101 && status !== 426) {
     throw new HttpWriteError(
       `An answer with the status ${status} ${upgrade ? "upgrades nothing" : "needs an upgrade"}`,
     );
   }
+  if (status === 101) checkProtocol(upgrade as string);
 }
 
 function checkBody(framing: Framing, body: Uint8Array): void {
@@ -193,6 +200,12 @@ function statusLine(status: number): string {
   return statusLines[status] ??= `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
 }
 
+function writeStatusLine(status: number, reason: string): void {
+  encoder.literal(`HTTP/1.1 ${status} `);
+  if (reason !== "") encoder.checked(reason, valueBytes, "reason phrase");
+  encoder.literal("\r\n");
+}
+
 /** Writes the fields but those of this hop, Content-Length once and by the given rule, then the framing. */
 function writeFields(fields: Fields, framing: Framing, rule: number, isRequest: boolean): void {
   let hasLength = false;
@@ -220,10 +233,15 @@ function checkLength(value: string, rule: number): void {
   }
 }
 
+function checkProtocol(upgrade: string): void {
+  if (!isProtocol(upgrade)) throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
+}
+
+/** @param upgrade a list of protocols */
 function writeConnection(persistence: string, upgrade: string | undefined, acceptsTrailers: boolean): void {
   if (upgrade !== undefined) {
-    if (!isProtocol(upgrade)) {
-      throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
+    if (!isProtocolList(upgrade)) {
+      throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no list of protocols`);
     }
     encoder.literal(`Upgrade: ${upgrade}\r\n`);
   }
