@@ -18,7 +18,7 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** A mistake of our own, which cost one stream; for the log. Default: nothing. */
+  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
   onError?(error: unknown): void;
 }
 
@@ -38,7 +38,7 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, options.onError),
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, versionFieldName, version];

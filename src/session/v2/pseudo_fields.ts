@@ -2,7 +2,17 @@
  * How a head is written on a stream: method, target and the like as pseudo-fields (after RFC 9113 §8.3), then the fields
  * as they are.
  */
-import { equalsLower, ExchangeError, type Fields, parseLength, type RequestHead } from "../../http/mod.ts";
+import { Feature } from "../../httpstream/mod.ts";
+import {
+  type Answer,
+  equalsLower,
+  ExchangeError,
+  type Fields,
+  listedProtocols,
+  parseLength,
+  type RequestHead,
+  unusualReason,
+} from "../../http/mod.ts";
 
 const COLON = 0x3a;
 
@@ -15,9 +25,25 @@ export function requestFields(head: RequestHead): Fields {
   return fields;
 }
 
-/** An answer's head, final or interim. */
-export function answerFields(status: number, fields: Fields): Fields {
+/** An interim answer's head. */
+export function interimFields(status: number, fields: Fields): Fields {
+  return withPseudoFields([":status", String(status)], fields);
+}
+
+/**
+ * A final answer's head. `:protocol` is what a 426 asks for.
+ *
+ * @param peerFeatures the peer's bits of `Feature`: those of the first version refuse white space in `:reason`
+ */
+export function answerFields({ status, reason, fields, upgrade }: Answer, peerFeatures: number): Fields {
   const all = [":status", String(status)];
+  if (reason !== undefined && (peerFeatures & Feature.REASON) !== 0) all.push(":reason", reason);
+  const protocols = status === 426 && upgrade !== undefined ? listedProtocols(upgrade) : undefined;
+  if (protocols !== undefined) all.push(":protocol", protocols);
+  return withPseudoFields(all, fields);
+}
+
+function withPseudoFields(all: string[], fields: Fields): Fields {
   for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
   return all;
 }
@@ -82,16 +108,34 @@ export function targetOf(received: Fields): string | undefined {
   return pseudoValue(received, ":path", pseudoEnd(received));
 }
 
+/** What an answer's head says. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly reason: string | undefined;
+  readonly fields: Fields;
+  /** What a 426 asks for. */
+  readonly upgrade: string | undefined;
+}
+
 /**
- * Status and fields of an answer's head, final or interim.
+ * An answer's head, final or interim.
  *
  * @throws {ExchangeError} `upstream_invalid` without a `:status` from 100 to 999
  */
-export function parseAnswer(received: Fields): { status: number; fields: Fields } {
+export function parseAnswer(received: Fields): AnswerHead {
   const end = pseudoEnd(received);
   const status = Number(pseudoValue(received, ":status", end));
   if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "An answer came without :status");
-  return { status, fields: received.slice(end) };
+  const fields = received.slice(end);
+  // Most have nothing but their status.
+  if (end === 2) return { status, reason: undefined, fields, upgrade: undefined };
+  const reason = pseudoValue(received, ":reason", end);
+  return {
+    status,
+    reason: reason === undefined ? undefined : unusualReason(status, reason),
+    fields,
+    upgrade: status === 426 ? listedProtocols(pseudoValue(received, ":protocol", end) ?? "") : undefined,
+  };
 }
 
 /**

@@ -149,7 +149,8 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponseStart,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: fieldsToHeaders(frameFields(answer)),
+      reason: answer.reason,
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -193,8 +194,9 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: fieldsToHeaders(frameFields(answer)),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
+      reason: answer.reason,
     });
     if (bytes !== null) release(bytes);
   }
@@ -241,6 +243,11 @@ function isWhole(answer: Answer): boolean {
   const length = fieldValue(answer.fields, "content-length");
   if (length === undefined || isLiveFormat(fieldValue(answer.fields, "content-type"))) return false;
   return Number(length) <= WHOLE_LIMIT_BYTES;
+}
+
+/** What a 426 asks for stands among the headers, as the upstream sent it. */
+function frameFields({ status, fields, upgrade }: Answer): Fields {
+  return status === 426 && upgrade !== undefined ? [...fields, "Upgrade", upgrade] : fields;
 }
 
 function reasonOf(error: unknown): string {

@@ -13,9 +13,12 @@ import {
   ExchangeError,
   type Fields,
   fieldValue,
+  isFieldValue,
   isProblemCode,
+  listedProtocols,
   problemKinds,
   type RequestHead,
+  unusualReason,
   withoutFields,
   withoutHost,
 } from "../../http/mod.ts";
@@ -41,7 +44,7 @@ import {
   TypeHTTPResponseEnd,
   TypeHTTPResponseStart,
 } from "./frames.ts";
-import { fieldsToHeaders, headersToFields } from "./headers.ts";
+import { fieldsToHeaders, headersToFields, toBytes } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
 
@@ -224,10 +227,13 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
     const body = decodeBase64(frame.body_b64, "body_b64");
+    const received = headersToFields(frame.headers);
     waiter.resolve({
       status: frame.status,
-      fields: wholeAnswerFields(headersToFields(frame.headers), waiter.head, frame.status, body.length),
+      reason: reasonOf(frame),
+      fields: wholeAnswerFields(received, waiter.head, frame.status, body.length),
       body: body.length === 0 ? null : body,
+      upgrade: upgradeOf(frame.status, received),
     });
     this.#lifetime.closeIfDrained();
   }
@@ -242,10 +248,13 @@ export class JsonEdgeSession implements EdgeSession {
       onCanceled: (reason) => this.#cancel(id, reason),
     });
     this.streaming.set(id, answerBody);
+    const received = headersToFields(frame.headers);
     waiter.resolve({
       status: frame.status,
-      fields: withoutHost(endToEndFields(headersToFields(frame.headers))),
+      reason: reasonOf(frame),
+      fields: withoutHost(endToEndFields(received)),
       body: answerBody.stream,
+      upgrade: upgradeOf(frame.status, received),
     });
   }
 
@@ -314,6 +323,18 @@ export class JsonEdgeSession implements EdgeSession {
 
 function lost(end: SessionEnd): ExchangeError {
   return new ExchangeError("agent_lost", end.reason);
+}
+
+/** A phrase that cannot stand in a status line is taken for none. */
+function reasonOf({ status, reason }: HTTPResponse | HTTPResponseStart): string | undefined {
+  if (reason === undefined) return undefined;
+  const phrase = toBytes(reason);
+  return isFieldValue(phrase) ? unusualReason(status, phrase) : undefined;
+}
+
+/** What a 426 asks for (RFC 9110 §15.5.22). */
+function upgradeOf(status: number, received: Fields): string | undefined {
+  return status === 426 ? listedProtocols(fieldValue(received, "upgrade") ?? "") : undefined;
 }
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
