@@ -45,7 +45,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
-  const client = new HttpClient({ target: target.dial });
+  const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
+  const client = new HttpClient({ target: target.dial, limits });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({

@@ -1,5 +1,6 @@
 /** The options of the agent's commands. */
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
 import { choiceOption, durationOption, switchOption, textOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
@@ -50,6 +51,7 @@ export const agentHttpOptions = {
     help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
     completion: "file",
   }),
+  ...headOptions("an upstream's answer", "more is a 502"),
   ...commonOptions,
 };
 

@@ -1,6 +1,7 @@
 /** The options of `edge serve`. */
 import { parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
 import { durationOption, parsedOption, sizeOption, textOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
@@ -52,6 +53,7 @@ export const edgeServeOptions = {
     help: "the largest request body for an agent of the JSON protocol",
     default: "10MiB",
   }),
+  ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };
 
