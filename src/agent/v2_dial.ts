@@ -4,7 +4,7 @@ import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue } from "../http/mod.ts";
 import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
-import { agentSettings, openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
+import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
 import type { EdgeUrl } from "./edge_url.ts";
@@ -18,7 +18,7 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** A mistake of our own, which cost one stream; for the log. Default: nothing. */
+  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
   onError?(error: unknown): void;
 }
 
@@ -38,8 +38,7 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
-    settings: agentSettings,
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, options.onError),
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, versionFieldName, version];

@@ -48,7 +48,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
-  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader });
+  const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
+  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({

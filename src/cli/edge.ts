@@ -37,6 +37,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
     version,
     timeouts: { firstByteMs: values.firstByteTimeout, idleMs: values.idleTimeout },
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
+    http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: logEvents(),
     publicUrl: values.publicUrl,
     defaultTunnel: values.defaultTunnel,

@@ -1,6 +1,7 @@
 /** The options of `edge serve`. */
 import { parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
 import { durationOption, parsedOption, sizeOption, switchOption, textOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
@@ -59,6 +60,7 @@ export const edgeServeOptions = {
     name: "json-body-limit",
     help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",
   }),
+  ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };
 

@@ -62,7 +62,8 @@ export class AgentAcceptor {
   async accept(head: RequestHead, signal: CancelSignal): Promise<Answer> {
     const check = checkUpgrade(head, { protocols: [SUBPROTOCOL] });
     if (!check.accepted) {
-      return problemAnswer(check.status === 426 ? "upgrade_required" : "bad_request", check.reason, check.fields);
+      if (check.status !== 426) return problemAnswer("bad_request", check.reason, check.fields);
+      return { ...problemAnswer("upgrade_required", check.reason, check.fields), upgrade: "websocket" };
     }
     return check.protocol === null ? this.#json.accept(head, check.fields) : await this.#v2.accept(head, signal);
   }

@@ -9,7 +9,7 @@ import {
   TimeoutGuard,
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
-import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
+import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
@@ -40,7 +40,7 @@ export interface EdgeOptions {
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
   timeouts?: ExchangeTimeouts;
-  http?: Partial<HttpServerOptions>;
+  http?: HttpServerInit;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */

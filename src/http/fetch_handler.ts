@@ -2,8 +2,9 @@
 import { abortSignalOf, type CancelSignal } from "../base/mod.ts";
 import { disown } from "../memory/mod.ts";
 import { cancelBody, observeBody } from "./body/mod.ts";
-import { endToEndFields, equalsLower, withoutHost } from "./fields.ts";
+import { endToEndFields, equalsLower, isFieldValue, listedProtocols, withoutHost } from "./fields.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { unusualReason } from "./reason_phrases.ts";
 import { contentOf } from "./upgrade.ts";
 
 /** `head` has what a `Request` cannot express: the client's address, the exchange's id, the target as received. */
@@ -66,10 +67,22 @@ function headersOf({ authority, fields }: RequestHead): Headers {
 }
 
 function answerOf(response: Response): Answer {
+  const { status, statusText, headers, body } = response;
   const fields: string[] = [];
-  for (const [name, value] of response.headers) fields.push(name, value);
-  if (!response.headers.has("date")) fields.push("date", currentDate());
-  return { status: response.status, fields: withoutHost(endToEndFields(fields)), body: response.body };
+  for (const [name, value] of headers) fields.push(name, value);
+  if (!headers.has("date")) fields.push("date", currentDate());
+  return {
+    status,
+    reason: reasonOf(status, statusText),
+    fields: withoutHost(endToEndFields(fields)),
+    body,
+    upgrade: status === 426 ? listedProtocols(headers.get("upgrade") ?? "") : undefined,
+  };
+}
+
+/** A `Response` that was given no text has an empty one. Not every runtime checks what it is given. */
+function reasonOf(status: number, statusText: string): string | undefined {
+  return statusText === "" || !isFieldValue(statusText) ? undefined : unusualReason(status, statusText);
 }
 
 let dateSecond = -1;

@@ -73,11 +73,16 @@ export function withFields(head: RequestHead, fields: Fields): RequestHead {
 /** A response. `Response` is the name of the runtime's own class, which cannot express all of one. */
 export interface Answer {
   readonly status: number;
+  /** The reason phrase (RFC 9112 §4), which may be empty. Undefined: the standard one of the status. */
+  readonly reason?: string;
   /** Every field but Host, Connection, Keep-Alive, Transfer-Encoding and Upgrade. */
   readonly fields: Fields;
   /** With status 101: the bytes of the new protocol towards the client. Its end is a half-close. */
   readonly body: Body;
-  /** With status 101: the one protocol that was agreed, among those that were asked for. */
+  /**
+   * With status 101: the one protocol that was agreed, among those that were asked for. With 426: the list of those
+   * that are asked for (RFC 9110 §15.5.22).
+   */
   readonly upgrade?: string;
   readonly trailers?: () => Fields;
   /**

@@ -27,7 +27,9 @@ export {
   isFieldValue,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   isToken,
+  listedProtocols,
   listHasToken,
   listMembers,
   parseLength,
@@ -41,6 +43,7 @@ export { type Answer, type Body, type Fields, type Handler, type RequestHead, wi
 export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
+export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";
 export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";

@@ -21,7 +21,7 @@ import {
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
 import type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream } from "./types.ts";
-import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
+import { decodeMessage, ErrorCode, errorCodeName, Feature, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 
 /** Refuses every stream. */
 export const noOpNewStreamHandler: NewStreamHandler = () => {
@@ -89,9 +89,10 @@ export class Connection {
       outgoing: this.#outgoing,
       onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
-    this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, {
-      onSettings: (windowBytes, maxStreams, maxHeaderBlockBytes) => {
-        this.#streams.applySettings(windowBytes, maxStreams, maxHeaderBlockBytes);
+    const { maxFields, maxHeaderBlockBytes } = this.#limits;
+    this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, { maxFields, maxBytes: maxHeaderBlockBytes }, {
+      onSettings: (settings) => {
+        this.#streams.applySettings(settings);
         this.#outgoing.allowStreams();
         this.#ready.resolve();
       },
@@ -113,7 +114,7 @@ export class Connection {
       onClose: (info) => this.#linkClosed(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
-    this.#sendSettings(options.settings ?? []);
+    this.#sendSettings();
   }
 
   /** Resolves when the peer's SETTINGS are here. Streams may be created before; their frames wait for it. */
@@ -126,9 +127,9 @@ export class Connection {
     return this.#closed.promise;
   }
 
-  /** The value that the peer's SETTINGS have for an id; undefined where they have none, and before they came. */
-  peerSetting(id: number): number | undefined {
-    return this.#incoming.peerSetting(id);
+  /** What the peer takes beyond the first version of the protocol (`Feature`); 0 until its SETTINGS are here. */
+  get peerFeatures(): number {
+    return this.#streams.peerFeatures;
   }
 
   /** Streams that are open, hold bytes, or hold a slot (`Stream.hold`). */
@@ -165,7 +166,7 @@ export class Connection {
    * Opens a stream. With `endStream: true`, and with a small body, everything leaves in one message.
    *
    * @throws {StreamError} `refused` (retryable) above the peer's limit of streams or this side's of waiting header
-   *   bytes, `invalid_headers` where the fields cannot be sent.
+   *   bytes, `invalid_headers` where the fields cannot be sent, `headers_too_large` where the peer takes fewer.
    * @throws {ConnectionError} `draining` (retryable) after GOAWAY, `closed` after the end.
    */
   createStream(headers: Fields, options?: HeadOptions): Stream {
@@ -230,7 +231,7 @@ export class Connection {
     );
   }
 
-  #sendSettings(more: readonly number[]): void {
+  #sendSettings(): void {
     this.#outgoing.settings([
       SettingId.INITIAL_WINDOW,
       this.#limits.initialWindowBytes,
@@ -238,7 +239,10 @@ export class Connection {
       this.#limits.maxConcurrentStreams,
       SettingId.MAX_HEADER_BLOCK,
       this.#limits.maxHeaderBlockBytes,
-      ...more,
+      SettingId.MAX_FIELDS,
+      this.#limits.maxFields,
+      SettingId.FEATURES,
+      Feature.REASON | Feature.UPGRADES,
     ]);
   }
 

@@ -11,6 +11,8 @@ export type StreamErrorCode =
   | "connection_lost"
   /** Fields that the wire cannot carry. */
   | "invalid_headers"
+  /** More fields, or a longer header block, than the peer takes. */
+  | "headers_too_large"
   /** A call that the stream's state does not allow. */
   | "invalid_state"
   /** The peer broke the protocol on this stream. */

@@ -28,11 +28,20 @@ async function startEdge(args: readonly string[] = ["--token", token]): Promise<
   return { run, ready, url: `http://${ready.listen}` };
 }
 
-/** An upstream that answers each request with `hello`. */
+/**
+ * An upstream that answers each request with `hello`: one for `/fields/N` with N fields, one for `/head/N` with a head of
+ * more than N bytes.
+ */
 function startUpstream(): Promise<TcpServer> {
   return startTcpServer((socket) => {
     socket.handlers = {
-      onData: () => void socket.write(bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")),
+      onData: (chunk) => {
+        const [, what, count] = /^GET \/(fields|head)\/(\d+) /.exec(latin1(chunk)) ?? [];
+        const fields = what === "fields"
+          ? "X: 1\r\n".repeat(Number(count) - 1)
+          : `X: ${"x".repeat(Number(count ?? 0))}\r\n`;
+        socket.write(bytesOf(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${what === undefined ? "" : fields}\r\nhello`));
+      },
       onEnd: () => socket.end(),
       onDrain() {},
       onClose() {},
@@ -151,6 +160,17 @@ describe("edge serve", () => {
     );
   });
 
+  it("reads requests of as many fields and bytes as its flags say", async () => {
+    const edge = await startEdge(["--token", token, "--field-limit", "16", "--head-limit", "8KiB"]);
+    const ask = (fields: string) => visit(edge, `127.0.0.1\r\n${fields}X: y`, "/healthz");
+    // Beside Host, X and Connection.
+    assert.match(await ask("A: 1\r\n".repeat(13)), /^HTTP\/1\.1 200 /);
+    assert.match(await ask("A: 1\r\n".repeat(14)), /^HTTP\/1\.1 431 /);
+    assert.match(await ask(`A: ${"x".repeat(8_000)}\r\n`), /^HTTP\/1\.1 200 /);
+    assert.match(await ask(`A: ${"x".repeat(8_192)}\r\n`), /^HTTP\/1\.1 431 /);
+    await edge.run.stop();
+  });
+
   it("exits 1 and says what to do when its data folder cannot be made", () =>
     withScratch(async (folder) => {
       await writeFile(join(folder, "file"), "");
@@ -194,6 +214,20 @@ describe("agent http", () => {
       assert.equal(await agent.stop(), 0);
       assert.deepEqual(agent.events.at(-1)?.event, "exit");
       assert.equal(agent.subscriptions, 0);
+    });
+  }
+
+  for (const protocol of ["v2", "json"]) {
+    it(`reads answers of as many fields and bytes as its flags say over ${protocol}`, async () => {
+      const limits = ["--field-limit", "16", "--head-limit", "8KiB"];
+      const agent = new ProgramRun(agentProgram, withToken("--name", "limited", "--protocol", protocol, ...limits));
+      await agent.waitFor(() => agent.stdout.includes("\n"));
+      for (
+        const [path, status] of [["/fields/16", 200], ["/fields/17", 502], ["/head/8000", 200], ["/head/9000", 502]]
+      ) {
+        assert.match(await visit(edge, "limited.localhost", String(path)), new RegExp(`^HTTP/1\\.1 ${status} `));
+      }
+      await agent.stop();
     });
   }
 

@@ -127,7 +127,7 @@ for (const protocol of protocols) {
       ["a target of 9 KiB", `GET /${"x".repeat(9_000)} HTTP/1.1\r\n${host}\r\n`, 414, "uri_too_long"],
       [
         "a head of 40 KiB",
-        `GET / HTTP/1.1\r\n${host}${`X: ${"x".repeat(1000)}\r\n`.repeat(40)}\r\n`,
+        `GET / HTTP/1.1\r\n${host}${`X: ${"x".repeat(1000)}\r\n`.repeat(70)}\r\n`,
         431,
         "head_too_large",
       ],

@@ -301,21 +301,21 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     if (this.#raw !== null) cancelBody(this.#raw, new UpstreamError("canceled", "The upgrade was refused"));
     this.#keepAlive = parsed.keepAlive;
     if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
-    const { status, fields, framing } = parsed;
+    const { status, reason, fields, framing, upgrade } = parsed;
     if (framing.kind === "none") {
-      this.#resolve({ status, fields, body: null });
+      this.#resolve({ status, reason, fields, body: null, upgrade });
       return this.#complete(rest.length === 0);
     }
     // A small answer that has arrived: the usual case, for which no decoder is needed.
     if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
       const isAll = framing.length === rest.length;
-      this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
+      this.#resolve({ status, reason, fields, body: isAll ? rest : rest.subarray(0, framing.length), upgrade });
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
   }
 
-  #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
+  #beginBody({ status, reason, fields, framing, upgrade }: ParsedResponse, read: Uint8Array): void {
     const decoder = new BodyDecoder(framing, this.#settings.limits, "response");
     this.#decoder = decoder;
     const trailers = (): Fields => decoder.trailers;
@@ -330,11 +330,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
     // Only a stream can be followed by trailers.
     if (rest !== null && content.length <= MAX_WHOLE_BYTES && decoder.trailers.length === 0) {
-      this.#resolve({ status, fields, body: content });
+      this.#resolve({ status, reason, fields, body: content, upgrade });
       return this.#complete(rest.length === 0);
     }
     this.#phase = "body";
-    this.#resolve({ status, fields, body: this.#openBody(), trailers });
+    this.#resolve({ status, reason, fields, body: this.#openBody(), upgrade, trailers });
     this.#take(content, rest);
   }
 
@@ -396,8 +396,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       return this.fail(new UpstreamError("upstream_invalid", reason));
     }
     this.#phase = "upgraded";
-    const { status, fields, upgrade } = parsed;
-    this.#resolve({ status, fields, upgrade, body: this.#openBody() });
+    const { status, reason, fields, upgrade } = parsed;
+    this.#resolve({ status, reason, fields, upgrade, body: this.#openBody() });
     if (rest.length > 0) this.#deliver(rest);
     // The upstream may switch before it has the whole request: the client's bytes begin behind that.
     if (this.#isUploaded) this.#beginRaw();
@@ -416,7 +416,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
-    if (!this.#keepAlive) return connection.end();
+    if (!this.#keepAlive || this.#decoder?.isIrregular) return connection.end();
     this.#pool.release(connection, this);
   }
 

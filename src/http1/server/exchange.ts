@@ -387,8 +387,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
     // A streamed answer may end after the request's body, and then the connection is free for the next request.
     this.#keepAlive = request.keepAlive && !isDraining && framing.kind !== "close" &&
       (this.#isRequestComplete || isStreamed);
-    const { status, fields } = answer;
-    const head = { status, fields, framing, version: request.version, keepAlive: this.#keepAlive };
+    const { status, reason, fields, upgrade } = answer;
+    const head = { status, reason, fields, framing, version: request.version, keepAlive: this.#keepAlive, upgrade };
     const isBare = request.method === "HEAD" || !(body instanceof Uint8Array);
     if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeResponseHead(head));
     else {
@@ -429,7 +429,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   #sendUpgrade(answer: Answer): void {
     const asked = this.#request.upgrade;
-    const { status, fields, upgrade, body } = answer;
+    const { status, reason, fields, upgrade, body } = answer;
     if (asked === undefined || upgrade === undefined || !isAsked(asked, upgrade)) {
       throw new InvalidAnswerError(`The answer upgrades to ${upgrade} where ${asked ?? "nothing"} was asked for`);
     }
@@ -437,7 +437,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
       throw new InvalidAnswerError("The answer takes the socket before the request's body came");
     }
     const { socket } = this.#host;
-    socket.write(encodeResponseHead({ status, fields, framing: noBody, upgrade }));
+    socket.write(encodeResponseHead({ status, reason, fields, framing: noBody, upgrade }));
     this.#isHeadSent = true;
     this.#answer = answer;
     if (answer.takeSocket !== undefined) {

@@ -1,8 +1,8 @@
 /** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import type { Answer, RequestHead } from "../../http/mod.ts";
+import { type Answer, reasonPhrase, type RequestHead } from "../../http/mod.ts";
 import type { Socket } from "../../net/mod.ts";
-import { type HttpLimits, reasonPhrase, verifyLimits } from "../codec/mod.ts";
+import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
 export interface HttpServerOptions {
   /** Milliseconds for a head: the first one from the accepted socket, others from their first byte. Default 10,000. */

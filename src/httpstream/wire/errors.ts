@@ -33,7 +33,11 @@ export class ProtocolError extends RunnelError {
 
 /** The caller asked for a frame that a peer would have to refuse. `code` is `invalid_frame`; nothing was encoded. */
 export class EncodeError extends RunnelError {
-  constructor(reason: string) {
+  /** True for a header block over the limits of its receiver, false for what no receiver takes. */
+  readonly isTooLarge: boolean;
+
+  constructor(reason: string, isTooLarge = false) {
     super({ code: "invalid_frame", reason, initiator: "user" });
+    this.isTooLarge = isTooLarge;
   }
 }

@@ -1,7 +1,7 @@
 /** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import { type Answer, type Body, contentOf, isPlainUpgrade, type RequestHead } from "../../http/mod.ts";
-import { SettingId } from "../../httpstream/mod.ts";
+import { Feature } from "../../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
@@ -46,7 +46,7 @@ export class V2EdgeSession implements EdgeSession {
 
   /** Earlier agents take one protocol alone, without a body: other upgrades are ignored, as RFC 9110 §7.8 allows. */
   #takesUpgrade(head: RequestHead): boolean {
-    return isPlainUpgrade(head) || this.#connection.peerSetting(SettingId.UPGRADES) === 1;
+    return isPlainUpgrade(head) || (this.#connection.peerFeatures & Feature.UPGRADES) !== 0;
   }
 
   async drain(): Promise<void> {

@@ -172,6 +172,7 @@ export class JsonAgentSession implements Session {
       request_id: id,
       status: answer.status,
       headers: this.#headersOf(answer),
+      reason: this.#reasonOf(answer),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -217,12 +218,17 @@ export class JsonAgentSession implements Session {
       status: answer.status,
       headers: this.#headersOf(answer),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
+      reason: this.#reasonOf(answer),
     });
     if (bytes !== null) release(bytes);
   }
 
   #headersOf(answer: Answer): Record<string, string> {
-    return fieldsToHeaders(answer.fields, this.#text, this.#lineFields);
+    return fieldsToHeaders(frameFields(answer), this.#text, this.#lineFields);
+  }
+
+  #reasonOf({ reason }: Answer): string | undefined {
+    return reason === undefined ? undefined : this.#text.write(reason);
   }
 
   /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
@@ -270,6 +276,11 @@ function isWhole(answer: Answer): boolean {
   const length = fieldValue(answer.fields, "content-length");
   if (length === undefined || isLiveFormat(fieldValue(answer.fields, "content-type"))) return false;
   return Number(length) <= WHOLE_LIMIT_BYTES;
+}
+
+/** What a 426 asks for stands among the headers, as the upstream sent it. */
+function frameFields({ status, fields, upgrade }: Answer): Fields {
+  return status === 426 && upgrade !== undefined ? [...fields, "Upgrade", upgrade] : fields;
 }
 
 function reasonOf(error: unknown): string {

@@ -14,10 +14,13 @@ import {
   ExchangeError,
   type Fields,
   fieldValue,
+  isFieldValue,
   isPlainUpgrade,
   isProblemCode,
+  listedProtocols,
   problemKinds,
   type RequestHead,
+  unusualReason,
   withoutFields,
   withoutHost,
 } from "../../http/mod.ts";
@@ -274,10 +277,13 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
     const body = decodeBase64(frame.body_b64, "body_b64");
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: wholeAnswerFields(headersToFields(frame.headers, this.#text), waiter.head, frame.status, body.length),
+      reason: reasonOf(frame, this.#text),
+      fields: wholeAnswerFields(received, waiter.head, frame.status, body.length),
       body: body.length === 0 ? null : body,
+      upgrade: upgradeOf(frame.status, received),
     });
     this.#lifetime.closeIfDrained();
   }
@@ -292,10 +298,13 @@ export class JsonEdgeSession implements EdgeSession {
       onCanceled: (reason) => this.#cancel(id, reason),
     });
     this.streaming.set(id, answerBody);
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: withoutHost(endToEndFields(headersToFields(frame.headers, this.#text))),
+      reason: reasonOf(frame, this.#text),
+      fields: withoutHost(endToEndFields(received)),
       body: answerBody.stream,
+      upgrade: upgradeOf(frame.status, received),
     });
   }
 
@@ -367,6 +376,18 @@ export class JsonEdgeSession implements EdgeSession {
 function lost(end: SessionEnd): ExchangeError {
   // The reason may be the agent's own text. It is kept for the log, and the public gets ours.
   return new ExchangeError("agent_lost", "The connection to the agent was lost", { cause: end.reason });
+}
+
+/** A phrase that cannot stand in a status line is taken for none. */
+function reasonOf({ status, reason }: HTTPResponse | HTTPResponseStart, text: HeadText): string | undefined {
+  if (reason === undefined) return undefined;
+  const phrase = text.read(reason);
+  return isFieldValue(phrase) ? unusualReason(status, phrase) : undefined;
+}
+
+/** What a 426 asks for (RFC 9110 §15.5.22). */
+function upgradeOf(status: number, received: Fields): string | undefined {
+  return status === 426 ? listedProtocols(fieldValue(received, "upgrade") ?? "") : undefined;
 }
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */

@@ -7,8 +7,8 @@
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
  *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
- *   http_response       agent → edge   request_id, status, headers, body_b64
- *   http_response_start agent → edge   request_id, status, headers
+ *   http_response       agent → edge   request_id, status, headers, body_b64, reason?
+ *   http_response_start agent → edge   request_id, status, headers, reason?
  *   http_response_chunk agent → edge   request_id, data_b64
  *   http_response_end   agent → edge   request_id
  *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
@@ -39,6 +39,7 @@ export const FeatureChallengeLines = "challenge_lines";
 
 /** In characters. */
 export const MAX_REQUEST_ID_LENGTH = 256;
+const MAX_REASON_LENGTH = 8_192;
 
 const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
 /** Some languages have one type for lists and maps, and write an empty one of either kind as `[]`, or as `{}`. */
@@ -48,6 +49,11 @@ const features = z.preprocess(
 );
 /** No status below 200: this protocol carries neither upgrades (101) nor interim answers. */
 const status = z.int().min(200).max(999);
+
+/**
+ * The reason phrase. What is no phrase is taken for none, since earlier edges ignored the key.
+ */
+const reason = z.string().max(MAX_REASON_LENGTH).optional().catch(undefined);
 
 /** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
@@ -98,8 +104,15 @@ const httpResponse = z.object({
   status,
   headers,
   body_b64: z.string().default(""),
+  reason,
 });
-const httpResponseStart = z.object({ type: z.literal(TypeHTTPResponseStart), request_id: requestId, status, headers });
+const httpResponseStart = z.object({
+  type: z.literal(TypeHTTPResponseStart),
+  request_id: requestId,
+  status,
+  headers,
+  reason,
+});
 const httpResponseChunk = z.object({
   type: z.literal(TypeHTTPResponseChunk),
   request_id: requestId,

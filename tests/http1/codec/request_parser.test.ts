@@ -255,6 +255,25 @@ describe("RequestParser", () => {
     });
   }
 
+  it("RequestParser refuses what is tolerated of answers", () => {
+    const lines = [
+      ..."chunked, chunked|identity|identity, chunked|chunked,|chunked, identity".split("|")
+        .map((coding) => `Transfer-Encoding: ${coding}\r\n`),
+      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+      "Transfer-Encoding: identity\r\nContent-Length: 0\r\n",
+      "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+      "Content-Length: 3, 3\r\n",
+      "Content-Length: 3\r\nContent-Length: 3\r\n",
+      "A: 1\n",
+      "A: 1\r\n\n",
+    ];
+    for (const text of lines) assert.throws(() => readRequest(get(text)), { status: 400 }, text);
+    const chunks = "Transfer-Encoding: chunked\r\n";
+    assert.throws(() => readRequest(get(chunks, "POST / HTTP/1.0")), { status: 400 });
+    assert.throws(() => readRequest(`GET / HTTP/1.1\n${host}\r\n`), { status: 400 });
+    assert.throws(() => readRequest(get("").replaceAll("\r\n", "\n")), { status: 400 });
+  });
+
   it("RequestParser names each status with a stable code when it refuses", () => {
     const codes = [400, 405, 414, 431, 501, 502, 505].map((status) => new HttpParseError(status as 400, "").code);
     assert.deepEqual(codes, [
@@ -321,11 +340,13 @@ describe("RequestParser limits", () => {
 
   it("RequestParser applies the default limits when none are given", () => {
     const many = (count: number) => get("A: 1\r\n".repeat(count - 1));
-    assert.ok(readRequest(many(100)).request);
-    assert.throws(() => readRequest(many(101)), { status: 431 });
+    assert.ok(readRequest(many(256)).request);
+    assert.throws(() => readRequest(many(257)), { status: 431 });
     assert.ok(readRequest(get("", `GET /${"x".repeat(8_192 - 16)} HTTP/1.1`)).request);
     assert.throws(() => readRequest(get("", `GET /${"x".repeat(8_192)}`)), { status: 414 });
-    assert.throws(() => readRequest(get(`A: ${"x".repeat(32_768)}`)), { status: 431 });
+    const blank = get("A: \r\n").length;
+    assert.ok(readRequest(get(`A: ${"x".repeat(65_536 - blank)}\r\n`)).request);
+    assert.throws(() => readRequest(get(`A: ${"x".repeat(65_537 - blank)}\r\n`)), { status: 431 });
   });
 });
 

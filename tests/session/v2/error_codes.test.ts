@@ -46,6 +46,12 @@ describe("the codes of an exchange that failed", () => {
     assert.equal(exchangeErrorOf(error).code, "bad_request");
   });
 
+  it("exchangeErrorOf makes head_too_large, 431, of fields that the peer does not take", () => {
+    const error = new StreamError({ code: "headers_too_large", reason: "too many", initiator: "user" });
+    assert.equal(exchangeErrorOf(error).code, "head_too_large");
+    assert.equal(problemKinds.head_too_large.status, 431);
+  });
+
   it("exchangeErrorOf keeps an ExchangeError, and the cause of any other", () => {
     const own = new ExchangeError("upstream_timeout", "late");
     assert.equal(exchangeErrorOf(own), own);

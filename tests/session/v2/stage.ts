@@ -71,16 +71,20 @@ export async function withScriptedAgent(settings: readonly number[] = []) {
   };
 }
 
-/** An agent's connection whose edge is scripted frame by frame. */
-export async function withScriptedEdge(upstream: Handler) {
+/**
+ * An agent's connection whose edge is scripted frame by frame.
+ *
+ * @param settings of the edge; none are those of the first version. `errors` has what `onError` was told.
+ */
+export async function withScriptedEdge(upstream: Handler, settings: readonly number[] = [], errors: Error[] = []) {
   const links = linkPair();
   const connection = new Connection(links.agent, {
     role: "agent",
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, (error) => errors.push(error)),
     limits: quiet,
   });
   const edge = new FramePeer(links.edge);
-  await edge.greet();
+  await edge.greet(settings);
   return {
     connection,
     edge,

@@ -115,6 +115,20 @@ describe("JsonAgentSession", () => {
     });
   }
 
+  it("sends the reason phrase and what a 426 asks for, whole or streamed", async () => {
+    for (const body of [null, streamOf("ab")]) {
+      const { link } = start(answering({ status: 426, reason: "Use it", upgrade: "a/1,b", fields: ["X", "1"], body }));
+      link.receive(request);
+      const { reason, headers } = await link.next();
+      assert.deepEqual([reason, headers], ["Use it", { X: "1", Upgrade: "a/1,b" }]);
+    }
+    const { link } = start(answering({ upgrade: "h2c" }));
+    link.receive(request);
+    const frame = await link.next();
+    assert.deepEqual(Object.keys(frame), ["type", "request_id", "status", "headers", "body_b64"]);
+    assert.deepEqual(frame.headers, {});
+  });
+
   it("frees a large body when it has sent it, whole or as a chunk", async () => {
     for (const fields of [["Content-Length", "20000"], []]) {
       const body = count(patternBytes(20_000));
