@@ -11,5 +11,5 @@ export { Liveness } from "./liveness.ts";
 export { Memo } from "./memo.ts";
 export { checkRange, OptionError } from "./options.ts";
 export { messageOf, showByte, showText } from "./show.ts";
-export { afterPoll, afterTickEnd, atTickEnd, callAtTickEnd, type PollListener, type TickListener } from "./tick.ts";
+export { afterTickEnd, atTickEnd, callAtTickEnd, type TickListener } from "./tick.ts";
 export { Timeout } from "./timers.ts";

@@ -8,7 +8,7 @@
  *
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
  */
-import { afterPoll, type CancelSignal, type PollListener, type Timer } from "../../base/mod.ts";
+import type { CancelSignal, Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -22,7 +22,7 @@ import {
   withoutHost,
 } from "../../http/mod.ts";
 import { release, share } from "../../memory/mod.ts";
-import type { SocketError } from "../../net/mod.ts";
+import { afterPoll, type PollListener, type SocketError } from "../../net/mod.ts";
 import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
 import type { ClientConnection, ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
@@ -122,7 +122,10 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   onPolled(): void {
-    if (this.#phase === "head" && !this.#isSent) this.#send(this.#connection!);
+    if (this.#phase !== "head" || this.#isSent || this.#connection!.socket.closed) return;
+    this.#send(this.#connection!);
+    // Before another turn of the event loop passes. A streamed body leaves together with the head.
+    if (this.#upload === null) this.#connection!.socket.flush();
   }
 
   #send(connection: ClientConnection): void {
