@@ -10,7 +10,7 @@
  */
 import { Timeout } from "../../base/mod.ts";
 import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
-import { concat, emptyBytes } from "../../memory/mod.ts";
+import { concat, emptyBytes, release } from "../../memory/mod.ts";
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { chooseFraming } from "./answer.ts";
@@ -37,8 +37,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   #hasClientEnded = false;
   /** True while the timeout is that of the head which is arriving. */
   #isHeadTimed = true;
-  /** How many more bytes may be discarded. */
+  /** How many more bytes may be discarded, and until when. */
   #lingerBytes = 0;
+  #lingerUntil = 0;
 
   /** @param onOver called once, when the socket is closed or given away */
   constructor(
@@ -235,6 +236,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#phase = "closing";
     this.#takeReadAhead();
     this.#lingerBytes = this.options.lingerBytes;
+    this.#lingerUntil = this.options.clock.now() + this.options.lingerTotalMs;
     this.socket.end();
     this.timeout.start(waitMs);
     this.updateFlow();
@@ -242,7 +244,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   #discard(chunk: Uint8Array): void {
     this.#lingerBytes -= chunk.length;
-    if (this.#lingerBytes < 0) this.socket.reset();
+    release(chunk);
+    if (this.#lingerBytes < 0 || this.options.clock.now() >= this.#lingerUntil) return this.socket.reset();
+    this.timeout.touch();
   }
 
   #onTimeout(): void {

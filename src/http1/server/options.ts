@@ -12,10 +12,13 @@ export interface HttpServerOptions {
   /** Milliseconds without a byte of a request's body while the handler reads it. Default 60,000. */
   bodyIdleMs: number;
   /**
-   * Milliseconds in which the rest of a request that was answered early is discarded, before the reset. Default 5,000.
+   * The rest of a request that was answered early is discarded: a reset could overtake the answer (RFC 9112 §9.6). It
+   * comes after this many milliseconds of silence. Default 5,000.
    */
   lingerMs: number;
-  /** The most bytes that are discarded in this way. Default 16 MiB. */
+  /** The most milliseconds for which something is discarded. Default 30,000, as in nginx. */
+  lingerTotalMs: number;
+  /** The most bytes that are discarded. Default 1 GiB. */
   lingerBytes: number;
   /** Connections at once; further ones are reset. Default 65,536. */
   maxConnections: number;
@@ -54,6 +57,7 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   keepAliveMs: [1, MAX_DELAY_MS],
   bodyIdleMs: [1, MAX_DELAY_MS],
   lingerMs: [1, MAX_DELAY_MS],
+  lingerTotalMs: [0, MAX_DELAY_MS],
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
@@ -70,7 +74,8 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     keepAliveMs: 75_000,
     bodyIdleMs: 60_000,
     lingerMs: 5_000,
-    lingerBytes: 16 * 1024 * 1024,
+    lingerTotalMs: 30_000,
+    lingerBytes: 1024 * 1024 * 1024,
     maxConnections: 65_536,
     pipelineBytes: 64 * 1024,
     allowHalfOpenClients: false,
