@@ -45,8 +45,6 @@ const EARLY_READ_BYTES = 64 * 1024;
  * have been dropped with the upstream's socket.
  */
 const MAX_RESET_CLOSE_BYTES = 8 * 1024;
-/** Less than the upstream's own time, by which an idle connection is closed here. */
-const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
@@ -276,7 +274,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
     }
     this.#keepAlive = parsed.keepAlive;
-    if (parsed.keepAliveSeconds !== -1) this.#limitIdleTime(parsed.keepAliveSeconds * 1_000);
+    if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
     const { status, fields, framing } = parsed;
     if (framing.kind === "none") {
       this.#resolve({ status, fields, body: null });
@@ -289,11 +287,6 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
-  }
-
-  /** Half of a short time: servers round to whole seconds, and 0 means less than one. */
-  #limitIdleTime(keptMs: number): void {
-    this.#connection!.idleLimitMs = Math.max(keptMs - KEEP_ALIVE_MARGIN_MS, keptMs / 2);
   }
 
   #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {

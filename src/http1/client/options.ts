@@ -5,7 +5,7 @@ import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
 /** Makes one connection to a target, with TLS where the target says so. Its times are those of `clock`. */
-export type Dial = (target: DialTarget, options: DialOptions, clock: Clock) => Promise<Socket>;
+export type Dial = (target: DialTarget, options: DialOptions, clock?: Clock) => Promise<Socket>;
 
 export interface ClientOptions {
   /** The one upstream that this client asks; with `tls` by `https`. TLS asks for the target, whatever Host says. */
