@@ -188,8 +188,9 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
   }
 
-  /** What the upstream has sent before is still to be read: it may be the answer. */
+  /** The upstream may have answered before it had read the body. Without one a reset has nothing to say. */
   onBroken(): boolean {
+    if (this.#body === null) return false;
     this.#isBroken = true;
     this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
     return true;
