@@ -49,6 +49,10 @@ const valid: [why: string, text: string, expected: Partial<ParsedResponse>, meth
   }],
   ["chunks", answer("Transfer-Encoding: Chunked\r\n"), { framing: { kind: "chunked" }, fields: [], keepAlive: true }],
   ["Connection: close", answer("Content-Length: 0\r\nConnection: close\r\n"), { keepAlive: false }],
+  ["Keep-Alive", answer("Content-Length: 0\r\nKeep-Alive: timeout=5, max=9\r\n"), {
+    keepAliveSeconds: 5,
+    fields: ["Content-Length", "0"],
+  }],
   ["HTTP/1.0", answer("Content-Length: 0\r\n", "HTTP/1.0 200 OK"), { version: "1.0", keepAlive: false }],
   ["HTTP/1.0 with keep-alive", answer("Content-Length: 0\r\nConnection: keep-alive\r\n", "HTTP/1.0 200 OK"), {
     keepAlive: true,

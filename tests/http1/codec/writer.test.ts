@@ -326,6 +326,7 @@ describe("heads written and read back", () => {
           fields: [...fields, ...lengths],
           framing,
           keepAlive: framing.kind !== "close",
+          keepAliveSeconds: -1,
           upgrade: undefined,
           isConnectionAuth: false,
         });
