@@ -140,7 +140,7 @@ describe("HttpServer: clients that half-close", () => {
       client.socket.end();
       await stage.ended(1);
       await eventually(() => {
-        source.push("x".repeat(1024 * 1024));
+        source.push(new Uint8Array(1024 * 1024));
         return stage.sockets[0].bufferedBytes > 0;
       });
       stage.clock.advance(30_000);
@@ -339,7 +339,7 @@ describe("HttpServer: clients that half-close", () => {
       client.socket.end();
       await stage.ended(1);
       await eventually(() => {
-        source.push("x".repeat(1024 * 1024));
+        source.push(new Uint8Array(1024 * 1024));
         return stage.sockets[0].bufferedBytes > 0;
       });
       client.socket.reset();
