@@ -15,6 +15,8 @@ export interface EdgeUrl {
 
 /** A text is no URL of an edge. Code `bad_edge_url`. */
 export class EdgeUrlError extends RunnelError {
+  override readonly name = "EdgeUrlError";
+
   constructor(reason: string) {
     super({ code: "bad_edge_url", reason, initiator: "user" });
   }

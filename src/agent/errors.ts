@@ -19,6 +19,7 @@ export type AgentErrorCode =
 
 /** A tunnel could not be opened. `retryable` is false where another attempt needs other settings. */
 export class AgentError extends RunnelError {
+  override readonly name = "AgentError";
   declare readonly code: AgentErrorCode;
   constructor(code: AgentErrorCode, reason: string, cause?: unknown) {
     super({ code, reason, initiator: "remote", retryable: !finalCodes.has(code), cause });

@@ -17,6 +17,8 @@ export interface ProxyTarget {
 
 /** A text is no URL of a proxy. Code `bad_proxy_url`. The reason names where it was found, and shows no password. */
 export class ProxyUrlError extends RunnelError {
+  override readonly name = "ProxyUrlError";
+
   constructor(reason: string) {
     super({ code: "bad_proxy_url", reason, initiator: "user" });
   }

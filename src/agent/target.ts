@@ -12,6 +12,8 @@ export interface UpstreamTarget {
 
 /** A text is no target. Code `bad_target`. */
 export class TargetError extends RunnelError {
+  override readonly name = "TargetError";
+
   constructor(reason: string) {
     super({ code: "bad_target", reason, initiator: "user" });
   }

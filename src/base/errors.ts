@@ -18,6 +18,8 @@ export interface RunnelErrorInit {
 }
 
 export abstract class RunnelError extends Error {
+  /** The name of the class. Each has its own as a text, since bundlers shorten the names of classes. */
+  abstract override readonly name: string;
   readonly code: string;
   readonly reason: string;
   readonly initiator: Initiator;
@@ -25,7 +27,6 @@ export abstract class RunnelError extends Error {
 
   constructor(init: RunnelErrorInit) {
     super(init.reason, init.cause === undefined ? undefined : { cause: init.cause });
-    this.name = new.target.name;
     this.code = init.code;
     this.reason = init.reason;
     this.initiator = init.initiator;

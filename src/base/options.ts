@@ -3,6 +3,8 @@ import { RunnelError } from "./errors.ts";
 
 /** An option has an invalid value. Code `invalid_option`; the reason names the option and the value. */
 export class OptionError extends RunnelError {
+  override readonly name = "OptionError";
+
   constructor(reason: string) {
     super({ code: "invalid_option", reason, initiator: "user" });
   }

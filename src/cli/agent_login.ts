@@ -8,6 +8,8 @@ import { readToken } from "./token.ts";
 
 /** The settings file cannot be written. Code `login_failed`. */
 export class LoginError extends RunnelError {
+  override readonly name = "LoginError";
+
   constructor(reason: string, cause: unknown) {
     super({ code: "login_failed", reason, initiator: "user", cause });
   }

@@ -7,6 +7,8 @@ import { tokenFault } from "./token_options.ts";
 
 /** The data folder cannot be used. Code `data_folder`. */
 export class DataFolderError extends RunnelError {
+  override readonly name = "DataFolderError";
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "data_folder", reason, initiator: "user", cause });
   }

@@ -3,6 +3,7 @@ import { RunnelError } from "../base/mod.ts";
 
 /** The program was called wrongly, or its settings are wrong. Code `usage`, exit code 2. */
 export class UsageError extends RunnelError {
+  override readonly name = "UsageError";
   /** What to do instead, as a sentence without full stop; null where `--help` tells it. */
   readonly remedy: string | null;
 

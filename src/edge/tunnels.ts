@@ -18,6 +18,7 @@ export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
+  override readonly name = "ClaimError";
   declare readonly code: ClaimErrorCode;
   constructor(code: ClaimErrorCode, reason: string) {
     super({ code, reason, initiator: "remote", retryable: code !== "bad_name" });

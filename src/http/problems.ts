@@ -195,6 +195,7 @@ export function isProblemCode(code: unknown): code is ProblemCode {
 
 /** An exchange ended without the upstream's answer, or in the middle of it. `code` is one of `problemKinds`. */
 export class ExchangeError extends RunnelError {
+  override readonly name = "ExchangeError";
   declare readonly code: ProblemCode;
 
   /** @param options `initiator`: default `remote` */

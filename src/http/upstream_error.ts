@@ -32,6 +32,7 @@ export type UpstreamErrorCode = keyof typeof initiators;
  * does not say that sending the request twice is harmless.
  */
 export class UpstreamError extends RunnelError {
+  override readonly name = "UpstreamError";
   declare readonly code: UpstreamErrorCode;
   /** The status that tells a public client about it. */
   readonly status: number;

@@ -28,6 +28,7 @@ export interface StreamErrorInit {
 
 /** One stream failed; its connection goes on. */
 export class StreamError extends RunnelError {
+  override readonly name = "StreamError";
   declare readonly code: StreamErrorCode;
   /** The number of RST_STREAM (`ErrorCode`). */
   readonly errorCode: number;
@@ -84,6 +85,7 @@ export interface ConnectionErrorInit {
 
 /** A whole connection failed, and every stream on it. */
 export class ConnectionError extends RunnelError {
+  override readonly name = "ConnectionError";
   declare readonly code: ConnectionErrorCode;
   /** The number of GOAWAY (`ErrorCode`). */
   readonly errorCode: number;

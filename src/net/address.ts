@@ -5,6 +5,8 @@ import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
 /** The text of a listen address is not valid. Code `invalid_address`; the message names the text. */
 export class AddressError extends RunnelError {
+  override readonly name = "AddressError";
+
   constructor(text: string, expected: string) {
     super({ code: "invalid_address", reason: `Invalid address "${text}": ${expected}`, initiator: "user" });
   }

@@ -89,6 +89,7 @@ export type SocketErrorCode =
 
 /** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {
+  override readonly name = "SocketError";
   declare readonly code: SocketErrorCode;
 
   constructor(init: RunnelErrorInit & { code: SocketErrorCode }) {

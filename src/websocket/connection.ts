@@ -65,6 +65,8 @@ export interface WebSocketOptions extends ParserOptions {
 
 /** The peer did not complete the close in time. Code `close_timeout`. */
 export class CloseTimeoutError extends RunnelError {
+  override readonly name = "CloseTimeoutError";
+
   constructor(timeoutMs: number) {
     super({
       code: "close_timeout",

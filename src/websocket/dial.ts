@@ -47,6 +47,7 @@ export type HandshakeErrorCode =
 
 /** The server did not open a WebSocket. */
 export class HandshakeError extends RunnelError {
+  override readonly name = "HandshakeError";
   declare readonly code: HandshakeErrorCode;
   /** The answer's status; `null` where there was none. */
   readonly status: number | null;

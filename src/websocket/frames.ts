@@ -72,6 +72,7 @@ export function isCloseCode(code: number): boolean {
  * (`message_too_big`).
  */
 export class WebSocketProtocolError extends RunnelError {
+  override readonly name = "WebSocketProtocolError";
   readonly closeCode: number;
 
   constructor(closeCode: number, reason: string) {

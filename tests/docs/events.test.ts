@@ -33,7 +33,9 @@ function errorOf(code: string): RunnelError {
   return exitCodeOf(asAgents) === ExitCode.failure ? new AnyError({ code, reason: "", initiator: "user" }) : asAgents;
 }
 
-class AnyError extends RunnelError {}
+class AnyError extends RunnelError {
+  override readonly name = "AnyError";
+}
 
 const inlineText = (cell: string) => cell.replaceAll("`", "");
 

@@ -19,6 +19,7 @@ export type MessageSide = "request" | "response";
 
 /** The peer sent bytes that are no HTTP/1.1 message, or one that Runnel refuses. Nothing after them can be parsed. */
 export class HttpParseError extends RunnelError {
+  override readonly name = "HttpParseError";
   readonly status: ParseErrorStatus;
 
   constructor(status: ParseErrorStatus, reason: string) {
@@ -34,6 +35,8 @@ export class HttpParseError extends RunnelError {
 
 /** A head or trailer section cannot be written: others would not read it as it is meant. Code `invalid_head`. */
 export class HttpWriteError extends RunnelError {
+  override readonly name = "HttpWriteError";
+
   constructor(reason: string) {
     super({ code: "invalid_head", reason, initiator: "user" });
   }

@@ -18,6 +18,7 @@ export type ExchangeAbortCode =
  * request that took too long. The others have none, because there is no client to be answered.
  */
 export class ExchangeAbortedError extends RunnelError {
+  override readonly name = "ExchangeAbortedError";
   declare readonly code: ExchangeAbortCode;
   readonly status: number | undefined;
 
@@ -30,6 +31,7 @@ export class ExchangeAbortedError extends RunnelError {
 
 /** A handler's answer cannot be sent in HTTP/1.1. The client gets a 502 or a reset. */
 export class InvalidAnswerError extends RunnelError {
+  override readonly name = "InvalidAnswerError";
   readonly status = 502;
 
   constructor(reason: string) {

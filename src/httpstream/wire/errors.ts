@@ -15,6 +15,7 @@ export interface ProtocolErrorInit {
 
 /** The peer broke the protocol. `code` is `protocol_error`; `errorCode` is the number that the wire carries. */
 export class ProtocolError extends RunnelError {
+  override readonly name = "ProtocolError";
   readonly errorCode: number;
   readonly scope: "connection" | "stream";
   readonly streamId?: number;
@@ -33,6 +34,8 @@ export class ProtocolError extends RunnelError {
 
 /** The caller asked for a frame that a peer would have to refuse. `code` is `invalid_frame`; nothing was encoded. */
 export class EncodeError extends RunnelError {
+  override readonly name = "EncodeError";
+
   constructor(reason: string) {
     super({ code: "invalid_frame", reason, initiator: "user" });
   }

@@ -4,6 +4,8 @@ import { RunnelError } from "../../base/mod.ts";
 
 /** Certificates in PEM are not valid. Code `invalid_certificate`. */
 export class CertificateError extends RunnelError {
+  override readonly name = "CertificateError";
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "invalid_certificate", reason, initiator: "user", cause });
   }

@@ -117,6 +117,8 @@ export type EdgeFrame = z.infer<typeof fromEdge>;
 
 /** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
 export class FrameError extends RunnelError {
+  override readonly name = "FrameError";
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
   }
