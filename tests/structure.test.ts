@@ -178,7 +178,7 @@ describe("errors", () => {
     let found = 0;
     for (const file of sources) {
       const classes = read(file).matchAll(
-        /(?<!abstract )class (\w+) extends (?:\w+Error|Error) \{\n(?:  override readonly name = "(\w+)";)?/g,
+        /class (\w+) extends (?:\w+Error|Error) \{\n(?: {2}static \{\n {4}nameErrorClass\(this, "(\w+)"\);)?/g,
       );
       for (const [, name, text] of classes) {
         found++;
@@ -217,15 +217,20 @@ describe("the library", () => {
       "ConnectionError",
       "EdgeUrlError",
       "ErrorCode",
+      "HandshakeError",
+      "HttpServer",
       "MemoryAccount",
       "OptionError",
       "RunnelError",
+      "SocketError",
       "StreamError",
       "WebSocketLink",
       "WebSocketRoundTripper",
       "WebSocketUpgrader",
       "defaultMaxConcurrentStreams",
       "expose",
+      "fetchHandler",
+      "listen",
       "noOpNewStreamHandler",
       "systemClock",
       "tuneRuntime",

@@ -1,5 +1,5 @@
 /** The edge's address, as the flag `--edge` and the library are given it. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
 import { isSecure, tcpTargetOf } from "./url_target.ts";
@@ -15,7 +15,9 @@ export interface EdgeUrl {
 
 /** A text is no URL of an edge. Code `bad_edge_url`. */
 export class EdgeUrlError extends RunnelError {
-  override readonly name = "EdgeUrlError";
+  static {
+    nameErrorClass(this, "EdgeUrlError");
+  }
 
   constructor(reason: string) {
     super({ code: "bad_edge_url", reason, initiator: "user" });

@@ -18,8 +18,10 @@ export interface RunnelErrorInit {
 }
 
 export abstract class RunnelError extends Error {
-  /** The name of the class. Each has its own as a text, since bundlers shorten the names of classes. */
-  abstract override readonly name: string;
+  static {
+    nameErrorClass(this, "RunnelError");
+  }
+
   readonly code: string;
   readonly reason: string;
   readonly initiator: Initiator;
@@ -31,6 +33,16 @@ export abstract class RunnelError extends Error {
     this.reason = init.reason;
     this.initiator = init.initiator;
     this.retryable = init.retryable ?? false;
+  }
+}
+
+/**
+ * Gives a class of errors its name as a text, for `error.name` and for consoles: bundlers rename classes. To be called in
+ * a static block of each.
+ */
+export function nameErrorClass(errorClass: { readonly prototype: Error }, name: string): void {
+  for (const owner of [errorClass, errorClass.prototype]) {
+    Object.defineProperty(owner, "name", { value: name, configurable: true, writable: true });
   }
 }
 

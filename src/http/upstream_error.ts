@@ -1,5 +1,5 @@
 /** How asking an upstream fails. The caller that waits for the head and the reader of the body get the same error. */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
 import { SocketError } from "../net/mod.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 
@@ -32,7 +32,10 @@ export type UpstreamErrorCode = keyof typeof initiators;
  * does not say that sending the request twice is harmless.
  */
 export class UpstreamError extends RunnelError {
-  override readonly name = "UpstreamError";
+  static {
+    nameErrorClass(this, "UpstreamError");
+  }
+
   declare readonly code: UpstreamErrorCode;
   /** The status that tells a public client about it. */
   readonly status: number;

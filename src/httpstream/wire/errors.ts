@@ -1,5 +1,5 @@
 /** Errors of the codec: a peer sent bytes that break the rules, or a caller asked for such bytes. */
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 import { errorCodeName } from "./frame_types.ts";
 
 export interface ProtocolErrorInit {
@@ -15,7 +15,10 @@ export interface ProtocolErrorInit {
 
 /** The peer broke the protocol. `code` is `protocol_error`; `errorCode` is the number that the wire carries. */
 export class ProtocolError extends RunnelError {
-  override readonly name = "ProtocolError";
+  static {
+    nameErrorClass(this, "ProtocolError");
+  }
+
   readonly errorCode: number;
   readonly scope: "connection" | "stream";
   readonly streamId?: number;
@@ -34,7 +37,9 @@ export class ProtocolError extends RunnelError {
 
 /** The caller asked for a frame that a peer would have to refuse. `code` is `invalid_frame`; nothing was encoded. */
 export class EncodeError extends RunnelError {
-  override readonly name = "EncodeError";
+  static {
+    nameErrorClass(this, "EncodeError");
+  }
 
   constructor(reason: string) {
     super({ code: "invalid_frame", reason, initiator: "user" });
