@@ -37,8 +37,8 @@ export abstract class RunnelError extends Error {
 }
 
 /**
- * Gives a class of errors its name as a text, for `error.name` and for consoles: bundlers rename classes. To be called in
- * a static block of each.
+ * Gives a class of errors its name as a text, for `error.name` and for consoles: bundlers rename classes. To be called
+ * in a static block of each.
  */
 export function nameErrorClass(errorClass: { readonly prototype: Error }, name: string): void {
   for (const owner of [errorClass, errorClass.prototype]) {
