@@ -48,7 +48,8 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
   }
   if (!insecure && !isLoopback(target.host)) {
     throw new EdgeUrlError(
-      `The edge ${text} is not encrypted and not on this machine: use --edge-insecure to send it the token`,
+      `The edge ${text} is not encrypted and not on this machine: use --edge-insecure to send it the token (with expose: ` +
+        "edgeInsecure)",
     );
   }
   return { target, authority, label: `http://${authority}` };
