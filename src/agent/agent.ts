@@ -1,5 +1,6 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { holdProcess } from "../net/mod.ts";
 import type { SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { AgentError } from "./errors.ts";
@@ -60,9 +61,19 @@ export class Agent {
 
   /**
    * Resolves after `drain()` or `close()`. Rejects with `AgentError` where no first connection comes about within its
-   * time, and where the edge refuses for good.
+   * time, and where the edge refuses for good. The process stays alive until then: between two attempts there is neither
+   * a socket nor a timer that would hold it.
    */
   async run(): Promise<void> {
+    const endHold = holdProcess();
+    try {
+      await this.#stayOpen();
+    } finally {
+      endHold();
+    }
+  }
+
+  async #stayOpen(): Promise<void> {
     let tunnel: OpenTunnel | null = await this.#connectFirst();
     while (tunnel !== null) {
       const since = this.#clock.now();
@@ -109,7 +120,7 @@ export class Agent {
         if (late.signal.aborted) throw result.code === "edge_unreachable" ? this.#tooLate(result) : result;
         // Somebody waits for the first connection, so the pauses are short, without the backoff of a reconnect.
         const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
-        await this.#pause(Math.min(pauseMs, deadline - this.#clock.now()));
+        await this.#pause(Math.max(0, Math.min(pauseMs, deadline - this.#clock.now())));
         if (late.signal.aborted) throw result;
       }
     } finally {

@@ -1,5 +1,5 @@
 /** Why an agent has no tunnel. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 
 export type AgentErrorCode =
   /** The edge could not be reached, or what answers is no edge. Trying again may help. */
@@ -19,6 +19,10 @@ export type AgentErrorCode =
 
 /** A tunnel could not be opened. `retryable` is false where another attempt needs other settings. */
 export class AgentError extends RunnelError {
+  static {
+    nameErrorClass(this, "AgentError");
+  }
+
   declare readonly code: AgentErrorCode;
   constructor(code: AgentErrorCode, reason: string, cause?: unknown) {
     super({ code, reason, initiator: "remote", retryable: !finalCodes.has(code), cause });

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import { type Answer, fieldValue } from "../http/mod.ts";
+import { fieldValue } from "../http/mod.ts";
 import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
 import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
@@ -76,18 +76,21 @@ async function openTunnel(
   options: V2DialOptions,
   signal: AbortSignal,
 ): Promise<z.infer<typeof tunnelAnswer>> {
-  const answer = await askForTunnel(connection, options, signal);
-  const text = answer.body === null ? "" : await new Response(answer.body as BodyInit).text();
-  if (answer.status === 201) {
+  const { status, text } = await askForTunnel(connection, options, signal);
+  if (status === 201) {
     const parsed = tunnelAnswer.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     throw new AgentError("protocol_mismatch", "The edge opened the tunnel, but did not say where");
   }
   const told = problemOf(text);
-  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${answer.status}`);
+  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
 
-async function askForTunnel(connection: Connection, options: V2DialOptions, signal: AbortSignal): Promise<Answer> {
+async function askForTunnel(
+  connection: Connection,
+  options: V2DialOptions,
+  signal: AbortSignal,
+): Promise<{ status: number; text: string }> {
   const { name, upstreamLabel = "", edge } = options;
   const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined };
   const body = new TextEncoder().encode(JSON.stringify(request));
@@ -101,7 +104,10 @@ async function askForTunnel(connection: Connection, options: V2DialOptions, sign
     id: "agent",
   } as const;
   try {
-    return await answerInTime(options, signal, (signal) => openExchange(connection, head, body, signal));
+    return await answerInTime(options, signal, async (signal) => {
+      const { status, body: answer } = await openExchange(connection, head, body, signal);
+      return { status, text: answer === null ? "" : await new Response(answer as BodyInit).text() };
+    });
   } catch (error) {
     const reason = error instanceof RunnelError ? error.reason : String(error);
     throw new AgentError("edge_unreachable", `The edge did not open the tunnel: ${reason}`, error);

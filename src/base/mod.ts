@@ -3,7 +3,7 @@ export { cachedClock } from "./cached_clock.ts";
 export { abortSignalOf, type CancelSignal, CancelSource } from "./cancel.ts";
 export { type Clock, MAX_TIMER_MS, systemClock, type Timer } from "./clock.ts";
 export { Deferred } from "./deferred.ts";
-export { type Initiator, isSystemError, RunnelError, type RunnelErrorInit } from "./errors.ts";
+export { type Initiator, isSystemError, nameErrorClass, RunnelError, type RunnelErrorInit } from "./errors.ts";
 export { readU16, readU32, writeU16, writeU32 } from "./integers.ts";
 export { internedLatin1, latin1 } from "./latin1.ts";
 export { LinkedList, ListNode } from "./linked_list.ts";

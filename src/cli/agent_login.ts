@@ -1,6 +1,6 @@
 /** `agent login`: saves an edge and its token in the settings file, from which the other commands take them. */
 import { parseEdgeUrl } from "../agent/mod.ts";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { agentLoginOptions, agentSettingsPath, asUsageError, updateSettings, UsageError } from "../config/mod.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { ExitCode } from "./exit_codes.ts";
@@ -8,6 +8,10 @@ import { readToken } from "./token.ts";
 
 /** The settings file cannot be written. Code `login_failed`. */
 export class LoginError extends RunnelError {
+  static {
+    nameErrorClass(this, "LoginError");
+  }
+
   constructor(reason: string, cause: unknown) {
     super({ code: "login_failed", reason, initiator: "user", cause });
   }

@@ -2,7 +2,7 @@
  * The registry: which tunnels there are, and which session serves each. A tunnel stays for a while after its session has
  * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
-import { type Clock, RunnelError, systemClock } from "../base/mod.ts";
+import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { nameFault } from "../config/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 
@@ -18,6 +18,10 @@ export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
+  static {
+    nameErrorClass(this, "ClaimError");
+  }
+
   declare readonly code: ClaimErrorCode;
   constructor(code: ClaimErrorCode, reason: string) {
     super({ code, reason, initiator: "remote", retryable: code !== "bad_name" });

@@ -1,5 +1,5 @@
 /** How asking an upstream fails. The caller that waits for the head and the reader of the body get the same error. */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
 import { type DialTarget, SocketError, type SocketErrorCode } from "../net/mod.ts";
 import { showLine } from "./head_line.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
@@ -33,6 +33,10 @@ export type UpstreamErrorCode = keyof typeof initiators;
  * does not say that sending the request twice is harmless.
  */
 export class UpstreamError extends RunnelError {
+  static {
+    nameErrorClass(this, "UpstreamError");
+  }
+
   declare readonly code: UpstreamErrorCode;
   /** The status that tells a public client about it. */
   readonly status: number;

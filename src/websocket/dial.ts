@@ -1,6 +1,6 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1). */
 import { randomBytes } from "node:crypto";
-import { type Clock, RunnelError, type RunnelErrorInit, systemClock } from "../base/mod.ts";
+import { type Clock, nameErrorClass, RunnelError, type RunnelErrorInit, systemClock } from "../base/mod.ts";
 import { type Fields, fieldValues } from "../http/mod.ts";
 import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
 import { emptyBytes } from "../memory/mod.ts";
@@ -47,6 +47,10 @@ export type HandshakeErrorCode =
 
 /** The server did not open a WebSocket. */
 export class HandshakeError extends RunnelError {
+  static {
+    nameErrorClass(this, "HandshakeError");
+  }
+
   declare readonly code: HandshakeErrorCode;
   /** The answer's status; `null` where there was none. */
   readonly status: number | null;

@@ -14,7 +14,7 @@ import { connectionLimits } from "../../src/httpstream/options.ts";
 import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
 import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
 import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
-import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
+import { commandsOf, inlineCode, packageReadme, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 const pages = readPages();
@@ -57,9 +57,10 @@ const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\w\- ]/g,
 
 function deadLinks(page: Page): string[] {
   const links = Array.from(page.prose.join("\n").matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link as string);
+  const folder = page.path === packageReadme ? "" : dirname(page.path);
   return links.filter((link) => !/^https?:/.test(link)).filter((link) => {
     const [file = "", anchor] = link.split("#");
-    const path = file === "" ? page.path : join(dirname(page.path), file);
+    const path = file === "" ? page.path : join(folder, file);
     if (!existsSync(join(root, path))) return true;
     if (anchor === undefined) return false;
     const headings = readPage(path).prose.filter((line) => line.startsWith("#"));

@@ -31,7 +31,7 @@ describe("fetchUpstream", () => {
   });
 
   it("fetchUpstream asks at the base when one is given", async () => {
-    const handler = fetchUpstream((request) => new Response(request.url), "http://app.internal:8080");
+    const handler = fetchUpstream((request) => new Response(request.url), { base: "http://app.internal:8080" });
     const answer = await handler(requestHead({ target: "/x" }), null, never);
     assert.equal(await bodyText(answer.body), "http://app.internal:8080/x");
   });

@@ -16,7 +16,7 @@
  * Frames of other types are ignored, so that one side may support new ones before the other.
  */
 import { z } from "zod";
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 
 export const TypeRegister = "register";
 export const TypeRegistered = "registered";
@@ -150,6 +150,10 @@ export type EdgeFrame = z.infer<typeof fromEdge>;
 
 /** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
 export class FrameError extends RunnelError {
+  static {
+    nameErrorClass(this, "FrameError");
+  }
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
   }
