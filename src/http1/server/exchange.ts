@@ -209,6 +209,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
     else this.#host.updateFlow();
   }
 
+  /** The request's body may be silent as long as the answer moves: where its timeout runs, it begins anew. */
+  bodyMoved(): void {
+    this.#host.timeout.touch();
+  }
+
   bodySent(): void {
     if (this.#framing.kind === "chunked") {
       try {
