@@ -56,6 +56,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
         upstream,
         upstreamLabel: target.label,
         version,
+        firstByteMs: values.firstByteTimeout,
         onError: logError,
       }),
       connectTimeoutMs: values.connectTimeout,

@@ -36,7 +36,7 @@ export function createIngress(options: IngressOptions): Handler {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
     const forwarded = withFields(head, forwardedFields(head));
-    return guard.call(tunnel.session.open, forwarded, body, signal).then(publicAnswer);
+    return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
 
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {

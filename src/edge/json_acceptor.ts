@@ -23,10 +23,12 @@ import {
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import type { GuessLimiter, TokenCheck } from "./tokens.ts";
+import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   guessLimiter: GuessLimiter;
   /** The public URL of a tunnel. */
@@ -148,8 +150,9 @@ export class JsonAcceptor {
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
     });
+    const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(frame.tunnel_id, owner, session, frame.force);
+      await tunnels.claim(frame.tunnel_id, owner, session, frame.force, timeouts);
     } catch (error) {
       session.abandon();
       throw error;
@@ -161,6 +164,7 @@ export class JsonAcceptor {
       type: TypeRegistered,
       url: urlOf(frame.tunnel_id),
       features: [FeatureResponseAbort, FeatureRequestCancel],
+      timeouts: toldTimeouts(frame.timeouts, timeouts),
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
