@@ -15,6 +15,7 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { dialWebSocket, WebSocketConnection } from "../websocket/mod.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
 import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -39,12 +40,15 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
     features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
     max_body_bytes: MAX_BODY_BYTES,
     force: options.force ? true : undefined,
+    // Edges that do not know the key drop it, and say nothing of it.
+    timeouts: askedTimeouts(options.firstByteMs),
   };
   link.sendText(JSON.stringify(register));
   const registered = await answerInTime(options, signal, (signal) => registration(link, signal));
   const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], clock });
   link.resume();
-  return { session, url: registered.url ?? "", name, tunnelId: name };
+  const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
+  return { session, url: registered.url ?? "", name, tunnelId: name, warnings };
 }
 
 async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<WebSocketConnection> {

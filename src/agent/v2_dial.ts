@@ -4,8 +4,16 @@ import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
 import { fieldValue } from "../http/mod.ts";
 import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
-import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
+import {
+  type AskedTimeouts,
+  askedTimeoutsShape,
+  openExchange,
+  parseJson,
+  serveExchange,
+  V2AgentSession,
+} from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
 import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
@@ -26,8 +34,9 @@ export interface V2DialOptions extends EdgeDialOptions {
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
   const connection = await connect(options, signal);
   try {
-    const { id, name, url } = await openTunnel(connection, options, signal);
-    return { session: new V2AgentSession(connection), name, tunnelId: id, url };
+    const { id, name, url, timeouts } = await openTunnel(connection, options, signal);
+    const warnings = timeoutWarnings(options.firstByteMs, timeouts);
+    return { session: new V2AgentSession(connection), name, tunnelId: id, url, warnings };
   } catch (error) {
     connection.close();
     throw error;
@@ -63,7 +72,12 @@ function refusedHandshake(error: HandshakeError, edge: EdgeUrl, version: string)
   return new AgentError("edge_unreachable", `No edge answers at ${edge.label}: ${detail ?? error.reason}`, error);
 }
 
-const tunnelAnswer = z.object({ id: z.string(), name: z.string(), url: z.string() });
+const tunnelAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  timeouts: z.object(askedTimeoutsShape).optional(),
+});
 const problem = z.object({ code: z.string().optional(), detail: z.string() });
 
 /** The problem details (RFC 9457) that `text` is; undefined where it is none. */
@@ -76,7 +90,11 @@ async function openTunnel(
   options: V2DialOptions,
   signal: AbortSignal,
 ): Promise<z.infer<typeof tunnelAnswer>> {
-  const { status, text } = await askForTunnel(connection, options, signal);
+  const timeouts = askedTimeouts(options.firstByteMs);
+  let answer = await askForTunnel(connection, { ...options, timeouts }, signal);
+  // An edge of the previous version refuses the key. Where the request is wrong in another way, it still is without it.
+  if (answer.status === 400 && timeouts !== undefined) answer = await askForTunnel(connection, options, signal);
+  const { status, text } = answer;
   if (status === 201) {
     const parsed = tunnelAnswer.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
@@ -86,13 +104,17 @@ async function openTunnel(
   throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
 
+interface TunnelWish extends V2DialOptions {
+  readonly timeouts?: AskedTimeouts;
+}
+
 async function askForTunnel(
   connection: Connection,
-  options: V2DialOptions,
+  options: TunnelWish,
   signal: AbortSignal,
 ): Promise<{ status: number; text: string }> {
-  const { name, upstreamLabel = "", edge } = options;
-  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined };
+  const { name, upstreamLabel = "", edge, timeouts } = options;
+  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined, timeouts };
   const body = new TextEncoder().encode(JSON.stringify(request));
   const head = {
     method: "POST",

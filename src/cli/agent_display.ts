@@ -15,7 +15,7 @@ export interface AgentView {
 
 /** Told what happens to an agent, and shows it. */
 export interface AgentDisplay {
-  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId">): void;
+  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId" | "warnings">): void;
   disconnected(reason: string): void;
   /**
    * @param inMs milliseconds until the attempt
@@ -33,10 +33,11 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
   let hasBeenReady = false;
   return {
-    ready({ url, name, tunnelId }) {
+    ready({ url, name, tunnelId, warnings = [] }) {
       const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
       hasBeenReady = true;
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
+      for (const warning of warnings) log.warn(warning);
     },
     disconnected(reason) {
       output.event("disconnected", { reason });

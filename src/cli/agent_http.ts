@@ -60,6 +60,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
         upstream,
         upstreamLabel: target.label,
         version,
+        firstByteMs: values.firstByteTimeout,
         onError: logError,
       }),
       connectTimeoutMs: values.connectTimeout,

@@ -1,6 +1,6 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
-import { configureLog } from "../observe/mod.ts";
+import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
 import { canUseColor, type ProgramHost } from "./host.ts";
@@ -54,8 +54,9 @@ class LiveDisplay implements AgentDisplay {
     this.#draw();
   }
 
-  ready({ url }: { readonly url: string }): void {
-    this.#change({ url: printable(url), status: { kind: "online" } });
+  ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
+    this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
+    for (const warning of warnings) logger("agent").warn(warning);
   }
 
   disconnected(reason: string): void {

@@ -50,6 +50,8 @@ export interface LiveState {
   readonly requests: number;
   readonly failed: number;
   readonly bytesOut: number;
+  /** What the edge does not do although it was asked to, a sentence each, printable. Default none. */
+  readonly warnings?: readonly string[];
   /** The last one; undefined while none failed. */
   readonly failure?: LiveFailure;
   /** The last requests, oldest first. */
@@ -88,28 +90,31 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 }
 
 function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, failed, bytesOut, url, failure } = state;
+  const { requests, failed, bytesOut, url, failure, warnings = [] } = state;
   const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  for (const warning of warnings) lines.push(...broken(warning, waiting, columns));
   if (requests === 0) return lines;
   const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
   lines.push(cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns));
-  return failure === undefined || failure.reason === "" ? lines : [...lines, ...failureLines(failure, columns)];
+  if (failure === undefined || failure.reason === "") return lines;
+  const { endedAt, code, reason } = failure;
+  return [...lines, ...broken(`${formatTimeOfDay(endedAt)} ${code}: ${reason}`, bad, columns)];
 }
 
-/** The most lines for the cause of a failure. An ellipsis stands for what is left. */
-const MAX_FAILURE_LINES = 3;
+/** The most lines for one text. An ellipsis stands for what is left of it. */
+const MAX_TEXT_LINES = 3;
 
-function failureLines({ endedAt, code, reason }: LiveFailure, columns: number): Line[] {
+/** A text of several lines, broken between words where there are blanks at all. */
+function broken(text: string, style: (text: string) => Span, columns: number): Line[] {
   const lines: Line[] = [];
-  let rest = `${formatTimeOfDay(endedAt)} ${code}: ${reason}`;
-  while (rest.length > columns && lines.length < MAX_FAILURE_LINES - 1) {
-    // Between two words, where there is a blank at all.
+  let rest = text;
+  while (rest.length > columns && lines.length < MAX_TEXT_LINES - 1) {
     const blank = rest.lastIndexOf(" ", columns);
     const end = blank > 0 ? blank : columns;
-    lines.push([bad(rest.slice(0, end))]);
+    lines.push([style(rest.slice(0, end))]);
     rest = rest.slice(end).trimStart();
   }
-  return [...lines, cut([bad(rest)], columns)];
+  return [...lines, cut([style(rest)], columns)];
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {

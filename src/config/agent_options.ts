@@ -3,7 +3,7 @@ import { isAuthority } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
-import { choiceOption, durationOption, switchOption, textOption } from "./option.ts";
+import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
 const edgeInsecure = switchOption({
@@ -49,6 +49,12 @@ export const agentHttpOptions = {
     name: "proxy",
     hint: "URL",
     help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
+  }),
+  firstByteTimeout: timeoutOption({
+    name: "first-byte-timeout",
+    help:
+      "for how long the edge waits for the head of an answer of this tunnel; without it, as long as the edge's own " +
+      "setting says",
   }),
   upstreamInsecure: switchOption({
     name: "upstream-insecure",

@@ -2,7 +2,7 @@
  * Options are declared once: name, kind, default, check and help. Flags, environment variables, keys of the settings
  * file, `--help`, completion, `docs/cli.md` and error messages are made of these declarations.
  */
-import { parseDuration, parseSize } from "./units.ts";
+import { parseDuration, parseSize, parseTimeout } from "./units.ts";
 
 /** What a shell offers as the value: these words, or names of files or folders. */
 export type Completion = readonly string[] | "file" | "folder";
@@ -97,6 +97,12 @@ export function choiceOption<C extends string, D extends Omit<Declaration, "hint
 /** A duration such as `30s`, in milliseconds. */
 export function durationOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
   return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h");
+}
+
+/** A duration over 0, in milliseconds, or `off`: `Infinity`. */
+export function timeoutOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
+  const fault = "is neither off nor a duration over 0 such as 500ms, 30s, 5m, 1h";
+  return unitOption(declaration, "off|DURATION", parseTimeout, fault);
 }
 
 /**

@@ -8,6 +8,7 @@ import type { AgentIdentity } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
+import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
 
@@ -15,6 +16,7 @@ export interface AgentAcceptorOptions {
   /** The edge's version. */
   version: string;
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;

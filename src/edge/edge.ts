@@ -1,13 +1,7 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
-import {
-  defaultExchangeTimeouts,
-  errorAnswer,
-  type ExchangeTimeouts,
-  fetchHandler,
-  TimeoutGuard,
-} from "../http/mod.ts";
+import { errorAnswer, type ExchangeTimeouts, fetchHandler, LiveTypes, TimeoutGuard } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
@@ -20,6 +14,7 @@ import { isOwnPath, pathOf } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
+import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
 export interface EdgeOptions {
@@ -39,7 +34,12 @@ export interface EdgeOptions {
   directVisitors?: boolean;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
-  timeouts?: ExchangeTimeouts;
+  /** Those that are not to have their defaults. */
+  timeouts?: Partial<ExchangeTimeouts>;
+  /** The most milliseconds until an answer's head that an agent may ask for its tunnel. Default `Infinity`. */
+  maxFirstByteMs?: number;
+  /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
+  liveTypes?: readonly string[];
   http?: HttpServerInit;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
@@ -79,6 +79,14 @@ export interface Edge {
 type AgentApi = ReturnType<typeof createAgentApi>;
 type OnTunnel = (session: EdgeSession, name: string) => void;
 
+/** What the acceptor of agents shares with the rest of the edge. */
+interface AcceptorParts {
+  readonly clock: Clock;
+  readonly agentApi: AgentApi;
+  readonly timeouts: TunnelTimeouts;
+  readonly onTunnel: OnTunnel;
+}
+
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -108,12 +116,14 @@ class RunningEdge implements Edge {
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
     const onTunnel = tunnelReporter(events);
-    const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
-    this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
+    const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
+    const urlOf = (name: string) => this.#urls.of(name);
+    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
+    this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const ingress = createIngress({
       router: new Router(this.tunnels, domain),
       tunnels: this.tunnels,
-      guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
+      guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
       ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
       defaultTunnel: options.defaultTunnel,
     });
@@ -165,10 +175,12 @@ class RunningEdge implements Edge {
     return this.#listener?.close() ?? Promise.resolve();
   }
 
-  #createAcceptor(options: EdgeOptions, clock: Clock, agentApi: AgentApi, onTunnel: OnTunnel): AgentAcceptor {
+  #createAcceptor(options: EdgeOptions, parts: AcceptorParts): AgentAcceptor {
+    const { clock, agentApi, timeouts, onTunnel } = parts;
     return new AgentAcceptor({
       version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
+      timeouts,
       checkToken: sharedToken(options.token),
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),

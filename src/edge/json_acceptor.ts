@@ -26,10 +26,12 @@ import {
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
+import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   refusals: TokenRefusals;
   /** The public URL of a tunnel. */
@@ -145,8 +147,9 @@ export class JsonAcceptor {
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
     });
+    const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(name, owner, session, frame.force);
+      await tunnels.claim(name, owner, session, frame.force, timeouts);
     } catch (error) {
       session.abandon();
       throw error;
@@ -159,6 +162,7 @@ export class JsonAcceptor {
       type: TypeRegistered,
       url: urlOf(name),
       features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
+      timeouts: toldTimeouts(frame.timeouts, timeouts),
     };
     link.sendText(JSON.stringify(registered));
     link.resume();

@@ -4,6 +4,7 @@
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { nameFault } from "../config/mod.ts";
+import type { ExchangeTimeouts } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 
 export interface Tunnel {
@@ -12,6 +13,8 @@ export interface Tunnel {
   readonly owner: string;
   /** Null while offline. */
   readonly session: EdgeSession | null;
+  /** Undefined where they are the edge's defaults. */
+  readonly timeouts: ExchangeTimeouts | undefined;
 }
 
 export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
@@ -48,6 +51,7 @@ interface Entry {
   readonly name: string;
   owner: string;
   session: EdgeSession | null;
+  timeouts: ExchangeTimeouts | undefined;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
@@ -89,15 +93,23 @@ export class Tunnels {
    * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. Both sessions must be of
    * one owner.
    *
+   * @param timeouts of the tunnel's exchanges. Default: the edge's.
    * @throws {ClaimError}
    */
-  async claim(name: string, owner: string, session: EdgeSession, force = false): Promise<void> {
+  async claim(
+    name: string,
+    owner: string,
+    session: EdgeSession,
+    force = false,
+    timeouts?: ExchangeTimeouts,
+  ): Promise<void> {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     if (entry.session !== null && entry.session !== session) await this.#challenge(entry, force);
     entry.session = session;
+    entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
   }
 
@@ -125,7 +137,8 @@ export class Tunnels {
     const known = this.#entries.get(name);
     if (known !== undefined && !this.#isExpired(known)) return known;
     if (known === undefined && this.#entries.size >= this.#maxTunnels) this.#evictOffline();
-    const entry: Entry = { name, owner, session: null, freedAt: this.#clock.now(), isChallenged: false };
+    const freedAt = this.#clock.now();
+    const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
     this.#entries.set(name, entry);
     return entry;
   }

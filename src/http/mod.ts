@@ -38,7 +38,7 @@ export {
   withoutHost,
 } from "./fields.ts";
 export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
-export { isLiveFormat } from "./media_type.ts";
+export { isLiveFormat, LiveTypes } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";

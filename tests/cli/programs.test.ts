@@ -6,8 +6,8 @@ import { after, before, describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import metadata from "../../package.json" with { type: "json" };
-import { bytesOf, latin1, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
-import { dial } from "../../src/net/mod.ts";
+import { bytesOf, latin1, missingIPv6, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
+import { dial, listen, type Socket } from "../../src/net/mod.ts";
 import { withScratch } from "../support/scratch.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { type Event, ProgramRun, runToEnd, withoutEscapes } from "./program_run.ts";
@@ -33,21 +33,23 @@ async function startEdge(args: readonly string[] = ["--token", token]): Promise<
  * more than N bytes.
  */
 function startUpstream(): Promise<TcpServer> {
-  return startTcpServer((socket) => {
-    socket.handlers = {
-      onData: (chunk) => {
-        const [, what, count] = /^GET \/(fields|head)\/(\d+) /.exec(latin1(chunk)) ?? [];
-        const fields = what === "fields"
-          ? "X: 1\r\n".repeat(Number(count) - 1)
-          : `X: ${"x".repeat(Number(count ?? 0))}\r\n`;
-        socket.write(bytesOf(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${what === undefined ? "" : fields}\r\nhello`));
-      },
-      onEnd: () => socket.end(),
-      onDrain() {},
-      onClose() {},
-    };
-    socket.resume();
-  });
+  return startTcpServer(answerHello);
+}
+
+function answerHello(socket: Socket): void {
+  socket.handlers = {
+    onData: (chunk) => {
+      const [, what, count] = /^GET \/(fields|head)\/(\d+) /.exec(latin1(chunk)) ?? [];
+      const fields = what === "fields"
+        ? "X: 1\r\n".repeat(Number(count) - 1)
+        : `X: ${"x".repeat(Number(count ?? 0))}\r\n`;
+      socket.write(bytesOf(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${what === undefined ? "" : fields}\r\nhello`));
+    },
+    onEnd: () => socket.end(),
+    onDrain() {},
+    onClose() {},
+  };
+  socket.resume();
 }
 
 /** The whole answer of the edge to a visitor. */
@@ -241,6 +243,124 @@ describe("agent http", () => {
     await agent.stop();
     assert.match(agent.stdout, /\n\d\d:\d\d:\d\d GET \/caf%C3%A9 200 5 B \d+ ms\n$/);
   });
+
+  it("reaches a service on ::1 when the target is its port or localhost", { skip: missingIPv6 }, async () => {
+    const service = await listen({ kind: "tcp", host: "::1", port: 0 }, answerHello);
+    const { port } = service.address;
+    for (const target of [String(port), `localhost:${port}`, `http://localhost:${port}`]) {
+      const args = ["http", target, "--edge", edge.url, "--token", token, "--name", "six", "--json"];
+      const agent = new ProgramRun(agentProgram, args);
+      assert.equal((await agent.event("ready")).upstream, `http://localhost:${port}`);
+      assert.match(await visit(edge, "six.localhost", "/"), /hello$/);
+      assert.equal(await agent.stop(), 0);
+    }
+    await service.close();
+  });
+
+  describe("when a request fails", () => {
+    const port = async () => {
+      const gone = await startTcpServer();
+      await gone.close();
+      return gone.port;
+    };
+    const cause = (port: number) =>
+      `Cannot connect to localhost:${port}: connection refused; start the service, or check the port in TARGET`;
+    const started = async (name: string, ...more: string[]) => {
+      const gone = await port();
+      const args = ["http", String(gone), "--edge", edge.url, "--token", token, "--name", name, ...more];
+      return { gone, args };
+    };
+
+    it("tells the cause and what to do in the event and in the log, and only the code to the visitor", async () => {
+      const { gone, args } = await started("failing", "--json");
+      const agent = new ProgramRun(agentProgram, args, { environment: { RUNNEL_LOG_LEVEL: "warn" } });
+      assert.equal((await agent.event("ready")).upstream, `http://localhost:${gone}`);
+      const answer = await visit(edge, "failing.localhost", "/a?secret=1");
+      const { status, code, reason } = await agent.event("request");
+      assert.deepEqual([status, code, reason], [502, "upstream_refused", cause(gone)]);
+      assert.match(answer, /"detail":"The upstream refused the connection"/);
+      assert.ok(!answer.includes(String(gone)));
+      await agent.waitFor(() => agent.stderr.includes("failed"));
+      assert.match(
+        agent.stderr,
+        /\[warning\] runnel\.agent: Request .+ failed, .GET. .\/a.: .Cannot connect to .*TARGET. \(.upstream_refused.\)/,
+      );
+      assert.equal(await agent.stop(), 0);
+      assert.ok(!`${agent.stdout}${agent.stderr}`.includes("secret=1"));
+    });
+
+    it("tells both behind the request's line when the output is no terminal", async () => {
+      const { gone, args } = await started("plainly");
+      const agent = new ProgramRun(agentProgram, args);
+      await agent.waitFor(() => agent.stdout.includes("\n"));
+      await visit(edge, "plainly.localhost", "/");
+      await agent.waitFor(() => agent.stdout.includes("upstream_refused"));
+      assert.match(agent.stdout, new RegExp(`\\n[\\d:]{8} GET / 502 0 B [^\\n]* upstream_refused: ${cause(gone)}\\n$`));
+      await agent.stop();
+    });
+
+    it("shows both in the live view", async () => {
+      const { gone, args } = await started("alive");
+      const terminal = { isTerminal: true, columns: 70, rows: 20 };
+      const agent = new ProgramRun(agentProgram, args, { terminal });
+      await agent.waitFor(() => agent.stdout.includes("Online"));
+      await visit(edge, "alive.localhost", "/");
+      await agent.waitFor(() => agent.stdout.includes("TARGET"));
+      assert.match(
+        withoutEscapes(agent.stdout).replace(/[ \r\n]+/g, " "),
+        new RegExp(`upstream_refused: ${cause(gone)}`),
+      );
+      await agent.stop();
+    });
+  });
+
+  for (const protocol of ["v2", "json"]) {
+    it(`asks for its own first-byte timeout over ${protocol}, and reports it as what it is`, async () => {
+      const silent = await startTcpServer((socket) => socket.resume());
+      const args = ["http", `127.0.0.1:${silent.port}`, "--edge", edge.url, "--token", token, "--protocol", protocol];
+      const agent = new ProgramRun(agentProgram, [...args, "--name", "slow", "--first-byte-timeout", "50ms", "--json"]);
+      await agent.event("ready");
+      assert.match(await visit(edge, "slow.localhost", "/"), /^HTTP\/1\.1 504 [^]*X-Runnel-Error: upstream_timeout/);
+      const { status, code, reason } = await agent.event("request");
+      assert.deepEqual([status, code], [504, "upstream_timeout"]);
+      assert.match(String(reason), /--first-byte-timeout$/);
+      assert.equal(await agent.stop(), 0);
+      await silent.close();
+    });
+
+    it(`says over ${protocol} that the edge bounds its first-byte timeout`, async () => {
+      const bounded = await startEdge(["--token", token, "--max-first-byte-timeout", "50ms"]);
+      const silent = await startTcpServer((socket) => socket.resume());
+      const flags = ["--token", token, "--protocol", protocol, "--name", "slow", "--first-byte-timeout", "off"];
+      const args = ["http", `127.0.0.1:${silent.port}`, "--edge", bounded.url, ...flags];
+      const agent = new ProgramRun(agentProgram, [...args, "--json"], { environment: { RUNNEL_LOG_LEVEL: "warn" } });
+      await agent.event("ready");
+      const warning = "The edge waits 50ms for an answer, its --max-first-byte-timeout, not --first-byte-timeout off";
+      await agent.waitFor(() => agent.stderr.includes(warning));
+      assert.match(await visit(bounded, "slow.localhost", "/"), /^HTTP\/1\.1 504 /);
+      const terminal = { isTerminal: true, columns: 70, rows: 20 };
+      const live = new ProgramRun(agentProgram, [...args, "--force"], { terminal });
+      await live.waitFor(() => withoutEscapes(live.stdout).replace(/[ \r\n]+/g, " ").includes(warning));
+      for (const run of [live, agent, bounded.run]) await run.stop();
+      await silent.close();
+    });
+  }
+
+  for (const value of ["0s", "60", "never", ""]) {
+    it(`exits 2 when --first-byte-timeout is ${JSON.stringify(value)}`, async () => {
+      const { exitCode, stderr } = await runToEnd(agentProgram, withToken("--first-byte-timeout", value));
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--first-byte-timeout .*is neither off nor a duration over 0 such as 500ms, 30s, 5m, 1h/);
+    });
+  }
+
+  for (const value of ["json", "a/b/c", "a/", "*/*", "text/a b", "te*t/a"]) {
+    it(`exits 2 when the edge's --live-type is ${JSON.stringify(value)}`, async () => {
+      const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", ...loopback, "--live-type", value]);
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--live-type .*is no media type such as application\/x-stream/);
+    });
+  }
 
   it("draws the live view, and leaves the cursor alone, when the output is a terminal", async () => {
     const terminal = { isTerminal: true, columns: 70, rows: 20 };

@@ -226,7 +226,7 @@ describe("the silence of an upgrade", () => {
     });
     tunnel = await startTunnel(upstream.target, {
       protocol: "v2",
-      edge: { timeouts: { firstByteMs: 5_000, idleMs: 20 } },
+      edge: { timeouts: { firstByteMs: 5_000, idleMs: 20, streamIdleMs: 20 } },
     });
   });
   after(async () => {

@@ -151,7 +151,7 @@ for (const protocol of protocols) {
 
   describe(`the timeouts of a tunnel on ${protocol}`, () => {
     /** All times are under the 10 s after which a silent link is pinged. */
-    const timeouts = { firstByteMs: 4_000, idleMs: 6_000 };
+    const timeouts = { firstByteMs: 4_000, idleMs: 6_000, streamIdleMs: 6_000 };
     const withClock = (clock: FakeClock): TunnelOptions => ({ edge: { clock, timeouts } });
 
     it("answer 504 when the upstream hangs before its head, and close its socket", async () => {

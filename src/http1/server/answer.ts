@@ -1,5 +1,4 @@
 /** How an answer is sent: its framing (RFC 9112 §6.3), and the writer for a streamed body. */
-import type { Timeout } from "../../base/mod.ts";
 import {
   type Answer,
   BodyLengthError,
@@ -75,8 +74,10 @@ export function answerEnd(answer: Answer, request: AnswerContext): Uint8Array {
   return lastChunk(hasTrailers(answer, request) ? answer.trailers?.() : undefined);
 }
 
-/** The owner of an `AnswerWriter`. One of the methods is called, once. */
+/** The owner of an `AnswerWriter`. One of `bodySent` and `bodyFailed` is called, once. */
 export interface AnswerOwner {
+  /** A part of the body is about to be written. */
+  bodyMoved(): void;
   /** The body was written, without the end of a chunked one. */
   bodySent(): void;
   /** The body broke off, or does not have the length that the head says. */
@@ -89,7 +90,6 @@ export class AnswerWriter implements BodySink {
   readonly #owner: AnswerOwner;
   readonly #isChunked: boolean;
   readonly #pump: BodyPump;
-  #timeout: Timeout | null = null;
 
   /** @throws {TypeError} where `body` has a reader already */
   constructor(socket: Socket, owner: AnswerOwner, body: ReadableStream<Uint8Array>, framing: Framing) {
@@ -103,14 +103,9 @@ export class AnswerWriter implements BodySink {
     void this.#pump.run();
   }
 
-  /** From now on `timeout` begins anew with what is written. */
-  pushBack(timeout: Timeout): void {
-    this.#timeout = timeout;
-  }
-
   /** For the socket's `onDrain`. */
   drained(): void {
-    this.#timeout?.touch();
+    this.#owner.bodyMoved();
     this.#pump.drained();
   }
 
@@ -121,7 +116,7 @@ export class AnswerWriter implements BodySink {
 
   /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
-    this.#timeout?.touch();
+    this.#owner.bodyMoved();
     return this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
   }
 

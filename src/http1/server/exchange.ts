@@ -225,6 +225,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
     else this.#host.updateFlow();
   }
 
+  /** The request's body may be silent as long as the answer moves: where its timeout runs, it begins anew. */
+  bodyMoved(): void {
+    this.#host.timeout.touch();
+  }
+
   bodySent(): void {
     if (this.#framing.kind === "chunked") {
       try {
@@ -252,7 +257,6 @@ export class Exchange implements BodyOwner, AnswerOwner {
     const limitMs = halfClosedAnswerMs(this.#host.options, this.#answer!.fields);
     if (limitMs === 0) return this.#leaveClient();
     this.#host.timeout.start(limitMs);
-    this.#writer.pushBack(this.#host.timeout);
   }
 
   /** Ends the exchange with a client that has closed, or is taken to have. */

@@ -9,7 +9,7 @@ export interface HttpServerOptions {
   headTimeoutMs: number;
   /** Milliseconds until an idle connection is closed, or one that waits for the client's FIN. Default 75,000. */
   keepAliveMs: number;
-  /** Milliseconds without a byte of a request's body while the handler reads it. Default 60,000. */
+  /** Milliseconds without a byte of a request's body, or of its answer, while the handler reads it. Default 60,000. */
   bodyIdleMs: number;
   /**
    * The rest of a request that was answered early is discarded: a reset could overtake the answer (RFC 9112 §9.6). It

@@ -2,8 +2,8 @@
  * The frames of the JSON protocol, which agents speak that offer no subprotocol: one JSON object a WebSocket text message.
  * Agents in other languages rely on the keys.
  *
- *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?
- *   registered          edge → agent   url, features
+ *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?, timeouts?
+ *   registered          edge → agent   url, features, timeouts?
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
  *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
@@ -17,6 +17,7 @@
  */
 import { z } from "zod";
 import { nameErrorClass, RunnelError } from "../../base/mod.ts";
+import { askedTimeoutsShape } from "../asked_timeouts.ts";
 
 export const TypeRegister = "register";
 export const TypeRegistered = "registered";
@@ -42,6 +43,7 @@ export const MAX_REQUEST_ID_LENGTH = 256;
 const MAX_REASON_LENGTH = 8_192;
 
 const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
+const timeouts = z.object(askedTimeoutsShape);
 /** Some languages have one type for lists and maps, and write an empty one of either kind as `[]`, or as `{}`. */
 const features = z.preprocess(
   (value) => isEmptyMap(value) ? [] : value,
@@ -76,11 +78,15 @@ const register = z.object({
   force: z.boolean().optional(),
   /** The largest request body that the agent takes. */
   max_body_bytes: z.int().min(0).optional(),
+  /** For the exchanges of the tunnel, in place of the edge's own. */
+  timeouts: timeouts.optional(),
 });
 const registered = z.object({
   type: z.literal(TypeRegistered),
   url: z.string().optional(),
   features: features.optional(),
+  /** Those that the tunnel got. Missing where none were asked for, and from edges that do not know them. */
+  timeouts: timeouts.optional(),
 });
 const error = z.object({ type: z.literal(TypeErrorFrame), message: z.string(), code: z.string().optional() });
 const httpRequest = z.object({

@@ -121,6 +121,32 @@ describe("HttpServer: timeouts", () => {
     });
   });
 
+  for (const isLong of [false, true]) {
+    const framing = isLong ? ["Content-Length", "1000"] : [];
+    it(`HttpServer waits for a silent request body when its ${isLong ? "long" : "chunked"} answer moves`, async () => {
+      const source = new FedBody();
+      const handler: Handler = (_head, body) => {
+        void bodyText(body).catch(() => {});
+        return Promise.resolve({ status: 200, fields: framing, body: source.stream });
+      };
+      await ServerStage.run(handler, {}, async (stage) => {
+        const client = await stage.connect();
+        client.send(post(10));
+        await client.reader.readUntil("\r\n\r\n");
+        for (let count = 0; count < 10; count++) {
+          stage.clock.advance(59_000);
+          source.push(`part ${count}`);
+          await client.reader.readUntil(`part ${count}`);
+        }
+        assert.equal(stage.asked[0].signal.aborted, false);
+        stage.clock.advance(60_000);
+        await client.expectReset();
+        assert.equal(codeOf(stage.asked[0].signal), "answer_failed");
+        await stage.empty();
+      });
+    });
+  }
+
   it("HttpServer waits when it is the handler that does not read", async () => {
     await ServerStage.run(silent, {}, async (stage) => {
       const client = await stage.connect();

@@ -162,13 +162,15 @@ describe("JsonAgentSession", () => {
   });
 
   it("makes the answer itself when the edge did not announce http_response_abort", async () => {
-    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "too slow"));
+    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "10.0.0.7 was too slow"));
     const { link } = start(refuse, { features: [] });
     link.receive(request);
     const frame = await link.next();
     assert.deepEqual([frame.type, frame.status], ["http_response", 504]);
     assert.equal((frame.headers as Record<string, string>)["X-Runnel-Error"], "upstream_timeout");
-    assert.equal(JSON.parse(atob(frame.body_b64 as string)).code, "upstream_timeout");
+    const problem = JSON.parse(atob(frame.body_b64 as string));
+    // Visitors see it as it is.
+    assert.deepEqual([problem.code, problem.detail], ["upstream_timeout", problem.title]);
   });
 
   it("breaks a streamed answer off by http_response_abort, or with the link where the edge does not know that", async () => {
