@@ -9,6 +9,7 @@ import type { Socket } from "../net/mod.ts";
 import {
   closeReason,
   type ErrorFrame,
+  FeatureDraining,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
@@ -160,7 +161,7 @@ export class JsonAcceptor {
     const registered: Registered = {
       type: TypeRegistered,
       url: urlOf(frame.tunnel_id),
-      features: [FeatureResponseAbort, FeatureRequestCancel],
+      features: [FeatureResponseAbort, FeatureRequestCancel, FeatureDraining],
     };
     link.sendText(JSON.stringify(registered));
     link.resume();

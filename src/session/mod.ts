@@ -5,6 +5,8 @@ export { openExchange, serveExchange, targetOf, V2AgentSession, V2EdgeSession } 
 export {
   closeReason,
   type ErrorFrame,
+  FeatureDraining,
+  FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,

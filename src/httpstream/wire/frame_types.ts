@@ -87,6 +87,8 @@ export const ErrorCode = {
   UPSTREAM_INVALID: 0x105,
   /** The upstream closed before its answer was complete. */
   UPSTREAM_CLOSED: 0x106,
+  /** Another session took the name of this one's tunnel. */
+  REPLACED: 0x107,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 

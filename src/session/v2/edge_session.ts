@@ -1,6 +1,7 @@
 /** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import type { Answer, Body, RequestHead } from "../../http/mod.ts";
+import { ErrorCode } from "../../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
@@ -32,6 +33,10 @@ export class V2EdgeSession implements EdgeSession {
     return openExchange(this.#connection, head, body, signal);
   };
 
+  get isLeaving(): boolean {
+    return this.#connection.draining;
+  }
+
   ping(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = this.#clock.after(timeoutMs, () => resolve(false));
@@ -45,5 +50,9 @@ export class V2EdgeSession implements EdgeSession {
 
   close(reason: string): void {
     this.#connection.close(undefined, reason);
+  }
+
+  replace(reason: string): void {
+    this.#connection.close(ErrorCode.REPLACED, reason);
   }
 }

@@ -24,10 +24,12 @@ import type { Session, SessionEnd } from "../session.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureDraining,
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
   parseEdgeFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -36,6 +38,7 @@ import {
   TypeHTTPResponseStart,
 } from "./frames.ts";
 import { fieldsToHeaders, headersToFields, toBytes } from "./headers.ts";
+import { DEAD_AFTER_MS } from "./heartbeat.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
 
@@ -57,6 +60,7 @@ export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
+  readonly #canAnnounceDrain: boolean;
   readonly #maxActive: number;
   readonly #lifetime: JsonLifetime;
   /** The requests under way, each with what cancels it. */
@@ -68,6 +72,7 @@ export class JsonAgentSession implements Session {
     this.#link = link;
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
+    this.#canAnnounceDrain = options.features.includes(FeatureDraining);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
     this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
       peer: "edge",
@@ -88,8 +93,13 @@ export class JsonAgentSession implements Session {
   }
 
   /** Requests that still come are served: only the edge knows when it has sent its last one. */
-  drain(): Promise<void> {
-    return this.#lifetime.drain();
+  async drain(): Promise<void> {
+    if (this.#canAnnounceDrain && this.#lifetime.end === null) {
+      this.#link.sendText(JSON.stringify({ type: TypeDraining }));
+      // What the edge sent before it knew stands in front of its answer to the ping.
+      await this.#lifetime.ping(DEAD_AFTER_MS);
+    }
+    await this.#lifetime.drain();
   }
 
   close(reason: string): void {

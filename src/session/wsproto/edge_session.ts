@@ -20,12 +20,14 @@ import {
   withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { CloseCode } from "../../websocket/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import { AnswerBody } from "./answer_body.ts";
 import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from "./backpressure.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { decodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureReplaced,
   FeatureRequestCancel,
   FrameError,
   type HTTPRequest,
@@ -33,6 +35,7 @@ import {
   type HTTPResponseAbort,
   type HTTPResponseStart,
   parseAgentFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -43,7 +46,7 @@ import {
 } from "./frames.ts";
 import { fieldsToHeaders, headersToFields } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
-import type { JsonLink } from "./link.ts";
+import { type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 export interface JsonEdgeSessionOptions {
   /** Names the session in logs. */
@@ -84,6 +87,7 @@ export class JsonEdgeSession implements EdgeSession {
   readonly streaming = new Map<string, AnswerBody>();
   readonly #link: JsonLink;
   readonly #canCancel: boolean;
+  readonly #knowsReplaced: boolean;
   readonly #bodyLimitBytes: number;
   readonly #maxActive: number;
   readonly #budget: CollectBudget;
@@ -91,12 +95,14 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #lifetime: JsonLifetime;
   /** Requests whose bodies are being collected. */
   #collecting = 0;
+  #isLeaving = false;
 
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
     this.id = options.id;
     this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
+    this.#knowsReplaced = options.features.includes(FeatureReplaced);
     this.#bodyLimitBytes = options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
     this.#budget = new CollectBudget(options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
@@ -115,11 +121,15 @@ export class JsonEdgeSession implements EdgeSession {
     return this.#lifetime.closed;
   }
 
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   get active(): number {
     return this.#collecting + this.pending.size + this.streaming.size;
   }
 
-  /** Rejects with `ExchangeError`: `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
+  /** Rejects with `ExchangeError`: `tunnel_offline`, `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
   readonly open = async (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     this.#admit(head);
     let answer: Promise<Answer>;
@@ -148,6 +158,10 @@ export class JsonEdgeSession implements EdgeSession {
     this.#lifetime.close(reason);
   }
 
+  replace(reason: string): void {
+    this.#lifetime.close(reason, this.#knowsReplaced ? REPLACED_CLOSE_CODE : CloseCode.goingAway);
+  }
+
   /** The registration was refused: ends the session and leaves the link to the caller. */
   abandon(): void {
     this.#lifetime.finish({ code: "refused", reason: "The registration was refused" });
@@ -155,6 +169,7 @@ export class JsonEdgeSession implements EdgeSession {
 
   #checkOpen(): void {
     if (this.#lifetime.end !== null) throw lost(this.#lifetime.end);
+    if (this.#isLeaving) throw new ExchangeError("tunnel_offline", "The agent is leaving and takes no new requests");
   }
 
   #admit(head: RequestHead): void {
@@ -213,6 +228,9 @@ export class JsonEdgeSession implements EdgeSession {
         return this.streaming.get(frame.request_id)?.end();
       case TypeHTTPResponseAbort:
         return this.#onAbort(frame);
+      case TypeDraining:
+        this.#isLeaving = true;
+        return;
       case undefined:
         return;
       default:

@@ -8,7 +8,7 @@ import { CloseCode, type WebSocketClose } from "../../websocket/mod.ts";
 import type { SessionEnd } from "../session.ts";
 import { FrameError } from "./frames.ts";
 import { DEAD_AFTER_MS, JsonHeartbeat } from "./heartbeat.ts";
-import { closeReason, type JsonLink } from "./link.ts";
+import { closeReason, type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 /** The session whose lifetime it is. */
 export interface LifetimeOwner {
@@ -85,8 +85,8 @@ export class JsonLifetime {
     this.close(this.#owner.peer === "agent" ? "The edge is shutting down" : "The agent is shutting down");
   }
 
-  close(reason: string): void {
-    this.#link.close(CloseCode.goingAway, closeReason(reason));
+  close(reason: string, closeCode: number = CloseCode.goingAway): void {
+    this.#link.close(closeCode, closeReason(reason));
     this.finish({ code: "closed", reason });
   }
 
@@ -115,7 +115,7 @@ export class JsonLifetime {
 
   #takeClose(close: WebSocketClose): void {
     const reason = close.reason === "" ? `The link to the ${this.#owner.peer} closed with ${close.code}` : close.reason;
-    this.finish({ code: "link_closed", reason });
+    this.finish({ code: close.code === REPLACED_CLOSE_CODE ? "replaced" : "link_closed", reason });
     this.#linkClosed.resolve();
   }
 

@@ -3,6 +3,8 @@ export { JsonAgentSession } from "./agent_session.ts";
 export { JsonEdgeSession, type JsonEdgeSessionOptions } from "./edge_session.ts";
 export {
   type ErrorFrame,
+  FeatureDraining,
+  FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
