@@ -5,6 +5,7 @@ export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen } from "./listen.ts";
 export {
+  askHidden,
   environmentVariable,
   exit,
   flushOutput,
