@@ -12,7 +12,8 @@
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 
 export type LiveStatus =
-  | { readonly kind: "connecting" }
+  /** `reason`: why the last attempt failed; empty before the first has. */
+  | { readonly kind: "connecting"; readonly reason: string }
   | { readonly kind: "online" }
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
   | { readonly kind: "stopping" }
@@ -78,10 +79,23 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 
 function sentences(state: LiveState, columns: number): Line[] {
   const { requests, failed, bytesOut, url } = state;
-  const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  const lines = url === null && state.status.kind === "connecting"
+    ? brokenText(state.status.reason, columns)
+    : [cut(statusLine(state), columns)];
   if (requests === 0) return lines;
   const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
   return [...lines, cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns)];
+}
+
+/** A text over as many lines as it takes, so that a cause and its remedy can be read whole. */
+function brokenText(text: string, columns: number): Line[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
+    else if (word !== "") lines.push(word);
+  }
+  return lines.map((line) => cut([faint(line)], columns));
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {
