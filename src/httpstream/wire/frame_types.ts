@@ -88,7 +88,7 @@ export const ErrorCode = {
   /** The upstream closed before its answer was complete. */
   UPSTREAM_CLOSED: 0x106,
   /** Another session took the name of this one's tunnel. */
-  REPLACED: 0x107,
+  REPLACED: 0x108,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 

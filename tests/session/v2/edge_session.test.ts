@@ -100,7 +100,7 @@ describe("V2EdgeSession", () => {
     assert.match((await session.closed).reason, /by force/);
     const stage = await withScriptedAgent();
     stage.session.replace("Replaced: by force");
-    await stage.agent.expectFrame("GOAWAY", { errorCode: 0x107, reason: "Replaced: by force" });
+    await stage.agent.expectFrame("GOAWAY", { errorCode: 0x108, reason: "Replaced: by force" });
   });
 
   it("closed tells how a session was lost", async () => {
