@@ -45,7 +45,7 @@ def serve(request):
         return send(type="http_response", request_id=rid, status=502, headers={}, body_b64=text)
     headers = {}
     for name, value in answer.getheaders():
-        glue = "\n" if name.lower() == "set-cookie" else ", "
+        glue = "\n" if name.lower() in ("set-cookie", "www-authenticate") else ", "
         headers[name] = headers[name] + glue + value if name in headers else value
     send(type="http_response_start", request_id=rid, status=answer.status, headers=headers)
     try:
@@ -55,7 +55,7 @@ def serve(request):
         return send(type="http_response_abort", request_id=rid, message=str(error))
     send(type="http_response_end", request_id=rid)
 
-send(type="register", tunnel_id=name, agent_token=token)
+send(type="register", tunnel_id=name, agent_token=token, features=["latin1"])
 for frame in messages():
     if frame["type"] == "registered": print(frame["url"], flush=True)
     if frame["type"] == "error": sys.exit(frame["message"])

@@ -6,10 +6,16 @@ import { delimiter, join } from "node:path";
 import { nodePeerFolder, nodePeerPackage, nodeProgram } from "./toolchain.mjs";
 
 const peers = [
+  { program: "caddy", package: "caddy" },
   { program: "curl", package: "curl" },
   { program: "dash", package: "dash" },
+  { program: "go", package: "golang-go" },
+  { program: "gunicorn", package: "gunicorn" },
+  { program: "javac", package: "default-jdk-headless" },
   { program: "nginx", package: "nginx" },
+  { program: "php", package: "php-cli" },
   { program: "python3", package: "python3" },
+  { program: "uvicorn", package: "uvicorn" },
 ];
 
 /**
@@ -43,12 +49,26 @@ function installNode() {
   if (status !== 0) console.log(`     npm install ${nodePackage} failed:\n${stdout ?? ""}${stderr ?? ""}`);
 }
 
+const goBuildMs = 180_000;
+
+/** Has Go compile its HTTP library, which it keeps: the first time takes longer than a test may. */
+function compileGoLibrary() {
+  if (!isOnPath("go")) return;
+  const { status, stderr } = spawnSync("go", ["build", "net/http"], { encoding: "utf8", timeout: goBuildMs });
+  if (status !== 0) console.log(`     go build net/http failed:\n${stderr ?? ""}`);
+}
+
 /**
  * Installs those that are missing, where this is root on a system with apt-get (else says that it cannot), and a Node
  * from npm.
  */
 export function installPeers() {
   installNode();
+  installPackages();
+  compileGoLibrary();
+}
+
+function installPackages() {
   const missing = peers.filter(({ program }) => !isOnPath(program));
   if (missing.length === 0) return;
   const names = missing.map((peer) => peer.package);

@@ -1,5 +1,6 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { holdProcess } from "../net/mod.ts";
 import type { SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
@@ -40,8 +41,6 @@ const DEFAULT_STABLE_MS = 10_000;
 /** The pauses between the first attempts grow by this much, up to the longest. */
 const FIRST_PAUSE_STEP_MS = 250;
 const LONGEST_FIRST_PAUSE_MS = 1_000;
-/** The longest time of a timer: 2^31-1 ms, almost 25 days. */
-const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** What is tried again within the time of the first connection, where it may pass by itself. */
 const passingCodes: ReadonlySet<AgentErrorCode> = new Set(["edge_unreachable", "too_many_attempts"]);
@@ -81,9 +80,19 @@ export class Agent {
 
   /**
    * Resolves after `drain()` or `close()`. Rejects with `AgentError` where no first connection comes about within its
-   * time or ever, where the edge refuses for good, and with the code `replaced` where another agent took the name.
+   * time or ever, where the edge refuses for good, and with the code `replaced` where another agent took the name. The
+   * process stays alive until then: between two attempts there is neither a socket nor a timer that would hold it.
    */
   async run(): Promise<void> {
+    const endHold = holdProcess();
+    try {
+      await this.#stayOpen();
+    } finally {
+      endHold();
+    }
+  }
+
+  async #stayOpen(): Promise<void> {
     let tunnel: OpenTunnel | null = await this.#connectFirst();
     while (tunnel !== null) {
       const since = this.#clock.now();
@@ -124,9 +133,7 @@ export class Agent {
     const deadline = this.#clock.now() + this.#connectTimeoutMs;
     // An attempt that hangs is aborted when the time for all attempts is over, whatever its own timeout.
     const late = new AbortController();
-    const timer = this.#isPatient
-      ? null
-      : this.#clock.after(Math.min(this.#connectTimeoutMs, LONGEST_TIMER_MS), () => late.abort());
+    const timer = this.#isPatient ? null : this.#clock.after(this.#connectTimeoutMs, () => late.abort());
     const signal = AbortSignal.any([this.#stop.signal, late.signal]);
     let cause: AgentError | null = null;
     try {
@@ -159,7 +166,7 @@ export class Agent {
   #firstPauseMs(attempt: number, deadline: number): number {
     if (this.#isPatient) return this.#backoff.next();
     const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
-    return Math.min(pauseMs, deadline - this.#clock.now());
+    return Math.max(0, Math.min(pauseMs, deadline - this.#clock.now()));
   }
 
   /** For an only attempt, which said no more than what it waited for. */

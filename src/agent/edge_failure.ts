@@ -86,7 +86,8 @@ function socketFailure(edge: EdgeUrl, cause: SocketError): AgentError {
   return unreachable(edge, reason, socketAdvice(cause), cause);
 }
 
-function socketAdvice({ code, reason, retryable }: SocketError): Advice {
+function socketAdvice(cause: SocketError): Advice {
+  const { code, reason, retryable } = cause;
   if (code === "proxy_failed") return retryable ? edgeAdvice.proxy : edgeAdvice.proxyRefuses;
   if (reason.startsWith(PROXY_ACTION)) return code === "tls_failed" ? edgeAdvice.proxyRefuses : edgeAdvice.proxy;
   switch (code) {
@@ -99,18 +100,19 @@ function socketAdvice({ code, reason, retryable }: SocketError): Advice {
     case "connection_reset":
       return reason.includes("TLS handshake") ? edgeAdvice.lostTls : edgeAdvice.lost;
     case "tls_failed":
-      return tlsAdvice(reason);
+      return tlsAdvice(cause);
     default:
       return edgeAdvice.network;
   }
 }
 
-/** By the words of src/net/tls, which has one code for all of them. */
-function tlsAdvice(reason: string): Advice {
-  if (reason.includes("does not speak TLS")) return edgeAdvice.tlsToPlain;
+/** What is wrong with a certificate is told by the words of src/net/tls alone. */
+function tlsAdvice({ reason, tlsFault }: SocketError): Advice {
+  if (tlsFault === "no_tls") return edgeAdvice.tlsToPlain;
+  if (tlsFault !== "certificate") return edgeAdvice.tls;
   if (reason.includes("its certificate is not for")) return edgeAdvice.certificateName;
   if (/its certificate (?:expired|is not valid before)/.test(reason)) return edgeAdvice.certificateDates;
-  return reason.includes("its certificate") ? edgeAdvice.authority : edgeAdvice.tls;
+  return edgeAdvice.authority;
 }
 
 function handshakeFailure(edge: EdgeUrl, cause: HandshakeError): AgentError {

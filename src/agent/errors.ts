@@ -1,12 +1,12 @@
 /** Why an agent has no tunnel. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 
 export type AgentErrorCode =
   /** The edge could not be reached, or what answers is no edge. */
   | "edge_unreachable"
   /** The edge refused the token. */
   | "unauthorized"
-  /** The edge looks at no token just now: too many were refused. */
+  /** The token was refused, as many others at that moment. Trying again may help: an older edge refuses right ones, too. */
   | "too_many_attempts"
   /** Another agent has the name. */
   | "name_taken"
@@ -34,6 +34,10 @@ export interface AgentErrorDetails {
  * another attempt needs other settings, or a change at the edge.
  */
 export class AgentError extends RunnelError {
+  static {
+    nameErrorClass(this, "AgentError");
+  }
+
   declare readonly code: AgentErrorCode;
   /** What a person can do about this cause, as a sentence without full stop; null where the code alone decides. */
   readonly remedy: string | null;

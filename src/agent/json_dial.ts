@@ -1,6 +1,8 @@
 /** Opens a tunnel by the JSON protocol: a WebSocket without a subprotocol, `register`, and the edge's answer to it. */
 import { systemClock } from "../base/mod.ts";
 import {
+  FeatureChallengeLines,
+  FeatureLatin1,
   FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
@@ -14,6 +16,7 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { dialWebSocket, WebSocketConnection } from "../websocket/mod.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
 import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
 import { edgeFailure } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
@@ -26,6 +29,8 @@ export interface JsonDialOptions extends EdgeDialOptions {
 
 /** The largest frame of an edge: a request with its body in base64. */
 const MAX_FRAME_BYTES = 32 * 1024 * 1024;
+/** The largest body of a request that fits such a frame, with room for the head. */
+const MAX_BODY_BYTES = 23 * 1024 * 1024;
 
 /** @throws {AgentError} */
 export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSignal): Promise<OpenTunnel> {
@@ -35,14 +40,24 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
     type: TypeRegister,
     tunnel_id: name,
     agent_token: options.token,
-    features: [FeatureResponseAbort, FeatureRequestCancel, FeatureReplaced],
+    features: [
+      FeatureResponseAbort,
+      FeatureRequestCancel,
+      FeatureLatin1,
+      FeatureChallengeLines,
+      FeatureReplaced,
+    ],
+    max_body_bytes: MAX_BODY_BYTES,
     force: options.force ? true : undefined,
+    // Edges that do not know the key drop it, and say nothing of it.
+    timeouts: askedTimeouts(options.firstByteMs),
   };
   link.sendText(JSON.stringify(register));
   const registered = await answerInTime(options, signal, (signal) => registration(link, options.edge, signal));
   const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], clock });
   link.resume();
-  return { session, url: registered.url ?? "", name, tunnelId: name };
+  const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
+  return { session, url: registered.url ?? "", name, tunnelId: name, warnings };
 }
 
 async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<WebSocketConnection> {

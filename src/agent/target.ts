@@ -1,28 +1,34 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import type { DialTarget, TlsOptions } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
 import { withoutBrackets } from "./url_target.ts";
 
 export interface UpstreamTarget {
   readonly dial: DialTarget;
-  /** The target for people and logs: `http://127.0.0.1:3000`, `https://app:443`, `unix:/run/app.sock`. */
+  /** The target for people and logs: `http://localhost:3000`, `https://app:443`, `unix:/run/app.sock`. */
   readonly label: string;
 }
 
 /** A text is no target. Code `bad_target`. */
 export class TargetError extends RunnelError {
+  static {
+    nameErrorClass(this, "TargetError");
+  }
+
   constructor(reason: string) {
     super({ code: "bad_target", reason, initiator: "user" });
   }
 }
 
 /**
+ * A port alone is one of `localhost`, on whichever of its addresses the service listens.
+ *
  * @param tls how an `https://` target is trusted. Default: by the runtime's list of authorities.
  * @throws {TargetError} which names the value and the forms that are allowed
  */
 export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
-  if (/^\d+$/.test(text)) return tcp("127.0.0.1", text, text);
+  if (/^\d+$/.test(text)) return tcp("localhost", text, text);
   if (text.startsWith("unix:")) return unix(text);
   const match = /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:@?#\s[\]]+)(?::(\d+))?\/?$/.exec(text);
   const [, scheme, host, port] = match ?? [];

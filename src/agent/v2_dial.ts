@@ -2,9 +2,16 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import type { Answer } from "../http/mod.ts";
 import { type Connection, ConnectionError, WebSocketRoundTripper } from "../httpstream/mod.ts";
-import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
+import {
+  type AskedTimeouts,
+  askedTimeoutsShape,
+  openExchange,
+  parseJson,
+  serveExchange,
+  V2AgentSession,
+} from "../session/mod.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
 import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
 import { edgeFailure, problemOf } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
@@ -18,7 +25,7 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** A mistake of our own, which cost one stream; for the log. Default: nothing. */
+  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
   onError?(error: unknown): void;
 }
 
@@ -26,8 +33,9 @@ export interface V2DialOptions extends EdgeDialOptions {
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
   const connection = await connect(options, signal);
   try {
-    const { id, name, url } = await openTunnel(connection, options, signal);
-    return { session: new V2AgentSession(connection), name, tunnelId: id, url };
+    const { id, name, url, timeouts } = await openTunnel(connection, options, signal);
+    const warnings = timeoutWarnings(options.firstByteMs, timeouts);
+    return { session: new V2AgentSession(connection), name, tunnelId: id, url, warnings };
   } catch (error) {
     connection.close();
     throw error;
@@ -53,7 +61,7 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, options.onError),
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, versionFieldName, version];
@@ -65,27 +73,43 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
   }
 }
 
-const tunnelAnswer = z.object({ id: z.string(), name: z.string(), url: z.string() });
+const tunnelAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  timeouts: z.object(askedTimeoutsShape).optional(),
+});
 
 async function openTunnel(
   connection: Connection,
   options: V2DialOptions,
   signal: AbortSignal,
 ): Promise<z.infer<typeof tunnelAnswer>> {
-  const answer = await askForTunnel(connection, options, signal);
-  const text = answer.body === null ? "" : await new Response(answer.body as BodyInit).text();
-  if (answer.status === 201) {
+  const timeouts = askedTimeouts(options.firstByteMs);
+  let answer = await askForTunnel(connection, { ...options, timeouts }, signal);
+  // An edge of the previous version refuses the key. Where the request is wrong in another way, it still is without it.
+  if (answer.status === 400 && timeouts !== undefined) answer = await askForTunnel(connection, options, signal);
+  const { status, text } = answer;
+  if (status === 201) {
     const parsed = tunnelAnswer.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     throw new AgentError("protocol_mismatch", "The edge opened the tunnel, but did not say where");
   }
   const told = problemOf(text);
-  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${answer.status}`);
+  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
 
-async function askForTunnel(connection: Connection, options: V2DialOptions, signal: AbortSignal): Promise<Answer> {
-  const { name, upstreamLabel = "", edge } = options;
-  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined };
+interface TunnelWish extends V2DialOptions {
+  readonly timeouts?: AskedTimeouts;
+}
+
+async function askForTunnel(
+  connection: Connection,
+  options: TunnelWish,
+  signal: AbortSignal,
+): Promise<{ status: number; text: string }> {
+  const { name, upstreamLabel = "", edge, timeouts } = options;
+  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined, timeouts };
   const body = new TextEncoder().encode(JSON.stringify(request));
   const head = {
     method: "POST",
@@ -97,7 +121,10 @@ async function askForTunnel(connection: Connection, options: V2DialOptions, sign
     id: "agent",
   } as const;
   try {
-    return await answerInTime(options, signal, (signal) => openExchange(connection, head, body, signal));
+    return await answerInTime(options, signal, async (signal) => {
+      const { status, body: answer } = await openExchange(connection, head, body, signal);
+      return { status, text: answer === null ? "" : await new Response(answer as BodyInit).text() };
+    });
   } catch (error) {
     throw notOpened(edge, error);
   }

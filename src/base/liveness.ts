@@ -17,6 +17,8 @@ export interface LivenessOptions {
   onDead(reason: string): void;
   /** True while this side does not read, so that silence says nothing about the peer. Default: never. */
   isExempt?(): boolean;
+  /** Milliseconds that the peer may be silent beyond `deadAfterMs` just now, as while it is busy. Default 0. */
+  extraMs?(): number;
 }
 
 export class Liveness {
@@ -63,7 +65,8 @@ export class Liveness {
 
   /** Runs at the earliest moment at which something could be due when the timer was set. */
   #check(): void {
-    const { clock, pingAfterMs, deadAfterMs } = this.#options;
+    const { clock, pingAfterMs } = this.#options;
+    const deadAfterMs = this.#options.deadAfterMs + (this.#options.extraMs?.() ?? 0);
     const now = clock.now();
     if (this.#options.isExempt?.()) this.heard(now);
     if (now - this.#heardAt >= deadAfterMs) return this.#options.onDead(`Nothing was heard for ${deadAfterMs} ms`);

@@ -1,15 +1,15 @@
 /** What every other folder uses: errors, time, cancellation, and the data structures of hot paths. */
 export { cachedClock } from "./cached_clock.ts";
 export { abortSignalOf, type CancelSignal, CancelSource } from "./cancel.ts";
-export { type Clock, systemClock, type Timer } from "./clock.ts";
+export { type Clock, MAX_TIMER_MS, systemClock, type Timer } from "./clock.ts";
 export { Deferred } from "./deferred.ts";
-export { type Initiator, isSystemError, RunnelError, type RunnelErrorInit } from "./errors.ts";
+export { type Initiator, isSystemError, nameErrorClass, RunnelError, type RunnelErrorInit } from "./errors.ts";
 export { readU16, readU32, writeU16, writeU32 } from "./integers.ts";
 export { internedLatin1, latin1 } from "./latin1.ts";
 export { LinkedList, ListNode } from "./linked_list.ts";
 export { Liveness } from "./liveness.ts";
 export { Memo } from "./memo.ts";
 export { checkRange, OptionError } from "./options.ts";
-export { messageOf, showByte, showText } from "./show.ts";
+export { escapeText, messageOf, showByte, showText } from "./show.ts";
 export { afterTickEnd, atTickEnd, callAtTickEnd, type TickListener } from "./tick.ts";
 export { Timeout } from "./timers.ts";

@@ -21,7 +21,7 @@ export interface AgentDisplay {
    * @param inMs milliseconds until the next one
    */
   connecting(attempt: number, inMs: number, because: string, remedy: string): void;
-  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId">): void;
+  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId" | "warnings">): void;
   disconnected(reason: string): void;
   /**
    * @param inMs milliseconds until the attempt
@@ -47,11 +47,12 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       if (isNew(because)) log.warn("Not connected yet, and trying on: {because}. {remedy}", facts);
       else log.debug("Trying again in {inMs} ms, attempt {attempt}", facts);
     },
-    ready({ url, name, tunnelId }) {
+    ready({ url, name, tunnelId, warnings = [] }) {
       const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
       hasBeenReady = true;
       toldCause = "";
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
+      for (const warning of warnings) log.warn(warning);
     },
     disconnected(reason) {
       output.event("disconnected", { reason });
@@ -66,8 +67,9 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.
-      if (output.isJson) output.event("request", { ...report });
-      else output.event("request", noFields, requestLine(report));
+      if (!output.isJson) return output.event("request", noFields, requestLine(report));
+      output.event("request", { ...report });
+      if (isFailure(report)) logFailure(report);
     },
     stopping: () => log.info("Finishing what runs; a second signal ends it"),
     close() {},
@@ -76,11 +78,24 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
 
 const noFields = {};
 
-/** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end. */
-function requestLine({ method, path, status, bytesOut, durationMs, code }: RequestReport): string {
+/** True where a request ended early, and not because the visitor left. */
+export function isFailure({ code }: Pick<RequestReport, "code">): boolean {
+  return code !== undefined && code !== "canceled";
+}
+
+/** For those who read the log alone: the events go to a script. */
+function logFailure({ id, method, path, code, reason }: RequestReport): void {
+  const properties = { id, method, path: printablePath(path), code, reason };
+  logger("agent").warn("Request {id} failed, {method} {path}: {reason} ({code})", properties);
+}
+
+/** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end, with its cause. */
+function requestLine(report: RequestReport): string {
+  const { method, path, status, bytesOut, durationMs, code, reason } = report;
   const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
   const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;
-  return code === undefined ? line : `${line} ${code}`;
+  if (code === undefined) return line;
+  return isFailure(report) ? `${line} ${code}: ${reason}` : `${line} ${code}`;
 }
 
 let shownSecond = -1;

@@ -32,6 +32,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
+    "agent http 5173 --host-header rewrite",
     "RUNNEL_TOKEN=secret agent http unix:/run/app.sock --json",
   ],
   settings: readAgentSettings,
@@ -40,12 +41,15 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
+  checkConnectionAuth(values);
   const target = await upstreamEndpoint(call.positionals.TARGET, values);
   const { edge, dial } = await edgeEndpoint(values, host);
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
-  const client = new HttpClient({ target: target.dial });
+  const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
+  const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
+  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request));
     const agent = new Agent({
@@ -56,6 +60,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
         upstream,
         upstreamLabel: target.label,
         version,
+        firstByteMs: values.firstByteTimeout,
         onError: logError,
       }),
       connectTimeoutMs: values.connectTimeout,
@@ -70,6 +75,15 @@ async function serveHttp(call: HttpCall): Promise<number> {
   }
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** Throws `UsageError` where the protocol cannot name visitors' connections. */
+function checkConnectionAuth({ upstreamConnectionAuth, protocol }: HttpCall["values"]): void {
+  if (!upstreamConnectionAuth || protocol === "v2") return;
+  throw new UsageError(
+    "--upstream-connection-auth needs to know visitors' connections, which the JSON protocol does not name",
+    "Leave --protocol json out",
+  );
 }
 
 async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { AgentError, tryEdge } from "../agent/mod.ts";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { agentLoginOptions, agentSettingsPath, updateSettings, UsageError, version } from "../config/mod.ts";
 import { edgeEndpoint } from "./agent_endpoints.ts";
 import type { Command, CommandCall } from "./command.ts";
@@ -15,6 +15,10 @@ type LoginCall = CommandCall<typeof agentLoginOptions>;
 
 /** The settings file cannot be written. Code `login_failed`. */
 export class LoginError extends RunnelError {
+  static {
+    nameErrorClass(this, "LoginError");
+  }
+
   constructor(reason: string, cause: unknown) {
     super({ code: "login_failed", reason, initiator: "user", cause });
   }

@@ -1,4 +1,5 @@
 /** The program `edge`. */
+import { messageOf } from "../base/mod.ts";
 import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
 import { type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress, isLoopback } from "../net/mod.ts";
@@ -34,11 +35,19 @@ async function serveEdge(call: ServeCall): Promise<number> {
     domain: values.domain,
     token: given ?? await data.ownToken(),
     version,
-    timeouts: { firstByteMs: values.firstByteTimeout, idleMs: values.idleTimeout },
+    timeouts: {
+      firstByteMs: values.firstByteTimeout,
+      idleMs: values.idleTimeout,
+      streamIdleMs: values.streamIdleTimeout,
+    },
+    maxFirstByteMs: values.maxFirstByteTimeout,
+    liveTypes: values.liveType,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
+    http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: logEvents(),
     publicUrl: values.publicUrl,
     defaultTunnel: values.defaultTunnel,
+    directVisitors: values.directVisitors,
   });
   const listen = formatAddress(edge.address);
   output.event(
@@ -81,9 +90,20 @@ function logEvents(): EdgeEvents {
     onSessionEnd: (id, tunnel, code, reason) => {
       log.info("Tunnel {tunnel} is offline, session {id} ended: {reason} ({code})", { tunnel, id, code, reason });
     },
+    onTokensRefused: (address, count) => {
+      if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
+      else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
+      else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
+    },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
-    onError: (error) => log.debug("Exchange failed: {error}", { error: String(error) }),
+    onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
+}
+
+/** The public is told less than the cause. */
+function withCause(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  return cause === undefined || cause === null ? String(error) : `${error} (${messageOf(cause)})`;
 }
 
 export const edgeProgram: Program = {

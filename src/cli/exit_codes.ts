@@ -52,7 +52,7 @@ export function remedyOf(code: string): string | null {
 const remedies: Readonly<Record<string, string>> = {
   unauthorized:
     "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
-  too_many_attempts: "Wait a minute, and check the token",
+  too_many_attempts: "Try again in a moment, and check the token",
   edge_unreachable: "Check that the edge runs, and that --edge names it",
   name_taken: "Choose another --name, or take it over with --force",
   replaced: "Stop the other agent, or choose another --name",

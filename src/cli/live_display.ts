@@ -1,7 +1,7 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
-import { configureLog } from "../observe/mod.ts";
-import type { AgentDisplay, AgentView } from "./agent_display.ts";
+import { configureLog, logger } from "../observe/mod.ts";
+import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
 import { canUseColor, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
@@ -58,8 +58,9 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ status: { kind: "connecting", reason: printable(`${because}. ${remedy}`) } });
   }
 
-  ready({ url }: { readonly url: string }): void {
-    this.#change({ url: printable(url), status: { kind: "online" } });
+  ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
+    this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
+    for (const warning of warnings) logger("agent").warn(warning);
   }
 
   disconnected(reason: string): void {
@@ -72,15 +73,15 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ status: { kind: "reconnecting", attempt, reason: because === null ? known : printable(because) } });
   }
 
-  request({ method, path, status, bytesOut, durationMs, code = "" }: Parameters<AgentDisplay["request"]>[0]): void {
+  request(report: Parameters<AgentDisplay["request"]>[0]): void {
+    const { method, path, status, bytesOut, durationMs, code = "", reason = "" } = report;
     const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
     if (this.#recent.push(request) > MAX_RECENT_REQUESTS) this.#recent.shift();
     const { requests, failed, bytesOut: sum } = this.#state;
-    this.#change({
-      requests: requests + 1,
-      failed: failed + (code === "" || code === "canceled" ? 0 : 1),
-      bytesOut: sum + bytesOut,
-    });
+    const change = { requests: requests + 1, bytesOut: sum + bytesOut };
+    if (!isFailure(report)) return this.#change(change);
+    const { endedAt } = request;
+    this.#change({ ...change, failed: failed + 1, failure: { endedAt, code, reason: printable(reason) } });
   }
 
   stopping(): void {

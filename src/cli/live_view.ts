@@ -1,13 +1,14 @@
 /**
  * The live view of an agent as a pure function of its state and the size of the window.
  *
- *     https://shop.example.com -> http://127.0.0.1:3000
+ *     https://shop.example.com -> http://localhost:3000
  *     Online through https://example.com (json), Ctrl-C ends it
  *     3 requests, 1.2 MiB sent, 1 failed
+ *     14:03:15 upstream_refused: Cannot connect to localhost:3000: connection refused; start the service, or check …
  *
  *     14:03:09  GET   /              200    4.1 KiB   12 ms
  *     14:03:11  GET   /events        200  812.0 KiB  3m20s
- *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_unreachable
+ *     14:03:15  POST  /upload        502      214 B    3 ms  upstream_refused
  */
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 
@@ -32,6 +33,14 @@ export interface LiveRequest {
   readonly code: string;
 }
 
+/** Why a request failed. */
+export interface LiveFailure {
+  readonly endedAt: Date;
+  readonly code: string;
+  /** The cause, printable; empty where it is not known. */
+  readonly reason: string;
+}
+
 export interface LiveState {
   /** The public URL; null until the first connection. */
   readonly url: string | null;
@@ -42,6 +51,10 @@ export interface LiveState {
   readonly requests: number;
   readonly failed: number;
   readonly bytesOut: number;
+  /** What the edge does not do although it was asked to, a sentence each, printable. Default none. */
+  readonly warnings?: readonly string[];
+  /** The last one; undefined while none failed. */
+  readonly failure?: LiveFailure;
   /** The last requests, oldest first. */
   readonly recent: readonly LiveRequest[];
 }
@@ -78,24 +91,42 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 }
 
 function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, failed, bytesOut, url } = state;
+  const { requests, failed, bytesOut, url, failure, warnings = [] } = state;
   const lines = url === null && state.status.kind === "connecting"
-    ? brokenText(state.status.reason, columns)
+    ? broken(state.status.reason, faint, columns, Infinity)
     : [cut(statusLine(state), columns)];
+  for (const warning of warnings) lines.push(...broken(warning, waiting, columns));
   if (requests === 0) return lines;
   const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
-  return [...lines, cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns)];
+  lines.push(cut([faint(failed === 0 ? total : `${total}, ${failed} failed`)], columns));
+  if (failure === undefined || failure.reason === "") return lines;
+  const { endedAt, code, reason } = failure;
+  return [...lines, ...broken(`${formatTimeOfDay(endedAt)} ${code}: ${reason}`, bad, columns)];
 }
 
-/** A text over as many lines as it takes, so that a cause and its remedy can be read whole. */
-function brokenText(text: string, columns: number): Line[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
-    else if (word !== "") lines.push(word);
+/** The most lines for one text beside others. */
+const MAX_TEXT_LINES = 3;
+
+/**
+ * A text of several lines, broken between words where there are blanks at all.
+ *
+ * @param maxLines an ellipsis stands for what is left of the text. Default 3.
+ */
+function broken(
+  text: string,
+  style: (text: string) => Span,
+  columns: number,
+  maxLines: number = MAX_TEXT_LINES,
+): Line[] {
+  const lines: Line[] = [];
+  let rest = text;
+  while (rest.length > columns && lines.length < maxLines - 1) {
+    const blank = rest.lastIndexOf(" ", columns);
+    const end = blank > 0 ? blank : columns;
+    lines.push([style(rest.slice(0, end))]);
+    rest = rest.slice(end).trimStart();
   }
-  return lines.map((line) => cut([faint(line)], columns));
+  return rest === "" ? lines : [...lines, cut([style(rest)], columns)];
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {

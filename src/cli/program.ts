@@ -6,13 +6,15 @@ import { checkArguments } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { findCommand, type FoundCommand, noSuchCommand, runFound } from "./dispatch.ts";
 import { ExitCode, exitCodeOf, remedyFor, remedyOf } from "./exit_codes.ts";
+import { holdSignals } from "./held_signals.ts";
 import { commandUsage, programUsage } from "./help.ts";
 import type { ProgramHost } from "./host.ts";
 import { createOutput, logOptions } from "./output.ts";
 import { printable } from "./printable.ts";
 
 /** Runs `program` to its end, and resolves to the exit code. Never rejects. */
-export async function runProgram(program: Program, host: ProgramHost): Promise<number> {
+export async function runProgram(program: Program, processHost: ProgramHost): Promise<number> {
+  const { host, release } = holdSignals(processHost);
   let found: FoundCommand | null = null;
   try {
     found = await findCommand(program, host.args);
@@ -26,6 +28,7 @@ export async function runProgram(program: Program, host: ProgramHost): Promise<n
     return fail(error, program, found?.command, host);
   } finally {
     await host.flush();
+    release();
   }
 }
 

@@ -1,6 +1,5 @@
 /**
  * How a program ends. At the first SIGTERM or Ctrl-C it finishes what runs; a second one, or a timeout, ends it at once.
- * After a third one signals have the system's effect again, so that a program can be ended whose output nobody reads.
  */
 import { type Clock, systemClock } from "../base/mod.ts";
 import { holdProcess, type SignalName } from "../net/mod.ts";
@@ -37,8 +36,7 @@ export async function untilStopped(subject: Stoppable, options: StopOptions): Pr
     Promise.resolve(subject.close()).then(stopped.resolve, stopped.reject);
   };
   const onStop = () => {
-    if (++signals > 2) unsubscribe();
-    if (signals > 1) return closeNow();
+    if (++signals > 1) return closeNow();
     options.onDrain?.();
     const timer = clock.after(drainMs, closeNow);
     subject.drain().then(stopped.resolve, stopped.reject).finally(() => timer.cancel());
@@ -46,15 +44,11 @@ export async function untilStopped(subject: Stoppable, options: StopOptions): Pr
   const endHold = holdProcess();
   const names: readonly SignalName[] = ["SIGINT", "SIGTERM"];
   const subscriptions = names.map((name) => host.onSignal(name, onStop));
-  const unsubscribe = () => {
-    for (const end of subscriptions) end();
-  };
   try {
     await Promise.race([stopped.promise, finished]);
     if (signals > 0) await stopped.promise;
   } finally {
-    // The last lines are still to be written. A second signal that arrives meanwhile must not change the exit code.
-    if (signals === 0) unsubscribe();
+    for (const unsubscribe of subscriptions) unsubscribe();
     endHold();
   }
 }

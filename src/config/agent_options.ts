@@ -1,9 +1,10 @@
 /** The options of the agent's commands. */
+import { isAuthority } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
-import { choiceOption, durationOption, parsedOption, switchOption, textOption } from "./option.ts";
+import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
-import { parseDuration } from "./units.ts";
 
 /** How the edge is reached and trusted. */
 const edgeAccess = {
@@ -32,19 +33,32 @@ export const agentHttpOptions = {
     nameFault,
   ),
   protocol: choiceOption({ name: "protocol", help: "how to speak to the edge", default: "v2" }, ["v2", "json"]),
+  hostHeader: textOption({
+    name: "host-header",
+    hint: "preserve|rewrite|VALUE",
+    help: "the Host that the upstream gets: the visitor's, the upstream's own host and port, or VALUE; with the last " +
+      "two, Origin, Referer and Location follow",
+    default: "preserve",
+    completion: ["preserve", "rewrite"],
+  }, hostHeaderFault),
   force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
-  connectTimeout: parsedOption({
+  connectTimeout: timeoutOption({
     name: "connect-timeout",
-    hint: "off|DURATION",
     help: "for how long the first connection is tried; off: for ever, whatever the edge answers",
     default: "10s",
-  }, parseTimeout),
+  }),
   drainTimeout: durationOption({
     name: "drain-timeout",
     help: "for requests that still run after SIGTERM or Ctrl-C",
     default: "30s",
   }),
   ...edgeAccess,
+  firstByteTimeout: timeoutOption({
+    name: "first-byte-timeout",
+    help:
+      "for how long the edge waits for the head of an answer of this tunnel; without it, as long as the edge's own " +
+      "setting says",
+  }),
   upstreamInsecure: switchOption({
     name: "upstream-insecure",
     help: "takes any certificate of an https:// upstream",
@@ -55,6 +69,12 @@ export const agentHttpOptions = {
     help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
     completion: "file",
   }),
+  upstreamConnectionAuth: switchOption({
+    name: "upstream-connection-auth",
+    help:
+      "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
+  }),
+  ...headOptions("an upstream's answer", "more is a 502"),
   ...commonOptions,
 };
 
@@ -65,9 +85,7 @@ export const agentLoginOptions = {
   ...commonOptions,
 };
 
-/** Milliseconds; `Infinity` for `off`. */
-function parseTimeout(text: string): number {
-  const timeoutMs = text === "off" ? Infinity : parseDuration(text);
-  if (timeoutMs === null) throw new Error("is neither off nor a duration such as 500ms, 30s, 5m, 1h");
-  return timeoutMs;
+/** `preserve` and `rewrite` have the form of a host, too. */
+function hostHeaderFault(text: string): string | null {
+  return isAuthority(text) ? null : "is none of preserve, rewrite and a Host such as localhost:3000";
 }

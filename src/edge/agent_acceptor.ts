@@ -1,12 +1,14 @@
 /** Accepts agents at `GET /agent`. The subprotocol that the handshake offers decides which protocol they speak. */
-import type { Clock } from "../base/mod.ts";
+import type { CancelSignal, Clock } from "../base/mod.ts";
 import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
-import { GuessLimiter, type TokenCheck } from "./tokens.ts";
+import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
+import type { TokenCheck } from "./tokens.ts";
+import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
 
@@ -14,6 +16,7 @@ export interface AgentAcceptorOptions {
   /** The edge's version. */
   version: string;
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
@@ -21,6 +24,8 @@ export interface AgentAcceptorOptions {
   agentRoutes(agent: AgentIdentity): Handler;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string): void;
+  /** Wrong tokens were refused; for the log. */
+  onTokensRefused: RefusalReporter;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
@@ -32,13 +37,14 @@ export interface AgentAcceptorOptions {
 export class AgentAcceptor {
   readonly #json: JsonAcceptor;
   readonly #v2: V2Acceptor;
+  readonly #refusals: TokenRefusals;
   /** All that are not over, with a tunnel or without. */
   readonly #sessions = new Set<EdgeSession>();
   #sessionCount = 0;
 
   constructor(options: AgentAcceptorOptions) {
-    const guessLimiter = new GuessLimiter(options.clock);
-    const shared = { ...options, guessLimiter, nextSessionId: () => `s${++this.#sessionCount}` };
+    this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
+    const shared = { ...options, refusals: this.#refusals, nextSessionId: () => `s${++this.#sessionCount}` };
     this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
     this.#json = new JsonAcceptor({
       ...options.json,
@@ -50,18 +56,24 @@ export class AgentAcceptor {
     });
   }
 
-  /** The answer to a request for `/agent`: a 101 that becomes a session, or a problem. */
-  accept(head: RequestHead): Answer {
+  /**
+   * The answer to a request for `/agent`: a 101 that becomes a session, or a problem.
+   *
+   * @param signal aborts when the agent has gone
+   */
+  async accept(head: RequestHead, signal: CancelSignal): Promise<Answer> {
     const check = checkUpgrade(head, { protocols: [SUBPROTOCOL] });
     if (!check.accepted) {
-      return problemAnswer(check.status === 426 ? "upgrade_required" : "bad_request", check.reason, check.fields);
+      if (check.status !== 426) return problemAnswer("bad_request", check.reason, check.fields);
+      return { ...problemAnswer("upgrade_required", check.reason, check.fields), upgrade: "websocket" };
     }
-    return check.protocol === null ? this.#json.accept(head, check.fields) : this.#v2.accept(head);
+    return check.protocol === null ? this.#json.accept(head, check.fields) : await this.#v2.accept(head, signal);
   }
 
-  /** Closes the links that have not registered, and takes no further ones. */
+  /** Closes the links that have not registered, takes no further ones, and answers the wrong tokens that wait. */
   closeUnregistered(): void {
     this.#json.close();
+    this.#refusals.close();
   }
 
   /** Lets each session finish what runs on it. */

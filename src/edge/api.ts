@@ -1,4 +1,4 @@
-/** The edge's own HTTP routes, on the domain itself and on addresses. No tunnel's traffic passes through here. */
+/** The edge's own HTTP routes (src/edge/own_paths.ts). No tunnel's traffic passes through here. */
 import { Hono } from "hono";
 import { problemAnswer, type ProblemCode } from "../http/mod.ts";
 
@@ -18,13 +18,6 @@ export function createApi(options: ApiOptions): Hono {
   });
   app.notFound((c) => problemResponse("not_found", `The edge has no route ${c.req.method} ${c.req.path}`));
   return app;
-}
-
-/** True for the paths that are the edge's own on its domain. */
-export function isOwnPath(target: string): boolean {
-  const end = target.indexOf("?");
-  const path = end < 0 ? target : target.slice(0, end);
-  return path === "/healthz" || path === "/readyz" || path === "/agent" || path.startsWith("/api/");
 }
 
 /** A problem as a `Response`, for Hono's routes. */

@@ -1,23 +1,20 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
+import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
-import {
-  defaultExchangeTimeouts,
-  errorAnswer,
-  type ExchangeTimeouts,
-  fetchHandler,
-  TimeoutGuard,
-} from "../http/mod.ts";
+import { errorAnswer, type ExchangeTimeouts, fetchHandler, LiveTypes, TimeoutGuard } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
-import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
+import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
-import { createApi, isOwnPath } from "./api.ts";
+import { createApi } from "./api.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
+import { isOwnPath, pathOf } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
+import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
 export interface EdgeOptions {
@@ -28,12 +25,22 @@ export interface EdgeOptions {
   publicUrl?: URL;
   /** The token with which agents may open tunnels. */
   token: string;
-  /** The name of the tunnel that serves the domain itself, where the edge has no route of its own. Default none. */
+  /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
+  /**
+   * True: visitors connect to this edge themselves, without a proxy in front. Their connections are then named to
+   * agents, which can keep an upstream connection for each (NTLM). Default false.
+   */
+  directVisitors?: boolean;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
-  timeouts?: ExchangeTimeouts;
-  http?: Partial<HttpServerOptions>;
+  /** Those that are not to have their defaults. */
+  timeouts?: Partial<ExchangeTimeouts>;
+  /** The most milliseconds until an answer's head that an agent may ask for its tunnel. Default `Infinity`. */
+  maxFirstByteMs?: number;
+  /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
+  liveTypes?: readonly string[];
+  http?: HttpServerInit;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */
@@ -47,6 +54,12 @@ export interface EdgeEvents {
   onSession?(id: string, tunnel: string, protocol: string): void;
   onSessionEnd?(id: string, tunnel: string, code: string, reason: string): void;
   onReplaced?(tunnel: string, why: string): void;
+  /**
+   * Wrong tokens were refused: the first one of an address, then how many more there were in each minute.
+   *
+   * @param address null: of many addresses together
+   */
+  onTokensRefused?(address: string | null, count: number): void;
   onError?(error: unknown): void;
 }
 
@@ -65,6 +78,14 @@ export interface Edge {
 
 type AgentApi = ReturnType<typeof createAgentApi>;
 type OnTunnel = (session: EdgeSession, name: string) => void;
+
+/** What the acceptor of agents shares with the rest of the edge. */
+interface AcceptorParts {
+  readonly clock: Clock;
+  readonly agentApi: AgentApi;
+  readonly timeouts: TunnelTimeouts;
+  readonly onTunnel: OnTunnel;
+}
 
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
@@ -95,18 +116,21 @@ class RunningEdge implements Edge {
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
     const onTunnel = tunnelReporter(events);
-    const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
-    this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
+    const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
+    const urlOf = (name: string) => this.#urls.of(name);
+    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
+    this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const ingress = createIngress({
       router: new Router(this.tunnels, domain),
       tunnels: this.tunnels,
-      guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
+      guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
       ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
       defaultTunnel: options.defaultTunnel,
     });
     this.#server = new HttpServer(ingress, {
       scheme: this.#urls.scheme,
       nextId: requestIds(),
+      ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
       errorAnswer,
       onError: (error) => events.onError?.(error),
       clock,
@@ -151,14 +175,17 @@ class RunningEdge implements Edge {
     return this.#listener?.close() ?? Promise.resolve();
   }
 
-  #createAcceptor(options: EdgeOptions, clock: Clock, agentApi: AgentApi, onTunnel: OnTunnel): AgentAcceptor {
+  #createAcceptor(options: EdgeOptions, parts: AcceptorParts): AgentAcceptor {
+    const { clock, agentApi, timeouts, onTunnel } = parts;
     return new AgentAcceptor({
       version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
+      timeouts,
       checkToken: sharedToken(options.token),
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
+      onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
       onError: (error) => options.events?.onError?.(error),
       memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
       json: options.json,
@@ -177,9 +204,16 @@ class RunningEdge implements Edge {
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
-      return head.target === "/agent" ? Promise.resolve(this.#acceptor.accept(head)) : routes(head, body, signal);
+      return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
+}
+
+/** Names of visitors' connections. An agent may still know those of an earlier process, so that they begin at random. */
+function connectionNames(): () => string {
+  const process = randomBytes(12).toString("base64url");
+  let count = 0;
+  return () => `${process}-${(++count).toString(36)}`;
 }
 
 /** Tells `events` of each tunnel that a session opens, and of its end. */

@@ -9,11 +9,13 @@ import {
   ExchangeError,
   forwardedFields,
   type Handler,
+  isForwarded,
   publicAnswer,
   type RequestHead,
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
+import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
@@ -21,9 +23,9 @@ export interface IngressOptions {
   router: Router;
   tunnels: Tunnels;
   guard: TimeoutGuard;
-  /** The edge's own routes; null for a path that none of them has. */
+  /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
-  /** The name of the tunnel that serves the domain itself, where the edge has no own route. */
+  /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
   defaultTunnel?: string;
 }
 
@@ -35,14 +37,23 @@ export function createIngress(options: IngressOptions): Handler {
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
-    const forwarded = withFields(head, forwardedFields(head));
-    return guard.call(tunnel.session.open, forwarded, body, signal).then(publicAnswer);
+    const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
+    return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
+  }
+
+  /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
+  function ofOneVisitor(head: RequestHead): RequestHead {
+    return head.visitorConnection === undefined || !isForwarded(head.fields)
+      ? head
+      : { ...head, visitorConnection: undefined };
   }
 
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
-    if (route.kind === "unknown") throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
+    if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
+      throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
+    }
     const answer = options.ownRoutes(head, body, signal);
     if (answer !== null) return answer;
     const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);

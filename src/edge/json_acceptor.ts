@@ -2,14 +2,16 @@
  * Accepts agents of the JSON protocol. A link's first frame must be `register`, within 10 s and of 4 KiB at most. The edge
  * answers with `registered`, after which the agent has a session, or with an `error` frame that says why not.
  */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { CancelSource, type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
 import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import {
   closeReason,
   type ErrorFrame,
+  FeatureChallengeLines,
   FeatureDraining,
+  FeatureLatin1,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
@@ -23,31 +25,37 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
-import type { GuessLimiter, TokenCheck } from "./tokens.ts";
+import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import type { TokenCheck } from "./tokens.ts";
+import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
-  guessLimiter: GuessLimiter;
+  refusals: TokenRefusals;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features">;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
   maxUnregistered?: number;
-  /** The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. */
+  /**
+   * The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. A longer
+   * one fails the answer that it belongs to.
+   */
   maxFrameBytes?: number;
   clock?: Clock;
 }
 
 const DEFAULT_REGISTER_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_UNREGISTERED = 1_024;
-const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
+export const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
 /** The largest message of a link that has not registered. */
 const MAX_REGISTER_BYTES = 4_096;
 
@@ -129,43 +137,56 @@ export class JsonAcceptor {
   }
 
   async #register(link: WebSocketConnection, frame: Register, address: string): Promise<void> {
-    const { tunnels, guessLimiter, checkToken, urlOf } = this.#options;
-    if (guessLimiter.isBlocked(address)) {
-      return this.#refuse(
-        link,
-        "too_many_attempts",
-        "Too many refused tokens: wait a minute",
-        CloseCode.policyViolation,
-      );
-    }
+    const { tunnels, checkToken, urlOf } = this.#options;
+    const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
-    if (owner === null) {
-      guessLimiter.refused(address);
-      return this.#refuse(link, "unauthorized", "The token was refused", CloseCode.policyViolation);
-    }
+    if (owner === null) return await this.#refuseToken(link, address);
     const session = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
+      agentBodyLimitBytes: frame.max_body_bytes,
     });
+    const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(frame.tunnel_id, owner, session, frame.force);
+      await tunnels.claim(name, owner, session, frame.force, timeouts);
     } catch (error) {
       session.abandon();
       throw error;
     }
     // The edge may have closed while the claim waited for the agent that had the name.
     if (this.#isClosed) session.close(shuttingDown);
+    link.skipsLongMessages = true;
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urlOf(frame.tunnel_id),
-      features: [FeatureResponseAbort, FeatureRequestCancel, FeatureDraining],
+      url: urlOf(name),
+      features: [
+        FeatureResponseAbort,
+        FeatureRequestCancel,
+        FeatureLatin1,
+        FeatureChallengeLines,
+        FeatureDraining,
+      ],
+      timeouts: toldTimeouts(frame.timeouts, timeouts),
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
-    this.#options.onSession(session, frame.tunnel_id);
+    this.#options.onSession(session, name);
+  }
+
+  async #refuseToken(link: WebSocketConnection, address: string): Promise<void> {
+    const gone = new CancelSource();
+    // Only while it is read is its end noticed. What else comes is dropped.
+    link.handlers = {
+      onMessage: (data) => void release(data as Uint8Array),
+      onDrain: () => {},
+      onClose: () => gone.abort("The link closed"),
+    };
+    link.resume();
+    const code = await this.#options.refusals.refuse(address, gone);
+    this.#refuse(link, code, refusalReasons[code], CloseCode.policyViolation);
   }
 
   #refuse(link: WebSocketConnection, code: string, message: string, closeCode: number): void {
@@ -186,4 +207,9 @@ export class JsonAcceptor {
     this.#unregistered.get(link)?.cancel();
     this.#unregistered.delete(link);
   }
+}
+
+/** Without case, as in a host name: some ids, such as ULIDs, are written in upper case. Other letters are no name's. */
+function lowerCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

@@ -1,12 +1,15 @@
-/** Which tunnel a public request goes to, or whether it is for the edge itself. Only its host counts, not its target. */
+/** Which tunnel a public request goes to, or whether it may be for the edge itself: what its host says. */
 import { isIP } from "node:net";
 import { Memo } from "../base/mod.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export type Route =
   | { readonly kind: "tunnel"; readonly tunnel: Tunnel }
-  /** The edge's own routes: the domain itself, and addresses. */
+  /** The domain itself, `localhost`, and addresses: the edge's own paths, and the default tunnel. */
   | { readonly kind: "own" }
+  /** A host outside the domain. Agents and probes may know the edge by any such name. */
+  | { readonly kind: "foreign"; readonly host: string }
+  /** A name under the domain, which has no tunnel now. */
   | { readonly kind: "unknown"; readonly host: string };
 
 /** What is known from an authority alone, whatever tunnels there are. */
@@ -37,7 +40,8 @@ export class Router {
     const { host, name, isOwn } = this.#hosts.get(authority);
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
-    return isOwn ? own : { kind: "unknown", host };
+    if (isOwn) return own;
+    return { kind: name === null ? "foreign" : "unknown", host };
   }
 
   #parse(authority: string): ParsedHost {

@@ -2,7 +2,7 @@
  * Accepts agents of `runnel.v2`. The token is part of the handshake, so that a wrong one gets a 401 instead of a WebSocket.
  * After the 101 the agent has a session, and opens its tunnels on streams of it.
  */
-import { type Clock, systemClock } from "../base/mod.ts";
+import { type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
 import { serves, versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import {
@@ -14,8 +14,10 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import { type AgentIdentity, isAgentApi } from "./agent_api.ts";
-import type { GuessLimiter, TokenCheck } from "./tokens.ts";
+import type { AgentIdentity } from "./agent_api.ts";
+import { isAgentApi } from "./own_paths.ts";
+import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import type { TokenCheck } from "./tokens.ts";
 
 /** Streams that an agent may have open at once. */
 const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
@@ -26,7 +28,7 @@ export interface V2AcceptorOptions {
   /** The edge's version. */
   version: string;
   checkToken: TokenCheck;
-  guessLimiter: GuessLimiter;
+  refusals: TokenRefusals;
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
@@ -48,21 +50,18 @@ export class V2Acceptor {
   }
 
   /** The answer to a handshake that offers `runnel.v2`: a 101 that becomes a session, or a problem. */
-  accept(head: RequestHead): Answer {
-    const { version, guessLimiter } = this.#options;
+  async accept(head: RequestHead, signal: CancelSignal): Promise<Answer> {
+    const { version, refusals } = this.#options;
     const agentVersion = fieldValue(head.fields, versionFieldName.toLowerCase());
     if (agentVersion !== undefined && !serves(version, agentVersion)) {
       const detail =
         `This edge is ${version} and serves agents of its own and of the previous minor version, not ${agentVersion}`;
       return problemAnswer("version_mismatch", detail, [versionFieldName, version]);
     }
-    if (guessLimiter.isBlocked(head.client)) {
-      return problemAnswer("too_many_attempts", "Too many refused tokens: wait a minute");
-    }
     const owner = this.#ownerOf(head);
     if (owner !== null) return this.#upgrade(head, owner);
-    guessLimiter.refused(head.client);
-    return problemAnswer("unauthorized", "The token was refused");
+    const code = await refusals.refuse(head.client, signal);
+    return problemAnswer(code, refusalReasons[code]);
   }
 
   /** The owner of the handshake's token; null where there is no token, or a wrong one. */
@@ -98,6 +97,6 @@ export class V2Acceptor {
  */
 function serve(stream: Stream, connection: Pick<Connection, "acceptedStreams">, routes: Handler): void {
   const isReserved = connection.acceptedStreams > MAX_STREAMS - RESERVED_STREAMS;
-  if (isReserved && !isAgentApi(targetOf(stream.headers))) stream.reset(ErrorCode.REFUSED_STREAM);
+  if (isReserved && !isAgentApi(targetOf(stream.headers) ?? "")) stream.reset(ErrorCode.REFUSED_STREAM);
   else serveExchange(stream, routes);
 }

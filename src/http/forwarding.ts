@@ -20,6 +20,14 @@ function isForwardingField(name: string): boolean {
   return lower.startsWith("x-forwarded-") || lower === "forwarded" || lower === "x-real-ip";
 }
 
+/** True where a field says that the request came through a proxy, which may send those of several clients. */
+export function isForwarded(fields: Fields): boolean {
+  for (let index = 0; index < fields.length; index += 2) {
+    if (isForwardingField(fields[index]) || equalsLower(fields[index], "via")) return true;
+  }
+  return false;
+}
+
 /**
  * The fields for the upstream: the client's in their order, without its forwarding fields, then `X-Forwarded-For`,
  * `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` about the client.

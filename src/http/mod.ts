@@ -1,5 +1,5 @@
 /** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
-export { isAuthority, sameAuthority } from "./authority.ts";
+export { isAuthority, sameAuthority, splitUrl } from "./authority.ts";
 export {
   BodyLengthError,
   type BodyObserver,
@@ -14,6 +14,7 @@ export {
   streamOf,
 } from "./body/mod.ts";
 export { COLON, CR, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { isConnectionChallenge, isConnectionCredentials } from "./connection_auth.ts";
 export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
 export {
@@ -26,7 +27,9 @@ export {
   isFieldValue,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   isToken,
+  listedProtocols,
   listHasToken,
   listMembers,
   parseLength,
@@ -34,11 +37,14 @@ export {
   withoutFields,
   withoutHost,
 } from "./fields.ts";
-export { forwardedFields, publicAnswer } from "./forwarding.ts";
-export { isLiveFormat } from "./media_type.ts";
+export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
+export { isLiveFormat, LiveTypes } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { observeExchanges, type RequestReport } from "./observer.ts";
 export { errorAnswer, problemAnswer, problemCodeOf } from "./problem_answer.ts";
 export { ExchangeError, isProblemCode, type ProblemCode, problemCodes, problemKinds } from "./problems.ts";
+export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";
+export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";
+export { withUpstreamOrigin } from "./upstream_origin.ts";

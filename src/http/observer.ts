@@ -1,9 +1,18 @@
 /** Observes the exchanges of a handler and reports each one when it has ended. */
-import { cachedClock, type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
+import {
+  cachedClock,
+  type CancelSignal,
+  type Clock,
+  escapeText,
+  messageOf,
+  RunnelError,
+  systemClock,
+} from "../base/mod.ts";
 import { type BodyObserver, observeBody } from "./body/mod.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { problemCodeOf } from "./problem_answer.ts";
-import { problemKinds } from "./problems.ts";
+import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
+import { UpstreamError } from "./upstream_error.ts";
 
 /** One exchange, after its end. Without the query string, which may be secret. */
 export interface RequestReport {
@@ -21,6 +30,11 @@ export interface RequestReport {
   readonly durationMs: number;
   /** Why it ended early: a problem code, or `canceled`. */
   readonly code?: string;
+  /**
+   * The same for whoever runs the agent, beside each code: the cause, with what can be done about it, in visible ASCII
+   * and at most 500 characters. It may name private addresses, and holds no query and no value of a secret field.
+   */
+  readonly reason?: string;
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -33,6 +47,24 @@ export function observeExchanges(
 ): Handler {
   const time = cachedClock(clock);
   return (head, body, signal) => new ObservedExchange(head, signal, report, time).run(handler, body);
+}
+
+/** @param isGivenUp the caller's signal aborted: without a problem code its reason says that the client left */
+function failureCode(failure: unknown, isGivenUp: boolean): ProblemCode | "canceled" {
+  if (failure instanceof RunnelError) {
+    if (isProblemCode(failure.code)) return failure.code;
+    if (failure.code === "canceled") return "canceled";
+  }
+  return isGivenUp ? "canceled" : problemCodeOf(failure);
+}
+
+const MAX_REASON_LENGTH = 500;
+
+function failureReason(failure: unknown): string {
+  let reason = failure instanceof RunnelError ? failure.reason : messageOf(failure);
+  if (failure instanceof UpstreamError && failure.remedy !== null) reason += `; ${failure.remedy}`;
+  const text = escapeText(reason).replaceAll("…", "...");
+  return text.length > MAX_REASON_LENGTH ? `${text.slice(0, MAX_REASON_LENGTH - 3)}...` : text;
 }
 
 class ObservedExchange implements BodyObserver {
@@ -103,8 +135,10 @@ class ObservedExchange implements BodyObserver {
   }
 
   #finish(durationMs: number, error?: unknown): void {
-    const failure = error === undefined ? null : this.#signal.aborted ? "canceled" : problemCodeOf(error);
-    if (this.#status === 0 && failure !== null && failure !== "canceled") this.#status = problemKinds[failure].status;
+    // Where the signal aborted, the error is a consequence of that.
+    const failure = error === undefined ? null : this.#signal.aborted ? this.#signal.reason ?? error : error;
+    const code = failure === null ? null : failureCode(failure, this.#signal.aborted);
+    if (this.#status === 0 && code !== null && code !== "canceled") this.#status = problemKinds[code].status;
     const { id, method, target } = this.#head;
     const query = target.indexOf("?");
     const report: Writable<RequestReport> = {
@@ -117,7 +151,10 @@ class ObservedExchange implements BodyObserver {
       firstByteMs: this.#firstByteMs,
       durationMs,
     };
-    if (failure !== null) report.code = failure;
+    if (code !== null) {
+      report.code = code;
+      report.reason = failureReason(failure);
+    }
     this.#report(report);
   }
 

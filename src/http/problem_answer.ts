@@ -1,6 +1,7 @@
 /** The edge's own errors as answers: RFC 9457 problem details with a stable `code` and `X-Runnel-Error: CODE`. */
 import { RunnelError } from "../base/mod.ts";
 import type { Answer, Fields } from "./message.ts";
+import { UpstreamError } from "./upstream_error.ts";
 import { isProblemCode, type ProblemCode, problemCodes, type ProblemKind, problemKinds } from "./problems.ts";
 
 const encoder = new TextEncoder();
@@ -43,9 +44,13 @@ export function problemCodeOf(error: unknown): ProblemCode {
   return generalCodes.get((error as { status?: unknown }).status) ?? "internal";
 }
 
-/** What a public client gets where a handler rejects. The text of an unknown error is not shown: it may hold secrets. */
+/**
+ * What a public client gets where a handler rejects. The text of an unknown error is not shown, since it may hold secrets,
+ * nor that of an upstream's, which names private addresses.
+ */
 export function errorAnswer(error: unknown): Answer {
   const code = problemCodeOf(error);
-  const detail = code === "internal" ? kinds.internal.title : (error as RunnelError).reason;
+  const isPrivate = code === "internal" || error instanceof UpstreamError;
+  const detail = isPrivate ? kinds[code].title : (error as RunnelError).reason;
   return problemAnswer(code, detail);
 }

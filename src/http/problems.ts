@@ -3,7 +3,7 @@
  * code of a stream's reset and docs/events.md are derived from it or tested against it. Scripts and dashboards match on
  * the codes, so they are only added, never renamed.
  */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
 
 export interface ProblemKind {
   /** The status of the public answer. */
@@ -13,8 +13,9 @@ export interface ProblemKind {
   /** Seconds for Retry-After, where waiting may help. */
   readonly retryAfter?: number;
   /**
-   * The `ErrorCode` of `runnel.v2` with which an agent resets the stream of such an exchange. Where several problems have
-   * the same one, the edge reads it as the first of them. Default `INTERNAL_ERROR`.
+   * The `ErrorCode` of `runnel.v2` with which either side resets the stream of such an exchange. Where several problems
+   * have the same one, the other side reads it as the first of them. Default `INTERNAL_ERROR` of an agent, and
+   * `CLIENT_GONE` of an edge.
    */
   readonly wire?: string;
   /** True: stands for each error of this status that has no problem code of its own. One a status. Default false. */
@@ -68,6 +69,7 @@ export const problemKinds = {
   request_timeout: {
     status: 408,
     title: "The request took too long to arrive",
+    wire: "REQUEST_TIMEOUT",
     remedy: "Check the visitor's connection",
   },
   name_taken: {
@@ -98,8 +100,8 @@ export const problemKinds = {
   too_many_attempts: {
     status: 429,
     title: "Too many refused attempts",
-    retryAfter: 60,
-    remedy: "Wait a minute, and check the token",
+    retryAfter: 1,
+    remedy: "Try again in a moment, and check the token",
   },
   head_too_large: {
     status: 431,
@@ -195,6 +197,10 @@ export function isProblemCode(code: unknown): code is ProblemCode {
 
 /** An exchange ended without the upstream's answer, or in the middle of it. `code` is one of `problemKinds`. */
 export class ExchangeError extends RunnelError {
+  static {
+    nameErrorClass(this, "ExchangeError");
+  }
+
   declare readonly code: ProblemCode;
 
   /** @param options `initiator`: default `remote` */

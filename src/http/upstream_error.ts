@@ -1,6 +1,7 @@
 /** How asking an upstream fails. The caller that waits for the head and the reader of the body get the same error. */
-import { type Initiator, RunnelError } from "../base/mod.ts";
-import { SocketError } from "../net/mod.ts";
+import { type Initiator, messageOf, nameErrorClass, RunnelError } from "../base/mod.ts";
+import { type DialTarget, SocketError, type SocketErrorCode } from "../net/mod.ts";
+import { showLine } from "./head_line.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 
 /** Each code with who began it. All but `upstream_reset` and `canceled` are problem codes. */
@@ -32,32 +33,98 @@ export type UpstreamErrorCode = keyof typeof initiators;
  * does not say that sending the request twice is harmless.
  */
 export class UpstreamError extends RunnelError {
+  static {
+    nameErrorClass(this, "UpstreamError");
+  }
+
   declare readonly code: UpstreamErrorCode;
   /** The status that tells a public client about it. */
   readonly status: number;
+  /** What whoever runs the agent can do about this very cause, as the end of a sentence; null where nothing is known. */
+  readonly remedy: string | null;
 
-  constructor(code: UpstreamErrorCode, reason: string, cause?: unknown) {
+  constructor(code: UpstreamErrorCode, reason: string, cause?: unknown, remedy: string | null = null) {
     const retryable = code === "upstream_refused" || code === "upstream_timeout" || code === "overloaded";
     super({ code, reason, initiator: initiators[code], retryable, cause });
     this.status = problemKinds[isProblemCode(code) ? code : "upstream_failed"].status;
+    this.remedy = remedy;
   }
 
-  /** For a dial that failed. */
-  static ofDial(cause: unknown): UpstreamError {
-    if (!(cause instanceof SocketError)) return new UpstreamError("upstream_refused", "Cannot connect", cause);
+  /** For a dial of `target` that failed. */
+  static ofDial(cause: unknown, target: DialTarget): UpstreamError {
+    if (!(cause instanceof SocketError)) {
+      return new UpstreamError("upstream_refused", `Cannot connect: ${messageOf(cause)}`, cause);
+    }
     if (cause.code === "aborted") return UpstreamError.ofCancel(cause);
     const code = cause.code === "connect_timeout" ? "upstream_timeout" : "upstream_refused";
-    return new UpstreamError(code, cause.reason, cause);
+    return new UpstreamError(code, cause.reason, cause, remedyOfDial(cause, target));
   }
 
-  /** For what the parser or the body's decoder threw. */
-  static ofParse(cause: unknown): UpstreamError {
-    const detail = cause instanceof RunnelError ? `: ${cause.reason}` : "";
-    return new UpstreamError("upstream_invalid", `Malformed answer of the upstream${detail}`, cause);
+  /** For a connection that ended before `what` it owed. @param cause why its socket closed; null after a FIN */
+  static ofLoss(
+    code: "upstream_closed" | "upstream_reset",
+    what: string,
+    cause: SocketError | null,
+    remedy: string | null = null,
+  ): UpstreamError {
+    return new UpstreamError(code, cause === null ? what : `${what}: ${cause.reason}`, cause, remedy);
+  }
+
+  /**
+   * For what the parser or the body's decoder threw.
+   *
+   * @param line the line of the head in which the fault is; null where there is none
+   */
+  static ofParse(cause: unknown, line: Uint8Array | null = null): UpstreamError {
+    let reason = "Malformed answer of the upstream";
+    if (cause instanceof RunnelError) reason += `: ${cause.reason}`;
+    const shown = line === null ? "" : showLine(line);
+    // A malformed status line is in the parser's reason.
+    if (shown !== "" && !reason.includes(shown)) reason += `, in the line ${shown}`;
+    return new UpstreamError("upstream_invalid", reason, cause);
+  }
+
+  /** For an answer's first bytes, which the parser refused: those of other protocols are named. */
+  static ofFirstBytes(cause: unknown, bytes: Uint8Array, line: Uint8Array | null): UpstreamError {
+    // A TLS alert (RFC 8446 §5.1).
+    if (bytes[0] === 0x15 && bytes[1] === 0x03) {
+      return new UpstreamError("upstream_invalid", "The upstream speaks TLS", cause, "ask it with https:// in TARGET");
+    }
+    // A SETTINGS or GOAWAY frame of stream 0 (RFC 9113 §4.1).
+    if (bytes[0] === 0 && (bytes[3] === 0x04 || bytes[3] === 0x07) && bytes[5] === 0 && bytes[8] === 0) {
+      const remedy = "let it take HTTP/1.1";
+      return new UpstreamError("upstream_invalid", "The upstream speaks HTTP/2 only", cause, remedy);
+    }
+    return UpstreamError.ofParse(cause, line);
   }
 
   /** For a caller that went away. */
   static ofCancel(cause: unknown): UpstreamError {
     return new UpstreamError("canceled", "The caller canceled the request", cause);
   }
+}
+
+const tcpRemedies: Partial<Record<SocketErrorCode, string>> = {
+  connection_refused: "start the service, or check the port in TARGET",
+  connection_reset: "check that the service is the one that TARGET names",
+  connect_timeout: "check TARGET, and that no firewall is on the way",
+  host_not_found: "check the host in TARGET",
+  host_unreachable: "check the host in TARGET, and the network to it",
+  out_of_descriptors: "raise the limit of open files (ulimit -n)",
+};
+
+const unixRemedies: Partial<Record<SocketErrorCode, string>> = {
+  ...tcpRemedies,
+  connection_refused: "start the service, or check the path behind unix: in TARGET",
+  permission_denied: "let the agent's user read and write that file",
+};
+
+function remedyOfDial({ code, tlsFault }: SocketError, target: DialTarget): string | null {
+  if (tlsFault === "certificate") {
+    return "trust its authority with --upstream-ca FILE, or take any certificate with --upstream-insecure";
+  }
+  if (tlsFault === "no_tls") return "ask it with http:// in TARGET";
+  if (target.kind === "unix") return unixRemedies[code] ?? null;
+  if (code === "connection_reset" && target.tls !== undefined) return "check that it speaks TLS: TARGET says https://";
+  return tcpRemedies[code] ?? null;
 }

@@ -103,5 +103,6 @@ function refusal(status: number, reason: string, fields: Fields): Answer {
     status,
     fields: [...fields, "Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length)],
     body,
+    upgrade: status === 426 ? "websocket" : undefined,
   };
 }

@@ -1,10 +1,14 @@
 /** Addresses as text: as a user gives them for a listener, and as logs and errors show them. */
 import { isIP } from "node:net";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
 /** The text of a listen address is not valid. Code `invalid_address`; the message names the text. */
 export class AddressError extends RunnelError {
+  static {
+    nameErrorClass(this, "AddressError");
+  }
+
   constructor(text: string, expected: string) {
     super({ code: "invalid_address", reason: `Invalid address "${text}": ${expected}`, initiator: "user" });
   }
@@ -88,5 +92,10 @@ export function tcpAddress(host: string | undefined, port: number | undefined): 
 /** True for this machine's own addresses and names: `localhost`, NAME.localhost, 127.0.0.0/8, ::1 without brackets. */
 export function isLoopback(host: string): boolean {
   if (isIP(host) === 4) return host.startsWith("127.");
-  return host === "::1" || host === "localhost" || host.endsWith(".localhost");
+  return host === "::1" || isLoopbackName(host);
+}
+
+/** True for `localhost` and NAME.localhost, in letters of any case, and with the dot of a full name behind it. */
+export function isLoopbackName(host: string): boolean {
+  return /^(?:.*\.)?localhost\.?$/i.test(host);
 }

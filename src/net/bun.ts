@@ -5,12 +5,13 @@
 import type * as net from "node:net";
 import { onGarbage } from "../memory/mod.ts";
 import type { Runtime } from "./runtime.ts";
+import { interceptWriteErrors } from "./write_errors.ts";
 
 /** Bun's own socket under one of `node:net`. */
 interface Handle {
   pause?(): void;
   resume?(): void;
-  /** Returns how many bytes the kernel took; negative where the connection is over. */
+  /** Returns how many bytes the kernel took; -1 where the connection is over. */
   write?(bytes: Uint8Array): number;
 }
 
@@ -25,7 +26,7 @@ export const bun: Runtime = {
   // readers.
   pause: (raw) => handleOf(raw)?.pause?.(),
   resume: (raw) => handleOf(raw)?.resume?.(),
-  writeNow: (raw, bytes) => Math.max(0, handleOf(raw)?.write?.(bytes) ?? 0),
+  writeNow: (raw, bytes) => handleOf(raw)?.write?.(bytes) ?? 0,
   interceptReads(raw, take) {
     const { push } = raw;
     raw.push = function (chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
@@ -33,7 +34,16 @@ export const bun: Runtime = {
       return push.call(raw, chunk, encoding);
     };
   },
+  interceptWriteErrors(raw, onFailure) {
+    interceptWriteErrors(raw, (error) => {
+      // After the callback of a write that failed late, Bun destroys the socket, unless it has reported an error.
+      (raw as { _hadError?: boolean })._hadError = true;
+      onFailure(error);
+    });
+  },
   watch: null,
+  // There is a poll in each turn, and a reset is told in the one after.
+  afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   tune: () => onGarbage(collectInTime),
 };
 

@@ -1,7 +1,8 @@
 /** Dialing: from a target to a connected socket, or to one error that says what was dialed and why it failed. */
+import type * as dns from "node:dns";
 import * as net from "node:net";
 import { type Clock, systemClock } from "../base/mod.ts";
-import { formatTarget } from "./address.ts";
+import { formatTarget, isLoopbackName } from "./address.ts";
 import { attempt } from "./attempt.ts";
 import { hasDescriptor, socketLimit } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
@@ -14,10 +15,17 @@ export const DEFAULT_DIAL_TIMEOUT_MS = 5_000;
 /** After this time without an answer, the next address of a name is tried, too (RFC 8305 §8). */
 const NEXT_ADDRESS_MS = 250;
 
+/** The addresses of `localhost`, in the order in which they are tried. */
+const loopbackAddresses: readonly dns.LookupAddress[] = [
+  { address: "127.0.0.1", family: 4 },
+  { address: "::1", family: 6 },
+];
+
 /**
- * Connects to `target`. All addresses of a name are tried, each a quarter of a second after the one before (RFC 8305);
- * the first that answers is used. The socket is paused, without delay (TCP_NODELAY), and has TLS inside where the
- * target says so.
+ * Connects to `target`. The addresses of a name are tried in turn, the next one when one fails or has not answered for
+ * a quarter of a second (RFC 8305); the first that answers is used. `localhost` and the names under it are 127.0.0.1,
+ * then ::1 (RFC 6761 §6.3), whatever the system says. The socket is paused, without delay (TCP_NODELAY), and has TLS
+ * inside where the target says so.
  *
  * @throws {SocketError} `connection_refused`, `connect_timeout`, `host_not_found`, `host_unreachable`, `aborted`,
  *   `tls_failed`, …
@@ -47,7 +55,7 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
     function onConnect(): void {
       raw.off("error", onError);
       raw.off("connect", onConnect);
-      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null));
+      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, clock));
     }
     // The listener for errors stays: without one, a later error would end the process.
     cleanUp = () => {
@@ -62,12 +70,19 @@ function connectOptions(target: DialTarget): net.NetConnectOpts {
   return {
     host: target.host,
     port: target.port,
+    lookup: isLoopbackName(target.host) ? lookUpLoopback : undefined,
     allowHalfOpen: true,
     noDelay: true,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
   };
 }
+
+/** In place of the system's lookup, which may know one of the addresses only, or none. */
+const lookUpLoopback: net.LookupFunction = (_name, { all }, callback) => {
+  if (all) callback(null, [...loopbackAddresses]);
+  else callback(null, loopbackAddresses[0].address, loopbackAddresses[0].family);
+};
 
 function exhausted(action: string): SocketError {
   const reason = `${action}: ${socketLimit()} sockets are open, the most that this process has descriptors for`;

@@ -4,6 +4,7 @@ export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen } from "./listen.ts";
+export { afterPoll, type PollListener } from "./poll.ts";
 export {
   askHidden,
   environmentVariable,
@@ -32,6 +33,7 @@ export {
   type SocketErrorCode,
   type SocketHandlers,
   type TcpTarget,
+  type TlsFault,
   type TlsOptions,
 } from "./socket.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -1,6 +1,7 @@
 /** Node.js. Like Deno it does not notice a reset of a socket that is not read. */
 import { pausedWatch } from "./paused_watch.ts";
 import type { Runtime } from "./runtime.ts";
+import { interceptWriteErrors } from "./write_errors.ts";
 
 export const node: Runtime = {
   name: "node",
@@ -8,6 +9,9 @@ export const node: Runtime = {
   resume() {},
   writeNow: () => 0,
   interceptReads() {},
+  interceptWriteErrors,
   watch: pausedWatch,
+  // There is a poll in each turn.
+  afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   tune() {},
 };

@@ -1,12 +1,19 @@
 /** `Socket` on `node:net`, which all runtimes have. On Deno no other API can send an RST. */
 import type * as net from "node:net";
-import { atTickEnd, type TickListener } from "../base/mod.ts";
+import { atTickEnd, type Clock, systemClock, type TickListener, Timeout } from "../base/mod.ts";
 import { assertUsable, compacted, concat, count, isCounted, release, reportGarbage, share } from "../memory/mod.ts";
 import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { runtime } from "./current_runtime.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
-import { noHandlers, type Socket, type SocketAddress, type SocketError, type SocketHandlers } from "./socket.ts";
+import {
+  BROKEN_WAIT_MS,
+  noHandlers,
+  type Socket,
+  type SocketAddress,
+  type SocketError,
+  type SocketHandlers,
+} from "./socket.ts";
 
 /**
  * From here on `write()` returns false. This is one chunk of bulk, since as much is held for every stalled reader. Four
@@ -36,23 +43,31 @@ export class NodeSocket implements Socket, TickListener {
   #hasEnded = false;
   #hasPeerEnded = false;
   #isReset = false;
+  /** Nothing can be sent any more. `#error` is held back until everything that came before was read. */
+  #isBroken = false;
   #isClosed = false;
   #error: Error | null = null;
+  /** Of a broken socket whose owner reads on. */
+  #brokenTimeout: Timeout | null = null;
+  readonly #clock: Clock;
   readonly #onWritten = () => this.#takeWritten();
+  readonly #onLost = () => this.#break(brokenError());
 
   /**
    * @param raw connected, paused, `allowHalfOpen`
    * @param path that of a unix socket, else null
    */
-  constructor(raw: net.Socket, path: string | null) {
+  constructor(raw: net.Socket, path: string | null, clock: Clock = systemClock) {
     openDescriptor();
     this.#raw = raw;
+    this.#clock = clock;
     this.local = path === null ? tcpAddress(raw.localAddress, raw.localPort) : unixAddress(path);
     this.remote = path === null ? tcpAddress(raw.remoteAddress, raw.remotePort) : unixAddress(path);
     raw.pause();
     if (path === null) raw.setNoDelay(true);
     raw.on("data", (chunk: Uint8Array) => this.#takeData(chunk));
     runtime.interceptReads(raw, (chunk) => this.#takeRead(chunk));
+    runtime.interceptWriteErrors(raw, (error) => this.#break(error));
     raw.on("end", () => this.#takeEnd());
     raw.on("error", (error: Error) => this.#error ??= error);
     raw.on("close", () => this.#takeClose());
@@ -69,7 +84,7 @@ export class NodeSocket implements Socket, TickListener {
 
   write(bytes: Uint8Array): boolean {
     assertUsable(bytes);
-    if (this.#hasEnded || this.#isReset || this.#isClosed) return true;
+    if (this.#hasEnded || this.#isReset || this.#isBroken || this.#isClosed) return true;
     if (bytes.length > 0) {
       this.#gathered.push(bytes);
       this.#gatheredBytes += bytes.length;
@@ -110,6 +125,7 @@ export class NodeSocket implements Socket, TickListener {
     this.#raw.resume();
     runtime.resume(this.#raw);
     this.#isPaused = false;
+    this.#brokenTimeout?.start(BROKEN_WAIT_MS);
     this.#updateWatch();
   }
 
@@ -120,13 +136,14 @@ export class NodeSocket implements Socket, TickListener {
   }
 
   flush(): void {
-    if (this.closed) return this.#dropGathered();
+    if (this.closed || this.#isBroken) return this.#dropGathered();
     while (this.#gatheredBytes > 0 && this.#raw.writableLength === 0) {
       const rest = this.#writeNow(this.#nextPiece());
       if (rest === null) continue;
       if (isCounted(rest)) this.#raw.write(rest, (error) => this.#releaseWritten(rest, error));
       else this.#raw.write(rest, this.#onWritten);
     }
+    if (this.#isBroken) return;
     if (this.#isDrainWanted && this.#raw.writableLength === 0) queueMicrotask(this.#onWritten);
     if (this.#gatheredBytes > 0) this.#gathered = this.#gathered.map(compacted);
     else if (this.#hasEnded) this.#raw.end();
@@ -135,8 +152,8 @@ export class NodeSocket implements Socket, TickListener {
   /** While a socket does not read, or has read the peer's FIN, it does not notice that the connection broke. */
   #updateWatch(): void {
     if (runtime.watch === null || this.remote.kind === "unix") return;
-    const isBlind = (this.#isPaused || this.#hasPeerEnded) && !this.#hasEnded && !this.closed;
-    if (isBlind) runtime.watch.add(this.#raw);
+    const isBlind = (this.#isPaused || this.#hasPeerEnded) && !this.#hasEnded && !this.#isBroken && !this.closed;
+    if (isBlind) runtime.watch.add(this.#raw, this.#onLost);
     else runtime.watch.remove(this.#raw);
   }
 
@@ -156,7 +173,8 @@ export class NodeSocket implements Socket, TickListener {
   #writeNow(piece: Uint8Array): Uint8Array | null {
     const taken = runtime.writeNow(this.#raw, piece);
     if (taken === 0) return piece;
-    const rest = taken === piece.length ? null : piece.subarray(taken);
+    if (taken < 0) this.#break(brokenError());
+    const rest = taken === piece.length || taken < 0 ? null : piece.subarray(taken);
     if (rest !== null) share(piece, rest);
     release(piece);
     return rest;
@@ -189,7 +207,7 @@ export class NodeSocket implements Socket, TickListener {
 
   #releaseWritten(piece: Uint8Array, error: Error | null | undefined): void {
     // The runtime may still use it where the socket broke.
-    if (!error && !this.#raw.destroyed) release(piece);
+    if (!error && !this.#isBroken && !this.#raw.destroyed) release(piece);
     this.#takeWritten();
   }
 
@@ -200,6 +218,27 @@ export class NodeSocket implements Socket, TickListener {
     if (!this.#isDrainWanted || this.bufferedBytes >= HIGH_WATER_BYTES) return;
     this.#isDrainWanted = false;
     this.handlers.onDrain();
+  }
+
+  /** A write failed, or the peer's reset was noticed. What came before is still in the kernel. */
+  #break(error: Error): void {
+    if (this.#isBroken || this.closed || this.#raw.destroyed) return;
+    this.#isBroken = true;
+    this.#error ??= error;
+    this.#dropGathered();
+    this.#updateWatch();
+    // The owner may be in the middle of a write.
+    queueMicrotask(() => this.#tellBroken());
+  }
+
+  #tellBroken(): void {
+    if (this.closed || this.#raw.destroyed) return;
+    // Behind the peer's FIN there is nothing to read.
+    if (this.#hasPeerEnded || this.handlers.onBroken?.() !== true) return void this.#raw.destroy();
+    if (this.closed) return;
+    this.#brokenTimeout = new Timeout(this.#clock, () => void this.#raw.destroy());
+    this.#brokenTimeout.start(BROKEN_WAIT_MS);
+    this.#takeWritten();
   }
 
   /** A read that bypasses the runtime's stream. Returns false while paused: the stream then holds it. */
@@ -217,6 +256,8 @@ export class NodeSocket implements Socket, TickListener {
   #takeEnd(): void {
     // Bun can emit 'end' for a socket that was destroyed while data came in, without a FIN of the peer.
     if (this.closed || this.#raw.destroyed || this.#hasPeerEnded) return;
+    // The kernel has told the error to the write that failed, and shows an end in its place.
+    if (this.#isBroken) return void this.#raw.destroy();
     this.#hasPeerEnded = true;
     this.#updateWatch();
     this.handlers.onEnd();
@@ -225,6 +266,7 @@ export class NodeSocket implements Socket, TickListener {
   #takeClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#brokenTimeout?.close();
     this.#updateWatch();
     closeDescriptor();
     this.#dropGathered();
@@ -234,7 +276,11 @@ export class NodeSocket implements Socket, TickListener {
   #failure(): SocketError | null {
     if (this.#error === null && this.#hasEnded && this.#hasPeerEnded) return null;
     // A close without an error and without both FINs is a broken connection, too.
-    const cause = this.#error ?? Object.assign(new Error("The socket closed before its end"), { code: "ECONNRESET" });
-    return socketError(`Connection with ${formatAddress(this.remote)} failed`, cause);
+    return socketError(`Connection with ${formatAddress(this.remote)} failed`, this.#error ?? brokenError());
   }
+}
+
+/** For where the runtime has none. */
+function brokenError(): Error {
+  return Object.assign(new Error("The socket closed before its end"), { code: "ECONNRESET" });
 }

@@ -18,16 +18,17 @@ const TICK_MS = 50;
 const TICKS_PER_ROUND = 8;
 const MAX_POLLS_PER_TICK = 500;
 
-const watched = new Set<net.Socket>();
+/** With what is called when its connection is found broken. */
+const watched = new Map<net.Socket, () => void>();
 /** The sockets of this round, polled up to `next`. New ones wait for the next round, removed ones are skipped. */
 let round: readonly net.Socket[] = [];
 let next = 0;
 let timer: Timer | null = null;
 
 export const pausedWatch = {
-  /** Destroys `raw`, without an error, as soon as its connection is found broken. A second call changes nothing. */
-  add(raw: net.Socket): void {
-    watched.add(raw);
+  /** Calls `onBroken` as soon as the connection of `raw` is found broken, and ends the watch. */
+  add(raw: net.Socket, onBroken: () => void): void {
+    watched.set(raw, onBroken);
     timer ??= systemClock.after(TICK_MS, tick);
   },
 
@@ -40,15 +41,16 @@ export const pausedWatch = {
 function tick(): void {
   timer = null;
   if (next === round.length) {
-    round = [...watched];
+    round = [...watched.keys()];
     next = 0;
   }
   const polls = Math.min(Math.ceil(round.length / TICKS_PER_ROUND), MAX_POLLS_PER_TICK);
   for (const end = Math.min(next + polls, round.length); next < end; next++) {
     const raw = round[next];
-    if (!watched.has(raw) || !isBroken(raw)) continue;
+    const onBroken = watched.get(raw);
+    if (onBroken === undefined || !isBroken(raw)) continue;
     watched.delete(raw);
-    raw.destroy();
+    onBroken();
   }
   if (round.length > 0) timer = systemClock.after(TICK_MS, tick);
 }

@@ -170,7 +170,10 @@ const DELETE = "\x7f";
 /** `linux-x64`, `darwin-arm64`, `win32-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
 
-/** Prevents the process from ending by itself until the returned function is called. */
+/**
+ * Prevents the process from ending by itself until the returned function is called. The timers of a `Clock` do not. To be
+ * called by what has work to do without an open socket: a program that serves, an agent between two attempts.
+ */
 export function holdProcess(): () => void {
   const handle = setInterval(() => {}, 2 ** 30);
   return () => clearInterval(handle);

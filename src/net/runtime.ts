@@ -10,8 +10,8 @@ export interface Runtime {
   /** Undoes `pause`, after `raw.resume()`. */
   resume(raw: net.Socket): void;
   /**
-   * Writes without the runtime's stream, whose queue must be empty. Returns how many bytes the kernel took. The rest
-   * must be written to the stream, which reports errors, too.
+   * Writes without the runtime's stream, whose queue must be empty. Returns how many bytes the kernel took, and -1 where
+   * the connection broke. The rest must be written to the stream.
    */
   writeNow(raw: net.Socket, bytes: Uint8Array): number;
   /**
@@ -19,8 +19,12 @@ export interface Runtime {
    * bytes wait in the stream, and it gets the end.
    */
   interceptReads(raw: net.Socket, take: (chunk: Uint8Array) => boolean): void;
-  /** Destroys paused sockets whose connection broke. Null: the runtime notices that itself. */
-  readonly watch: { add(raw: net.Socket): void; remove(raw: net.Socket): void } | null;
+  /** Gives `onFailure` the errors of the stream's writes, which would destroy `raw`, with all that it has not read. */
+  interceptWriteErrors(raw: net.Socket, onFailure: (error: Error) => void): void;
+  /** Notices paused sockets whose connection broke. Null: the runtime closes those itself. */
+  readonly watch: { add(raw: net.Socket, onBroken: () => void): void; remove(raw: net.Socket): void } | null;
+  /** Calls `then` when the event loop has polled the system, and what it told was handled. To be called at a tick's end. */
+  afterPoll(then: () => void): void;
   /** See `tuneRuntime`. */
   tune(): void;
 }

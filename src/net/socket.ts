@@ -2,7 +2,7 @@
  * A socket: a connected stream of bytes, whatever the runtime makes it of. HTTP/1.1, WebSocket and tunnels are written
  * against these interfaces alone.
  */
-import { RunnelError, type RunnelErrorInit } from "../base/mod.ts";
+import { nameErrorClass, RunnelError, type RunnelErrorInit } from "../base/mod.ts";
 
 /** One end of a socket. Of a unix socket `host` is the path and `port` is 0. */
 export interface SocketAddress {
@@ -29,9 +29,19 @@ export interface SocketHandlers {
   onEnd(): void;
   /** After a `write()` that returned false: more can be written. */
   onDrain(): void;
+  /**
+   * The connection broke: a write failed, or the peer has reset it while this socket was paused. Nothing can be sent any
+   * more, but bytes of the peer may wait. True: they are wanted. What is written from now on is dropped, reading goes on
+   * as `pause()` and `resume()` say, and `onClose` gets the error behind the last byte, or a minute after the last
+   * `resume()`. Without this method, and where it returns false, `onClose` follows at once.
+   */
+  onBroken?(): boolean;
   /** Both directions are over. `error` is null after a clean end of both and after our own `reset()`. */
   onClose(error: SocketError | null): void;
 }
+
+/** How long a broken socket waits for its owner to read on. A visitor may be silent in its request for as long. */
+export const BROKEN_WAIT_MS = 60_000;
 
 /** The handlers of a new socket, until its owner sets its own. */
 export const noHandlers: SocketHandlers = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
@@ -65,8 +75,8 @@ export interface Socket {
   reset(): void;
   /**
    * Stops reading until `resume()`: the kernel's window fills, and the peer cannot send more. A reset by the peer is
-   * reported within about a second all the same, and unread bytes before it are lost. After `end()` it is reported at
-   * `resume()`, on a unix socket at the next `write()` or `resume()`.
+   * reported within about a second all the same. Bun then closes the socket, and unread bytes are lost; elsewhere
+   * `onBroken` decides. After `end()` it is reported at `resume()`, on a unix socket at the next `write()` or `resume()`.
    */
   pause(): void;
   resume(): void;
@@ -87,12 +97,22 @@ export type SocketErrorCode =
   | "proxy_failed"
   | "socket_failed";
 
+/** What was wrong where TLS failed: the other end's certificate is not trusted, or it sent something else than TLS. */
+export type TlsFault = "certificate" | "no_tls";
+
 /** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {
-  declare readonly code: SocketErrorCode;
+  static {
+    nameErrorClass(this, "SocketError");
+  }
 
-  constructor(init: RunnelErrorInit & { code: SocketErrorCode }) {
+  declare readonly code: SocketErrorCode;
+  /** Null where it is none of these. */
+  readonly tlsFault: TlsFault | null;
+
+  constructor(init: RunnelErrorInit & { code: SocketErrorCode; tlsFault?: TlsFault }) {
     super(init);
+    this.tlsFault = init.tlsFault ?? null;
   }
 }
 

@@ -10,7 +10,7 @@
  * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
  * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
-import { type Clock, RunnelError, systemClock, type Timer } from "../base/mod.ts";
+import { type Clock, nameErrorClass, RunnelError, systemClock, type Timer } from "../base/mod.ts";
 import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
 import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
@@ -42,6 +42,13 @@ export interface WebSocketClose {
 export interface WebSocketHandlers {
   /** A message: a string for text (bytes with `text: "bytes"`), bytes for binary, which the receiver owns. */
   onMessage(data: Uint8Array | string): void;
+  /**
+   * A message over the limit began, with `skipsLongMessages`. True: it is dropped, and the connection goes on. Otherwise
+   * the connection ends with `error`, a 1009.
+   *
+   * @param beginning up to 4 KiB of the message
+   */
+  onLongMessage?(beginning: Uint8Array, error: WebSocketProtocolError): boolean;
   /** A ping of the peer. The connection itself answers it. */
   onPing?(payload: Uint8Array): void;
   onPong?(payload: Uint8Array): void;
@@ -65,6 +72,10 @@ export interface WebSocketOptions extends ParserOptions {
 
 /** The peer did not complete the close in time. Code `close_timeout`. */
 export class CloseTimeoutError extends RunnelError {
+  static {
+    nameErrorClass(this, "CloseTimeoutError");
+  }
+
   constructor(timeoutMs: number) {
     super({
       code: "close_timeout",
@@ -123,6 +134,8 @@ export class WebSocketConnection {
       onData: (chunk) => this.#takeBytes(chunk),
       onEnd: () => this.#takeEnd(),
       onDrain: () => this.#takeDrain(),
+      // The peer's close frame, or its last messages, may wait to be read.
+      onBroken: () => !this.#isSocketPaused,
       onClose: (error) => this.#takeSocketClose(error),
     };
     if (options.rest !== undefined) this.#parser.push(options.rest);
@@ -152,6 +165,11 @@ export class WebSocketConnection {
 
   set maxMessageBytes(bytes: number) {
     this.#parser.maxMessageBytes = bytes;
+  }
+
+  /** True: the owner is asked what to do about a message over the limit, by `onLongMessage`. Default false: a 1009. */
+  set skipsLongMessages(skips: boolean) {
+    this.#parser.skipsLongMessages = skips;
   }
 
   /**
@@ -285,6 +303,9 @@ export class WebSocketConnection {
     switch (event.kind) {
       case "message":
         return this.handlers.onMessage(event.data);
+      case "long":
+        if (this.handlers.onLongMessage?.(event.beginning, event.error) !== true) this.#fail(event.error);
+        return;
       case "ping":
         this.#answerPing(event.payload);
         return this.handlers.onPing?.(event.payload);

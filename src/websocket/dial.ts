@@ -1,6 +1,14 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1). */
 import { randomBytes } from "node:crypto";
-import { type Clock, latin1, RunnelError, type RunnelErrorInit, showText, systemClock } from "../base/mod.ts";
+import {
+  type Clock,
+  latin1,
+  nameErrorClass,
+  RunnelError,
+  type RunnelErrorInit,
+  showText,
+  systemClock,
+} from "../base/mod.ts";
 import { type Fields, fieldValues } from "../http/mod.ts";
 import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
 import { emptyBytes } from "../memory/mod.ts";
@@ -49,6 +57,10 @@ export type HandshakeErrorCode =
 
 /** The server did not open a WebSocket. */
 export class HandshakeError extends RunnelError {
+  static {
+    nameErrorClass(this, "HandshakeError");
+  }
+
   declare readonly code: HandshakeErrorCode;
   /** The answer's status; `null` where there was none. */
   readonly status: number | null;

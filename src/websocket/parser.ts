@@ -34,6 +34,8 @@ import { PayloadBuffer } from "./payload_buffer.ts";
  */
 export type WebSocketEvent =
   | { readonly kind: "message"; readonly data: Uint8Array | string }
+  /** A message over the limit, with `skipsLongMessages`: its first bytes. The rest is dropped as it comes. */
+  | { readonly kind: "long"; readonly beginning: Uint8Array; readonly error: WebSocketProtocolError }
   | { readonly kind: "ping" | "pong"; readonly payload: Uint8Array }
   /** `code` is 1005 where the frame has none. */
   | { readonly kind: "close"; readonly code: number; readonly reason: string };
@@ -50,12 +52,16 @@ export interface ParserOptions {
 }
 
 const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
+/** How much of a message that is too long is kept, to tell what it was. */
+const BEGINNING_BYTES = 4 * 1024;
 /** With `ignoreBOM` a leading U+FEFF stays: it is part of the message. */
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class MessageParser {
   /** May be changed between messages, as when the peer has been authenticated. */
   maxMessageBytes: number;
+  /** True: a message over the limit is told by its beginning and dropped, and what follows it is read. Default false. */
+  skipsLongMessages = false;
 
   readonly #isMasked: boolean;
   readonly #accept: "text" | "binary" | "both";
@@ -80,6 +86,9 @@ export class MessageParser {
   /** The kind of the message whose fragments are arriving; `continuation` while there is none. */
   #messageOpcode: number = Opcode.continuation;
   readonly #message = new PayloadBuffer();
+  /** Why the message that arrives is dropped; null while it is not. */
+  #tooLong: WebSocketProtocolError | null = null;
+  #isTooLongTold = false;
   readonly #control = new PayloadBuffer();
   #hasEnded = false;
 
@@ -157,7 +166,8 @@ export class MessageParser {
     const keyAt = at + 2 + lengthBytes;
     if (keyAt > end) return 0;
     const length = lengthBytes === 0 ? short : longLength(bytes, at + 2, lengthBytes);
-    if ((first & OPCODE) < Opcode.close) this.#checkLength(length);
+    const isControl = (first & OPCODE) >= Opcode.close;
+    const tooLong = isControl ? this.#tooLong : this.#tooLong ?? this.#checkLength(length);
     const payloadAt = keyAt + (this.#isMasked ? 4 : 0);
     if (payloadAt > end) return 0;
     if (this.#isMasked) this.#key = readU32(bytes, keyAt);
@@ -165,6 +175,7 @@ export class MessageParser {
     this.#opcode = first & OPCODE;
     this.#frameLength = length;
     this.#left = length;
+    this.#tooLong = tooLong;
     this.#isInPayload = true;
     return payloadAt - at;
   }
@@ -199,14 +210,18 @@ export class MessageParser {
     throw new WebSocketProtocolError(CloseCode.unsupportedData, reason);
   }
 
-  #checkLength(length: number): void {
+  /** Null where the message is not too long. */
+  #checkLength(length: number): WebSocketProtocolError | null {
     const total = this.#message.length + length;
-    if (total <= this.maxMessageBytes) return;
+    if (total <= this.maxMessageBytes) return null;
     const reason = `A message of ${total} bytes is longer than ${this.maxMessageBytes}`;
-    throw new WebSocketProtocolError(CloseCode.messageTooBig, reason);
+    const error = new WebSocketProtocolError(CloseCode.messageTooBig, reason);
+    if (!this.skipsLongMessages) throw error;
+    return error;
   }
 
   #readData(): WebSocketEvent | null {
+    if (this.#tooLong !== null) return this.#skip(this.#tooLong);
     const chunk = this.#chunk;
     const from = this.#at;
     const taken = Math.min(this.#left, chunk.length - from);
@@ -225,6 +240,38 @@ export class MessageParser {
     this.#endFrame(this.#isFinal ? Opcode.continuation : opcode);
     if (!this.#isFinal) return null;
     return this.#messageOf(opcode, count(this.#message.take()));
+  }
+
+  /** Drops what has come of a message that is too long. Its beginning is returned once, as soon as it is here. */
+  #skip(error: WebSocketProtocolError): WebSocketEvent | null {
+    const at = this.#at;
+    const taken = Math.min(this.#left, this.#chunk.length - at);
+    const isTold = this.#isTooLongTold || this.#keepBeginning(at, taken);
+    const event: WebSocketEvent | null = isTold === this.#isTooLongTold
+      ? null
+      : { kind: "long", beginning: this.#message.takeBeginning(BEGINNING_BYTES), error };
+    this.#isTooLongTold = isTold;
+    this.#at += taken;
+    this.#left -= taken;
+    if (this.#left > 0) return event;
+    if (this.#isFinal) {
+      this.#tooLong = null;
+      this.#isTooLongTold = false;
+      this.#endFrame(Opcode.continuation);
+    } else this.#endFrame(this.#opcode === Opcode.continuation ? this.#messageOpcode : this.#opcode);
+    return event;
+  }
+
+  /** Adds the next `taken` bytes of the frame as far as they are wanted. True where no more of the message is. */
+  #keepBeginning(at: number, taken: number): boolean {
+    const known = this.#message.length;
+    const kept = Math.min(taken, Math.max(0, BEGINNING_BYTES - known));
+    this.#message.append(this.#chunk, at, at + kept, known + kept, BEGINNING_BYTES);
+    const isFull = known + kept >= BEGINNING_BYTES;
+    const isFrameOver = taken === this.#left;
+    const frameAt = known - (this.#frameLength - this.#left);
+    if ((isFull || isFrameOver) && this.#isMasked) this.#message.unmask(frameAt, this.#key);
+    return isFull || (isFrameOver && this.#isFinal);
   }
 
   #readControl(): WebSocketEvent | null {

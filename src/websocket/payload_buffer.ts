@@ -46,6 +46,15 @@ export class PayloadBuffer {
     return whole;
   }
 
+  /** Returns a copy of the first `bytes` at most, and empties this one. */
+  takeBeginning(bytes: number): Uint8Array {
+    const beginning = this.#buffer.slice(0, Math.min(bytes, this.#length));
+    freeUncounted(this.#buffer);
+    this.#buffer = emptyBytes;
+    this.#length = 0;
+    return beginning;
+  }
+
   /**
    * Doubles the buffer, so that a message of many small fragments is not copied for each of them. The old one is freed
    * at once: the collectors come too late for large ones, and a Deno edge grew by 50 MB more beside a slow JSON agent.

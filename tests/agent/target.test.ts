@@ -4,7 +4,7 @@ import { parseTarget, TargetError } from "../../src/agent/target.ts";
 
 describe("parseTarget", () => {
   const good: [text: string, host: string, port: number, label: string][] = [
-    ["3000", "127.0.0.1", 3000, "http://127.0.0.1:3000"],
+    ["3000", "localhost", 3000, "http://localhost:3000"],
     ["localhost:3000", "localhost", 3000, "http://localhost:3000"],
     ["10.0.0.7:80", "10.0.0.7", 80, "http://10.0.0.7:80"],
     ["[::1]:3000", "::1", 3000, "http://[::1]:3000"],

@@ -24,6 +24,27 @@ describe("Liveness", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("Liveness gives a peer more time while it is given some extra", () => {
+    const clock = new FakeClock();
+    const deaths: number[] = [];
+    let extra = 50_000;
+    const liveness = new Liveness({
+      clock,
+      pingAfterMs: 10_000,
+      deadAfterMs: 25_000,
+      onSilence: () => {},
+      onDead: () => deaths.push(clock.now()),
+      extraMs: () => extra,
+    });
+    clock.advance(70_000);
+    liveness.heard(clock.now());
+    extra = 0;
+    clock.advance(24_999);
+    assert.deepEqual(deaths, []);
+    clock.advance(1);
+    assert.deepEqual(deaths, [95_000]);
+  });
+
   it("Liveness asks once for each silence when the peer answers", () => {
     const { clock, events, liveness } = setUp();
     clock.advance(9_000);

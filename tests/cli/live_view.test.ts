@@ -108,6 +108,34 @@ describe("renderLive", () => {
     it(`says so when it is ${status.kind}`, () => assert.equal(linesOf({ ...online, status }, 80, 24)[1], line));
   }
 
+  it("tells why the last request failed, on three lines at most, broken between words", () => {
+    const failure = {
+      endedAt: new Date(2026, 0, 2, 14, 3, 15),
+      code: "upstream_refused",
+      reason: "Cannot connect to localhost:3000: connection refused; start the service, or check the port in TARGET",
+    };
+    assert.deepEqual(linesOf({ ...busy, recent: [], failure }, 60, 24).slice(2), [
+      "3 requests, 1.2 MiB sent, 1 failed",
+      "14:03:15 upstream_refused: Cannot connect to localhost:3000:",
+      "connection refused; start the service, or check the port in",
+      "TARGET",
+    ]);
+    const long = { ...failure, reason: "x".repeat(300) };
+    const lines = linesOf({ ...busy, recent: [], failure: long }, 40, 24).slice(3);
+    assert.equal(lines.length, 3);
+    assert.ok(lines[2]!.endsWith("…"), lines[2]);
+    assert.equal(linesOf({ ...busy, failure: { ...failure, reason: "" } }, 60, 24)[3], "");
+    assert.equal(linesOf({ ...busy, failure }, 60, 4).length, 4);
+  });
+
+  it("keeps what the edge does not do in sight", () => {
+    const state = { ...online, warnings: ["The edge does not know --first-byte-timeout, since it is older"] };
+    assert.deepEqual(linesOf(state, 40, 24).slice(2), [
+      "The edge does not know",
+      "--first-byte-timeout, since it is older",
+    ]);
+  });
+
   it("shows a hyphen when a visitor left before the answer", () => {
     const state = { ...online, requests: 1, recent: [request("/", { status: 0, code: "canceled" })] };
     assert.match(linesOf(state, 80, 24).at(-1) as string, /GET {2}\/ {4}- {2}/);
@@ -128,7 +156,9 @@ describe("renderLive", () => {
       fc.integer({ min: 1, max: 60 }),
       (some, columns, rows) => {
         const recent = some.map((item) => request(item.path, item));
-        const lines = renderLive({ ...busy, recent }, columns, rows);
+        const failure = { endedAt: new Date(0), code: "upstream_refused", reason: some[0]?.path ?? "" };
+        const warnings = some.slice(0, 2).map((item) => item.path);
+        const lines = renderLive({ ...busy, recent, failure, warnings }, columns, rows);
         assert.ok(lines.length >= 1 && lines.length <= rows);
         for (const line of lines) assert.ok(textOf(line).length <= columns, textOf(line));
       },

@@ -8,11 +8,13 @@ import { edgeProgram } from "../../src/cli/edge.ts";
 import type { Command, Program } from "../../src/cli/command.ts";
 import { defaultExchangeTimeouts } from "../../src/http/timeouts.ts";
 import { defaultLimits } from "../../src/http1/codec/limits.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../../src/edge/json_acceptor.ts";
 import { verifyServerOptions } from "../../src/http1/server/options.ts";
 import { connectionLimits } from "../../src/httpstream/options.ts";
 import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
-import { DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
-import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
+import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
+import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
+import { commandsOf, inlineCode, packageReadme, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 const pages = readPages();
@@ -55,9 +57,10 @@ const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\w\- ]/g,
 
 function deadLinks(page: Page): string[] {
   const links = Array.from(page.prose.join("\n").matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link as string);
+  const folder = page.path === packageReadme ? "" : dirname(page.path);
   return links.filter((link) => !/^https?:/.test(link)).filter((link) => {
     const [file = "", anchor] = link.split("#");
-    const path = file === "" ? page.path : join(dirname(page.path), file);
+    const path = file === "" ? page.path : join(folder, file);
     if (!existsSync(join(root, path))) return true;
     if (anchor === undefined) return false;
     const headings = readPage(path).prose.filter((line) => line.startsWith("#"));
@@ -104,13 +107,12 @@ describe("the documentation's numbers", () => {
   const minutes = (ms: number) => `${ms / 60_000} min`;
   const connection = connectionLimits("edge");
   const server = verifyServerOptions();
-  const jsonBodyLimit = edgeProgram.commands.find(({ name }) => name === "serve")?.options.jsonBodyLimit?.default;
 
   /** Page, and what it says; white space counts as one blank. */
   const facts: readonly [page: string, text: string][] = [
     ["README.md", `a stream holds ${kib(connection.initialWindowBytes)} on either side`],
     ["README.md", `up to the ${mib(connection.growthPoolBytes)} that all streams`],
-    ["README.md", `(${String(jsonBodyLimit).replace("MiB", " MiB")}, 413 past it)`],
+    ["README.md", `(${mib(UNANNOUNCED_BODY_LIMIT_BYTES)}, 413 past it)`],
     [
       "docs/streaming.md",
       `may hold ${kib(connection.initialWindowBytes)}, and grow from a pool of ${mib(connection.growthPoolBytes)}`,
@@ -118,11 +120,17 @@ describe("the documentation's numbers", () => {
     ["docs/streaming.md", `buffers up to ${mib(defaultBackpressureLimits.bufferBytes)} of a slow visitor's`],
     ["docs/streaming.md", `takes nothing for ${seconds(defaultBackpressureLimits.stallMs)} loses that answer`],
     ["docs/streaming.md", `pushes this back | ${seconds(defaultExchangeTimeouts.firstByteMs)} |`],
-    ["docs/streaming.md", `once the answer began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
+    ["docs/streaming.md", `answer of known length began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
+    ["docs/streaming.md", `answer of unknown length | ${minutes(defaultExchangeTimeouts.streamIdleMs)} |`],
+    ["docs/llm.md", `waits ${seconds(defaultExchangeTimeouts.firstByteMs)} for the head`],
     ["docs/streaming.md", `a visitor's request head | ${seconds(server.headTimeoutMs)} |`],
     ["docs/streaming.md", `between requests | ${seconds(server.keepAliveMs)} |`],
-    ["docs/streaming.md", `in the middle of a request body | ${seconds(server.bodyIdleMs)} |`],
+    ["docs/streaming.md", `an answer that moves pushes this back | ${seconds(server.bodyIdleMs)} |`],
     ["docs/json-agent.md", `silent for ${seconds(DEAD_AFTER_MS)} is taken for dead`],
+    ["docs/json-agent.md", `may be silent for ${seconds(BUSY_DEAD_AFTER_MS)},`],
+    ["docs/json-agent.md", `body may have ${mib(UNANNOUNCED_BODY_LIMIT_BYTES)},`],
+    ["docs/json-agent.md", `the edge allows ${mib(DEFAULT_BODY_LIMIT_BYTES)};`],
+    ["docs/json-agent.md", `frame of the agent may have ${mib(DEFAULT_MAX_FRAME_BYTES)}.`],
     ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
     ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
   ];

@@ -14,13 +14,12 @@ import { fileURLToPath } from "node:url";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { version } from "../../src/config/version.ts";
 import { ProgramRun } from "../cli/program_run.ts";
-import { eventually } from "../support/net.ts";
+import { eventually, freePort } from "../support/net.ts";
 import { missingPeer } from "../support/peers.ts";
 import { withScratch } from "../support/scratch.ts";
 import { startTestEdge, token } from "../support/tunnel.ts";
 import { WebSocket, WebSocketServer } from "../websocket/foreign.ts";
 import { readPage } from "./page.ts";
-import { freePort } from "./stage.ts";
 
 const certificates = fileURLToPath(new URL("../support/certificates", import.meta.url));
 const Host = "shop.example.com";

@@ -6,11 +6,10 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { runArguments } from "../../scripts/lib/toolchain.mjs";
+import { freePort } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
 import { root } from "./page.ts";
 
@@ -79,6 +78,7 @@ class Stage {
     await writeFile(join(this.#folder, "token"), `${token}\n`);
     this.#upstream = this.#start("exec upstream");
     const [, upstream] = await this.#upstream.waitFor(/"port":(\d+)/);
+    // The page names its port before its edge runs.
     this.#ports = { edge: await freePort(), upstream: Number(upstream) };
     await writeFile(
       join(this.#folder, ".curlrc"),
@@ -197,15 +197,4 @@ async function writeProgram(path: string, file: string): Promise<void> {
   const words = [process.execPath, ...runArguments(runtime, file, [])].map((word) => `'${word}'`);
   await writeFile(path, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
   await chmod(path, 0o755);
-}
-
-/** A port that nobody listens on just now: the page names its port before its edge runs. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

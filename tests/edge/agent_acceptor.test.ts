@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import { Connection } from "../../src/httpstream/mod.ts";
 import { dial } from "../../src/net/mod.ts";
-import { bytesOf, latin1, SocketReader } from "../support/net.ts";
+import { FakeClock } from "../support/clock.ts";
+import { bytesOf, eventually, latin1, SocketReader } from "../support/net.ts";
 import { enterEdge, startTestEdge, token } from "../support/tunnel.ts";
 
 interface Handshake {
@@ -23,6 +24,11 @@ async function sendHandshake(
   how: Handshake,
   fields = handshake,
 ): Promise<{ head: string; client: SocketReader }> {
+  const client = await writeHandshake(edge, how, fields);
+  return { head: await client.readUntil("\r\n\r\n"), client };
+}
+
+async function writeHandshake(edge: Edge, how: Handshake, fields = handshake): Promise<SocketReader> {
   const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
   const { protocol = "runnel.v2", version, authorization = how.token && `Bearer ${how.token}` } = how;
   const more = [
@@ -32,7 +38,7 @@ async function sendHandshake(
   ];
   const head = `GET /agent HTTP/1.1\r\nHost: 127.0.0.1\r\n${fields}${more.map((line) => `${line}\r\n`).join("")}\r\n`;
   client.socket.write(bytesOf(head));
-  return { head: await client.readUntil("\r\n\r\n"), client };
+  return client;
 }
 
 /** The code in a WebSocket's close frame (RFC 6455 §5.5.1). */
@@ -77,8 +83,7 @@ describe("AgentAcceptor with runnel.v2", () => {
       { authorization: "Bearer" },
       { authorization: `Bearer ${token} more` },
     ];
-    const answers = new Set<string>();
-    for (const how of wrong) answers.add(await refusal(edge, how));
+    const answers = new Set(await Promise.all(wrong.map((how) => refusal(edge, how))));
     assert.equal(answers.size, 1);
     const [answer] = answers;
     assert.match(answer!, /^HTTP\/1\.1 401 /);
@@ -107,6 +112,8 @@ describe("AgentAcceptor with runnel.v2", () => {
   it("asks for an upgrade where there is none: 426", async () => {
     const { head, client } = await sendHandshake(edge, { token }, "");
     assert.match(head, /^HTTP\/1\.1 426 [^]*^X-Runnel-Error: upgrade_required\r$/m);
+    // RFC 9110 §15.5.22
+    assert.match(head, /^Upgrade: websocket\r\nConnection: (?:.*, )?Upgrade\r$/m);
     client.socket.reset();
   });
 
@@ -128,23 +135,99 @@ describe("AgentAcceptor with runnel.v2", () => {
   });
 });
 
-describe("guessing of tokens", () => {
-  it("is blocked for its address: 429 with Retry-After, for the right token, too", async () => {
-    const edge = await startTestEdge();
-    for (let guess = 0; guess < 20; guess++) {
-      assert.match((await sendAndReset(edge, `guess-${guess}`)).head, /^HTTP\/1\.1 401 /);
-    }
-    const { head } = await sendAndReset(edge, token);
-    assert.match(head, /^HTTP\/1\.1 429 [^]*^X-Runnel-Error: too_many_attempts\r$/m);
-    assert.match(head, /^Retry-After: 60\r$/m);
-    await edge.close();
+describe("wrong tokens", () => {
+  let clock: FakeClock;
+  let refused: string[];
+  let edge: Edge;
+  beforeEach(async () => {
+    clock = new FakeClock();
+    refused = [];
+    const onTokensRefused = (address: string | null, count: number) => void refused.push(`${address}: ${count}`);
+    edge = await startTestEdge({ clock, events: { onTokensRefused } });
+  });
+  afterEach(() => edge.close());
+
+  const accepted = /^HTTP\/1\.1 101 /;
+  const unauthorized = /^HTTP\/1\.1 401 [^]*^X-Runnel-Error: unauthorized\r$/m;
+  const tooMany = /^HTTP\/1\.1 429 [^]*^X-Runnel-Error: too_many_attempts\r$/m;
+  /** Handshakes with wrong tokens, each with the head of its answer as soon as it is there. */
+  async function guess(count: number) {
+    const heads: string[] = [];
+    const clients = await Promise.all(
+      Array.from({ length: count }, (_, at) => writeHandshake(edge, { token: `${at}` })),
+    );
+    for (const client of clients) void client.readUntil("\r\n\r\n").then((head) => heads.push(head), () => {});
+    return { heads, reset: () => clients.forEach((client) => client.socket.reset()) };
+  }
+
+  it("are answered after 1 s", async () => {
+    const { heads, reset } = await guess(1);
+    await eventually(() => clock.untilNext <= 1_000);
+    clock.advance(999);
+    assert.deepEqual(heads, []);
+    clock.advance(1);
+    await eventually(() => heads.length === 1);
+    assert.match(heads[0], unauthorized);
+    reset();
   });
 
-  async function sendAndReset(edge: Edge, guess: string) {
-    const sent = await sendHandshake(edge, { token: guess });
-    sent.client.socket.reset();
-    return sent;
-  }
+  it("never have the right one refused, however many there were, and however many wait", async () => {
+    const { heads, reset } = await guess(200);
+    await eventually(() => heads.length === 200 - 64);
+    const during = await sendHandshake(edge, { token });
+    assert.match(during.head, accepted);
+    clock.advance(1_000);
+    await eventually(() => heads.length === 200);
+    const afterwards = await sendHandshake(edge, { token });
+    assert.match(afterwards.head, accepted);
+    for (const { client } of [during, afterwards]) client.socket.reset();
+    reset();
+  });
+
+  it("are answered with 429 at once, and told to try again soon, while 64 wait", async () => {
+    const { heads, reset } = await guess(66);
+    await eventually(() => heads.length === 2);
+    for (const head of heads) {
+      assert.match(head, tooMany);
+      assert.match(head, /^Retry-After: 1\r$/m);
+    }
+    clock.advance(1_000);
+    await eventually(() => heads.length === 66);
+    assert.equal(heads.filter((head) => unauthorized.test(head)).length, 64);
+    reset();
+  });
+
+  it("take no room once their connections have ended", async () => {
+    const first = await guess(65);
+    await eventually(() => first.heads.length === 1);
+    first.reset();
+    await eventually(() => edge.connections === 0);
+    const second = await guess(65);
+    await eventually(() => second.heads.length === 1);
+    clock.advance(1_000);
+    await eventually(() => second.heads.length === 65);
+    assert.equal(second.heads.filter((head) => unauthorized.test(head)).length, 64);
+    second.reset();
+  });
+
+  it("do not hold up an edge that drains", async () => {
+    const { heads, reset } = await guess(3);
+    await eventually(() => refused.length > 0 && clock.untilNext <= 1_000);
+    const drained = edge.drain();
+    await eventually(() => heads.length === 3);
+    for (const head of heads) assert.match(head, unauthorized);
+    reset();
+    await drained;
+  });
+
+  it("are told with address and count", async () => {
+    const { heads, reset } = await guess(70);
+    await eventually(() => heads.length === 6);
+    assert.deepEqual(refused, ["127.0.0.1: 1"]);
+    clock.advance(60_000);
+    assert.deepEqual(refused, ["127.0.0.1: 1", "127.0.0.1: 69"]);
+    reset();
+  });
 });
 
 describe("an edge's end", () => {

@@ -37,8 +37,10 @@ describe("Router", () => {
     [".example.com", "unknown"],
     ["api.example.com", "unknown"],
     ["__proto__.example.com", "unknown"],
-    ["shop.example.org", "unknown"],
-    ["shopexample.com", "unknown"],
+    ["shop.example.org", "foreign"],
+    ["shopexample.com", "foreign"],
+    ["example.com.evil", "foreign"],
+    ["edge:8080", "foreign"],
     ["example.com", "own"],
     ["example.com:8080", "own"],
     ["localhost:8080", "own"],
@@ -56,5 +58,6 @@ describe("Router", () => {
     const found = router.route("shop.example.com:80");
     assert.equal(found.kind === "tunnel" && found.tunnel.name, "shop");
     assert.deepEqual(router.route("Other.Example.com:80"), { kind: "unknown", host: "other.example.com" });
+    assert.deepEqual(router.route("Edge:8080"), { kind: "foreign", host: "edge" });
   });
 });

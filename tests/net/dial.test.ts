@@ -1,11 +1,12 @@
 import { after, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import type { Clock } from "../../src/base/clock.ts";
-import { dial, type DialTarget, listen, SocketError, type SocketErrorCode } from "../../src/net/mod.ts";
+import { dial, type DialTarget, isLoopback, listen, SocketError, type SocketErrorCode } from "../../src/net/mod.ts";
 import {
   bytesOf,
   eventually,
   latin1,
+  missingIPv6,
   removeTemporaryFolders,
   SocketReader,
   startTcpServer,
@@ -54,12 +55,40 @@ describe("dial", () => {
     await server.close();
   });
 
-  it("connects to an IPv6 address", async (t) => {
-    const listener = await listen({ kind: "tcp", host: "::1", port: 0 }, (socket) => socket.end()).catch((error) => {
-      if (error.code === "address_not_available") return null;
-      throw error;
+  for (const host of ["localhost", "LocalHost", "localhost.", "app.localhost", "a.b.localhost"]) {
+    it(`connects to ${host} on ::1 when nothing listens on 127.0.0.1`, { skip: missingIPv6 }, async () => {
+      const listener = await listen({ kind: "tcp", host: "::1", port: 0 }, (socket) => socket.end());
+      const socket = await dial({ kind: "tcp", host, port: listener.address.port });
+      assert.equal(socket.remote.host, "::1");
+      socket.reset();
+      await listener.close();
     });
-    if (listener === null) return t.skip("this machine has no IPv6");
+
+    it(`connects to ${host} on 127.0.0.1 when nothing listens on ::1`, async () => {
+      const server = await startTcpServer();
+      const socket = await dial({ kind: "tcp", host, port: server.port });
+      assert.equal(socket.remote.host, "127.0.0.1");
+      socket.reset();
+      await server.close();
+    });
+  }
+
+  it("connects to localhost on 127.0.0.1 when both addresses answer", { skip: missingIPv6 }, async () => {
+    const listener = await listen({ kind: "tcp", host: "::", port: 0 }, (socket) => socket.end());
+    const socket = await dial({ kind: "tcp", host: "localhost", port: listener.address.port });
+    assert.equal(socket.remote.host, "127.0.0.1");
+    socket.reset();
+    await listener.close();
+  });
+
+  it("looks a name up when it only ends like localhost", async () => {
+    const target: DialTarget = { kind: "tcp", host: "notlocalhost.invalid", port: 80 };
+    await rejectsWith(dial(target, { timeoutMs: 30_000 }), "host_not_found", /notlocalhost\.invalid/);
+    for (const host of ["localhost.example", "mylocalhost", "localhost.."]) assert.equal(isLoopback(host), false, host);
+  });
+
+  it("connects to an IPv6 address", { skip: missingIPv6 }, async () => {
+    const listener = await listen({ kind: "tcp", host: "::1", port: 0 }, (socket) => socket.end());
     const socket = await dial({ kind: "tcp", host: "::1", port: listener.address.port });
     assert.equal(socket.remote.host, "::1");
     await new SocketReader(socket).ended;

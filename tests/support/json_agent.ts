@@ -31,8 +31,12 @@ export class JsonAgent {
     const { port } = edge.address;
     const target = { kind: "tcp", host: "127.0.0.1", port } as const;
     const { socket, rest } = await dialWebSocket({ target, authority: `127.0.0.1:${port}`, path: "/agent" });
+    // As many WebSocket libraries have it.
+    const maxMessageBytes = 10 * 1024 * 1024;
     const handlers = { onMessage() {}, onDrain() {}, onClose() {} };
-    return new JsonAgent(new WebSocketConnection(socket, { role: "client", accept: "text", rest, handlers }));
+    return new JsonAgent(
+      new WebSocketConnection(socket, { role: "client", accept: "text", maxMessageBytes, rest, handlers }),
+    );
   }
 
   /** Connects and registers as `name`. Without `features` it is an agent that knows the first frames alone. */

@@ -15,6 +15,12 @@ import {
 } from "../../src/net/mod.ts";
 import type { TcpTarget } from "../../src/net/socket.ts";
 
+/** The reason to skip a test that needs `::1`; false where the machine has it. */
+export const missingIPv6: string | false = await listen({ kind: "tcp", host: "::1", port: 0 }, () => {}).then(
+  (listener) => listener.close().then(() => false as const),
+  () => "this machine has no IPv6",
+);
+
 export interface TcpServer {
   readonly listener: Listener;
   readonly port: number;
@@ -43,6 +49,13 @@ export async function startTcpServer(onSocket: (socket: Socket) => void = () => 
       for (const socket of sockets) socket.reset();
     },
   };
+}
+
+/** A port of 127.0.0.1 on which nobody listens just now, for a program that must be told one. */
+export async function freePort(): Promise<number> {
+  const server = await startTcpServer();
+  await server.close();
+  return server.port;
 }
 
 /** The two ends of one loopback connection, both paused: `[dialed, accepted]`. The test resets or ends them. */

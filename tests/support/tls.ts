@@ -15,6 +15,8 @@ export function pem(name: CertificateName | "authority"): string {
 }
 
 const key = readFileSync(new URL("certificates/server.key", import.meta.url), "utf8");
+/** The key of each certificate, in PEM. */
+export const serverKey = key;
 
 /** What trusts the certificates here. */
 export const trusted: TlsOptions = { ca: pem("authority") };
@@ -95,4 +97,5 @@ export interface Transport {
 }
 
 export const plain: Transport = { name: "TCP", pair: connectPair };
-export const transports: readonly Transport[] = [plain, { name: "TLS", pair: secureConnectPair }];
+export const secure: Transport = { name: "TLS", pair: secureConnectPair };
+export const transports: readonly Transport[] = [plain, secure];

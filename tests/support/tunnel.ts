@@ -28,6 +28,8 @@ export interface TunnelOptions {
   protocol?: Protocol;
   /** Options of the agent's HTTP client, where the upstream is a target. */
   client?: Partial<ClientOptions>;
+  /** What the agent asks for its tunnel. */
+  firstByteMs?: number;
 }
 
 export interface Tunnel {
@@ -54,6 +56,7 @@ export async function startTestAgent(
   name = "shop",
   protocol: Protocol = "json",
   port = edge.address.port,
+  firstByteMs?: number,
 ): Promise<Agent> {
   const url = parseEdgeUrl(`http://127.0.0.1:${port}`);
   let onReady!: (tunnel: OpenTunnel) => void;
@@ -61,8 +64,8 @@ export async function startTestAgent(
   const agent = new Agent({
     open: (signal) => {
       return protocol === "json"
-        ? openJsonTunnel({ edge: url, token, name, upstream }, signal)
-        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
+        ? openJsonTunnel({ edge: url, token, name, upstream, firstByteMs }, signal)
+        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0", firstByteMs }, signal);
     },
     backoff: new Backoff(1, 20),
     events: { onReady },
@@ -112,7 +115,7 @@ export async function startTunnel(upstream: DialTarget | Handler, options: Tunne
   const { port } = edge.address;
   const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
   const handler = client?.request ?? (upstream as Handler);
-  const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port);
+  const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port, options.firstByteMs);
   return {
     edge,
     agent,

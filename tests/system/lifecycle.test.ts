@@ -59,7 +59,7 @@ for (const protocol of protocols) {
       assert.equal(ready.event, "ready");
       assert.equal(ready.url, `http://shop.localhost:${edge.port}`);
       assert.deepEqual([ready.name, ready.protocol], ["shop", protocol]);
-      assert.equal(ready.upstream, `http://127.0.0.1:${upstream.port}`);
+      assert.equal(ready.upstream, `http://localhost:${upstream.port}`);
       assert.equal(typeof ready.tunnelId, "string");
     });
 

@@ -211,23 +211,58 @@ describe("an edge with agents of the JSON protocol", () => {
       for (const [index, agent_token] of wrong.entries()) {
         const agent = await unregistered();
         agent.send({ type: "register", tunnel_id: ["old", "free", "BAD NAME", ""][index % 4], agent_token });
+        await eventually(() => clock.untilNext <= 1_000);
+        clock.advance(1_000);
         answers.add(JSON.stringify(await refusal(agent)));
       }
       assert.equal(answers.size, 1);
       assert.match([...answers][0], /"code":"unauthorized"/);
     });
 
-    it("asks an address that guessed 20 times to wait, also with the right token, for a minute", async () => {
-      for (let attempt = 0; attempt < 20; attempt++) {
-        const agent = await unregistered();
-        agent.send({ type: "register", tunnel_id: "a", agent_token: `guess ${attempt}` });
-        assert.equal((await refusal(agent)).frame.code, "unauthorized");
+    /** Links that show wrong tokens, with the codes of the answers as they come. */
+    const guess = async (count: number) => {
+      const codes: unknown[] = [];
+      const links = await Promise.all(Array.from({ length: count }, unregistered));
+      for (const [at, agent] of links.entries()) {
+        agent.send({ type: "register", tunnel_id: "a", agent_token: `guess ${at}` });
+        void agent.next().then((frame) => codes.push(frame.code), () => {});
       }
-      const agent = await unregistered();
-      agent.send({ type: "register", tunnel_id: "a", agent_token: token });
-      assert.equal((await refusal(agent)).frame.code, "too_many_attempts");
-      clock.advance(60_000);
+      return { codes, links };
+    };
+
+    it("never refuses the right token for the wrong ones of others, which are answered after 1 s", async () => {
+      const { codes, links } = await guess(100);
+      await eventually(() => codes.length === 36);
+      assert.deepEqual(new Set(codes), new Set(["too_many_attempts"]));
       await register("a");
+      clock.advance(999);
+      assert.equal(codes.length, 36);
+      clock.advance(1);
+      await eventually(() => codes.length === 100);
+      assert.equal(codes.filter((code) => code === "unauthorized").length, 64);
+      assert.equal((await links[0].closed).code, 1008);
+    });
+
+    it("makes room at once when a link ends that waits for its refusal", async () => {
+      const { codes, links } = await guess(65);
+      await eventually(() => codes.length === 1);
+      for (const link of links) link.close();
+      await eventually(() => edge.connections === 0);
+      const next = await guess(64);
+      await eventually(() => clock.untilNext <= 1_000);
+      clock.advance(1_000);
+      await eventually(() => next.codes.length === 64);
+      assert.deepEqual(new Set(next.codes), new Set(["unauthorized"]));
+    });
+
+    it("answers what waits when it is closing", async () => {
+      const { codes, links } = await guess(3);
+      await eventually(() => clock.untilNext <= 1_000);
+      const closing = edge.close();
+      await eventually(() => codes.length === 3);
+      assert.deepEqual(codes, Array(3).fill("unauthorized"));
+      await Promise.all(links.map(({ closed }) => closed));
+      await closing;
     });
 
     it("gives a link 10 s to register, and no second more", async () => {
@@ -259,7 +294,7 @@ describe("an edge with agents of the JSON protocol", () => {
     });
 
     it("refuses a name that is none, however long and in whatever letters, and lives on", async () => {
-      for (const name of ["", "UPPER", "é".repeat(200), "😀".repeat(100), "api"]) {
+      for (const name of ["", "UP PER", "SHOP\u212a", "é".repeat(200), "😀".repeat(100), "api"]) {
         const agent = await unregistered();
         agent.send({ type: "register", tunnel_id: name, agent_token: token });
         const { frame, close } = await refusal(agent);

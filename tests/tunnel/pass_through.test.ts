@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import type { Handler } from "../../src/http/message.ts";
+import { bytesOf } from "../support/net.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { exchange, protocols, startTunnel, type Tunnel } from "../support/tunnel.ts";
 
@@ -55,6 +57,12 @@ for (const protocol of protocols) {
       assert.deepEqual(cookies, ["Set-Cookie: a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "Set-Cookie: b=2"]);
     });
 
+    it("keeps several challenges apart", async () => {
+      answer = whole('WWW-Authenticate: Basic realm="a, b"\r\nWWW-Authenticate: Negotiate\r\n', "no");
+      const challenges = (await get("/")).match(/^www-authenticate: .*(?=\r$)/gim);
+      assert.deepEqual(challenges, ['WWW-Authenticate: Basic realm="a, b"', "WWW-Authenticate: Negotiate"]);
+    });
+
     it("leaves an encoded body and its Content-Encoding untouched", async () => {
       const body = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
       answer = whole("Content-Encoding: gzip\r\n", body);
@@ -71,6 +79,23 @@ for (const protocol of protocols) {
         `POST / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n${body}`,
       );
       assert.equal(seen.slice(seen.indexOf("\r\n\r\n") + 4), body);
+    });
+
+    it("passes a request body of 10 MiB", async () => {
+      const lengthOf: Handler = async (_, body) => {
+        const length = String(body === null ? 0 : (await new Response(body as BodyInit).arrayBuffer()).byteLength);
+        return { status: 200, fields: ["Content-Length", String(length.length)], body: bytesOf(length) };
+      };
+      const bodyBytes = 10 * 1024 * 1024;
+      const other = await startTunnel(lengthOf, { protocol });
+      const client = await other.connect();
+      const head =
+        `POST / HTTP/1.1\r\nHost: ${other.host}\r\nConnection: close\r\nContent-Length: ${bodyBytes}\r\n\r\n`;
+      client.socket.write(bytesOf(head));
+      client.socket.write(new Uint8Array(bodyBytes));
+      assert.match(await client.readUntil(String(bodyBytes)), /^HTTP\/1\.1 200 /);
+      client.socket.reset();
+      await other.close();
     });
 
     it("answers HEAD with the upstream's Content-Length and no body", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Socket } from "../../src/net/mod.ts";
 import { WebSocketConnection } from "../../src/websocket/mod.ts";
-import { connectPair, eventually } from "../support/net.ts";
+import { connectPair, eventually, latin1 } from "../support/net.ts";
 import { nextMicrotask, scripted, ScriptedSocket } from "./scripted_socket.ts";
 import {
   CLIENT_KEY as KEY,
@@ -103,6 +103,35 @@ describe("WebSocketConnection", () => {
     assert.deepEqual(recorder.messages, ["four", "fives"]);
     socket.feed(client({ opcode: 1, payload: "sixsix" }));
     assert.deepEqual(socket.output, closeFrame(1009, "A message of 6 bytes is longer than 5"));
+  });
+});
+
+describe("WebSocketConnection with a message that is too long", () => {
+  const long = joinBytes([
+    client({ opcode: 1, payload: "seven b" }),
+    client({ opcode: 9, payload: "p" }),
+    client({ opcode: 1, payload: "four" }),
+  ]);
+
+  it("WebSocketConnection goes on when its owner drops the message", async () => {
+    const { socket, recorder, connection } = await scripted({ maxMessageBytes: 4 });
+    connection.skipsLongMessages = true;
+    const beginnings: string[] = [];
+    recorder.onLongMessage = (beginning, error) => beginnings.push(`${latin1(beginning)}: ${error.reason}`) > 0;
+    socket.feed(long);
+    assert.deepEqual(beginnings, ["seven b: A message of 7 bytes is longer than 4"]);
+    assert.deepEqual(recorder.messages, ["four"]);
+  });
+
+  it("WebSocketConnection closes with 1009 when its owner does not drop it", async () => {
+    for (const onLongMessage of [undefined, () => false]) {
+      const { socket, recorder, connection } = await scripted({ maxMessageBytes: 4 });
+      connection.skipsLongMessages = true;
+      recorder.onLongMessage = onLongMessage;
+      socket.feed(long.slice());
+      assert.deepEqual(socket.output, closeFrame(1009, "A message of 7 bytes is longer than 4"));
+      assert.deepEqual(recorder.messages, []);
+    }
   });
 });
 

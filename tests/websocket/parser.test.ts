@@ -15,8 +15,9 @@ function drain(parser: MessageParser): WebSocketEvent[] {
 }
 
 /** What a parser makes of the chunks, and the error that ended it. */
-function parse(chunks: readonly Uint8Array[], options: Partial<ParserOptions> = {}) {
+function parse(chunks: readonly Uint8Array[], options: Partial<ParserOptions> = {}, skipsLongMessages = false) {
   const parser = new MessageParser({ role: "server", ...options });
+  parser.skipsLongMessages = skipsLongMessages;
   const incoming: WebSocketEvent[] = [];
   try {
     for (const chunk of chunks) {
@@ -154,6 +155,68 @@ describe("MessageParser", () => {
     parser.maxMessageBytes = 11;
     parser.push(rawFrame({ opcode: 2, payload: patternBytes(11) }));
     assert.equal(drain(parser).length, 1);
+  });
+});
+
+describe("MessageParser that skips long messages", () => {
+  const LIMIT = 6_000;
+  /** A message in fragments of these lengths, with a ping behind each but the last. */
+  const framesOf = (lengths: readonly number[], key: number | undefined): RawFrame[] =>
+    lengths.flatMap((length, i) => {
+      const isLast = i === lengths.length - 1;
+      const frame = { fin: isLast, opcode: i === 0 ? 2 : 0, payload: patternBytes(length, i), key };
+      return isLast ? [frame] : [frame, { opcode: 9, payload: "p", key }];
+    });
+  const payloadOf = (lengths: readonly number[]) => joinBytes(lengths.map((length, i) => patternBytes(length, i)));
+
+  const messages: number[][] = [
+    [6_001],
+    [20_000],
+    [5_000, 5_000],
+    [6_000, 1],
+    [1, 6_000, 3, 0],
+    [10, 10, 10_000, 10],
+    [100, 5_901],
+    [0, 6_001],
+    [3_000, 3_000, 3_000],
+  ];
+  for (const lengths of messages) {
+    for (const [role, key] of [["server", KEY], ["client", undefined]] as const) {
+      it(`MessageParser as ${role} tells the beginning and reads on when fragments have ${lengths} bytes`, () => {
+        const small = rawFrame({ opcode: 2, payload: "small", key });
+        const bytes = joinBytes([small, ...framesOf(lengths, key).map(rawFrame), small]);
+        const options = { role, maxMessageBytes: LIMIT };
+        const whole = parse([bytes], options, true);
+        assert.equal(whole.error, null);
+        const others = whole.incoming.filter(({ kind }) => kind !== "long");
+        assert.deepEqual(others.filter(({ kind }) => kind === "message").length, 2);
+        assert.equal(others.filter(({ kind }) => kind === "ping").length, lengths.length - 1);
+        const [told, more] = whole.incoming.filter(({ kind }) => kind === "long");
+        assert.equal(more, undefined);
+        assert.ok(told?.kind === "long");
+        assert.deepEqual(told.beginning, payloadOf(lengths).subarray(0, 4_096));
+        assert.equal(told.error.closeCode, 1009);
+        const summary = ({ incoming }: { incoming: WebSocketEvent[] }) =>
+          incoming.map((one) => one.kind === "long" ? { ...one, error: one.error.reason } : one);
+        for (const cut of [1, 2, 7, 8, 20, 4_100, 4_110, 6_020].map((at) => at % bytes.length)) {
+          assert.deepEqual(summary(parse(splitAt(bytes, [cut]), options, true)), summary(whole), `cut at ${cut}`);
+        }
+        assert.deepEqual(summary(parse(byteByByte(bytes), options, true)), summary(whole));
+      });
+    }
+  }
+
+  it("MessageParser keeps nothing of what it drops, however long that is", () => {
+    const parser = new MessageParser({ role: "server", maxMessageBytes: 1_000 });
+    parser.skipsLongMessages = true;
+    parser.push(rawFrame({ opcode: 2, announced: 1n << 40n, key: KEY }));
+    assert.deepEqual(drain(parser), []);
+    const kinds: string[] = [];
+    for (let round = 0; round < 200; round++) {
+      parser.push(new Uint8Array(64 * 1024));
+      kinds.push(...drain(parser).map(({ kind }) => kind));
+    }
+    assert.deepEqual(kinds, ["long"]);
   });
 });
 

@@ -110,6 +110,7 @@ export class Recorder implements WebSocketHandlers {
   drains = 0;
   /** Called at each message, before it can be awaited. */
   atMessage: (data: Uint8Array | string) => void = () => {};
+  onLongMessage: WebSocketHandlers["onLongMessage"];
   #wakers: (() => void)[] = [];
 
   onMessage(data: Uint8Array | string): void {

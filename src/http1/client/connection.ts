@@ -5,16 +5,19 @@
  *     busy ── release ──▶ idle ── assign ──▶ busy
  *       └──── end ─────────┴─────▶ closing ── both FINs, or CLOSE_TIMEOUT_MS ──▶ closed
  */
-import { type Clock, Timeout, type Timer } from "../../base/mod.ts";
+import { cachedClock, type Clock, Timeout, type Timer } from "../../base/mod.ts";
 import type { UpstreamError } from "../../http/mod.ts";
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import { type HttpLimits, ResponseParser } from "../codec/mod.ts";
 
 /** How long the upstream may take to send its FIN after ours. */
 const CLOSE_TIMEOUT_MS = 1_000;
+/** So much sooner than the upstream an idle connection is closed here. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 /** The exchange on a connection, which gets the events of its socket. */
 export interface ConnectionUser extends SocketHandlers {
+  onBroken(): boolean;
   /** The client was closed. The exchange resets the connection. */
   fail(error: UpstreamError): void;
 }
@@ -33,8 +36,14 @@ export class ClientConnection implements SocketHandlers {
   readonly parser: ResponseParser;
   /** True after the first exchange: the upstream may have closed the connection meanwhile. */
   isReused = false;
-  /** When it became idle, on the client's clock. */
+  /** The upstream has authenticated it, or may have: it serves one visitor alone. */
+  isAuthenticated = false;
+  /** The visitor's connection to which it belongs while it is idle. Written by `BoundConnections` alone. */
+  boundTo: string | null = null;
+  /** Since when the upstream may count it as idle, on the client's clock. */
   idleSince = 0;
+  /** The most milliseconds for which it may be idle. 0: it is not used again. */
+  idleLimitMs = Infinity;
   /** The pool starts it when the connection becomes idle, and stops it when it is used. */
   readonly idleTimeout: Timeout;
 
@@ -42,6 +51,9 @@ export class ClientConnection implements SocketHandlers {
   readonly #clock: Clock;
   #user: ConnectionUser | null = null;
   #isPaused = false;
+  #pausedAt = 0;
+  /** When the pause before the last read began: what was read then may have come as early. */
+  #lastPausedAt = Infinity;
   /** While closing. */
   #closeTimer: Timer | null = null;
 
@@ -49,7 +61,7 @@ export class ClientConnection implements SocketHandlers {
     this.socket = socket;
     this.parser = new ResponseParser(limits);
     this.#owner = owner;
-    this.#clock = clock;
+    this.#clock = cachedClock(clock);
     this.idleTimeout = new Timeout(clock, () => owner.onIdleTimeout(this));
     socket.handlers = this;
     socket.resume();
@@ -60,15 +72,34 @@ export class ClientConnection implements SocketHandlers {
     this.#user = user;
   }
 
+  /**
+   * The upstream says how long it keeps an idle connection. Servers round that to whole seconds, and 0 means less than
+   * one, so of a short time half is used.
+   */
+  keepFor(upstreamMs: number): void {
+    this.idleLimitMs = Math.max(upstreamMs - KEEP_ALIVE_MARGIN_MS, upstreamMs / 2);
+  }
+
+  /** The exchange on it is over, and another one may follow. */
+  becomeIdle(): void {
+    this.#user = null;
+    this.isReused = true;
+    this.idleSince = Math.min(this.#clock.now(), this.#lastPausedAt);
+    this.resume();
+    this.#lastPausedAt = Infinity;
+  }
+
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
+    this.#pausedAt = this.#clock.now();
     this.socket.pause();
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#lastPausedAt = this.#pausedAt;
     this.socket.resume();
   }
 
@@ -110,6 +141,12 @@ export class ClientConnection implements SocketHandlers {
 
   onDrain(): void {
     this.#user?.onDrain();
+  }
+
+  onBroken(): boolean {
+    if (this.#user !== null) return this.#user.onBroken();
+    if (this.#closeTimer === null) this.#owner.onUnusable(this);
+    return false;
   }
 
   onClose(error: SocketError | null): void {

@@ -6,9 +6,10 @@
  *        └─ stale socket ─┘ └──── 101 ─▶ upgraded ─ both FINs ─────┤
  *     any ──────────────────── fail, abort ────────────────────────┘
  *
- * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
+ * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends. The
+ * client's bytes in a new protocol follow the body, and wait for the 101.
  */
-import type { CancelSignal, Timer } from "../../base/mod.ts";
+import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -16,13 +17,14 @@ import {
   BodySource,
   cancelBody,
   type Fields,
+  isAsked,
   type RequestHead,
   streamOf,
   UpstreamError,
   withoutHost,
 } from "../../http/mod.ts";
 import { release, share } from "../../memory/mod.ts";
-import type { SocketError } from "../../net/mod.ts";
+import { afterPoll, type PollListener, type SocketError } from "../../net/mod.ts";
 import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
 import type { ClientConnection, ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
@@ -34,17 +36,31 @@ import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
 const MAX_INTERIM_ANSWERS = 16;
 /** A body that arrived with its head is bytes up to here, and a stream if it is longer. */
 const MAX_WHOLE_BYTES = 64 * 1024;
+/**
+ * An upstream that closes before it has read a request's body resets the connection, and Bun then drops what a paused
+ * socket has not read. So of the answer to a request with a body this much is read ahead of its reader.
+ */
+const EARLY_READ_BYTES = 64 * 1024;
+/**
+ * Such a reset ends an answer until the close, up to here. So much leaves the upstream's kernel at once (RFC 6928: ten
+ * segments), and the reset is taken only behind what left before it (RFC 5961 §3.2). Of a longer answer the end may
+ * have been dropped with the upstream's socket.
+ */
+const MAX_RESET_CLOSE_BYTES = 8 * 1024;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
-export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner {
+export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwner, BodyOwner, PollListener {
   readonly answer: Promise<Answer>;
   readonly needsFreshConnection: boolean;
+  readonly visitorConnection: string | undefined;
 
   readonly #pool: ConnectionPool;
   readonly #settings: ClientSettings;
   readonly #head: RequestHead;
   readonly #body: Body;
+  /** The client's bytes behind a 101; null where no upgrade is asked for. */
+  readonly #raw: Body;
   readonly #signal: CancelSignal;
   readonly #plan: RequestPlan;
   #resolve!: (answer: Answer) => void;
@@ -53,13 +69,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   #phase: Phase = "waiting";
   #connection: ClientConnection | null = null;
   #upload: Upload | null = null;
+  /** The head was written. */
+  #isSent = false;
   /** The whole request was sent. */
   #isUploaded = false;
+  /** The upstream takes no more of the request. */
+  #isBroken = false;
   #firstByteTimer: Timer | null = null;
   /** Bytes of an answer arrived: the upstream has processed the request. */
   #hasAnswerBegun = false;
   #interimAnswers = 0;
   #keepAlive = false;
+  /** Bytes of the answer's body so far, and those that the reader has not asked for. */
+  #answerBytes = 0;
+  #readAheadBytes = 0;
   #decoder: BodyDecoder | null = null;
   #answerBody: BodySource | null = null;
   /** While upgraded: the upstream's FIN came. */
@@ -72,14 +95,17 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     body: Body,
     signal: CancelSignal,
     plan: RequestPlan,
+    raw: Body,
   ) {
     this.#pool = pool;
     this.#settings = settings;
     this.#head = head;
     this.#body = body;
+    this.#raw = raw;
     this.#signal = signal;
     this.#plan = plan;
-    this.needsFreshConnection = body !== null;
+    this.needsFreshConnection = !plan.isReplayable;
+    this.visitorConnection = settings.connectionAuth ? head.visitorConnection : undefined;
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -96,17 +122,35 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#phase = "head";
     this.#connection = connection;
     connection.assign(this);
+    if (this.#plan.isConnectionAuth) connection.isAuthenticated = true;
+    // The upstream's FIN may have come, and not been read. While nothing is sent, nothing is lost by that.
+    if (connection.isReused && !this.#plan.isReplayable) afterPoll(this);
+    else this.#send(connection);
+  }
+
+  onPolled(): void {
+    if (this.#phase !== "head" || this.#isSent || this.#connection!.socket.closed) return;
+    this.#send(this.#connection!);
+    // Before another turn of the event loop passes. A streamed body leaves together with the head.
+    if (this.#upload === null) this.#connection!.socket.flush();
+  }
+
+  #send(connection: ClientConnection): void {
+    this.#isSent = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
-    if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
+    if (this.#body === null) return this.onUploaded();
     if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
     if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
     connection.socket.write(this.#body);
     this.onUploaded();
   }
 
+  /** The whole request was sent; after a 101 also: all bytes of the new protocol were. */
   onUploaded(): void {
+    const isRequest = !this.#isUploaded;
     this.#isUploaded = true;
+    if (isRequest && this.#phase === "upgraded") return this.#beginRaw();
     const { firstByteMs, clock } = this.#settings;
     if (firstByteMs === null || this.#phase !== "head") return;
     this.#firstByteTimer = clock.after(firstByteMs, () => {
@@ -120,6 +164,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   /** The reader of the answer waits for bytes. */
   onPull(): void {
+    this.#readAheadBytes = 0;
     if (this.#phase !== "over") this.#connection!.resume();
   }
 
@@ -134,8 +179,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   onData(chunk: Uint8Array): void {
     if (this.#phase === "body") this.#readBody(chunk);
-    else if (this.#phase === "head") this.#readHead(chunk);
     else if (this.#phase === "upgraded") this.#deliver(chunk);
+    else if (this.#phase !== "head") return;
+    else if (this.#isSent) this.#readHead(chunk);
+    // It answers nothing, but says why the upstream closes.
+    else this.#connection!.socket.reset();
   }
 
   onEnd(): void {
@@ -148,29 +196,54 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       // The second attempt begins in `onClose`.
       this.#connection!.socket.reset();
     } else {
-      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer"));
+      this.#failEarly(null);
     }
+  }
+
+  /** The upstream may have answered before it had read the body. Without one a reset has nothing to say. */
+  onBroken(): boolean {
+    if (this.#body === null) return false;
+    this.#isBroken = true;
+    this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
+    return true;
   }
 
   onClose(error: SocketError | null): void {
     if (this.#phase === "upgraded") {
       if (error === null && this.#hasUpstreamEnded) this.#finish();
-      else this.fail(new UpstreamError("upstream_reset", "The upstream broke off the upgraded connection", error));
+      else this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off the upgraded connection", error));
+    } else if (this.#phase === "body" && this.#isWholeUntilReset) {
+      this.#endBody();
     } else if (this.#phase === "body") {
-      this.fail(new UpstreamError("upstream_reset", "The upstream broke off its answer", error));
+      this.fail(UpstreamError.ofLoss("upstream_reset", "The upstream broke off its answer", error));
     } else if (this.#canRetry) {
       this.#firstByteTimer?.cancel();
       this.#phase = "waiting";
       this.#connection = null;
       this.#pool.acquireNew(this);
     } else {
-      this.fail(new UpstreamError("upstream_closed", "The upstream closed before its answer", error));
+      this.#failEarly(error);
     }
+  }
+
+  /** The connection is over, and the answer's head is not there. */
+  #failEarly(error: SocketError | null): void {
+    if (this.#hasAnswerBegun) {
+      return this.fail(UpstreamError.ofLoss("upstream_closed", "The upstream closed within its answer's head", error));
+    }
+    const { target } = this.#settings;
+    // What many servers with TLS do with a plain request.
+    const remedy = target.kind === "tcp" && target.tls === undefined ? "if it speaks TLS, TARGET needs https://" : null;
+    this.fail(UpstreamError.ofLoss("upstream_closed", "The upstream closed before its answer", error, remedy));
   }
 
   /** The upstream may have closed an idle connection just when it was used. Then nothing was lost. */
   get #canRetry(): boolean {
-    return this.#connection!.isReused && !this.#hasAnswerBegun && this.#plan.isReplayable;
+    return this.#connection!.isReused && !this.#hasAnswerBegun && (this.#plan.isReplayable || !this.#isSent);
+  }
+
+  get #isWholeUntilReset(): boolean {
+    return this.#body !== null && this.#decoder!.isUntilClose && this.#answerBytes <= MAX_RESET_CLOSE_BYTES;
   }
 
   #beginUpload(body: ReadableStream<Uint8Array>, connection: ClientConnection, framing: UploadFraming): void {
@@ -179,6 +252,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   #readHead(chunk: Uint8Array): void {
+    const isFirst = !this.#hasAnswerBegun;
     this.#hasAnswerBegun = true;
     const { parser } = this.#connection!;
     let unread = chunk;
@@ -187,7 +261,9 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       try {
         parsed = parser.push(unread, this.#head.method);
       } catch (cause) {
-        return this.fail(UpstreamError.ofParse(cause));
+        const line = parser.faultyLine(unread);
+        if (!isFirst || unread !== chunk) return this.fail(UpstreamError.ofParse(cause, line));
+        return this.fail(UpstreamError.ofFirstBytes(cause, chunk, line));
       }
       const { rest } = parser;
       // The head was copied into strings, so only the bytes after it are needed.
@@ -220,26 +296,26 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   /** The final head was read, with `rest` behind it. */
   #begin(parsed: ParsedResponse, rest: Uint8Array): void {
     this.#firstByteTimer?.cancel();
+    if (parsed.isConnectionAuth) this.#connection!.isAuthenticated = true;
     if (parsed.status === 101) return this.#beginUpgraded(parsed, rest);
-    if (this.#head.upgrade !== undefined) {
-      cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
-    }
+    if (this.#raw !== null) cancelBody(this.#raw, new UpstreamError("canceled", "The upgrade was refused"));
     this.#keepAlive = parsed.keepAlive;
-    const { status, fields, framing } = parsed;
+    if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
+    const { status, reason, fields, framing, upgrade } = parsed;
     if (framing.kind === "none") {
-      this.#resolve({ status, fields, body: null });
+      this.#resolve({ status, reason, fields, body: null, upgrade });
       return this.#complete(rest.length === 0);
     }
     // A small answer that has arrived: the usual case, for which no decoder is needed.
     if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
       const isAll = framing.length === rest.length;
-      this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
+      this.#resolve({ status, reason, fields, body: isAll ? rest : rest.subarray(0, framing.length), upgrade });
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
   }
 
-  #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
+  #beginBody({ status, reason, fields, framing, upgrade }: ParsedResponse, read: Uint8Array): void {
     const decoder = new BodyDecoder(framing, this.#settings.limits, "response");
     this.#decoder = decoder;
     const trailers = (): Fields => decoder.trailers;
@@ -254,11 +330,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
     // Only a stream can be followed by trailers.
     if (rest !== null && content.length <= MAX_WHOLE_BYTES && decoder.trailers.length === 0) {
-      this.#resolve({ status, fields, body: content });
+      this.#resolve({ status, reason, fields, body: content, upgrade });
       return this.#complete(rest.length === 0);
     }
     this.#phase = "body";
-    this.#resolve({ status, fields, body: this.#openBody(), trailers });
+    this.#resolve({ status, reason, fields, body: this.#openBody(), upgrade, trailers });
     this.#take(content, rest);
   }
 
@@ -281,14 +357,20 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   #deliver(chunk: Uint8Array): void {
+    this.#answerBytes += chunk.length;
+    this.#readAheadBytes += chunk.length;
     // Before the push, which may call `onPull` at once.
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody!.push(chunk);
+  }
+
+  get #canReadAhead(): boolean {
+    return this.#body !== null && this.#phase === "body" && this.#readAheadBytes < EARLY_READ_BYTES;
   }
 
   /** From now on the socket is read when the body's reader asks. */
   #openBody(): ReadableStream<Uint8Array> {
-    this.#connection!.pause();
+    if (!this.#canReadAhead) this.#connection!.pause();
     this.#answerBody = new BodySource(this);
     return this.#answerBody.stream;
   }
@@ -308,30 +390,34 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   #beginUpgraded(parsed: ParsedResponse, rest: Uint8Array): void {
     const asked = this.#head.upgrade;
-    if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
-      const agreed = JSON.stringify(parsed.upgrade ?? "nothing");
-      const reason = `The upstream switched to ${agreed}, asked for was ${JSON.stringify(asked ?? "nothing")}`;
+    if (asked === undefined || parsed.upgrade === undefined || !isAsked(asked, parsed.upgrade)) {
+      const agreed = showText(parsed.upgrade ?? "nothing");
+      const reason = `The upstream switched to ${agreed}, asked for was ${showText(asked ?? "nothing")}`;
       return this.fail(new UpstreamError("upstream_invalid", reason));
     }
     this.#phase = "upgraded";
-    const { status, fields, upgrade } = parsed;
-    this.#resolve({ status, fields, upgrade, body: this.#openBody() });
+    const { status, reason, fields, upgrade } = parsed;
+    this.#resolve({ status, reason, fields, upgrade, body: this.#openBody() });
     if (rest.length > 0) this.#deliver(rest);
+    // The upstream may switch before it has the whole request: the client's bytes begin behind that.
+    if (this.#isUploaded) this.#beginRaw();
+  }
+
+  #beginRaw(): void {
     const connection = this.#connection!;
-    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, { kind: "raw" });
-    if (this.#body !== null) connection.socket.write(this.#body);
+    if (this.#raw instanceof ReadableStream) return this.#beginUpload(this.#raw, connection, { kind: "raw" });
+    if (this.#raw !== null) connection.socket.write(this.#raw);
     connection.socket.end();
   }
 
   /** The answer is complete. @param isAll true: no bytes follow it, which would belong to no request */
   #complete(isAll: boolean): void {
     const connection = this.#connection!;
-    const isClean = this.#isUploaded && isAll && connection.socket.bufferedBytes === 0;
+    const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
-    if (!this.#keepAlive) return connection.end();
-    connection.resume();
-    this.#pool.release(connection);
+    if (!this.#keepAlive || this.#decoder?.isIrregular) return connection.end();
+    this.#pool.release(connection, this);
   }
 
   /** Ends everything but the connection. */
@@ -348,6 +434,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#connection?.reset();
     this.#upload?.stop(error);
     cancelBody(this.#body, error);
+    cancelBody(this.#raw, error);
     this.#finish();
     if (this.#answerBody === null) this.#reject(error);
     else this.#answerBody.fail(error);

@@ -5,16 +5,16 @@
 import { cachedClock, type Clock } from "../../base/mod.ts";
 import { UpstreamError } from "../../http/mod.ts";
 import type { Socket, SocketError } from "../../net/mod.ts";
+import { BoundConnections } from "./bound_connections.ts";
 import { ClientConnection, type ConnectionOwner, type ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
-
-/** A connection that was idle for less time is fresh: the upstream has hardly closed it meanwhile. */
-const FRESH_MS = 1_000;
 
 /** A request that needs a connection. One of the methods is called, once, unless the request is canceled before. */
 export interface PendingRequest {
   /** True where the request cannot be sent again: it gets a fresh connection or a new one. */
   readonly needsFreshConnection: boolean;
+  /** The visitor's connection that may have an upstream connection of its own; undefined where none may. */
+  readonly visitorConnection: string | undefined;
   start(connection: ClientConnection): void;
   fail(error: UpstreamError): void;
 }
@@ -24,6 +24,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #clock: Clock;
   /** In the order in which they became idle: used from the end, closed from the beginning. */
   readonly #idle: ClientConnection[] = [];
+  /** Idle, too, and each for one visitor's connection. */
+  readonly #bound: BoundConnections;
   readonly #open = new Set<ClientConnection>();
   readonly #dials = new Map<PendingRequest, AbortController>();
   /** First in, first out. Empty unless there are `maxSockets` connections. */
@@ -35,15 +37,16 @@ export class ConnectionPool implements ConnectionOwner {
   constructor(settings: ClientSettings) {
     this.#settings = settings;
     this.#clock = cachedClock(settings.clock);
+    this.#bound = new BoundConnections(settings.maxBound, settings.boundIdleMs);
   }
 
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.length + this.#bound.size;
   }
 
   /** Connections that are busy, being dialed or closing. */
   get active(): number {
-    return this.#open.size + this.#dialing - this.#idle.length;
+    return this.#open.size + this.#dialing - this.idle;
   }
 
   get waiting(): number {
@@ -52,8 +55,13 @@ export class ConnectionPool implements ConnectionOwner {
 
   acquire(request: PendingRequest): void {
     if (this.#isClosed) return request.fail(closedError());
+    if (request.visitorConnection !== undefined) {
+      const bound = this.#bound.take(request.visitorConnection);
+      // However old it is: a new one would not be authenticated.
+      if (bound !== undefined) return request.start(bound);
+    }
     const newest = this.#idle.at(-1);
-    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < FRESH_MS)) {
+    if (newest !== undefined && (!request.needsFreshConnection || this.#idleMs(newest) < this.#settings.freshMs)) {
       this.#idle.pop();
       newest.idleTimeout.stop();
       return request.start(newest);
@@ -80,20 +88,21 @@ export class ConnectionPool implements ConnectionOwner {
     this.#dials.delete(request);
   }
 
-  /** Takes a connection back on which another exchange may follow. */
-  release(connection: ClientConnection): void {
-    connection.assign(null);
-    connection.isReused = true;
+  /** Takes a connection back on which another exchange may follow, after that of `request`. */
+  release(connection: ClientConnection, request: PendingRequest): void {
+    connection.becomeIdle();
+    if (connection.isAuthenticated) return this.#bind(connection, request.visitorConnection);
     const next = this.#nextWaiting();
     if (next !== undefined) return next.start(connection);
-    if (this.#settings.maxIdle === 0) return connection.end();
-    if (this.#idle.length >= this.#settings.maxIdle) this.#endOldest();
-    connection.idleSince = this.#clock.now();
-    connection.idleTimeout.start(this.#settings.idleMs);
+    const { maxIdle, idleMs } = this.#settings;
+    if (maxIdle === 0 || connection.idleLimitMs <= 0) return connection.end();
+    if (this.#idle.length >= maxIdle) this.#endOldest();
+    connection.idleTimeout.start(Math.min(idleMs, connection.idleLimitMs));
     this.#idle.push(connection);
   }
 
   onUnusable(connection: ClientConnection): void {
+    this.#bound.remove(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at < 0) return;
     this.#idle.splice(at, 1);
@@ -117,6 +126,7 @@ export class ConnectionPool implements ConnectionOwner {
   close(): void {
     this.#isClosed = true;
     this.#idle.length = 0;
+    this.#bound.clear();
     for (const request of this.#waiting) request.fail(closedError());
     this.#waiting.clear();
     for (const [request, abort] of this.#dials) {
@@ -127,10 +137,17 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of this.#open) connection.destroy(closedError());
   }
 
+  /** It serves the visitor's connection alone, or nobody any more. */
+  #bind(connection: ClientConnection, visitorConnection: string | undefined): void {
+    if (visitorConnection === undefined || this.#waiting.size > 0) connection.end();
+    else this.#bound.keep(visitorConnection, connection);
+  }
+
   #endOldest(): void {
     const oldest = this.#idle.shift();
-    oldest?.idleTimeout.stop();
-    oldest?.end();
+    if (oldest === undefined) return this.#bound.endOldest();
+    oldest.idleTimeout.stop();
+    oldest.end();
   }
 
   get #canDial(): boolean {
@@ -158,24 +175,23 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   async #dial(request: PendingRequest): Promise<void> {
-    const { target, dial, connectTimeoutMs } = this.#settings;
+    const { target, dial, connectTimeoutMs, limits, clock } = this.#settings;
     const abort = new AbortController();
     this.#dials.set(request, abort);
     this.#dialing++;
     let socket: Socket | null = null;
     let failure: unknown;
     try {
-      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal });
+      socket = await dial(target, { timeoutMs: connectTimeoutMs, signal: abort.signal }, clock);
     } catch (cause) {
       failure = cause;
     }
     this.#dialing--;
     const isWanted = this.#dials.delete(request);
     if (socket === null) {
-      if (isWanted) request.fail(UpstreamError.ofDial(failure));
+      if (isWanted) request.fail(UpstreamError.ofDial(failure, target));
       return this.#serveWaiting();
     }
-    const { limits, clock } = this.#settings;
     const connection = new ClientConnection(socket, this, limits, clock);
     this.#open.add(connection);
     if (isWanted) request.start(connection);

@@ -1,6 +1,16 @@
 /** Prepares a request: its head as bytes, and the framing of its body. */
 import { showText } from "../../base/mod.ts";
-import { type Body, fieldValue, hasToken, parseLength, type RequestHead, UpstreamError } from "../../http/mod.ts";
+import {
+  type Body,
+  equalsLower,
+  type Fields,
+  fieldValue,
+  isConnectionCredentials,
+  listHasToken,
+  parseLength,
+  type RequestHead,
+  UpstreamError,
+} from "../../http/mod.ts";
 import { chunkedBody, encodeRequestHead, type Framing, HttpWriteError, noBody } from "../codec/mod.ts";
 import type { ClientSettings } from "./options.ts";
 
@@ -10,10 +20,12 @@ export interface RequestPlan {
   readonly framing: Framing;
   /** True where the request may be sent again (RFC 9110 §9.2.2): it is safe and has no body. */
   readonly isReplayable: boolean;
+  /** True where the request's credentials authenticate the connection: NTLM, Negotiate. */
+  readonly isConnectionAuth: boolean;
 }
 
 /**
- * A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
+ * `body` is the content alone. A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
  * §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on. `TE: trailers` is made for this
  * hop.
  *
@@ -22,8 +34,8 @@ export interface RequestPlan {
  */
 export function planRequest(head: RequestHead, body: Body, settings: ClientSettings): RequestPlan {
   const { method, target, authority, fields, upgrade } = head;
-  // The body of an upgrade belongs to the new protocol, and is sent after the 101.
-  const framing = body === null || upgrade !== undefined ? noBody : framingOf(head, body);
+  const framing = body === null ? noBody : framingOf(head, body);
+  const facts = hopFacts(fields);
   try {
     return {
       head: encodeRequestHead({
@@ -33,15 +45,40 @@ export function planRequest(head: RequestHead, body: Body, settings: ClientSetti
         fields,
         framing,
         upgrade,
-        acceptsTrailers: hasToken(fields, "te", "trailers"),
+        acceptsTrailers: (facts & ACCEPTS_TRAILERS) !== 0,
       }),
       framing,
       isReplayable: framing === noBody && isSafe(method),
+      isConnectionAuth: (facts & CONNECTION_AUTH) !== 0,
     };
   } catch (cause) {
     if (!(cause instanceof HttpWriteError)) throw cause;
     throw new UpstreamError("bad_request", cause.reason, cause);
   }
+}
+
+const ACCEPTS_TRAILERS = 1;
+const CONNECTION_AUTH = 2;
+
+/** What the fields say about this hop, as bits: read in one pass. Proxy-Authorization is for an upstream that is a proxy. */
+function hopFacts(fields: Fields): number {
+  let facts = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i];
+    switch (name.length) {
+      case 2:
+        if (equalsLower(name, "te") && listHasToken(fields[i + 1], "trailers")) facts |= ACCEPTS_TRAILERS;
+        break;
+      case 13:
+        if (equalsLower(name, "authorization") && isConnectionCredentials(fields[i + 1])) facts |= CONNECTION_AUTH;
+        break;
+      case 19:
+        if (equalsLower(name, "proxy-authorization") && isConnectionCredentials(fields[i + 1])) {
+          facts |= CONNECTION_AUTH;
+        }
+    }
+  }
+  return facts;
 }
 
 function framingOf(head: RequestHead, body: Uint8Array | ReadableStream): Framing {

@@ -45,7 +45,7 @@ export class HeadEncoder {
    */
   checked(text: string, allowed: Uint8Array, what: string): void {
     if (text === "" || !this.#put(text, allowed)) {
-      throw new HttpWriteError(`The ${what} ${showText(text)} cannot be written`);
+      throw new HttpWriteError(`The ${what} ${showText(text.split("?", 1)[0])} cannot be written`);
     }
   }
 
@@ -61,7 +61,8 @@ export class HeadEncoder {
     this.#block[this.#at++] = COLON;
     this.#block[this.#at++] = SP;
     if (!this.#put(value, valueBytes)) {
-      throw new HttpWriteError(`The value ${showText(value)} of the field ${name} cannot be written`);
+      // Without the value, which may be secret.
+      throw new HttpWriteError(`The value of the field ${name} cannot be written`);
     }
     this.#block[this.#at++] = CR;
     this.#block[this.#at++] = LF;

@@ -4,11 +4,11 @@ import * as tls from "node:tls";
 import { type Clock, messageOf, systemClock } from "../../base/mod.ts";
 import { formatTarget } from "../address.ts";
 import { attempt } from "../attempt.ts";
-import { type Socket, SocketError, type TcpTarget, type TlsOptions } from "../socket.ts";
+import { type Socket, SocketError, type TcpTarget, type TlsFault, type TlsOptions } from "../socket.ts";
 import { checkCertificates } from "./certificates.ts";
 import type { CipherStream } from "./cipher_stream.ts";
 import { distrust } from "./tls_failure.ts";
-import { TlsSocket } from "./tls_socket.ts";
+import { NoTlsError, TlsSocket } from "./tls_socket.ts";
 
 /** The other end of TLS. The socket may lead to a proxy on the way there. */
 export type TlsTarget = TcpTarget & { readonly tls?: TlsOptions };
@@ -57,26 +57,28 @@ class Handshake {
     return attempt<Socket>({ ...options, action: this.#action, clock, cleanUp }, (resolve, reject) => {
       if (this.#raw.closed) return reject(this.#lost(null));
       try {
-        this.#begin(resolve, reject);
+        this.#begin(clock, resolve, reject);
       } catch (error) {
         reject(this.#failure("tls_failed", messageOf(error), error));
       }
     });
   }
 
-  #begin(resolve: (socket: Socket) => void, reject: (error: unknown) => void): void {
+  #begin(clock: Clock, resolve: (socket: Socket) => void, reject: (error: unknown) => void): void {
     let engine!: tls.TLSSocket;
-    const socket = new TlsSocket(this.#raw, (cipher) => engine = this.#createEngine(cipher));
+    const socket = new TlsSocket(this.#raw, (cipher) => engine = this.#createEngine(cipher), clock);
     this.#socket = socket;
     socket.handlers = {
       onData() {},
       onEnd: () => reject(this.#lost(null)),
       onDrain() {},
+      // The server's alert may wait to be read.
+      onBroken: () => true,
       onClose: (error) => reject(this.#lost(error)),
     };
     engine.once("secureConnect", () => {
       const reason = this.#target.tls?.insecure ? null : distrust(engine, this.#name);
-      if (reason !== null) return reject(this.#failure("tls_failed", reason));
+      if (reason !== null) return reject(this.#failure("tls_failed", reason, undefined, "certificate"));
       socket.secured();
       resolve(socket);
     });
@@ -99,12 +101,22 @@ class Handshake {
   }
 
   #lost(error: SocketError | null): SocketError {
-    if (error?.code === "tls_failed") return this.#failure("tls_failed", messageOf(error.cause), error.cause);
+    if (error?.code === "tls_failed") {
+      const { cause } = error;
+      const fault = cause instanceof NoTlsError ? "no_tls" : undefined;
+      return this.#failure("tls_failed", messageOf(cause), cause, fault);
+    }
     return this.#failure("connection_reset", "the connection ended in the TLS handshake", error ?? undefined);
   }
 
-  #failure(code: "tls_failed" | "connection_reset", detail: string, cause?: unknown): SocketError {
+  #failure(
+    code: "tls_failed" | "connection_reset",
+    detail: string,
+    cause?: unknown,
+    tlsFault?: TlsFault,
+  ): SocketError {
+    const reason = `${this.#action}: ${detail}`;
     const retryable = code === "connection_reset";
-    return new SocketError({ code, reason: `${this.#action}: ${detail}`, initiator: "remote", retryable, cause });
+    return new SocketError({ code, reason, initiator: "remote", retryable, cause, tlsFault });
   }
 }

@@ -1,5 +1,6 @@
 /** Why the certificate of a TLS server is not trusted, in words that lead to the remedy. */
 import type * as tls from "node:tls";
+import { escapeText } from "../../base/mod.ts";
 
 const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
 /** By OpenSSL's codes (openssl-verification-options(1)), which both runtimes use. */
@@ -32,9 +33,14 @@ function codeOf(error: unknown): string {
   return code ?? message ?? String(error);
 }
 
+/** Some certificates have a hundred names. */
+const MAX_NAMES_LENGTH = 200;
+
 /** `DNS:a.test, IP Address:::1` as `a.test, ::1`. */
 function namesOf(alternatives: string | undefined): string {
-  return alternatives?.replaceAll(/(?:DNS|IP Address):/g, "") ?? "no name";
+  if (alternatives === undefined) return "no name";
+  const names = escapeText(alternatives.replaceAll(/(?:DNS|IP Address):/g, ""));
+  return names.length > MAX_NAMES_LENGTH ? `${names.slice(0, MAX_NAMES_LENGTH)}…` : names;
 }
 
 /** Why the certificate is not valid now, by the wall clock; null where it is. */

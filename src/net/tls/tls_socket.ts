@@ -9,17 +9,35 @@
  * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
-import { atTickEnd, type TickListener } from "../../base/mod.ts";
+import { atTickEnd, type Clock, nameErrorClass, systemClock, type TickListener, Timeout } from "../../base/mod.ts";
 import { concat, disown, reportGarbage } from "../../memory/mod.ts";
 import { formatAddress } from "../address.ts";
 import { HIGH_WATER_BYTES } from "../node_socket.ts";
-import { noHandlers, type Socket, type SocketAddress, SocketError, type SocketHandlers } from "../socket.ts";
+import {
+  BROKEN_WAIT_MS,
+  noHandlers,
+  type Socket,
+  type SocketAddress,
+  SocketError,
+  type SocketHandlers,
+} from "../socket.ts";
 import { CipherStream } from "./cipher_stream.ts";
 
 /** The writes of a tick become one record up to here (RFC 8446 §5.1). */
 const RECORD_BYTES = 16 * 1024;
-/** Event-loop ticks in which the engine has surely reported a close_notify that was passed to it. */
-const CLOSE_NOTIFY_TICKS = 3;
+/** Event-loop ticks in which the engine has surely reported what was passed to it: plaintext, or a close_notify. */
+const ENGINE_TICKS = 3;
+
+/** The first bytes of the other end are no TLS. */
+export class NoTlsError extends Error {
+  static {
+    nameErrorClass(this, "NoTlsError");
+  }
+
+  constructor() {
+    super("the other end does not speak TLS");
+  }
+}
 
 export class TlsSocket implements Socket, TickListener {
   handlers: SocketHandlers = noHandlers;
@@ -45,18 +63,27 @@ export class TlsSocket implements Socket, TickListener {
   /** `onEnd` was called. */
   #isEndDelivered = false;
   #isReset = false;
-  /** The raw socket has closed in order, and the owner must get what came before that. */
+  /** The raw socket is broken, and the owner wants what came before. */
+  #isRestWanted = false;
+  #isRawClosed = false;
+  /** The raw socket has closed, the engine has decrypted all, and the owner must get that before the close. */
   #isCloseDeferred = false;
+  /** What the raw socket closed with. */
+  #closeError: SocketError | null = null;
+  /** While the close waits for a reader. */
+  #restTimeout: Timeout | null = null;
   #isClosed = false;
   #error: SocketError | null = null;
+  readonly #clock: Clock;
   readonly #onWritten = () => this.#drain();
 
   /**
    * @param raw paused; owned by this socket from now on
    * @param createEngine makes the client's or the server's end of TLS on the given stream
    */
-  constructor(raw: Socket, createEngine: (cipher: CipherStream) => tls.TLSSocket) {
+  constructor(raw: Socket, createEngine: (cipher: CipherStream) => tls.TLSSocket, clock: Clock = systemClock) {
     this.#raw = raw;
+    this.#clock = clock;
     this.local = raw.local;
     this.remote = raw.remote;
     this.#cipher = new CipherStream(raw);
@@ -67,8 +94,9 @@ export class TlsSocket implements Socket, TickListener {
     this.#cipher.on("error", (cause: Error) => this.#failTls(cause));
     raw.handlers = {
       onData: (bytes) => this.#takeCipher(bytes),
-      onEnd: () => this.#checkTruncated(CLOSE_NOTIFY_TICKS),
+      onEnd: () => this.#checkTruncated(ENGINE_TICKS),
       onDrain: () => this.#drain(),
+      onBroken: () => this.#wantsRest(),
       onClose: (error) => this.#takeClose(error),
     };
     raw.resume();
@@ -109,7 +137,7 @@ export class TlsSocket implements Socket, TickListener {
     if (this.closed) return;
     this.#isReset = true;
     // The raw socket will not report its close a second time.
-    if (this.#isCloseDeferred) this.#scheduleTickEnd();
+    if (this.#isRawClosed) this.#scheduleTickEnd();
     this.#abandon();
   }
 
@@ -121,6 +149,7 @@ export class TlsSocket implements Socket, TickListener {
   resume(): void {
     if (this.closed) return;
     this.#isPaused = false;
+    this.#restTimeout?.start(BROKEN_WAIT_MS);
     if (this.#hasUndelivered) this.#scheduleTickEnd();
     else this.#raw.resume();
   }
@@ -134,7 +163,7 @@ export class TlsSocket implements Socket, TickListener {
   /** Delivers what has waited, then encrypts what was gathered. */
   onTickEnd(): void {
     this.#isTickEndScheduled = false;
-    if (this.#isReset && this.#isCloseDeferred && !this.#isClosed) return this.#finish(null);
+    if (this.#isReset && this.#isRawClosed && !this.#isClosed) return this.#finish(null);
     if (this.closed) return this.#drop();
     this.#deliverWaiting();
     if (this.closed) return;
@@ -160,7 +189,7 @@ export class TlsSocket implements Socket, TickListener {
       if (this.#isPaused || this.closed) return;
     }
     if (this.#hasPeerEnded) this.#deliverEnd();
-    if (this.#isCloseDeferred && !this.closed) this.#finish(null);
+    if (this.#isCloseDeferred && !this.closed) this.#finish(this.#closeError);
     else this.#raw.resume();
   }
 
@@ -197,7 +226,7 @@ export class TlsSocket implements Socket, TickListener {
   #takeCipher(bytes: Uint8Array): void {
     if (!this.#hasReceived) {
       this.#hasReceived = true;
-      if (!looksLikeTls(bytes[0])) return this.#failTls(new Error("the other end does not speak TLS"));
+      if (!looksLikeTls(bytes[0])) return this.#failTls(new NoTlsError());
     }
     // The runtime's TLS knows no references.
     this.#cipher.receive(disown(bytes));
@@ -239,7 +268,8 @@ export class TlsSocket implements Socket, TickListener {
   #fail(error: SocketError): void {
     if (this.closed || this.#error !== null || this.#hasPeerEnded) return;
     this.#error = error;
-    this.#abandon();
+    if (this.#isRawClosed) this.#finish(error);
+    else this.#abandon();
   }
 
   #abandon(): void {
@@ -258,15 +288,35 @@ export class TlsSocket implements Socket, TickListener {
     if (this.#isClosed) return;
     if (this.#isReset) return this.#finish(null);
     if (this.#error !== null) return this.#finish(this.#error);
+    this.#isRawClosed = true;
+    this.#closeError = error;
+    // The last read may have come together with the error.
+    this.#deferClose(error === null ? 0 : ENGINE_TICKS);
+  }
+
+  #deferClose(ticks: number): void {
+    if (this.closed) return;
+    if (ticks > 0) return void setImmediate(() => this.#deferClose(ticks - 1));
     // After the peer's close_notify nothing of it was lost. Most peers do not wait for ours.
-    const failure = this.#hasPeerEnded && this.#gatheredBytes === 0 ? null : error;
-    if (failure !== null || !this.#hasUndelivered) return this.#finish(failure);
+    if (this.#hasPeerEnded && this.#gatheredBytes === 0) this.#closeError = null;
+    if (!this.#hasUndelivered) return this.#finish(this.#closeError);
     this.#isCloseDeferred = true;
-    if (!this.#isPaused) this.#scheduleTickEnd();
+    if (!this.#isPaused) return this.#scheduleTickEnd();
+    if (this.#closeError === null) return;
+    if (!this.#wantsRest()) return this.#finish(this.#closeError);
+    this.#restTimeout = new Timeout(this.#clock, () => this.#finish(this.#closeError));
+    this.#restTimeout.start(BROKEN_WAIT_MS);
+  }
+
+  /** Whether the owner wants what came before the connection broke. It is asked once, unless it says no. */
+  #wantsRest(): boolean {
+    this.#isRestWanted ||= !this.closed && this.handlers.onBroken?.() === true;
+    return this.#isRestWanted;
   }
 
   #finish(error: SocketError | null): void {
     this.#isClosed = true;
+    this.#restTimeout?.close();
     this.#drop();
     this.#engine.destroy();
     this.handlers.onClose(error);

@@ -1,6 +1,14 @@
 /** Between the problems of an exchange and the error codes with which its stream is reset. */
-import { ConnectionError, ErrorCode, StreamError } from "../../httpstream/mod.ts";
-import { ExchangeError, type ProblemCode, problemCodeOf, problemCodes, problemKinds } from "../../http/mod.ts";
+import { ConnectionError, ErrorCode, errorCodeName, StreamError } from "../../httpstream/mod.ts";
+import {
+  ExchangeError,
+  type ProblemCode,
+  problemCodeOf,
+  problemCodes,
+  problemKinds,
+  UpstreamError,
+} from "../../http/mod.ts";
+import { givenUp, problemBehind } from "../given_up.ts";
 
 type WireName = keyof typeof ErrorCode;
 
@@ -10,6 +18,12 @@ const kinds: Readonly<Record<ProblemCode, { readonly title: string; readonly wir
 /** The error code to reset a stream with whose exchange failed with `error`. */
 export function errorCodeOf(error: unknown): number {
   return ErrorCode[kinds[problemCodeOf(error)].wire ?? "INTERNAL_ERROR"];
+}
+
+/** The error code to reset a stream with that the edge gives up because of `reason`. */
+export function giveUpCodeOf(reason: unknown): number {
+  const problem = problemBehind(reason);
+  return ErrorCode[(problem === null ? undefined : kinds[problem].wire) ?? "CLIENT_GONE"];
 }
 
 interface Meaning {
@@ -35,6 +49,9 @@ for (const code of problemCodes) {
 }
 for (const [name, meaning] of Object.entries(meanings)) meaningOf.set(ErrorCode[name as WireName], meaning);
 
+/** For the public, which must not see the error's own reason: it may quote the agent's bytes. */
+const unknownMeaning: Meaning = { code: "upstream_failed", reason: kinds.upstream_failed.title };
+
 /** Why a stream gave no answer, or not all of it, as a problem of its exchange. */
 export function exchangeErrorOf(error: unknown): ExchangeError {
   if (error instanceof ExchangeError) return error;
@@ -47,7 +64,41 @@ export function exchangeErrorOf(error: unknown): ExchangeError {
   if (!(error instanceof StreamError)) {
     return new ExchangeError("upstream_failed", "The exchange failed", { cause: error });
   }
+  if (error.code === "headers_too_large") {
+    return new ExchangeError("head_too_large", `The tunnel's agent takes no such head: ${error.reason}`, {
+      cause: error,
+    });
+  }
   if (error.code === "invalid_headers") return new ExchangeError("bad_request", error.reason, { cause: error });
-  const { code, reason } = meaningOf.get(error.errorCode) ?? { code: "upstream_failed", reason: error.reason };
+  const { code, reason } = meaningOf.get(error.errorCode) ?? unknownMeaning;
   return new ExchangeError(code, reason, { cause: error });
+}
+
+/**
+ * Why the stream of a served exchange is over early, as the agent reports it.
+ *
+ * @param isAnswered the answer's head was sent
+ */
+export function givenUpBecause(error: StreamError, isAnswered: boolean): ExchangeError | UpstreamError {
+  if (error.code === "connection_lost") {
+    return new ExchangeError("agent_lost", `The connection to the edge was lost: ${error.reason}`, { cause: error });
+  }
+  switch (error.errorCode) {
+    case ErrorCode.NO_ERROR:
+    case ErrorCode.CANCEL:
+    case ErrorCode.CLIENT_GONE:
+      return givenUp("canceled", isAnswered, error);
+    case ErrorCode.PROTOCOL_ERROR:
+      if (error.initiator === "remote") return givenUp("upstream_invalid", isAnswered, error);
+      break;
+    case ErrorCode.MEMORY_PRESSURE:
+      if (error.initiator === "remote") return givenUp("overloaded", isAnswered, error);
+      return new ExchangeError("overloaded", "The agent held too many bytes, and this exchange stalled longest", {
+        cause: error,
+      });
+  }
+  const code = meaningOf.get(error.errorCode)?.code;
+  if (code !== undefined) return givenUp(code, isAnswered, error);
+  const name = errorCodeName(error.errorCode);
+  return new ExchangeError("upstream_failed", `The edge could not pass the answer on (${name})`, { cause: error });
 }

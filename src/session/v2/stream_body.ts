@@ -10,8 +10,8 @@ import { emptyBytes } from "../../memory/mod.ts";
 
 /** The exchange that a body belongs to. */
 export interface StreamBodyOwner {
-  /** The reader wants no more. Called at most once, and not after the end. */
-  bodyCanceled(): void;
+  /** The reader wants no more, for this reason. Called at most once, and not after the end. */
+  bodyCanceled(reason: unknown): void;
 }
 
 /**
@@ -62,15 +62,20 @@ export class StreamBody implements BodyOwner {
 
   /** For the source, as is `onCancel`. */
   onPull(): void {
-    if (this.#uncreditedBytes > 0) {
-      this.#stream.consume(this.#uncreditedBytes);
-      this.#uncreditedBytes = 0;
-    }
+    this.#credit();
     this.#deliver();
   }
 
-  onCancel(): void {
-    this.#owner.bodyCanceled();
+  onCancel(reason: unknown): void {
+    // Bytes that count as taken would keep the stream open.
+    this.#credit();
+    this.#owner.bodyCanceled(reason);
+  }
+
+  #credit(): void {
+    if (this.#uncreditedBytes === 0) return;
+    this.#stream.consume(this.#uncreditedBytes);
+    this.#uncreditedBytes = 0;
   }
 
   #deliver(): void {

@@ -2,7 +2,7 @@
  * The agent's end of a session of the JSON protocol: each `http_request` is asked of the upstream, and what the upstream
  * sends leaves as it is read.
  */
-import { type Clock, RunnelError, systemClock } from "../../base/mod.ts";
+import { type CancelSignal, CancelSource, type Clock, RunnelError, systemClock } from "../../base/mod.ts";
 import {
   type Answer,
   BodyPump,
@@ -15,11 +15,14 @@ import {
   fieldValue,
   type Handler,
   isLiveFormat,
+  isProblemCode,
   problemAnswer,
   problemCodeOf,
+  problemKinds,
   type RequestHead,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { givenUp } from "../given_up.ts";
 import type { Session, SessionEnd } from "../session.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
@@ -28,6 +31,7 @@ import {
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
+  type HTTPRequestCancel,
   parseEdgeFrame,
   TypeDraining,
   TypeHTTPRequest,
@@ -37,7 +41,8 @@ import {
   TypeHTTPResponseEnd,
   TypeHTTPResponseStart,
 } from "./frames.ts";
-import { fieldsToHeaders, headersToFields, toBytes } from "./headers.ts";
+import { type HeadText, headTextOf } from "./head_text.ts";
+import { fieldsToHeaders, headersToFields, type LineFields, lineFieldsFor } from "./headers.ts";
 import { DEAD_AFTER_MS } from "./heartbeat.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
@@ -56,15 +61,22 @@ const DEFAULT_MAX_ACTIVE = 1_024;
 /** Answers up to this Content-Length are sent as one `http_response`. Longer ones are streamed, which takes less memory. */
 const WHOLE_LIMIT_BYTES = 64 * 1024;
 
+/** One request, and the signal for its upstream. */
+class RequestUnderWay extends CancelSource {
+  /** The answer's head was sent, and its body follows. */
+  isAnswered = false;
+}
+
 export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
   readonly #canAnnounceDrain: boolean;
+  readonly #text: HeadText;
+  readonly #lineFields: LineFields;
   readonly #maxActive: number;
   readonly #lifetime: JsonLifetime;
-  /** The requests under way, each with what cancels it. */
-  readonly #active = new Map<string, AbortController>();
+  readonly #active = new Map<string, RequestUnderWay>();
   readonly #waitingForDrain: (() => void)[] = [];
   #isWritable = true;
 
@@ -73,14 +85,17 @@ export class JsonAgentSession implements Session {
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
     this.#canAnnounceDrain = options.features.includes(FeatureDraining);
+    this.#text = headTextOf(options.features);
+    this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
     this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
       peer: "edge",
       isIdle: () => this.#active.size === 0,
       isReadingPaused: () => false,
+      isPeerBusy: () => false,
       onMessage: (data) => this.#onMessage(data as string),
       onDrain: () => this.#onDrain(),
-      onEnd: () => this.#onEnd(),
+      onEnd: (end) => this.#onEnd(end),
     });
   }
 
@@ -109,28 +124,34 @@ export class JsonAgentSession implements Session {
   #onMessage(text: string): void {
     const frame = parseEdgeFrame(text);
     if (frame?.type === TypeHTTPRequest) this.#serve(frame);
-    else if (frame?.type === TypeHTTPRequestCancel) this.#active.get(frame.request_id)?.abort();
+    else if (frame?.type === TypeHTTPRequestCancel) this.#cancel(frame);
   }
 
   #serve(frame: HTTPRequest): void {
     const id = frame.request_id;
     if (this.#active.has(id)) throw new FrameError(`\`request_id\` ${id} is in use`);
     const body = decodeBase64(frame.body_b64, "body_b64");
-    const head = requestHead(frame);
+    const head = requestHead(frame, this.#text);
     if (this.#active.size >= this.#maxActive) {
       const detail = `The agent is serving ${this.#active.size} requests already`;
       return this.#sendWhole(id, problemAnswer("overloaded", detail));
     }
-    const gone = new AbortController();
-    this.#active.set(id, gone);
-    this.#ask(head, body.length === 0 ? null : body, gone.signal).finally(() => {
+    const request = new RequestUnderWay();
+    this.#active.set(id, request);
+    this.#ask(head, body.length === 0 ? null : body, request).finally(() => {
       this.#active.delete(id);
       this.#lifetime.closeIfDrained();
     });
   }
 
+  /** The visitor left, or the edge gave up. */
+  #cancel({ request_id, code }: HTTPRequestCancel): void {
+    const request = this.#active.get(request_id);
+    request?.abort(givenUp(isProblemCode(code) ? code : "canceled", request.isAnswered));
+  }
+
   /** Never rejects. The edge is told of a failure, unless the request was canceled. */
-  async #ask(head: RequestHead, body: Uint8Array | null, signal: AbortSignal): Promise<void> {
+  async #ask(head: RequestHead, body: Uint8Array | null, signal: RequestUnderWay): Promise<void> {
     try {
       const answer = await this.#upstream(head, body, signal);
       if (signal.aborted) cancelBody(answer.body, signal.reason);
@@ -141,7 +162,7 @@ export class JsonAgentSession implements Session {
     }
   }
 
-  async #answerWhole(id: string, answer: Answer, signal: AbortSignal): Promise<void> {
+  async #answerWhole(id: string, answer: Answer, signal: CancelSignal): Promise<void> {
     const collected = await collectBody(answer.body, WHOLE_LIMIT_BYTES, new CollectBudget(WHOLE_LIMIT_BYTES), signal);
     const bytes = "bytes" in collected ? collected.bytes : null;
     const announced = fieldValue(answer.fields, "content-length");
@@ -154,12 +175,14 @@ export class JsonAgentSession implements Session {
     this.#sendWhole(id, { ...answer, body: bytes });
   }
 
-  async #answerStreamed(id: string, answer: Answer, signal: AbortSignal): Promise<void> {
+  async #answerStreamed(id: string, answer: Answer, signal: RequestUnderWay): Promise<void> {
+    signal.isAnswered = true;
     this.#send({
       type: TypeHTTPResponseStart,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: this.#headersOf(answer),
+      reason: this.#reasonOf(answer),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -171,7 +194,7 @@ export class JsonAgentSession implements Session {
   }
 
   /** Sends each read of the upstream as one frame. The next read waits while the link is full. */
-  #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
+  #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: CancelSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const pump = new BodyPump(body, {
         write: (chunk) => {
@@ -203,16 +226,27 @@ export class JsonAgentSession implements Session {
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
-      headers: fieldsToHeaders(answer.fields),
+      headers: this.#headersOf(answer),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
+      reason: this.#reasonOf(answer),
     });
     if (bytes !== null) release(bytes);
+  }
+
+  #headersOf(answer: Answer): Record<string, string> {
+    return fieldsToHeaders(frameFields(answer), this.#text, this.#lineFields);
+  }
+
+  #reasonOf({ reason }: Answer): string | undefined {
+    return reason === undefined ? undefined : this.#text.write(reason);
   }
 
   /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
   #sendFailure(id: string, error: unknown): void {
     if (this.#canAbort) return this.#sendAbort(id, error);
-    this.#sendWhole(id, problemAnswer(problemCodeOf(error), reasonOf(error)));
+    // Visitors see this answer, so it does not name the cause, which may hold private addresses.
+    const code = problemCodeOf(error);
+    this.#sendWhole(id, problemAnswer(code, problemKinds[code].title));
   }
 
   /**
@@ -239,8 +273,9 @@ export class JsonAgentSession implements Session {
     for (const resume of this.#waitingForDrain.splice(0)) resume();
   }
 
-  #onEnd(): void {
-    for (const gone of this.#active.values()) gone.abort();
+  #onEnd(end: SessionEnd): void {
+    const why = new ExchangeError("agent_lost", `The connection to the edge was lost: ${end.reason}`);
+    for (const request of this.#active.values()) request.abort(why);
     this.#onDrain();
   }
 }
@@ -253,23 +288,28 @@ function isWhole(answer: Answer): boolean {
   return Number(length) <= WHOLE_LIMIT_BYTES;
 }
 
+/** What a 426 asks for stands among the headers, as the upstream sent it. */
+function frameFields({ status, fields, upgrade }: Answer): Fields {
+  return status === 426 && upgrade !== undefined ? [...fields, "Upgrade", upgrade] : fields;
+}
+
 function reasonOf(error: unknown): string {
   return error instanceof RunnelError ? error.reason : "The agent failed to ask the upstream";
 }
 
-function requestHead(frame: HTTPRequest): RequestHead {
+function requestHead(frame: HTTPRequest, text: HeadText): RequestHead {
   const fields: string[] = [];
-  const received: Fields = endToEndFields(headersToFields(frame.headers));
+  const received: Fields = endToEndFields(headersToFields(frame.headers, text));
   let authority = "";
   for (let index = 0; index < received.length; index += 2) {
     const name = received[index] as string;
     if (name.toLowerCase() === "host") authority = received[index + 1] as string;
     else fields.push(name, received[index + 1] as string);
   }
-  const path = toBytes(frame.path);
+  const path = text.read(frame.path);
   return {
-    method: toBytes(frame.method),
-    target: frame.query === "" ? path : `${path}?${toBytes(frame.query)}`,
+    method: text.read(frame.method),
+    target: frame.query === "" ? path : `${path}?${text.read(frame.query)}`,
     scheme: fieldValue(fields, "x-forwarded-proto") === "https" ? "https" : "http",
     authority,
     fields,

@@ -9,18 +9,25 @@ import {
   type Body,
   collectBody,
   CollectBudget,
+  contentOf,
   endToEndFields,
   ExchangeError,
   type Fields,
   fieldValue,
+  isFieldValue,
+  isPlainUpgrade,
   isProblemCode,
+  listedProtocols,
   problemKinds,
   type RequestHead,
+  unusualReason,
   withoutFields,
   withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
 import { CloseCode } from "../../websocket/mod.ts";
+import { problemBehind } from "../given_up.ts";
+import { parseJson } from "../json.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import { AnswerBody } from "./answer_body.ts";
 import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from "./backpressure.ts";
@@ -31,6 +38,7 @@ import {
   FeatureRequestCancel,
   FrameError,
   type HTTPRequest,
+  type HTTPRequestCancel,
   type HTTPResponse,
   type HTTPResponseAbort,
   type HTTPResponseStart,
@@ -44,7 +52,8 @@ import {
   TypeHTTPResponseEnd,
   TypeHTTPResponseStart,
 } from "./frames.ts";
-import { fieldsToHeaders, headersToFields } from "./headers.ts";
+import { type HeadText, headTextOf } from "./head_text.ts";
+import { fieldsToHeaders, headersToFields, noLineFields } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import { type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
@@ -53,7 +62,12 @@ export interface JsonEdgeSessionOptions {
   id: string;
   /** What the agent announced in `register.features`. */
   features: readonly string[];
-  /** The largest request body: this protocol cannot stream one. Default 10 MiB. */
+  /** The largest request body that the agent announced to take; default: it announced none. */
+  agentBodyLimitBytes?: number;
+  /**
+   * The largest request body, since this protocol cannot stream one: the most that is sent to any agent. Default 10 MiB,
+   * and 7 MiB for an agent that announced no limit.
+   */
   bodyLimitBytes?: number;
   /** Bytes of request bodies that are collected at one time. Default 64 MiB. */
   collectLimitBytes?: number;
@@ -64,13 +78,19 @@ export interface JsonEdgeSessionOptions {
 }
 
 const MIB = 1024 * 1024;
-const DEFAULT_BODY_LIMIT_BYTES = 10 * MIB;
+export const DEFAULT_BODY_LIMIT_BYTES = 10 * MIB;
+/**
+ * WebSocket libraries often take messages of 10 MiB at most, and end the link at a longer one. The body is a third longer
+ * in base64, and the rest is for the head.
+ */
+export const UNANNOUNCED_BODY_LIMIT_BYTES = 7 * MIB;
 const DEFAULT_COLLECT_LIMIT_BYTES = 64 * MIB;
 const DEFAULT_MAX_ACTIVE = 1_024;
 
 const utf8 = new TextDecoder();
 
 const lengthField: ReadonlySet<string> = new Set(["content-length"]);
+const wholeAnswer = /"type"\s*:\s*"http_response"/;
 const teField: ReadonlySet<string> = new Set(["te"]);
 
 /** A request whose answer has not begun. */
@@ -88,6 +108,9 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #link: JsonLink;
   readonly #canCancel: boolean;
   readonly #knowsReplaced: boolean;
+  readonly #text: HeadText;
+  /** True for an agent that may serve one request after the other, and is not heard meanwhile. */
+  readonly #mayBlock: boolean;
   readonly #bodyLimitBytes: number;
   readonly #maxActive: number;
   readonly #budget: CollectBudget;
@@ -96,6 +119,8 @@ export class JsonEdgeSession implements EdgeSession {
   /** Requests whose bodies are being collected. */
   #collecting = 0;
   #isLeaving = false;
+  /** Requests that were sent and not answered to the end, those of visitors who have left among them. */
+  #unanswered = 0;
 
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
@@ -103,7 +128,9 @@ export class JsonEdgeSession implements EdgeSession {
     this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
     this.#knowsReplaced = options.features.includes(FeatureReplaced);
-    this.#bodyLimitBytes = options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
+    this.#text = headTextOf(options.features);
+    this.#mayBlock = options.features.length === 0;
+    this.#bodyLimitBytes = bodyLimit(options);
     this.#budget = new CollectBudget(options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
     this.#backpressure = new Backpressure(link, clock, options.backpressure ?? defaultBackpressureLimits);
@@ -111,7 +138,9 @@ export class JsonEdgeSession implements EdgeSession {
       peer: "agent",
       isIdle: () => this.active === 0,
       isReadingPaused: () => this.#backpressure.isPaused,
+      isPeerBusy: () => this.#mayBlock && this.#unanswered > 0,
       onMessage: (data) => this.#onMessage(data as Uint8Array),
+      onLongMessage: (beginning, error) => this.#onLongMessage(beginning, error.reason),
       onDrain: () => {},
       onEnd: (end) => this.#onEnd(end),
     });
@@ -135,7 +164,8 @@ export class JsonEdgeSession implements EdgeSession {
     let answer: Promise<Answer>;
     this.#collecting++;
     try {
-      const bytes = await this.#collect(head, body);
+      // Other upgrades pass as if they were not asked for, which RFC 9110 §7.8 allows.
+      const bytes = await this.#collect(head, contentOf(head, body));
       signal.throwIfAborted();
       this.#checkOpen();
       answer = this.#ask(head, bytes, signal);
@@ -174,7 +204,7 @@ export class JsonEdgeSession implements EdgeSession {
 
   #admit(head: RequestHead): void {
     this.#checkOpen();
-    if (head.upgrade !== undefined) {
+    if (isPlainUpgrade(head)) {
       const reason = `The tunnel's agent speaks the JSON protocol, which cannot carry an upgrade to ${head.upgrade}`;
       throw new ExchangeError("upgrade_not_supported", reason, { initiator: "library" });
     }
@@ -208,7 +238,8 @@ export class JsonEdgeSession implements EdgeSession {
     });
     const onAbort = () => this.#cancel(head.id, signal.reason);
     signal.addEventListener("abort", onAbort);
-    this.#link.sendText(JSON.stringify(requestFrame(head, body)));
+    this.#link.sendText(JSON.stringify(requestFrame(head, body, this.#text)));
+    this.#unanswered++;
     release(body);
     return answer;
   }
@@ -219,14 +250,17 @@ export class JsonEdgeSession implements EdgeSession {
     const frame = parseAgentFrame(utf8.decode(message));
     switch (frame?.type) {
       case TypeHTTPResponse:
+        this.#countAnswer();
         return this.#onResponse(frame);
       case TypeHTTPResponseStart:
         return this.#onStart(frame);
       case TypeHTTPResponseChunk:
         return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
       case TypeHTTPResponseEnd:
+        this.#countAnswer();
         return this.streaming.get(frame.request_id)?.end();
       case TypeHTTPResponseAbort:
+        this.#countAnswer();
         return this.#onAbort(frame);
       case TypeDraining:
         this.#isLeaving = true;
@@ -238,14 +272,36 @@ export class JsonEdgeSession implements EdgeSession {
     }
   }
 
+  /**
+   * A frame that is too long for this end fails the answer that it belongs to, and no other. False where it names none.
+   */
+  #onLongMessage(beginning: Uint8Array, reason: string): boolean {
+    const text = utf8.decode(beginning);
+    const id = requestIdIn(text);
+    if (id === null) return false;
+    if (wholeAnswer.test(text)) this.#countAnswer();
+    const error = new ExchangeError("upstream_invalid", `The agent's answer is too long for one frame: ${reason}`);
+    this.#takeWaiter(id)?.reject(error);
+    if (this.streaming.has(id)) this.#cancel(id, error);
+    this.#lifetime.closeIfDrained();
+    return true;
+  }
+
+  #countAnswer(): void {
+    if (this.#unanswered > 0) this.#unanswered--;
+  }
+
   #onResponse(frame: HTTPResponse): void {
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
     const body = decodeBase64(frame.body_b64, "body_b64");
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: wholeAnswerFields(headersToFields(frame.headers), waiter.head, frame.status, body.length),
+      reason: reasonOf(frame, this.#text),
+      fields: wholeAnswerFields(received, waiter.head, frame.status, body.length),
       body: body.length === 0 ? null : body,
+      upgrade: upgradeOf(frame.status, received),
     });
     this.#lifetime.closeIfDrained();
   }
@@ -260,10 +316,13 @@ export class JsonEdgeSession implements EdgeSession {
       onCanceled: (reason) => this.#cancel(id, reason),
     });
     this.streaming.set(id, answerBody);
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: withoutHost(endToEndFields(headersToFields(frame.headers))),
+      reason: reasonOf(frame, this.#text),
+      fields: withoutHost(endToEndFields(received)),
       body: answerBody.stream,
+      upgrade: upgradeOf(frame.status, received),
     });
   }
 
@@ -297,16 +356,18 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(id);
     const answerBody = this.streaming.get(id);
     if (waiter === undefined && answerBody === undefined) return;
-    if (answerBody?.isComplete !== true) this.#sendCancel(id);
+    if (answerBody?.isComplete !== true) this.#sendCancel(id, reason);
     const error = reason instanceof Error ? reason : new ExchangeError("request_timeout", "The client went away");
     waiter?.reject(error);
     this.#abortAnswer(id, error);
     this.#lifetime.closeIfDrained();
   }
 
-  #sendCancel(id: string): void {
+  #sendCancel(id: string, reason: unknown): void {
     if (!this.#canCancel || this.#lifetime.end !== null) return;
-    this.#link.sendText(JSON.stringify({ type: TypeHTTPRequestCancel, request_id: id }));
+    const code = problemBehind(reason) ?? undefined;
+    const frame: HTTPRequestCancel = { type: TypeHTTPRequestCancel, request_id: id, code };
+    this.#link.sendText(JSON.stringify(frame));
   }
 
   #takeWaiter(id: string): Waiter | undefined {
@@ -331,7 +392,20 @@ export class JsonEdgeSession implements EdgeSession {
 }
 
 function lost(end: SessionEnd): ExchangeError {
-  return new ExchangeError("agent_lost", end.reason);
+  // The reason may be the agent's own text. It is kept for the log, and the public gets ours.
+  return new ExchangeError("agent_lost", "The connection to the agent was lost", { cause: end.reason });
+}
+
+/** A phrase that cannot stand in a status line is taken for none. */
+function reasonOf({ status, reason }: HTTPResponse | HTTPResponseStart, text: HeadText): string | undefined {
+  if (reason === undefined) return undefined;
+  const phrase = text.read(reason);
+  return isFieldValue(phrase) ? unusualReason(status, phrase) : undefined;
+}
+
+/** What a 426 asks for (RFC 9110 §15.5.22). */
+function upgradeOf(status: number, received: Fields): string | undefined {
+  return status === 426 ? listedProtocols(fieldValue(received, "upgrade") ?? "") : undefined;
 }
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
@@ -342,7 +416,19 @@ function wholeAnswerFields(received: Fields, head: RequestHead, status: number, 
   return announced === undefined || announced === String(length) ? fields : withoutFields(fields, lengthField);
 }
 
-function requestFrame(head: RequestHead, body: Uint8Array): HTTPRequest {
+/** The first string of the key `request_id` in a frame that is cut off; null where there is none. */
+function requestIdIn(beginning: string): string | null {
+  const [, text] = /"request_id"\s*:\s*("(?:[^"\\]|\\.){1,512}")/.exec(beginning) ?? [];
+  const id = text === undefined ? null : parseJson(text);
+  return typeof id === "string" ? id : null;
+}
+
+function bodyLimit({ bodyLimitBytes, agentBodyLimitBytes }: JsonEdgeSessionOptions): number {
+  if (agentBodyLimitBytes === undefined) return bodyLimitBytes ?? UNANNOUNCED_BODY_LIMIT_BYTES;
+  return Math.min(agentBodyLimitBytes, bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES);
+}
+
+function requestFrame(head: RequestHead, body: Uint8Array, text: HeadText): HTTPRequest {
   const mark = head.target.indexOf("?");
   // The `?` of an empty query stays in the path, since an empty `query` stands for no query at all.
   const split = mark < 0 || mark === head.target.length - 1 ? head.target.length : mark;
@@ -355,9 +441,9 @@ function requestFrame(head: RequestHead, body: Uint8Array): HTTPRequest {
     type: TypeHTTPRequest,
     request_id: head.id,
     method: head.method,
-    path: head.target.slice(0, split),
-    query: head.target.slice(split + 1),
-    headers: fieldsToHeaders(fields),
+    path: text.write(head.target.slice(0, split)),
+    query: text.write(head.target.slice(split + 1)),
+    headers: fieldsToHeaders(fields, text, noLineFields),
     body_b64: encodeBase64(body),
   };
 }

@@ -2,13 +2,13 @@
  * The frames of the JSON protocol, which agents speak that offer no subprotocol: one JSON object a WebSocket text message.
  * Agents in other languages rely on the keys.
  *
- *   register            agent → edge   tunnel_id, agent_token, features?, force?
- *   registered          edge → agent   url, features
+ *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?, timeouts?
+ *   registered          edge → agent   url, features, timeouts?
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
- *   http_request_cancel edge → agent   request_id                        (only to agents that announced it)
- *   http_response       agent → edge   request_id, status, headers, body_b64
- *   http_response_start agent → edge   request_id, status, headers
+ *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
+ *   http_response       agent → edge   request_id, status, headers, body_b64, reason?
+ *   http_response_start agent → edge   request_id, status, headers, reason?
  *   http_response_chunk agent → edge   request_id, data_b64
  *   http_response_end   agent → edge   request_id
  *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
@@ -17,7 +17,8 @@
  * Frames of other types are ignored, so that one side may support new ones before the other.
  */
 import { z } from "zod";
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
+import { askedTimeoutsShape } from "../asked_timeouts.ts";
 
 export const TypeRegister = "register";
 export const TypeRegistered = "registered";
@@ -34,25 +35,44 @@ export const TypeDraining = "draining";
 /** Frames that not every peer knows. Each side announces those it takes, in `register.features` or `registered.features`. */
 export const FeatureResponseAbort = "http_response_abort";
 export const FeatureRequestCancel = "http_request_cancel";
+/** Strings of heads are bytes in Latin-1. It has to be announced only where nothing else is. */
+export const FeatureLatin1 = "latin1";
+/** Repeated challenges of an answer, such as WWW-Authenticate, are joined with a newline. */
+export const FeatureChallengeLines = "challenge_lines";
 export const FeatureDraining = "draining";
 /** No frame: the agent knows what the close code 4001 means. */
 export const FeatureReplaced = "replaced";
 
 /** In characters. */
 export const MAX_REQUEST_ID_LENGTH = 256;
+const MAX_REASON_LENGTH = 8_192;
 
 const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
-const features = z.array(z.string().max(256)).max(64);
+const timeouts = z.object(askedTimeoutsShape);
+/** Some languages have one type for lists and maps, and write an empty one of either kind as `[]`, or as `{}`. */
+const features = z.preprocess(
+  (value) => isEmptyMap(value) ? [] : value,
+  z.array(z.string().max(256)).max(64),
+);
 /** No status below 200: this protocol carries neither upgrades (101) nor interim answers. */
 const status = z.int().min(200).max(999);
+
+/**
+ * The reason phrase. What is no phrase is taken for none, since earlier edges ignored the key.
+ */
+const reason = z.string().max(MAX_REASON_LENGTH).optional().catch(undefined);
 
 /** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
   (value) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) &&
+    typeof value === "object" && value !== null && (!Array.isArray(value) || value.length === 0) &&
     Object.values(value).every((item) => typeof item === "string"),
   { error: "expected an object of strings" },
 );
+
+function isEmptyMap(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
+}
 
 const register = z.object({
   type: z.literal(TypeRegister),
@@ -61,11 +81,17 @@ const register = z.object({
   features: features.optional(),
   /** Takes the name over from a live session of the same owner. */
   force: z.boolean().optional(),
+  /** The largest request body that the agent takes. */
+  max_body_bytes: z.int().min(0).optional(),
+  /** For the exchanges of the tunnel, in place of the edge's own. */
+  timeouts: timeouts.optional(),
 });
 const registered = z.object({
   type: z.literal(TypeRegistered),
   url: z.string().optional(),
   features: features.optional(),
+  /** Those that the tunnel got. Missing where none were asked for, and from edges that do not know them. */
+  timeouts: timeouts.optional(),
 });
 const error = z.object({ type: z.literal(TypeErrorFrame), message: z.string(), code: z.string().optional() });
 const httpRequest = z.object({
@@ -77,15 +103,27 @@ const httpRequest = z.object({
   headers,
   body_b64: z.string().default(""),
 });
-const httpRequestCancel = z.object({ type: z.literal(TypeHTTPRequestCancel), request_id: requestId });
+const httpRequestCancel = z.object({
+  type: z.literal(TypeHTTPRequestCancel),
+  request_id: requestId,
+  /** Of the problem for which the edge gave up; missing where the visitor left, and from edges that do not tell. */
+  code: z.string().optional(),
+});
 const httpResponse = z.object({
   type: z.literal(TypeHTTPResponse),
   request_id: requestId,
   status,
   headers,
   body_b64: z.string().default(""),
+  reason,
 });
-const httpResponseStart = z.object({ type: z.literal(TypeHTTPResponseStart), request_id: requestId, status, headers });
+const httpResponseStart = z.object({
+  type: z.literal(TypeHTTPResponseStart),
+  request_id: requestId,
+  status,
+  headers,
+  reason,
+});
 const httpResponseChunk = z.object({
   type: z.literal(TypeHTTPResponseChunk),
   request_id: requestId,
@@ -106,6 +144,7 @@ export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
 export type ErrorFrame = z.infer<typeof error>;
 export type HTTPRequest = z.infer<typeof httpRequest>;
+export type HTTPRequestCancel = z.infer<typeof httpRequestCancel>;
 export type HTTPResponse = z.infer<typeof httpResponse>;
 export type HTTPResponseStart = z.infer<typeof httpResponseStart>;
 export type HTTPResponseAbort = z.infer<typeof httpResponseAbort>;
@@ -126,6 +165,10 @@ export type EdgeFrame = z.infer<typeof fromEdge>;
 
 /** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
 export class FrameError extends RunnelError {
+  static {
+    nameErrorClass(this, "FrameError");
+  }
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
   }

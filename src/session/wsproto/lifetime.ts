@@ -4,10 +4,10 @@
  */
 import type { Clock } from "../../base/mod.ts";
 import { release } from "../../memory/mod.ts";
-import { CloseCode, type WebSocketClose } from "../../websocket/mod.ts";
+import { CloseCode, type WebSocketClose, WebSocketProtocolError } from "../../websocket/mod.ts";
 import type { SessionEnd } from "../session.ts";
 import { FrameError } from "./frames.ts";
-import { DEAD_AFTER_MS, JsonHeartbeat } from "./heartbeat.ts";
+import { JsonHeartbeat } from "./heartbeat.ts";
 import { closeReason, type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 /** The session whose lifetime it is. */
@@ -17,6 +17,8 @@ export interface LifetimeOwner {
   isIdle(): boolean;
   /** True while the link is not read, so that silence says nothing about the peer. */
   isReadingPaused(): boolean;
+  /** True while the peer may be unable to answer a ping, because it is busy with a request. */
+  isPeerBusy(): boolean;
   /**
    * A message came. Not called once the session is over. Bytes are released after the call: what is kept of them needs
    * a reference of its own (src/memory).
@@ -24,6 +26,13 @@ export interface LifetimeOwner {
    * @throws {FrameError} which ends the session
    */
   onMessage(data: Uint8Array | string): void;
+  /**
+   * A message came that is too long, and is dropped. The session ends where this returns false, or is not there.
+   *
+   * @param beginning of the message, some kilobytes of it
+   * @param error says how long it is, and the limit
+   */
+  onLongMessage?(beginning: Uint8Array, error: WebSocketProtocolError): boolean;
   /** After a send that returned false: the next message may be sent. */
   onDrain(): void;
   /** The session is over: what runs must be broken off. Called once, before `closed` resolves. */
@@ -48,10 +57,12 @@ export class JsonLifetime {
     this.closed = this.#closed.promise;
     this.#heartbeat = new JsonHeartbeat(link, clock, {
       isExempt: () => owner.isReadingPaused(),
-      onDead: () => this.#die(),
+      isBusy: () => owner.isPeerBusy(),
+      onDead: (silentMs) => this.#die(silentMs),
     });
     link.handlers = {
       onMessage: (data) => this.#takeMessage(data),
+      onLongMessage: (beginning, error) => this.#end !== null || (owner.onLongMessage?.(beginning, error) ?? false),
       onBytes: () => this.#heartbeat.onBytes(),
       onPong: () => this.#heartbeat.onPong(),
       onDrain: () => owner.onDrain(),
@@ -114,14 +125,16 @@ export class JsonLifetime {
   }
 
   #takeClose(close: WebSocketClose): void {
-    const reason = close.reason === "" ? `The link to the ${this.#owner.peer} closed with ${close.code}` : close.reason;
+    const broken = close.error instanceof WebSocketProtocolError ? close.error.reason : "";
+    const closed = `The link to the ${this.#owner.peer} closed with ${close.code}`;
+    const reason = close.reason || broken || closed;
     this.finish({ code: close.code === REPLACED_CLOSE_CODE ? "replaced" : "link_closed", reason });
     this.#linkClosed.resolve();
   }
 
-  #die(): void {
+  #die(silentMs: number): void {
     const { peer } = this.#owner;
     this.#link.abort();
-    this.finish({ code: `${peer}_silent`, reason: `The ${peer} was silent for ${DEAD_AFTER_MS / 1000} s` });
+    this.finish({ code: `${peer}_silent`, reason: `The ${peer} was silent for ${silentMs / 1000} s` });
   }
 }

@@ -3,7 +3,9 @@ export { JsonAgentSession } from "./agent_session.ts";
 export { JsonEdgeSession, type JsonEdgeSessionOptions } from "./edge_session.ts";
 export {
   type ErrorFrame,
+  FeatureChallengeLines,
   FeatureDraining,
+  FeatureLatin1,
   FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,

@@ -7,6 +7,7 @@ import { Connection } from "../../../src/httpstream/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FramePeer } from "../../support/frame_peer.ts";
 import { linkPair } from "../../support/link_pair.ts";
+import { FedBody } from "../../support/client_requests.ts";
 import { eventually } from "../../support/net.ts";
 import { head, never, withScriptedAgent } from "./stage.ts";
 
@@ -39,6 +40,39 @@ describe("V2EdgeSession", () => {
     await close();
     assert.equal(await session.ping(1_000_000), false);
   });
+
+  for (
+    const [what, more, pairs, protocol] of [
+      ["one protocol", { upgrade: "a" }, [], "a"],
+      ["several to an agent that says nothing", { upgrade: "a,b" }, [], undefined],
+      ["several to an agent that takes them", { upgrade: "a,b" }, [5, 1], "a,b"],
+      ["a body to an agent that says nothing", { upgrade: "a", fields: ["Content-Length", "3"] }, [], undefined],
+      [
+        "a body to an agent that takes none",
+        { upgrade: "a", fields: ["Content-Length", "3"] },
+        [5, 1, 5, 0],
+        undefined,
+      ],
+      ["a body to an agent that takes it", { upgrade: "a", fields: ["Content-Length", "3"] }, [5, 1], "a"],
+    ] as const
+  ) {
+    it(`open ${protocol === undefined ? "leaves" : "keeps"} the upgrade when it asks for ${what}`, async () => {
+      const { session, agent, close } = await withScriptedAgent(pairs);
+      const body = new FedBody((fed) => fed.push("abc"));
+      session.open(head({ method: "POST", ...more }), body.stream, never).catch(() => {});
+      const { fields } = await agent.expectFrame("HEADERS");
+      const at = fields.indexOf(":protocol");
+      assert.equal(at < 0 ? undefined : fields[at + 1], protocol);
+      if ("fields" in more) assert.deepEqual(fields.slice(-2), ["Content-Length", "3"]);
+      if ("fields" in more && protocol === undefined) {
+        const { payload, endStream } = await agent.expectFrame("DATA");
+        assert.equal(payload.length, 3);
+        if (!endStream) await agent.expectFrame("DATA", { endStream: true });
+        assert.notEqual(body.canceled, undefined);
+      }
+      await close();
+    });
+  }
 
   it("active counts the exchanges under way", async () => {
     const stage = await withScriptedAgent();

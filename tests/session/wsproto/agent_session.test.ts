@@ -52,6 +52,28 @@ describe("JsonAgentSession", () => {
     assert.equal(await bodyText(body), "in\xff");
   });
 
+  it("takes and gives strings as UTF-8 when the edge announces no features", async () => {
+    const asked: RequestHead[] = [];
+    const fields = ["X-Name", "caf\xc3\xa9", "X-Price", "5 \xe2\x82\xac"];
+    const { link } = start((head) => {
+      asked.push(head);
+      return Promise.resolve({ status: 200, fields, body: null });
+    }, { features: [] });
+    link.receive({ ...request, path: "/é", query: "é", headers: { "X-Name": "café" } });
+    assert.deepEqual((await link.next()).headers, { "X-Name": "café", "X-Price": "5 €" });
+    assert.deepEqual([asked[0].target, asked[0].fields], ["/\xc3\xa9?\xc3\xa9", ["X-Name", "caf\xc3\xa9"]]);
+  });
+
+  it("joins challenges with a newline when the edge announces challenge_lines, else with a comma", async () => {
+    for (const [announced, joined] of [[["challenge_lines"], "A\nB"], [features, "A, B"]] as const) {
+      const { link } = start(answering({ fields: ["WWW-Authenticate", "A", "WWW-Authenticate", "B"] }), {
+        features: announced,
+      });
+      link.receive(request);
+      assert.deepEqual((await link.next()).headers, { "WWW-Authenticate": joined });
+    }
+  });
+
   const streamed: [string, Partial<Answer>][] = [
     ["it has no length", { body: streamOf("ab", "c") }],
     ["it is SSE, whatever its length", {
@@ -93,6 +115,20 @@ describe("JsonAgentSession", () => {
     });
   }
 
+  it("sends the reason phrase and what a 426 asks for, whole or streamed", async () => {
+    for (const body of [null, streamOf("ab")]) {
+      const { link } = start(answering({ status: 426, reason: "Use it", upgrade: "a/1,b", fields: ["X", "1"], body }));
+      link.receive(request);
+      const { reason, headers } = await link.next();
+      assert.deepEqual([reason, headers], ["Use it", { X: "1", Upgrade: "a/1,b" }]);
+    }
+    const { link } = start(answering({ upgrade: "h2c" }));
+    link.receive(request);
+    const frame = await link.next();
+    assert.deepEqual(Object.keys(frame), ["type", "request_id", "status", "headers", "body_b64"]);
+    assert.deepEqual(frame.headers, {});
+  });
+
   it("frees a large body when it has sent it, whole or as a chunk", async () => {
     for (const fields of [["Content-Length", "20000"], []]) {
       const body = count(patternBytes(20_000));
@@ -126,13 +162,15 @@ describe("JsonAgentSession", () => {
   });
 
   it("makes the answer itself when the edge did not announce http_response_abort", async () => {
-    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "too slow"));
+    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "10.0.0.7 was too slow"));
     const { link } = start(refuse, { features: [] });
     link.receive(request);
     const frame = await link.next();
     assert.deepEqual([frame.type, frame.status], ["http_response", 504]);
     assert.equal((frame.headers as Record<string, string>)["X-Runnel-Error"], "upstream_timeout");
-    assert.equal(JSON.parse(atob(frame.body_b64 as string)).code, "upstream_timeout");
+    const problem = JSON.parse(atob(frame.body_b64 as string));
+    // Visitors see it as it is.
+    assert.deepEqual([problem.code, problem.detail], ["upstream_timeout", problem.title]);
   });
 
   it("breaks a streamed answer off by http_response_abort, or with the link where the edge does not know that", async () => {

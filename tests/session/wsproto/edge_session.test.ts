@@ -93,6 +93,32 @@ describe("JsonEdgeSession", () => {
     assertIdle();
   });
 
+  it("takes a reason phrase of either frame, and Upgrade of a 426 alone", async () => {
+    const headers = { Upgrade: "a/1, b", Connection: "Upgrade" };
+    const rows: [frame: Record<string, unknown>, reason: string | undefined, upgrade: string | undefined][] = [
+      [{ status: 426, reason: "Use it", headers }, "Use it", "a/1,b"],
+      [{ status: 200, reason: "OK", headers }, undefined, undefined],
+      [{ status: 200, reason: "" }, "", undefined],
+      [{ status: 404, reason: "Pas trouv\xe9 \u20ac" }, "Pas trouv\xc3\xa9 \xe2\x82\xac", undefined],
+      [{ status: 404, reason: "Pas trouv\xe9" }, "Pas trouv\xe9", undefined],
+      [{ status: 200, reason: "a\r\nSet-Cookie: b" }, undefined, undefined],
+      [{ status: 200, reason: 404 }, undefined, undefined],
+      [{ status: 200, reason: "x".repeat(8_193) }, undefined, undefined],
+      [{ status: 426, headers: { Upgrade: "a b" } }, undefined, undefined],
+    ];
+    for (const [frame, reason, upgrade] of rows) {
+      for (const type of ["http_response", "http_response_start"]) {
+        const asked = open();
+        await link.next();
+        link.receive({ type, request_id: "1", headers: {}, ...frame });
+        if (type === "http_response_start") end();
+        const answer = await asked;
+        assert.deepEqual([answer.reason, answer.upgrade, answer.fields], [reason, upgrade, []], JSON.stringify(frame));
+        await bodyText(answer.body);
+      }
+    }
+  });
+
   const lengths: [string, Partial<RequestHead>, number, readonly string[]][] = [
     ["drops", {}, 200, []],
     ["keeps", { method: "HEAD" }, 200, ["Content-Length", "9"]],
@@ -253,6 +279,20 @@ describe("JsonEdgeSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
+  it("passes an upgrade to several protocols, or with a body, as if it were not asked for", async () => {
+    for (const [upgrade, length] of [["a,b", "0"], ["tcp", "3"]]) {
+      const body = new FedBody((fed) => fed.push("abc"));
+      const asked = open({ method: "POST", upgrade, fields: ["Content-Length", length] }, body.stream);
+      asked.catch(() => {});
+      const before = link.sent.length;
+      await eventually(() => link.sent.length > before);
+      const frame = link.sent[before];
+      assert.deepEqual([frame.type, frame.method], ["http_request", "POST"]);
+      assert.equal(atob(String(frame.body_b64)), length === "0" ? "" : "abc");
+      assert.notEqual(body.canceled, undefined);
+    }
+  });
+
   it("refuses a body over the limit, and cancels the rest of it", async () => {
     session = startSession({ bodyLimitBytes: 4 });
     const body = new FedBody((fed) => fed.push("abc"));
@@ -401,7 +441,8 @@ describe("JsonEdgeSession with a slow client", () => {
     assert.equal(link.paused, true);
     clock.advance(1);
     assert.equal(link.paused, false);
-    assert.deepEqual(await link.next(), { type: "http_request_cancel", request_id: "1" });
+    const canceled = { type: "http_request_cancel", request_id: "1", code: "request_timeout" };
+    assert.deepEqual(await link.next(), canceled);
     await assert.rejects(slow.next(), isProblem("request_timeout"));
     chunk("1", 5000);
     assert.equal(link.paused, false);

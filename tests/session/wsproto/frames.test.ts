@@ -75,7 +75,7 @@ describe("parseAgentFrame", () => {
     ["status", { ...start, status: 99 }],
     ["status", { ...start, status: 1000 }],
     ["status", { ...start, status: 200.5 }],
-    ["headers", { ...start, headers: [] }],
+    ["headers", { ...start, headers: ["A: b"] }],
     ["headers", { ...start, headers: null }],
     ["headers", { ...start, headers: { A: 1 } }],
     ["headers", { ...start, headers: { A: ["b"] } }],

@@ -2,11 +2,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Fields } from "../../../src/http/message.ts";
-import { fieldsToHeaders, headersToFields, toBytes } from "../../../src/session/wsproto/headers.ts";
+import { headTextOf } from "../../../src/session/wsproto/head_text.ts";
+import { fieldsToHeaders, headersToFields, lineFieldsFor, noLineFields } from "../../../src/session/wsproto/headers.ts";
+
+const latin1Text = headTextOf(["latin1"]);
+const utf8Text = headTextOf([]);
+const allLines = lineFieldsFor(["challenge_lines"]);
+const cookieLines = lineFieldsFor(["http_response_abort"]);
 
 /** The fields, written to a frame and read again. */
 function roundTrip(fields: Fields): Fields {
-  return headersToFields(JSON.parse(JSON.stringify(fieldsToHeaders(fields))));
+  return headersToFields(JSON.parse(JSON.stringify(fieldsToHeaders(fields, latin1Text, allLines))), latin1Text);
 }
 
 /** What joining must not change: the values of each name, joined as RFC 9110 §5.3 allows. */
@@ -20,13 +26,25 @@ function meaning(fields: Fields): Map<string, string | string[]> {
   }
   const joined = new Map<string, string | string[]>();
   for (const [name, list] of values) {
-    joined.set(name, name === "set-cookie" ? list : list.join(name === "cookie" ? "; " : ", "));
+    joined.set(name, allLines.has(name) ? list : list.join(name === "cookie" ? "; " : ", "));
   }
   return joined;
 }
 
 const name = fc.oneof(
-  fc.constantFrom("Set-Cookie", "set-cookie", "Cookie", "COOKIE", "__proto__", "constructor", "X-A", "x-a", "7"),
+  fc.constantFrom(
+    "Set-Cookie",
+    "set-cookie",
+    "WWW-Authenticate",
+    "proxy-authenticate",
+    "Cookie",
+    "COOKIE",
+    "__proto__",
+    "constructor",
+    "X-A",
+    "x-a",
+    "7",
+  ),
   fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}$/),
 );
 /** A field's value: bytes without CTL, as the parser hands them over. */
@@ -45,14 +63,16 @@ describe("headersToFields", () => {
     assert.deepEqual(roundTrip(fields), fields);
   });
 
-  it("takes a value as UTF-8 when it has a code point above 0xFF", () => {
-    assert.deepEqual(headersToFields({ "X-Price": "5 €" }), ["X-Price", "5 \xe2\x82\xac"]);
-    assert.deepEqual(headersToFields({ "X-Name": "caf\xe9" }), ["X-Name", "caf\xe9"]);
+  it("splits cookies and challenges at newlines in any case of their name, and nothing else", () => {
+    const split = (headers: Record<string, string>) => headersToFields(headers, latin1Text);
+    assert.deepEqual(split({ "SET-cookie": "a=1\nb=2" }), ["SET-cookie", "a=1", "SET-cookie", "b=2"]);
+    assert.deepEqual(split({ "WWW-Authenticate": "A\nB" }), ["WWW-Authenticate", "A", "WWW-Authenticate", "B"]);
+    assert.deepEqual(split({ "Proxy-Authenticate": "A\nB" }), ["Proxy-Authenticate", "A", "Proxy-Authenticate", "B"]);
+    assert.deepEqual(split({ "X-Set-Cookie": "a\nb" }), ["X-Set-Cookie", "a\nb"]);
   });
 
-  it("splits Set-Cookie at newlines in any case of its name, and nothing else", () => {
-    assert.deepEqual(headersToFields({ "SET-cookie": "a=1\nb=2" }), ["SET-cookie", "a=1", "SET-cookie", "b=2"]);
-    assert.deepEqual(headersToFields({ "X-Set-Cookie": "a\nb" }), ["X-Set-Cookie", "a\nb"]);
+  it("gives none for the empty list that some languages write", () => {
+    assert.deepEqual(headersToFields([] as unknown as Record<string, string>, latin1Text), []);
   });
 });
 
@@ -66,23 +86,52 @@ describe("fieldsToHeaders", () => {
   ];
   for (const [fields, headers] of table) {
     it(`makes ${JSON.stringify(headers)} of ${JSON.stringify(fields)}`, () => {
-      assert.deepEqual({ ...fieldsToHeaders(fields) }, headers);
+      assert.deepEqual({ ...fieldsToHeaders(fields, latin1Text, cookieLines) }, headers);
     });
   }
 
   it("has no prototype that a field could change", () => {
-    const headers = fieldsToHeaders(["__proto__", "x", "toString", "y"]);
+    const headers = fieldsToHeaders(["__proto__", "x", "toString", "y"], latin1Text, noLineFields);
     assert.equal(Object.getPrototypeOf(headers), null);
     assert.equal(JSON.stringify(headers), '{"__proto__":"x","toString":"y"}');
   });
+
+  it("joins challenges with newlines for an edge that splits them, and with commas for others", () => {
+    const fields = ["WWW-Authenticate", "A", "Set-Cookie", "a", "www-authenticate", "B", "set-cookie", "b"];
+    const joined = (lines: typeof allLines) => Object.values(fieldsToHeaders(fields, latin1Text, lines));
+    assert.deepEqual(joined(allLines), ["A\nB", "a\nb"]);
+    assert.deepEqual(joined(cookieLines), ["A, B", "a\nb"]);
+    assert.deepEqual(joined(noLineFields), ["A, B", "a, b"]);
+  });
 });
 
-describe("toBytes", () => {
-  it("never gives a code point above 0xFF, whatever it gets", () => {
+const bytesOfText = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
+
+describe("headTextOf", () => {
+  it("takes strings as bytes, and those with a code point above 0xFF as UTF-8, when a feature was announced", () => {
+    assert.equal(latin1Text.read("caf\xe9"), "caf\xe9");
+    assert.equal(latin1Text.read("5 €"), "5 \xe2\x82\xac");
+    assert.equal(latin1Text.write("caf\xc3\xa9"), "caf\xc3\xa9");
+  });
+
+  it("takes strings as text in UTF-8 when no feature was announced", () => {
+    for (const text of ["", "abc", "café", "5 €", "😀", "\ufeffa"]) {
+      assert.equal(utf8Text.read(text), bytesOfText(text));
+      assert.equal(utf8Text.write(bytesOfText(text)), text);
+    }
+    assert.equal(utf8Text.write("caf\xe9"), "caf\xe9", "bytes that are no UTF-8");
+  });
+
+  it("gives back any bytes when a feature was announced, and any UTF-8 when none was", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
-      const bytes = toBytes(text);
-      assert.ok([...bytes].every((char) => char.charCodeAt(0) <= 0xff));
-      if ([...text].every((char) => char.charCodeAt(0) <= 0xff && char.length === 1)) assert.equal(bytes, text);
+      for (const form of [latin1Text, utf8Text]) {
+        assert.ok([...form.read(text)].every((char) => char.charCodeAt(0) <= 0xff));
+      }
+      const wellFormed = text.toWellFormed();
+      assert.equal(utf8Text.write(utf8Text.read(wellFormed)), wellFormed);
+    }));
+    fc.assert(fc.property(fc.stringMatching(/^[\x20-\x7e\x80-\xff]{0,20}$/), (bytes) => {
+      assert.equal(latin1Text.read(latin1Text.write(bytes)), bytes);
     }));
   });
 });

@@ -9,15 +9,21 @@ describe("JsonHeartbeat", () => {
   let clock: FakeClock;
   let link: FakeJsonLink;
   let isExempt: boolean;
-  let deaths: number;
+  let isBusy: boolean;
+  let deaths: number[];
   let heartbeat: JsonHeartbeat;
 
   beforeEach(() => {
     clock = new FakeClock();
     link = new FakeJsonLink("edge");
     isExempt = false;
-    deaths = 0;
-    heartbeat = new JsonHeartbeat(link, clock, { isExempt: () => isExempt, onDead: () => void deaths++ });
+    isBusy = false;
+    deaths = [];
+    heartbeat = new JsonHeartbeat(link, clock, {
+      isExempt: () => isExempt,
+      isBusy: () => isBusy,
+      onDead: (silentMs) => void deaths.push(silentMs),
+    });
   });
 
   it("pings after 10 s of silence and gives up after 25 s", () => {
@@ -26,9 +32,9 @@ describe("JsonHeartbeat", () => {
     clock.advance(1);
     assert.equal(link.pings, 1);
     clock.advance(14_999);
-    assert.equal(deaths, 0);
+    assert.deepEqual(deaths, []);
     clock.advance(1);
-    assert.equal(deaths, 1);
+    assert.deepEqual(deaths, [25_000]);
     assert.equal(clock.pending, 0);
   });
 
@@ -40,7 +46,7 @@ describe("JsonHeartbeat", () => {
     clock.advance(1);
     assert.equal(link.pings, 1);
     clock.advance(15_000);
-    assert.equal(deaths, 1);
+    assert.deepEqual(deaths, [25_000]);
   });
 
   it("pings again and again while the other end answers", () => {
@@ -48,17 +54,43 @@ describe("JsonHeartbeat", () => {
       clock.advance(10_000);
       heartbeat.onPong();
     }
-    assert.equal(deaths, 0);
+    assert.deepEqual(deaths, []);
     assert.ok(link.pings >= 9, String(link.pings));
   });
 
   it("counts no silence while it is exempt", () => {
     isExempt = true;
     clock.advance(100_000);
-    assert.deepEqual([link.pings, deaths], [0, 0]);
+    assert.deepEqual([link.pings, deaths], [0, []]);
     isExempt = false;
     clock.advance(25_000);
-    assert.equal(deaths, 1);
+    assert.deepEqual(deaths, [25_000]);
+  });
+
+  it("gives up after 75 s of silence while the other end is busy, and after 25 s once it is not", () => {
+    isBusy = true;
+    clock.advance(74_999);
+    assert.deepEqual([link.pings, deaths], [1, []]);
+    clock.advance(1);
+    assert.deepEqual(deaths, [75_000]);
+  });
+
+  it("counts silence from the last byte when the other end is no longer busy", () => {
+    isBusy = true;
+    clock.advance(60_000);
+    heartbeat.onBytes();
+    isBusy = false;
+    clock.advance(24_999);
+    assert.deepEqual(deaths, []);
+    clock.advance(1);
+    assert.deepEqual(deaths, [25_000]);
+  });
+
+  it("takes the other end for alive when it is asked while busy", async () => {
+    isBusy = true;
+    const alive = heartbeat.ping(3_000);
+    clock.advance(3_000);
+    assert.equal(await alive, true);
   });
 
   it("asks, and tells whether a pong came in time", async () => {

@@ -1,0 +1,35 @@
+/**
+ * Which paths are the edge's own. Paths are compared as they came: nothing is decoded or normalized, so that
+ * `/%61gent` and `/x/../agent` are a tunnel's.
+ *
+ *     path                        on the domain, on addresses   on hosts outside the domain
+ *     /agent                      yes                           yes
+ *     /api/agent/…                yes                           yes
+ *     /healthz, /readyz           yes                           yes
+ *     /.well-known/runnel/…       yes                           no
+ *
+ * A challenge under /.well-known/acme-challenge/ belongs to whoever ordered the certificate. The edge orders none, so
+ * all of them are tunnels'.
+ */
+
+/** The target without its query. */
+export function pathOf(target: string): string {
+  const end = target.indexOf("?");
+  return end < 0 ? target : target.slice(0, end);
+}
+
+/** True for the paths of the agents' API (src/edge/agent_api.ts). */
+export function isAgentApi(target: string): boolean {
+  return target.startsWith("/api/agent/");
+}
+
+/** True for the paths of agents and of probes, who may know the edge by any name. */
+export function isServicePath(target: string): boolean {
+  const path = pathOf(target);
+  return path === "/healthz" || path === "/readyz" || path === "/agent" || isAgentApi(target);
+}
+
+/** True for the paths that are the edge's own on its domain. */
+export function isOwnPath(target: string): boolean {
+  return isServicePath(target) || target.startsWith("/.well-known/runnel/");
+}
