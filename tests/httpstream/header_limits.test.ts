@@ -26,7 +26,7 @@ describe("Connection and header blocks", () => {
       const said = new Map(Array.from({ length: pairs.length / 2 }, (_, i) => [pairs[2 * i], pairs[2 * i + 1]]));
       assert.equal(said.get(SettingId.MAX_HEADER_BLOCK), limits.maxHeaderBlockBytes ?? 131_072);
       assert.equal(said.get(SettingId.MAX_FIELDS), limits.maxFields ?? 512);
-      assert.equal(said.get(SettingId.FEATURES), Feature.REASON);
+      assert.equal(said.get(SettingId.FEATURES), Feature.REASON | Feature.UPGRADES);
       connection.close();
     }
   });

@@ -45,15 +45,15 @@ describe("V2EdgeSession", () => {
     const [what, more, pairs, protocol] of [
       ["one protocol", { upgrade: "a" }, [], "a"],
       ["several to an agent that says nothing", { upgrade: "a,b" }, [], undefined],
-      ["several to an agent that takes them", { upgrade: "a,b" }, [5, 1], "a,b"],
+      ["several to an agent that takes them", { upgrade: "a,b" }, [5, 2], "a,b"],
       ["a body to an agent that says nothing", { upgrade: "a", fields: ["Content-Length", "3"] }, [], undefined],
       [
         "a body to an agent that takes none",
         { upgrade: "a", fields: ["Content-Length", "3"] },
-        [5, 1, 5, 0],
+        [5, 2, 5, 1],
         undefined,
       ],
-      ["a body to an agent that takes it", { upgrade: "a", fields: ["Content-Length", "3"] }, [5, 1], "a"],
+      ["a body to an agent that takes it", { upgrade: "a", fields: ["Content-Length", "3"] }, [5, 3], "a"],
     ] as const
   ) {
     it(`open ${protocol === undefined ? "leaves" : "keeps"} the upgrade when it asks for ${what}`, async () => {
