@@ -2,8 +2,7 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import { fieldValue } from "../http/mod.ts";
-import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
+import { type Connection, ConnectionError, WebSocketRoundTripper } from "../httpstream/mod.ts";
 import {
   type AskedTimeouts,
   askedTimeoutsShape,
@@ -12,9 +11,9 @@ import {
   serveExchange,
   V2AgentSession,
 } from "../session/mod.ts";
-import { HandshakeError } from "../websocket/mod.ts";
 import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
-import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
+import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, problemOf } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -43,6 +42,21 @@ export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal):
   }
 }
 
+/**
+ * Shows the edge the token, and leaves it without a tunnel.
+ *
+ * @throws {AgentError}
+ */
+export async function tryEdge(
+  options: Pick<V2DialOptions, "edge" | "token" | "version" | "dial" | "timeoutMs" | "clock">,
+  signal: AbortSignal,
+): Promise<void> {
+  const upstream = () => Promise.reject(new Error("A trial serves no requests"));
+  const connection = await connect({ ...options, upstream }, signal);
+  connection.close();
+  await connection.closed;
+}
+
 async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Connection> {
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
@@ -55,21 +69,8 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
     const { connection } = await roundTripper.connect({ ...webSocketTo(options, signal), fields });
     return connection;
   } catch (error) {
-    throw error instanceof HandshakeError ? refusedHandshake(error, edge, version) : unreachable(edge, error);
+    throw edgeFailure(edge, error, version);
   }
-}
-
-function refusedHandshake(error: HandshakeError, edge: EdgeUrl, version: string): AgentError {
-  const detail = problemOf(new TextDecoder().decode(error.body))?.detail;
-  if (error.status === 401) return new AgentError("unauthorized", detail ?? "The edge refused the token", error);
-  if (error.status === 429) return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", error);
-  const edgeVersion = fieldValue(error.fields, versionFieldName.toLowerCase());
-  if (error.status === 400 && (edgeVersion !== undefined || detail !== undefined)) {
-    const why = detail ?? `it is ${edgeVersion}`;
-    const reason = `The edge ${edge.label} does not work with this agent (${version}): ${why}`;
-    return new AgentError("protocol_mismatch", reason, error);
-  }
-  return new AgentError("edge_unreachable", `No edge answers at ${edge.label}: ${detail ?? error.reason}`, error);
 }
 
 const tunnelAnswer = z.object({
@@ -78,12 +79,6 @@ const tunnelAnswer = z.object({
   url: z.string(),
   timeouts: z.object(askedTimeoutsShape).optional(),
 });
-const problem = z.object({ code: z.string().optional(), detail: z.string() });
-
-/** The problem details (RFC 9457) that `text` is; undefined where it is none. */
-function problemOf(text: string): z.infer<typeof problem> | undefined {
-  return problem.safeParse(parseJson(text)).data;
-}
 
 async function openTunnel(
   connection: Connection,
@@ -131,7 +126,30 @@ async function askForTunnel(
       return { status, text: answer === null ? "" : await new Response(answer as BodyInit).text() };
     });
   } catch (error) {
-    const reason = error instanceof RunnelError ? error.reason : String(error);
-    throw new AgentError("edge_unreachable", `The edge did not open the tunnel: ${reason}`, error);
+    throw notOpened(edge, error);
   }
+}
+
+/** The error for a tunnel that was asked for, and whose answer did not come. */
+function notOpened(edge: EdgeUrl, error: unknown): AgentError {
+  if (error instanceof AgentError) return error;
+  const lost = connectionErrorIn(error);
+  if (lost?.code === "protocol_error") {
+    return new AgentError(
+      "protocol_mismatch",
+      `The edge ${edge.label} does not speak runnel.v2: ${lost.reason}`,
+      error,
+    );
+  }
+  const reason = lost?.reason ?? (error instanceof RunnelError ? error.reason : String(error));
+  return new AgentError("edge_unreachable", `The edge ${edge.label} did not open the tunnel: ${reason}`, error);
+}
+
+/** How the connection of an exchange failed, from the beginning; null where the exchange alone did. */
+function connectionErrorIn(error: unknown): ConnectionError | null {
+  let first: ConnectionError | null = null;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ConnectionError) first = cause;
+  }
+  return first;
 }

@@ -15,6 +15,12 @@ export interface AgentView {
 
 /** Told what happens to an agent, and shows it. */
 export interface AgentDisplay {
+  /**
+   * Before the first `ready`: an attempt failed.
+   *
+   * @param inMs milliseconds until the next one
+   */
+  connecting(attempt: number, inMs: number, because: string, remedy: string): void;
   ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId" | "warnings">): void;
   disconnected(reason: string): void;
   /**
@@ -32,10 +38,19 @@ export interface AgentDisplay {
 export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
   let hasBeenReady = false;
+  // A cause is told once, however many attempts fail by it.
+  let toldCause = "";
+  const isNew = (cause: string) => cause !== toldCause && (toldCause = cause) !== "";
   return {
+    connecting(attempt, inMs, because, remedy) {
+      const facts = { because, remedy, inMs, attempt };
+      if (isNew(because)) log.warn("Not connected yet, and trying on: {because}. {remedy}", facts);
+      else log.debug("Trying again in {inMs} ms, attempt {attempt}", facts);
+    },
     ready({ url, name, tunnelId, warnings = [] }) {
       const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
       hasBeenReady = true;
+      toldCause = "";
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
       for (const warning of warnings) log.warn(warning);
     },
@@ -47,7 +62,8 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       output.event("reconnecting", { attempt, inMs });
       const message = "Reconnecting in {inMs} ms, attempt {attempt}";
       if (because === null) log.info(message, { inMs, attempt });
-      else log.info(`${message}: {because}`, { inMs, attempt, because });
+      else if (isNew(because)) log.info(`${message}: {because}`, { inMs, attempt, because });
+      else log.debug(message, { inMs, attempt });
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.

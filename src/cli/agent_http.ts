@@ -16,7 +16,7 @@ import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
 import { checkEdgeOfToken, readAgentSettings } from "./agent_settings.ts";
 import type { Command, CommandCall } from "./command.ts";
-import { ExitCode } from "./exit_codes.ts";
+import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
 import { untilStopped } from "./shutdown.ts";
@@ -108,6 +108,9 @@ function logError(error: unknown): void {
 
 function shownOn(display: AgentDisplay): AgentEvents {
   return {
+    onConnecting: (attempt, inMs, because) => {
+      display.connecting(attempt, inMs, because.reason, remedyFor(because) ?? "");
+    },
     onReady: (tunnel) => display.ready(tunnel),
     onDisconnected: ({ reason }) => display.disconnected(reason),
     onReconnecting: (attempt, inMs, because) => display.reconnecting(attempt, inMs, because?.reason ?? null),

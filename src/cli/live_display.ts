@@ -48,10 +48,14 @@ class LiveDisplay implements AgentDisplay {
       columns: () => host.terminal("stdout").columns,
       isColored: canUseColor(host),
     });
-    const status = { kind: "connecting" } as const;
+    const status = { kind: "connecting", reason: "" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
     this.#stopResize = host.onResize(() => this.#draw());
     this.#draw();
+  }
+
+  connecting(_attempt: number, _inMs: number, because: string, remedy: string): void {
+    this.#change({ status: { kind: "connecting", reason: printable(`${because}. ${remedy}`) } });
   }
 
   ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {

@@ -13,7 +13,8 @@
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 
 export type LiveStatus =
-  | { readonly kind: "connecting" }
+  /** `reason`: why the last attempt failed; empty before the first has. */
+  | { readonly kind: "connecting"; readonly reason: string }
   | { readonly kind: "online" }
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
   | { readonly kind: "stopping" }
@@ -91,7 +92,9 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 
 function sentences(state: LiveState, columns: number): Line[] {
   const { requests, failed, bytesOut, url, failure, warnings = [] } = state;
-  const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  const lines = url === null && state.status.kind === "connecting"
+    ? broken(state.status.reason, faint, columns, Infinity)
+    : [cut(statusLine(state), columns)];
   for (const warning of warnings) lines.push(...broken(warning, waiting, columns));
   if (requests === 0) return lines;
   const total = `${requests} ${requests === 1 ? "request" : "requests"}, ${formatBytes(bytesOut)} sent`;
@@ -101,20 +104,29 @@ function sentences(state: LiveState, columns: number): Line[] {
   return [...lines, ...broken(`${formatTimeOfDay(endedAt)} ${code}: ${reason}`, bad, columns)];
 }
 
-/** The most lines for one text. An ellipsis stands for what is left of it. */
+/** The most lines for one text beside others. */
 const MAX_TEXT_LINES = 3;
 
-/** A text of several lines, broken between words where there are blanks at all. */
-function broken(text: string, style: (text: string) => Span, columns: number): Line[] {
+/**
+ * A text of several lines, broken between words where there are blanks at all.
+ *
+ * @param maxLines an ellipsis stands for what is left of the text. Default 3.
+ */
+function broken(
+  text: string,
+  style: (text: string) => Span,
+  columns: number,
+  maxLines: number = MAX_TEXT_LINES,
+): Line[] {
   const lines: Line[] = [];
   let rest = text;
-  while (rest.length > columns && lines.length < MAX_TEXT_LINES - 1) {
+  while (rest.length > columns && lines.length < maxLines - 1) {
     const blank = rest.lastIndexOf(" ", columns);
     const end = blank > 0 ? blank : columns;
     lines.push([style(rest.slice(0, end))]);
     rest = rest.slice(end).trimStart();
   }
-  return [...lines, cut([style(rest)], columns)];
+  return rest === "" ? lines : [...lines, cut([style(rest)], columns)];
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {

@@ -6,10 +6,24 @@ import { nameFault } from "./names.ts";
 import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
-const edgeInsecure = switchOption({
-  name: "edge-insecure",
-  help: "allows an edge that is not encrypted or not to be verified; the token can then be read on the way",
-});
+/** How the edge is reached and trusted. */
+const edgeAccess = {
+  edgeInsecure: switchOption({
+    name: "edge-insecure",
+    help: "allows an edge that is not encrypted or not to be verified; the token can then be read on the way",
+  }),
+  edgeCa: textOption({
+    name: "edge-ca",
+    hint: "FILE",
+    help: "trusts these authorities (PEM) for the edge's certificate, instead of the system's",
+    completion: "file",
+  }),
+  proxy: textOption({
+    name: "proxy",
+    hint: "URL",
+    help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
+  }),
+};
 
 export const agentHttpOptions = {
   edge: textOption({ name: "edge", hint: "URL", help: "the edge to dial", default: "http://127.0.0.1:8080" }),
@@ -28,9 +42,9 @@ export const agentHttpOptions = {
     completion: ["preserve", "rewrite"],
   }, hostHeaderFault),
   force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
-  connectTimeout: durationOption({
+  connectTimeout: timeoutOption({
     name: "connect-timeout",
-    help: "for how long the first connection is tried",
+    help: "for how long the first connection is tried; off: for ever, whatever the edge answers",
     default: "10s",
   }),
   drainTimeout: durationOption({
@@ -38,18 +52,7 @@ export const agentHttpOptions = {
     help: "for requests that still run after SIGTERM or Ctrl-C",
     default: "30s",
   }),
-  edgeInsecure,
-  edgeCa: textOption({
-    name: "edge-ca",
-    hint: "FILE",
-    help: "trusts these authorities (PEM) for the edge's certificate, instead of the system's",
-    completion: "file",
-  }),
-  proxy: textOption({
-    name: "proxy",
-    hint: "URL",
-    help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
-  }),
+  ...edgeAccess,
   firstByteTimeout: timeoutOption({
     name: "first-byte-timeout",
     help:
@@ -77,7 +80,8 @@ export const agentHttpOptions = {
 
 export const agentLoginOptions = {
   ...tokenOptions("the token to keep"),
-  edgeInsecure,
+  noCheck: switchOption({ name: "no-check", help: "keeps edge and token without trying them" }),
+  ...edgeAccess,
   ...commonOptions,
 };
 

@@ -10,6 +10,7 @@ import {
   closeReason,
   type ErrorFrame,
   FeatureChallengeLines,
+  FeatureDraining,
   FeatureLatin1,
   FeatureRequestCancel,
   FeatureResponseAbort,
@@ -161,7 +162,13 @@ export class JsonAcceptor {
     const registered: Registered = {
       type: TypeRegistered,
       url: urlOf(name),
-      features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
+      features: [
+        FeatureResponseAbort,
+        FeatureRequestCancel,
+        FeatureLatin1,
+        FeatureChallengeLines,
+        FeatureDraining,
+      ],
       timeouts: toldTimeouts(frame.timeouts, timeouts),
     };
     link.sendText(JSON.stringify(registered));

@@ -81,17 +81,17 @@ export class Tunnels {
     return undefined;
   }
 
-  /** Online tunnels. */
+  /** Online tunnels: those whose session takes requests. */
   get online(): number {
     let count = 0;
-    for (const entry of this.#entries.values()) if (entry.session !== null) count++;
+    for (const { session } of this.#entries.values()) if (session !== null && !session.isLeaving) count++;
     return count;
   }
 
   /**
    * Gives `name` to `session` until it closes. A session that has the name already is pinged: one that stays silent is
-   * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. Both sessions must be of
-   * one owner.
+   * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. One that is leaving gives
+   * the name up, and finishes what runs on it. Both sessions must be of one owner.
    *
    * @param timeouts of the tunnel's exchanges. Default: the edge's.
    * @throws {ClaimError}
@@ -107,19 +107,20 @@ export class Tunnels {
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
-    if (entry.session !== null && entry.session !== session) await this.#challenge(entry, force);
+    const holder = entry.session;
+    if (holder !== null && holder !== session && !holder.isLeaving) await this.#challenge(entry, holder, force);
     entry.session = session;
     entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
   }
 
-  async #challenge(entry: Entry, force: boolean): Promise<void> {
-    const holder = entry.session as EdgeSession;
+  async #challenge(entry: Entry, holder: EdgeSession, force: boolean): Promise<void> {
     if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
     if (!force) {
       entry.isChallenged = true;
       const isAlive = await holder.ping(this.#challengeMs);
       entry.isChallenged = false;
+      if (entry.session === holder && holder.isLeaving) return;
       if (isAlive && entry.session === holder) {
         throw new ClaimError("name_taken", `The name ${entry.name} is taken: another agent serves it`);
       }
@@ -130,7 +131,7 @@ export class Tunnels {
     }
     const why = force ? "another agent took over by force" : "it was silent, and another agent came";
     this.#onReplaced(entry.name, why);
-    holder.close(`Replaced: ${why}`);
+    holder.replace(`Replaced: ${why}`);
   }
 
   #entry(name: string, owner: string): Entry {

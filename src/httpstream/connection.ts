@@ -405,7 +405,8 @@ export class Connection {
 
   #unusable(code: "closed" | "draining", reason: string): ConnectionError {
     const initiator = this.#isPeerDraining ? "remote" : "library";
-    return new ConnectionError({ code, reason, initiator, retryable: true });
+    const cause = this.#closeInfo?.error ?? undefined;
+    return new ConnectionError({ code, reason, initiator, retryable: true, cause });
   }
 }
 

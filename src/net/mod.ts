@@ -6,6 +6,7 @@ export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen } from "./listen.ts";
 export { afterPoll, type PollListener } from "./poll.ts";
 export {
+  askHidden,
   environmentVariable,
   exit,
   flushOutput,

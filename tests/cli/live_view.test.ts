@@ -8,7 +8,7 @@ const connecting: LiveState = {
   upstream: "http://127.0.0.1:3000",
   edge: "https://example.com",
   protocol: "v2",
-  status: { kind: "connecting" },
+  status: { kind: "connecting", reason: "" },
   requests: 0,
   failed: 0,
   bytesOut: 0,
@@ -41,6 +41,11 @@ const linesOf = (state: LiveState, columns: number, rows: number) =>
 describe("renderLive", () => {
   it("says where it connects to when there is no URL yet", () => {
     assert.deepEqual(linesOf(connecting, 80, 24), ["Connecting to https://example.com"]);
+    const failing: LiveState = {
+      ...connecting,
+      status: { kind: "connecting", reason: "No such host. Check the name" },
+    };
+    assert.deepEqual(linesOf(failing, 16, 24), ["Connecting to h…", "No such host.", "Check the name"]);
   });
 
   it("begins with the public URL when it is online", () => {
@@ -91,7 +96,7 @@ describe("renderLive", () => {
   });
 
   const statuses: readonly [LiveStatus, string][] = [
-    [{ kind: "connecting" }, "Connecting"],
+    [{ kind: "connecting", reason: "" }, "Connecting"],
     [
       { kind: "reconnecting", attempt: 2, reason: "the edge closed the link" },
       "Reconnecting, attempt 2: the edge closed the link",

@@ -10,6 +10,8 @@ import { bytesOf, latin1, missingIPv6, SocketReader, startTcpServer, type TcpSer
 import { dial, listen, type Socket } from "../../src/net/mod.ts";
 import { withScratch } from "../support/scratch.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
+import { pem } from "../support/tls.ts";
+import { startTlsTerminator } from "../support/tls_terminator.ts";
 import { type Event, ProgramRun, runToEnd, withoutEscapes } from "./program_run.ts";
 
 const token = "a-token-of-the-tests";
@@ -444,9 +446,57 @@ describe("agent http", () => {
       assert.equal(await agent.stop(), 0);
     }));
 
+  it("asks for the token, and says nothing of it, when standard input is a terminal", () =>
+    withScratch(async (home) => {
+      for (const args of [[], ["--token-file", "-"]]) {
+        const login = await runToEnd(agentProgram, ["login", edge.url, ...args], { home, typed: token });
+        assert.deepEqual([login.exitCode, login.stderr], [0, "Token (not shown): "]);
+        assert.ok(!login.stdout.includes(token));
+        const file = join(home, ".config/runnel/agent.yaml");
+        assert.equal(await readFile(file, "utf8"), `edge: ${edge.url}\ntoken: ${token}\n`);
+      }
+    }));
+
+  it("keeps nothing when the edge refuses the token of a login, or is none, unless it is told not to try", () =>
+    withScratch(async (home) => {
+      const file = join(home, ".config/runnel/agent.yaml");
+      const login = (url: string, ...args: string[]) => runToEnd(agentProgram, ["login", url, ...args], { home });
+      const refused = await login(edge.url, "--token", "another-token");
+      assert.equal(refused.exitCode, 3);
+      const other = await ScriptedServer.answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+      const url = `http://127.0.0.1:${other.port}`;
+      const none = await login(url, "--token", token);
+      assert.equal(none.exitCode, 4);
+      assert.match(none.stderr, /with 404\n.*\. --no-check keeps edge and token without trying them\n$/);
+      await assert.rejects(readFile(file), { code: "ENOENT" });
+      const sent = other.peers.length;
+      assert.equal((await login(url, "--token", token, "--no-check")).exitCode, 0);
+      assert.equal(other.peers.length, sent);
+      assert.equal(await readFile(file, "utf8"), `edge: ${url}\ntoken: ${token}\n`);
+      await other.close();
+    }));
+
+  it("tries an edge of a private authority, and keeps the authority, when it is logged in with --edge-ca", () =>
+    withScratch(async (home) => {
+      const terminator = await startTlsTerminator(Number(String(edge.ready.listen).split(":")[1]));
+      const url = `https://127.0.0.1:${terminator.port}`;
+      const ca = join(home, "ca.pem");
+      await writeFile(ca, pem("authority"));
+      const login = (...args: string[]) => runToEnd(agentProgram, ["login", url, "--token", token, ...args], { home });
+      const untrusted = await login();
+      assert.equal(untrusted.exitCode, 4);
+      assert.match(untrusted.stderr, /unknown authority\nTrust the certificate's authority with --edge-ca FILE/);
+      assert.equal((await login("--edge-ca", ca)).exitCode, 0);
+      const agent = new ProgramRun(agentProgram, ["http", target(), "--json"], { home });
+      await agent.event("ready");
+      assert.equal(await agent.stop(), 0);
+      await terminator.close();
+    }));
+
   it("exits 2 and sends no token when the saved one is for another edge", () =>
     withScratch(async (home) => {
-      await runToEnd(agentProgram, ["login", "http://127.0.0.1:1", "--token-file", "-"], { home, stdin: token });
+      const unchecked = ["login", "http://127.0.0.1:1", "--token-file", "-", "--no-check"];
+      assert.equal((await runToEnd(agentProgram, unchecked, { home, stdin: token })).exitCode, 0);
       const { exitCode, stderr } = await runToEnd(agentProgram, call(), { home });
       assert.equal(exitCode, 2);
       const file = join(home, ".config/runnel/agent.yaml");
@@ -502,7 +552,75 @@ describe("agent http", () => {
     const args = ["http", "3000", "--edge", url, "--token", token, "--connect-timeout", "100ms"];
     const { exitCode, stderr } = await runToEnd(agentProgram, args);
     assert.equal(exitCode, 4);
-    assert.match(stderr, /^error: .+\nCheck that the edge runs, and that --edge names it\n$/);
+    assert.match(stderr, /^error: .+: connection refused\nStart the edge there, or check host and port in --edge\n$/);
+  });
+
+  for (const protocol of ["v2", "json"]) {
+    it(`exits 4 at once, and prints nothing before the error, when another program listens there (${protocol})`, async () => {
+      const other = await ScriptedServer.answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+      const url = `http://127.0.0.1:${other.port}`;
+      const args = ["http", "3000", "--edge", url, "--token", token, "--protocol", protocol, "--json"];
+      const { exitCode, events, stderr } = await runToEnd(agentProgram, [...args, "--connect-timeout", "10h"]);
+      await other.close();
+      assert.equal(exitCode, 4);
+      const [error, exit, ...more] = events;
+      assert.deepEqual(more, []);
+      assert.deepEqual([error?.event, error?.code, exit?.code], ["error", "edge_unreachable", 4]);
+      assert.equal(error?.message, `Cannot reach the edge ${url}: it answered /agent with 404`);
+      assert.match(String(error?.remedy), /proxy.*must pass \/agent/);
+      assert.equal(stderr, `error: ${error?.message}\n${error?.remedy}\n`);
+    });
+
+    it(`comes up when its edge comes after it, with --connect-timeout off (${protocol})`, async () => {
+      const server = await startTcpServer();
+      const { port } = server.listener.address;
+      await server.listener.close();
+      const args = ["http", target(), "--edge", `http://127.0.0.1:${port}`, "--token", token, "--name", "late"];
+      const agent = new ProgramRun(agentProgram, [
+        ...args,
+        "--protocol",
+        protocol,
+        "--json",
+        "--connect-timeout",
+        "off",
+      ], {
+        environment: { RUNNEL_LOG_LEVEL: "warn" },
+      });
+      await agent.waitFor(() => agent.stderr.includes("connection refused"));
+      assert.equal(agent.stdout, "");
+      const late = new ProgramRun(edgeProgram, ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json"]);
+      await late.event("ready");
+      await agent.event("ready");
+      assert.equal(agent.events[0]?.event, "ready");
+      assert.equal(agent.stderr.split("connection refused").length, 2, agent.stderr);
+      assert.equal(await agent.stop(), 0);
+      assert.equal(await late.stop(), 0);
+    });
+
+    it(`exits 5 when another agent takes its name by force (${protocol})`, async () => {
+      const forced = withToken("--json", "--name", "both", "--protocol", protocol, "--force");
+      const first = new ProgramRun(agentProgram, forced);
+      await first.event("ready");
+      const second = new ProgramRun(agentProgram, forced);
+      await second.event("ready");
+      assert.equal(await first.exitCode, 5);
+      assert.deepEqual(first.events.map(({ event }) => event), ["ready", "disconnected", "error", "exit"]);
+      assert.deepEqual([first.events[2]?.code, first.events[3]?.code], ["replaced", 5]);
+      assert.equal(await second.stop(), 0);
+      assert.deepEqual(second.events.map(({ event }) => event), ["ready", "exit"]);
+    });
+  }
+
+  it("shows the cause and its remedy in the live view while it tries", async () => {
+    const server = await startTcpServer();
+    const url = `http://127.0.0.1:${server.listener.address.port}`;
+    await server.listener.close();
+    const terminal = { isTerminal: true, columns: 70, rows: 20 };
+    const args = ["http", "3000", "--edge", url, "--token", token, "--connect-timeout", "off"];
+    const agent = new ProgramRun(agentProgram, args, { terminal });
+    const shown = () => withoutEscapes(agent.stdout).replaceAll(/\s+/g, " ");
+    await agent.waitFor(() => shown().includes("connection refused. Start the edge there"));
+    assert.equal(await agent.stop(), 0);
   });
 
   it("ends with an error below the view when the output is a terminal", async () => {

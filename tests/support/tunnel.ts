@@ -75,6 +75,38 @@ export async function startTestAgent(
   return agent;
 }
 
+export interface ForcedAgent {
+  readonly agent: Agent;
+  readonly run: Promise<void>;
+  /** What its events told. */
+  readonly told: readonly string[];
+}
+
+/** Connects an agent that takes the name `forced`, whoever has it; resolves once its tunnel is open. */
+export async function startForcedAgent(edge: Edge, upstream: Handler, protocol: Protocol): Promise<ForcedAgent> {
+  const url = parseEdgeUrl(`http://127.0.0.1:${edge.address.port}`);
+  const options = { edge: url, token, name: "forced", upstream, force: true, version: "0.0.0" };
+  const told: string[] = [];
+  let onReady!: () => void;
+  const ready = new Promise<void>((resolve) => onReady = resolve);
+  const agent = new Agent({
+    open: (signal) => protocol === "json" ? openJsonTunnel(options, signal) : openV2Tunnel(options, signal),
+    backoff: new Backoff(1, 20),
+    events: {
+      onReady: () => {
+        told.push("ready");
+        onReady();
+      },
+      onDisconnected: ({ reason }) => void told.push(`disconnected: ${reason}`),
+      onReconnecting: () => void told.push("reconnecting"),
+    },
+  });
+  const run = agent.run();
+  run.catch(() => {});
+  await Promise.race([ready, run]);
+  return { agent, run, told };
+}
+
 /** @param upstream what the agent dials, or the handler that it asks */
 export async function startTunnel(upstream: DialTarget | Handler, options: TunnelOptions = {}): Promise<Tunnel> {
   const name = options.name ?? "shop";

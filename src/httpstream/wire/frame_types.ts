@@ -101,6 +101,8 @@ export const ErrorCode = {
   UPSTREAM_CLOSED: 0x106,
   /** The public client did not send its request in time. */
   REQUEST_TIMEOUT: 0x107,
+  /** Another session took the name of this one's tunnel. */
+  REPLACED: 0x108,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 

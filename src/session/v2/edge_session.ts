@@ -1,7 +1,7 @@
 /** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import { type Answer, type Body, contentOf, isPlainUpgrade, type RequestHead } from "../../http/mod.ts";
-import { Feature } from "../../httpstream/mod.ts";
+import { ErrorCode, Feature } from "../../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
@@ -37,6 +37,10 @@ export class V2EdgeSession implements EdgeSession {
     return openExchange(this.#connection, head, body, signal);
   };
 
+  get isLeaving(): boolean {
+    return this.#connection.draining;
+  }
+
   ping(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = this.#clock.after(timeoutMs, () => resolve(false));
@@ -55,5 +59,9 @@ export class V2EdgeSession implements EdgeSession {
 
   close(reason: string): void {
     this.#connection.close(undefined, reason);
+  }
+
+  replace(reason: string): void {
+    this.#connection.close(ErrorCode.REPLACED, reason);
   }
 }

@@ -27,11 +27,13 @@ import type { Session, SessionEnd } from "../session.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureDraining,
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
   type HTTPRequestCancel,
   parseEdgeFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -41,6 +43,7 @@ import {
 } from "./frames.ts";
 import { type HeadText, headTextOf } from "./head_text.ts";
 import { fieldsToHeaders, headersToFields, type LineFields, lineFieldsFor } from "./headers.ts";
+import { DEAD_AFTER_MS } from "./heartbeat.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
 
@@ -68,6 +71,7 @@ export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
+  readonly #canAnnounceDrain: boolean;
   readonly #text: HeadText;
   readonly #lineFields: LineFields;
   readonly #maxActive: number;
@@ -80,6 +84,7 @@ export class JsonAgentSession implements Session {
     this.#link = link;
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
+    this.#canAnnounceDrain = options.features.includes(FeatureDraining);
     this.#text = headTextOf(options.features);
     this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
@@ -103,8 +108,13 @@ export class JsonAgentSession implements Session {
   }
 
   /** Requests that still come are served: only the edge knows when it has sent its last one. */
-  drain(): Promise<void> {
-    return this.#lifetime.drain();
+  async drain(): Promise<void> {
+    if (this.#canAnnounceDrain && this.#lifetime.end === null) {
+      this.#link.sendText(JSON.stringify({ type: TypeDraining }));
+      // What the edge sent before it knew stands in front of its answer to the ping.
+      await this.#lifetime.ping(DEAD_AFTER_MS);
+    }
+    await this.#lifetime.drain();
   }
 
   close(reason: string): void {

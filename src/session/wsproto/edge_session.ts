@@ -25,6 +25,7 @@ import {
   withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { CloseCode } from "../../websocket/mod.ts";
 import { problemBehind } from "../given_up.ts";
 import { parseJson } from "../json.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
@@ -33,6 +34,7 @@ import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { decodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureReplaced,
   FeatureRequestCancel,
   FrameError,
   type HTTPRequest,
@@ -41,6 +43,7 @@ import {
   type HTTPResponseAbort,
   type HTTPResponseStart,
   parseAgentFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -52,7 +55,7 @@ import {
 import { type HeadText, headTextOf } from "./head_text.ts";
 import { fieldsToHeaders, headersToFields, noLineFields } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
-import type { JsonLink } from "./link.ts";
+import { type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 export interface JsonEdgeSessionOptions {
   /** Names the session in logs. */
@@ -104,6 +107,7 @@ export class JsonEdgeSession implements EdgeSession {
   readonly streaming = new Map<string, AnswerBody>();
   readonly #link: JsonLink;
   readonly #canCancel: boolean;
+  readonly #knowsReplaced: boolean;
   readonly #text: HeadText;
   /** True for an agent that may serve one request after the other, and is not heard meanwhile. */
   readonly #mayBlock: boolean;
@@ -114,6 +118,7 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #lifetime: JsonLifetime;
   /** Requests whose bodies are being collected. */
   #collecting = 0;
+  #isLeaving = false;
   /** Requests that were sent and not answered to the end, those of visitors who have left among them. */
   #unanswered = 0;
 
@@ -122,6 +127,7 @@ export class JsonEdgeSession implements EdgeSession {
     this.id = options.id;
     this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
+    this.#knowsReplaced = options.features.includes(FeatureReplaced);
     this.#text = headTextOf(options.features);
     this.#mayBlock = options.features.length === 0;
     this.#bodyLimitBytes = bodyLimit(options);
@@ -144,11 +150,15 @@ export class JsonEdgeSession implements EdgeSession {
     return this.#lifetime.closed;
   }
 
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   get active(): number {
     return this.#collecting + this.pending.size + this.streaming.size;
   }
 
-  /** Rejects with `ExchangeError`: `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
+  /** Rejects with `ExchangeError`: `tunnel_offline`, `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
   readonly open = async (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     this.#admit(head);
     let answer: Promise<Answer>;
@@ -178,6 +188,10 @@ export class JsonEdgeSession implements EdgeSession {
     this.#lifetime.close(reason);
   }
 
+  replace(reason: string): void {
+    this.#lifetime.close(reason, this.#knowsReplaced ? REPLACED_CLOSE_CODE : CloseCode.goingAway);
+  }
+
   /** The registration was refused: ends the session and leaves the link to the caller. */
   abandon(): void {
     this.#lifetime.finish({ code: "refused", reason: "The registration was refused" });
@@ -185,6 +199,7 @@ export class JsonEdgeSession implements EdgeSession {
 
   #checkOpen(): void {
     if (this.#lifetime.end !== null) throw lost(this.#lifetime.end);
+    if (this.#isLeaving) throw new ExchangeError("tunnel_offline", "The agent is leaving and takes no new requests");
   }
 
   #admit(head: RequestHead): void {
@@ -247,6 +262,9 @@ export class JsonEdgeSession implements EdgeSession {
       case TypeHTTPResponseAbort:
         this.#countAnswer();
         return this.#onAbort(frame);
+      case TypeDraining:
+        this.#isLeaving = true;
+        return;
       case undefined:
         return;
       default:

@@ -12,6 +12,7 @@
  *   http_response_chunk agent → edge   request_id, data_b64
  *   http_response_end   agent → edge   request_id
  *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
+ *   draining            agent → edge                                     (only where `registered` announced it)
  *
  * Frames of other types are ignored, so that one side may support new ones before the other.
  */
@@ -29,6 +30,7 @@ export const TypeHTTPResponseStart = "http_response_start";
 export const TypeHTTPResponseChunk = "http_response_chunk";
 export const TypeHTTPResponseEnd = "http_response_end";
 export const TypeHTTPResponseAbort = "http_response_abort";
+export const TypeDraining = "draining";
 
 /** Frames that not every peer knows. Each side announces those it takes, in `register.features` or `registered.features`. */
 export const FeatureResponseAbort = "http_response_abort";
@@ -37,6 +39,9 @@ export const FeatureRequestCancel = "http_request_cancel";
 export const FeatureLatin1 = "latin1";
 /** Repeated challenges of an answer, such as WWW-Authenticate, are joined with a newline. */
 export const FeatureChallengeLines = "challenge_lines";
+export const FeatureDraining = "draining";
+/** No frame: the agent knows what the close code 4001 means. */
+export const FeatureReplaced = "replaced";
 
 /** In characters. */
 export const MAX_REQUEST_ID_LENGTH = 256;
@@ -132,6 +137,9 @@ const httpResponseAbort = z.object({
   code: z.string().optional(),
 });
 
+/** The agent stops: it gets no further requests, finishes those under way, and closes. */
+const draining = z.object({ type: z.literal(TypeDraining) });
+
 export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
 export type ErrorFrame = z.infer<typeof error>;
@@ -148,6 +156,7 @@ const fromAgent = z.discriminatedUnion("type", [
   httpResponseChunk,
   httpResponseEnd,
   httpResponseAbort,
+  draining,
 ]);
 const fromEdge = z.discriminatedUnion("type", [registered, error, httpRequest, httpRequestCancel]);
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { V2EdgeSession } from "../../../src/session/v2/edge_session.ts";
+import { V2AgentSession } from "../../../src/session/v2/agent_session.ts";
 import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
 import { Connection } from "../../../src/httpstream/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
@@ -110,6 +111,30 @@ describe("V2EdgeSession", () => {
     await assert.rejects(answer, { code: "agent_lost" });
     assert.equal((await stage.agent.expectFrame("GOAWAY")).reason, "replaced");
     assert.deepEqual(await stage.session.closed, { code: "closed", reason: "replaced" });
+  });
+
+  it("is leaving from the agent's first GOAWAY on, and finishes what runs", async () => {
+    const stage = await withScriptedAgent();
+    const { answer, id } = await stage.ask();
+    assert.equal(stage.session.isLeaving, false);
+    stage.agent.send((m) => m.goAway(0x7fff_ffff, ErrorCode.NO_ERROR, "draining"));
+    await eventually(() => stage.session.isLeaving);
+    await assert.rejects(stage.session.open(head(), null, never), { code: "tunnel_offline" });
+    stage.agent.send((m) => m.headers(id, [":status", "204"], Flag.END_STREAM));
+    assert.equal((await answer).status, 204);
+    await stage.close();
+  });
+
+  it("replace ends the session with REPLACED, which the agent's session knows", async () => {
+    const links = linkPair();
+    const session = new V2EdgeSession("s1", new Connection(links.edge, { role: "edge" }));
+    const agent = new V2AgentSession(new Connection(links.agent, { role: "agent" }));
+    session.replace("Replaced: by force");
+    assert.deepEqual(await agent.closed, { code: "replaced", reason: "Replaced: by force" });
+    assert.match((await session.closed).reason, /by force/);
+    const stage = await withScriptedAgent();
+    stage.session.replace("Replaced: by force");
+    await stage.agent.expectFrame("GOAWAY", { errorCode: 0x108, reason: "Replaced: by force" });
   });
 
   it("closed tells how a session was lost", async () => {

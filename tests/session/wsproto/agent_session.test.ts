@@ -283,4 +283,38 @@ describe("JsonAgentSession", () => {
     assert.deepEqual(link.sentTypes, ["http_response"]);
     assert.equal(link.closedWith?.code, 1001);
   });
+
+  it("announces that it drains to an edge that knows it, and closes only behind the requests that were on their way", async () => {
+    const asked: ((answer: Answer) => void)[] = [];
+    const { link, session, clock } = start(() => new Promise((resolve) => asked.push(resolve)), {
+      features: ["draining"],
+    });
+    const drained = session.drain();
+    assert.deepEqual([link.sentTypes, link.pings], [["draining"], 1]);
+    link.receive(request);
+    link.pong();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(link.closedWith?.code, undefined);
+    asked[0]({ status: 204, fields: [], body: null });
+    await eventually(() => link.closedWith !== null);
+    assert.deepEqual([link.sentTypes, link.closedWith?.code], [["draining", "http_response"], 1001]);
+    link.lose();
+    await drained;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("closes when it drains and the edge does not answer the ping", async () => {
+    const { link, session, clock } = start(never, { features: ["draining"] });
+    const drained = session.drain();
+    clock.advance(25_000);
+    link.lose();
+    await drained;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("tells that it was replaced when the link closes with 4001", async () => {
+    const { link, session } = start(never);
+    link.lose({ code: 4001, reason: "Replaced: by force", clean: true });
+    assert.deepEqual(await session.closed, { code: "replaced", reason: "Replaced: by force" });
+  });
 });

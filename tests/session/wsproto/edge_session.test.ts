@@ -374,6 +374,40 @@ describe("JsonEdgeSession", () => {
     assert.equal(link.closedWith?.code, 1001);
   });
 
+  it("asks an agent that is leaving nothing more, and passes on what it still answers", async () => {
+    const answer = started();
+    assert.equal(session.isLeaving, false);
+    const body = new BodyReader(await answer);
+    const coming = new FedBody();
+    const late = open({ id: "2", method: "POST" }, coming.stream);
+    link.receive({ type: "draining" });
+    assert.equal(session.isLeaving, true);
+    await assert.rejects(open({ id: "3" }), isProblem("tunnel_offline"));
+    coming.push("a");
+    coming.end();
+    await assert.rejects(late, isProblem("tunnel_offline"));
+    assert.deepEqual(link.sent, []);
+    chunk("still");
+    end();
+    assert.deepEqual([await body.next(), await body.next()], ["still", null]);
+    assertIdle();
+    assert.equal(link.closedWith, null);
+  });
+
+  for (const [features, code] of [[["replaced"], 4001], [[], 1001]] as const) {
+    it(
+      `closes with ${code} and the reason when another session takes the name of an agent with features ${
+        JSON.stringify(features)
+      }`,
+      async () => {
+        session = startSession({ features });
+        session.replace("Replaced: by force");
+        assert.deepEqual(link.closedWith, { code, reason: "Replaced: by force" });
+        assert.equal((await session.closed).reason, "Replaced: by force");
+      },
+    );
+  }
+
   it("closes at once when it drains and nothing runs", async () => {
     const drained = session.drain();
     assert.equal(link.closedWith?.code, 1001);
