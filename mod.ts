@@ -1,9 +1,10 @@
 /**
- * Runnel as a library: the multiplexer, and `expose`.
+ * Runnel as a library (docs/library.md): the multiplexer, and `expose`.
  *
+ * - `expose` serves a function of the shape of `fetch` to the public through an edge.
  * - `Connection` carries many streams, each with headers and flow control of its own, on one `Link`;
  *   `ResponseUpgrader` and `UpgradeRoundTripper` make links of HTTP connections.
- * - `expose` serves a function of the shape of `fetch` to the public through an edge.
+ * - `listen`, `HttpServer` and `fetchHandler` are what a `ResponseUpgrader` is served with.
  *
  * @module
  */
@@ -11,7 +12,17 @@
 export { EdgeUrlError } from "./src/agent/edge_url.ts";
 export { AgentError, type AgentErrorCode } from "./src/agent/errors.ts";
 export { expose, type Exposed, type ExposeOptions } from "./src/agent/expose.ts";
-export { type Clock, type Initiator, OptionError, RunnelError, systemClock, type Timer } from "./src/base/mod.ts";
+export {
+  type CancelSignal,
+  type Clock,
+  type Initiator,
+  OptionError,
+  RunnelError,
+  systemClock,
+  type Timer,
+} from "./src/base/mod.ts";
+export { type Answer, type Body, fetchHandler, type Handler, type RequestHead } from "./src/http/mod.ts";
+export { HttpServer, type HttpServerInit } from "./src/http1/mod.ts";
 export {
   type CloseInfo,
   Connection,
@@ -42,4 +53,14 @@ export {
   WebSocketRoundTripper,
   WebSocketUpgrader,
 } from "./src/httpstream/mod.ts";
-export { tuneRuntime } from "./src/net/mod.ts";
+export {
+  type DialTarget,
+  listen,
+  type Listener,
+  type ListenTarget,
+  type Socket,
+  SocketError,
+  type SocketErrorCode,
+  tuneRuntime,
+} from "./src/net/mod.ts";
+export { HandshakeError, type HandshakeErrorCode, type WebSocketDialOptions } from "./src/websocket/mod.ts";

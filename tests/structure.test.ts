@@ -16,8 +16,8 @@ const ranks: Record<string, number> = {
   memory: 1,
   net: 2,
   observe: 2,
-  config: 3,
   http: 3,
+  config: 4,
   http1: 4,
   websocket: 5,
   httpstream: 6,
@@ -172,6 +172,24 @@ describe("source files", () => {
   });
 });
 
+describe("errors", () => {
+  it("have their class's name as a text, since bundlers shorten the names of classes", () => {
+    const wrong: string[] = [];
+    let found = 0;
+    for (const file of sources) {
+      const classes = read(file).matchAll(
+        /class (\w+) extends (?:\w+Error|Error) \{\n(?: {2}static \{\n {4}nameErrorClass\(this, "(\w+)"\);)?/g,
+      );
+      for (const [, name, text] of classes) {
+        found++;
+        if (name !== text) wrong.push(`${file}: ${name} has the name ${text}`);
+      }
+    }
+    assert.ok(found > 20, `${found} classes`);
+    assert.deepEqual(wrong, []);
+  });
+});
+
 describe("the pages about the inside", () => {
   const folders = new Set(sources.filter((file) => file.startsWith("src/")).map((file) => dirname(file)));
 
@@ -199,15 +217,20 @@ describe("the library", () => {
       "ConnectionError",
       "EdgeUrlError",
       "ErrorCode",
+      "HandshakeError",
+      "HttpServer",
       "MemoryAccount",
       "OptionError",
       "RunnelError",
+      "SocketError",
       "StreamError",
       "WebSocketLink",
       "WebSocketRoundTripper",
       "WebSocketUpgrader",
       "defaultMaxConcurrentStreams",
       "expose",
+      "fetchHandler",
+      "listen",
       "noOpNewStreamHandler",
       "systemClock",
       "tuneRuntime",

@@ -1,8 +1,18 @@
 // @ts-check
 /** nginx as the origin that everything is measured in front of, and as the proxies to compare with. */
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { root } from "../lib/toolchain.mjs";
 import { freePort, untilAnswering } from "./ports.mjs";
 import { Child } from "./child.mjs";
 
@@ -44,9 +54,9 @@ export class NginxFarm {
 
   /** `/small` answers 1 KiB from memory, `/bulk` a file of 256 MiB by sendfile. Resolves to child and port. */
   startOrigin() {
-    const root = join(this.#folder, "root");
-    mkdirSync(root);
-    const bulk = join(root, "bulk");
+    const files = join(this.#folder, "root");
+    mkdirSync(files);
+    const bulk = join(files, "bulk");
     writeFileSync(bulk, "");
     // A file of holes: it comes out of the page cache and takes no space on the disk.
     truncateSync(bulk, bulkBytes);
@@ -54,7 +64,7 @@ export class NginxFarm {
       sendfile on;
       server {
         listen 127.0.0.1:${port} backlog=1024;
-        root ${root};
+        root ${files};
         default_type application/octet-stream;
         location = /small { return 200 "${"x".repeat(smallBytes)}"; }
       }`);
@@ -82,6 +92,18 @@ export class NginxFarm {
           ${buffers}
         }
       }`);
+  }
+
+  /**
+   * A proxy as docs/server.md says to set one up before the edge, here before 127.0.0.1:`port`; without TLS.
+   * @param {string} name @param {number} port
+   */
+  startDocumented(name, port) {
+    const page = readFileSync(join(root, "docs", "server.md"), "utf8");
+    const block = page.match(/^```nginx\n([^]*?)^```/m)?.[1];
+    if (block === undefined) throw new Error("docs/server.md has no block for nginx");
+    const plain = block.replace(/^ *ssl_.*\n/gm, "").replace("http://127.0.0.1:8080", `http://127.0.0.1:${port}`);
+    return this.#start(name, (own) => plain.replace("listen 443 ssl", `listen 127.0.0.1:${own}`));
   }
 
   /** @param {string} name @param {(port: number) => string} http the http block, but for what all of them share */

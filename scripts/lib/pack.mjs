@@ -1,10 +1,10 @@
 // @ts-check
 /** Makes the npm package: both programs and the library as bundled JavaScript, with the library's types. */
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readOptions, usageError } from "./arguments.mjs";
 import { writeChecksums } from "./archive.mjs";
-import { BuildError, bundle, checkoutCommit, outputOf } from "./bundle.mjs";
+import { BuildError, bundle, checkoutCommit, outputOf, programs } from "./bundle.mjs";
 import { thirdPartyLicenses } from "./licenses.mjs";
 import { manifest, root, setUp } from "./toolchain.mjs";
 
@@ -46,6 +46,11 @@ const packageManifest = {
   peerDependenciesMeta: { "@types/node": { optional: true } },
 };
 
+/** It explains the sources, which the package does not have. */
+const insidePage = "internals.md";
+/** What pages link to outside of docs/. */
+const linkedFiles = ["scripts/examples/agent.py"];
+
 /** @param {string} folder */
 function emitTypes(folder) {
   const args = ["--declaration", "--emitDeclarationOnly", "--strict", "--skipLibCheck", "--resolveJsonModule"];
@@ -53,6 +58,46 @@ function emitTypes(folder) {
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   args.push("--rootDir", root, "--outDir", folder, join(root, "mod.ts"));
   outputOf(process.execPath, [tsc, ...args], "the types of mod.ts could not be made");
+}
+
+/**
+ * Makes the package say at once that a Node is too old. What a module imports is evaluated in its order, so the library
+ * looks first; a program has a launcher, which also makes one line of it.
+ * @param {string} folder
+ */
+function checkNodeFirst(folder) {
+  cpSync(join(root, "scripts", "npm", "node_version.js"), join(folder, "node_version.js"));
+  const library = join(folder, "mod.js");
+  writeFileSync(library, `import "./node_version.js";\n${readFileSync(library, "utf8")}`);
+  for (const program of programs) {
+    renameSync(join(folder, `${program}.js`), join(folder, `${program}_program.js`));
+    writeFileSync(join(folder, `${program}.js`), launcher(program), { mode: 0o755 });
+  }
+}
+
+/** @param {string} program */
+const launcher = (program) =>
+  `#!/usr/bin/env node
+import process from "node:process";
+
+try {
+  await import("./node_version.js");
+} catch (error) {
+  console.error(\`${program}: \${error.message}\`);
+  process.exit(1);
+}
+await import("./${program}_program.js");
+`;
+
+/** The pages that someone without a checkout reads, and what they link to. @param {string} folder */
+function addPages(folder) {
+  cpSync(join(root, "scripts", "npm", "README.md"), join(folder, "README.md"));
+  mkdirSync(join(folder, "docs"));
+  for (const name of readdirSync(join(root, "docs")).filter((name) => name !== insidePage)) {
+    const lines = readFileSync(join(root, "docs", name), "utf8").split("\n");
+    writeFileSync(join(folder, "docs", name), lines.filter((line) => !line.includes(`(${insidePage})`)).join("\n"));
+  }
+  for (const path of linkedFiles) cpSync(join(root, path), join(folder, path));
 }
 
 async function main() {
@@ -63,9 +108,11 @@ async function main() {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     bundle(folder, commit ?? checkoutCommit());
+    checkNodeFirst(folder);
     emitTypes(join(folder, "types"));
     writeFileSync(join(folder, "package.json"), `${JSON.stringify(packageManifest, null, 2)}\n`);
-    for (const name of ["LICENSE", "README.md"]) cpSync(join(root, name), join(folder, name));
+    cpSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+    addPages(folder);
     writeFileSync(join(folder, "THIRD-PARTY-LICENSES"), thirdPartyLicenses());
     outputOf("npm", ["pack", folder, "--ignore-scripts", "--pack-destination", out], "npm pack failed");
     await writeChecksums(out, manifest.version);

@@ -47,11 +47,21 @@ export function programOf(runtime) {
 
 /** A Node of version 22.18 or later (that runs TypeScript as it is), from `--install-peers` or from PATH, or null. */
 export function nodeProgram() {
+  return findNode((major, minor) => major > 22 || (major === 22 && minor >= 18));
+}
+
+/** A Node that is too old for the npm package, from PATH, or null. */
+export function oldNodeProgram() {
+  return findNode((major) => major < 22);
+}
+
+/** @param {(major: number, minor: number) => boolean} isWanted */
+function findNode(isWanted) {
   const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node"));
   for (const path of [join(nodePeerFolder, "node_modules", nodePeerPackage, "bin", "node"), ...onPath]) {
     if (!existsSync(path)) continue;
     const [major, minor] = spawnSync(path, ["-p", "process.versions.node"], { encoding: "utf8" }).stdout.split(".");
-    if (Number(major) > 22 || (Number(major) === 22 && Number(minor) >= 18)) return path;
+    if (isWanted(Number(major), Number(minor))) return path;
   }
   return null;
 }

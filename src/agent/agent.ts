@@ -1,25 +1,35 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { holdProcess } from "../net/mod.ts";
 import type { SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
-import { AgentError } from "./errors.ts";
+import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 
 export interface AgentEvents {
   /** The tunnel is open; after each reconnect again. */
   onReady?(tunnel: OpenTunnel): void;
+  /** Before the tunnel was ever open: an attempt failed with `because`, and attempt number `attempt` follows in `inMs`. */
+  onConnecting?(attempt: number, inMs: number, because: AgentError): void;
   /** The session is over, other than by `drain()` or `close()`. */
   onDisconnected?(end: SessionEnd): void;
-  /** Attempt number `attempt` follows in `inMs`. `because`: why the last one failed; null before the first. */
+  /**
+   * Attempt number `attempt` follows in `inMs`, counted from the last session that has lived for `stableMs`. `because`:
+   * why the last attempt failed; null before the first behind a session.
+   */
   onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
 }
 
 export interface AgentOptions {
   /** Opens the tunnel, each time anew. */
   open: OpenTunnelOnce;
-  /** Milliseconds for which the first connection is tried. Reconnecting is tried for ever. Default 10,000. */
+  /**
+   * Milliseconds for which the first connection is tried, unless a cause comes that does not pass by itself. `Infinity`:
+   * for ever, whatever the cause, but for a name that no tunnel can have. Reconnecting is tried for ever in any case.
+   * Default 10,000.
+   */
   connectTimeoutMs?: number;
-  /** Milliseconds that a session must have lived for the backoff to start anew. Default 10,000. */
+  /** Milliseconds that a session must have lived for backoff and attempts to start anew. Default 10,000. */
   stableMs?: number;
   backoff?: Backoff;
   events?: AgentEvents;
@@ -32,21 +42,31 @@ const DEFAULT_STABLE_MS = 10_000;
 const FIRST_PAUSE_STEP_MS = 250;
 const LONGEST_FIRST_PAUSE_MS = 1_000;
 
+/** What is tried again within the time of the first connection, where it may pass by itself. */
+const passingCodes: ReadonlySet<AgentErrorCode> = new Set(["edge_unreachable", "too_many_attempts"]);
+/** What ends an agent that had a tunnel already. */
+const endingCodes: ReadonlySet<AgentErrorCode> = new Set(["unauthorized", "bad_name", "protocol_mismatch"]);
+
 const shuttingDown = "The agent is shutting down";
 
 export class Agent {
   readonly #open: OpenTunnelOnce;
   readonly #connectTimeoutMs: number;
+  /** True where only a wrong call ends the agent. */
+  readonly #isPatient: boolean;
   readonly #stableMs: number;
   readonly #backoff: Backoff;
   readonly #events: AgentEvents;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   #tunnel: OpenTunnel | null = null;
+  /** Since the last session that was stable. */
+  #reconnects = 0;
 
   constructor(options: AgentOptions) {
     this.#open = options.open;
     this.#connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+    this.#isPatient = this.#connectTimeoutMs === Infinity;
     this.#stableMs = options.stableMs ?? DEFAULT_STABLE_MS;
     this.#backoff = options.backoff ?? new Backoff();
     this.#events = options.events ?? {};
@@ -60,16 +80,30 @@ export class Agent {
 
   /**
    * Resolves after `drain()` or `close()`. Rejects with `AgentError` where no first connection comes about within its
-   * time, and where the edge refuses for good.
+   * time or ever, where the edge refuses for good, and with the code `replaced` where another agent took the name. The
+   * process stays alive until then: between two attempts there is neither a socket nor a timer that would hold it.
    */
   async run(): Promise<void> {
+    const endHold = holdProcess();
+    try {
+      await this.#stayOpen();
+    } finally {
+      endHold();
+    }
+  }
+
+  async #stayOpen(): Promise<void> {
     let tunnel: OpenTunnel | null = await this.#connectFirst();
     while (tunnel !== null) {
       const since = this.#clock.now();
       const end = await this.#serve(tunnel);
       if (this.#stop.signal.aborted) return;
       this.#events.onDisconnected?.(end);
-      if (this.#clock.now() - since >= this.#stableMs) this.#backoff.reset();
+      if (end.code === "replaced") throw new AgentError("replaced", end.reason);
+      if (this.#clock.now() - since >= this.#stableMs) {
+        this.#backoff.reset();
+        this.#reconnects = 0;
+      }
       tunnel = await this.#reconnect();
     }
   }
@@ -99,37 +133,55 @@ export class Agent {
     const deadline = this.#clock.now() + this.#connectTimeoutMs;
     // An attempt that hangs is aborted when the time for all attempts is over, whatever its own timeout.
     const late = new AbortController();
-    const timer = this.#clock.after(this.#connectTimeoutMs, () => late.abort());
+    const timer = this.#isPatient ? null : this.#clock.after(this.#connectTimeoutMs, () => late.abort());
     const signal = AbortSignal.any([this.#stop.signal, late.signal]);
+    let cause: AgentError | null = null;
     try {
       for (let attempt = 1;; attempt++) {
         const result = await this.#attempt(signal);
         if (!(result instanceof AgentError)) return result;
-        if (result.code !== "edge_unreachable" && result.code !== "too_many_attempts") throw result;
-        if (late.signal.aborted) throw result.code === "edge_unreachable" ? this.#tooLate(result) : result;
-        // Somebody waits for the first connection, so the pauses are short, without the backoff of a reconnect.
-        const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
-        await this.#pause(Math.min(pauseMs, deadline - this.#clock.now()));
-        if (late.signal.aborted) throw result;
+        if (this.#endsFirst(result)) throw result;
+        if (!result.isCutShort) cause = result;
+        if (late.signal.aborted) throw cause ?? this.#tooLate(result);
+        const pauseMs = this.#firstPauseMs(attempt, deadline);
+        this.#events.onConnecting?.(attempt + 1, pauseMs, result);
+        await this.#pause(pauseMs);
+        if (late.signal.aborted) throw cause ?? result;
       }
     } finally {
-      timer.cancel();
+      timer?.cancel();
     }
   }
 
-  #tooLate(cause: AgentError): AgentError {
-    return new AgentError("edge_unreachable", `The edge did not answer within ${this.#connectTimeoutMs} ms`, cause);
+  #endsFirst(error: AgentError): boolean {
+    if (this.#isPatient) return error.code === "bad_name";
+    return !error.retryable || !passingCodes.has(error.code);
+  }
+
+  #endsLater(error: AgentError): boolean {
+    return this.#isPatient ? error.code === "bad_name" : endingCodes.has(error.code);
+  }
+
+  /** Somebody waits for a first connection that is limited in time, so its pauses are short, without the backoff. */
+  #firstPauseMs(attempt: number, deadline: number): number {
+    if (this.#isPatient) return this.#backoff.next();
+    const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
+    return Math.max(0, Math.min(pauseMs, deadline - this.#clock.now()));
+  }
+
+  /** For an only attempt, which said no more than what it waited for. */
+  #tooLate({ reason, cause, remedy }: AgentError): AgentError {
+    return new AgentError("edge_unreachable", `${reason} within ${this.#connectTimeoutMs} ms`, cause, { remedy });
   }
 
   async #reconnect(): Promise<OpenTunnel | null> {
-    let because: AgentError | null = null;
-    for (let attempt = 1;; attempt++) {
+    for (let because: AgentError | null = null;;) {
       const inMs = this.#backoff.next();
-      this.#events.onReconnecting?.(attempt, inMs, because);
+      this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
       await this.#pause(inMs);
       const result = await this.#attempt(this.#stop.signal);
       if (!(result instanceof AgentError)) return result;
-      if (!result.retryable) throw result;
+      if (this.#endsLater(result)) throw result;
       because = result;
     }
   }

@@ -2,8 +2,8 @@
 import { type Clock, systemClock } from "../base/mod.ts";
 import type { Dial } from "../http1/mod.ts";
 import type { Handler } from "../http/mod.ts";
-import { SocketError } from "../net/mod.ts";
-import { HandshakeError, type WebSocketDialOptions } from "../websocket/mod.ts";
+import type { WebSocketDialOptions } from "../websocket/mod.ts";
+import { cutShort, edgeAdvice } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 
@@ -14,6 +14,8 @@ export interface EdgeDialOptions {
   upstream: Handler;
   /** Takes the name over from a live agent with the same token. Default false. */
   force?: boolean;
+  /** Milliseconds that the edge waits for an answer of this tunnel; `Infinity`: for ever. Default: its own setting. */
+  firstByteMs?: number;
   /** Milliseconds for the dial with its handshake, and as many for the edge's answer after it. Default 10,000. */
   timeoutMs?: number;
   /** How to reach the edge, such as `dialThrough(proxy)`. Default: directly. */
@@ -27,12 +29,6 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebSocketDialOptions {
   const { edge, dial, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
   return { target: edge.target, authority: edge.authority, path: "/agent", timeoutMs, signal, dial, clock };
-}
-
-/** The error for a dial or a handshake that failed with `cause`. Throws `cause` itself where it is from neither. */
-export function unreachable(edge: EdgeUrl, cause: unknown): AgentError {
-  if (!(cause instanceof SocketError || cause instanceof HandshakeError)) throw cause;
-  return new AgentError("edge_unreachable", `Cannot reach the edge ${edge.label}: ${cause.reason}`, cause);
 }
 
 /** The refusals of an edge that have a code of their own here. */
@@ -53,11 +49,13 @@ export async function answerInTime<T>(
   signal: AbortSignal,
   ask: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
+  const { edge, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
   const stop = new AbortController();
-  const fail = (reason: string, cause?: unknown) => stop.abort(new AgentError("edge_unreachable", reason, cause));
-  const onAbort = () => fail("The dial was aborted", signal.reason);
-  const timer = clock.after(timeoutMs, () => fail(`The edge did not answer within ${timeoutMs} ms`));
+  const onAbort = () => stop.abort(cutShort(edge, "Cannot open the tunnel", edgeAdvice.silent, signal.reason));
+  const timer = clock.after(timeoutMs, () => {
+    const reason = `Cannot reach the edge ${edge.label}: Cannot open the tunnel: no answer within ${timeoutMs} ms`;
+    stop.abort(new AgentError("edge_unreachable", reason, undefined, { remedy: edgeAdvice.silent.remedy }));
+  });
   signal.addEventListener("abort", onAbort);
   if (signal.aborted) onAbort();
   try {

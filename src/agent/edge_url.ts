@@ -1,5 +1,5 @@
 /** The edge's address, as the flag `--edge` and the library are given it. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
 import { isSecure, tcpTargetOf } from "./url_target.ts";
@@ -15,6 +15,10 @@ export interface EdgeUrl {
 
 /** A text is no URL of an edge. Code `bad_edge_url`. */
 export class EdgeUrlError extends RunnelError {
+  static {
+    nameErrorClass(this, "EdgeUrlError");
+  }
+
   constructor(reason: string) {
     super({ code: "bad_edge_url", reason, initiator: "user" });
   }
@@ -44,7 +48,8 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
   }
   if (!insecure && !isLoopback(target.host)) {
     throw new EdgeUrlError(
-      `The edge ${text} is not encrypted and not on this machine: use --edge-insecure to send it the token`,
+      `The edge ${text} is not encrypted and not on this machine: use --edge-insecure to send it the token (with expose: ` +
+        "edgeInsecure)",
     );
   }
   return { target, authority, label: `http://${authority}` };

@@ -1,6 +1,6 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
-import type { Clock } from "../base/mod.ts";
-import { version } from "../config/mod.ts";
+import { checkRange, type Clock, OptionError } from "../base/mod.ts";
+import { tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
 import { parseEdgeUrl } from "./edge_url.ts";
@@ -12,7 +12,10 @@ export interface ExposeOptions {
   /** The edge's URL, e.g. `https://example.com`. */
   edge: string;
   token: string;
-  /** Answers each public request. Bodies are streamed both ways. `request.signal` aborts when the visitor leaves. */
+  /**
+   * Answers each public request. Bodies are streamed both ways. `request.signal` aborts when the visitor leaves. Where it
+   * throws, the visitor gets a 502, and `onError` is called.
+   */
   fetch: (request: Request) => Response | Promise<Response>;
   /** Serves at NAME.DOMAIN. Default: the edge draws a name, which stays the same across lost links. */
   name?: string;
@@ -22,12 +25,18 @@ export interface ExposeOptions {
   edgeInsecure?: boolean;
   /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
   edgeCa?: string;
-  /** Milliseconds for which the first connection is tried. Default 10,000. */
+  /** Milliseconds for which the first connection is tried, 1 to 2,147,483,647. Default 10,000. */
   connectTimeoutMs?: number;
-  /** The link to the edge was lost. */
+  /** The link to the edge was lost. Reconnecting begins, and is tried for ever. */
   onDisconnected?(reason: string): void;
   /** The tunnel is open; after each lost link again. */
   onReady?(url: string): void;
+  /**
+   * Something failed that nobody waits for: `fetch` threw or returned no `Response`, the body of its answer failed (both
+   * with the `request`), one of these functions threw, or the edge refuses for good after a lost link (an `AgentError`).
+   * Default: it is written to the console, with method and URL, without the query.
+   */
+  onError?(error: unknown, request?: Request): void;
   clock?: Clock;
 }
 
@@ -43,11 +52,16 @@ export interface Exposed {
   close(): void;
 }
 
+/** The longest delay that timers of all runtimes accept. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
 /**
- * Serves `fetch` through an edge, and keeps doing so across lost links. Resolves once the tunnel is open.
+ * Serves `fetch` through an edge, and keeps doing so across lost links. Resolves once the tunnel is open. The process
+ * stays alive until `closed` resolves, or until this rejects.
  *
  * @throws {AgentError} where the first connection cannot be had or the edge refuses
  * @throws {EdgeUrlError} where `edge` is no URL of an edge
+ * @throws {OptionError} where another option has no value that it can have
  *
  * @example
  * ```ts
@@ -60,21 +74,30 @@ export interface Exposed {
  */
 export async function expose(options: ExposeOptions): Promise<Exposed> {
   const edge = parseEdgeUrl(options.edge, options.edgeInsecure, options.edgeCa);
-  const upstream = fetchUpstream(options.fetch);
+  checkOptions(options);
+  const onError = reporterTo(options.onError);
+  const upstream = fetchUpstream(options.fetch, { onError });
+  const guarded = (call: () => void) => {
+    try {
+      call();
+    } catch (error) {
+      onError(error);
+    }
+  };
   let tunnel: OpenTunnel | null = null;
   const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
   const agent = new Agent({
     open: (signal) => {
       const { token, force, clock, name = tunnel?.name } = options;
-      return openV2Tunnel({ edge, token, upstream, name, force, version, clock }, signal);
+      return openV2Tunnel({ edge, token, upstream, name, force, version, clock, onError }, signal);
     },
     events: {
       onReady: (open) => {
         tunnel = open;
         onReady();
-        options.onReady?.(open.url);
+        guarded(() => options.onReady?.(open.url));
       },
-      onDisconnected: ({ reason }) => options.onDisconnected?.(reason),
+      onDisconnected: ({ reason }) => guarded(() => options.onDisconnected?.(reason)),
     },
     connectTimeoutMs: options.connectTimeoutMs,
     clock: options.clock,
@@ -89,8 +112,39 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     get name() {
       return current().name;
     },
-    closed: run.then(() => null, (error: AgentError) => error),
+    closed: run.then(() => null, (error: AgentError) => {
+      onError(error);
+      return error;
+    }),
     drain: () => agent.drain(),
     close: () => agent.close(),
   };
+}
+
+/** @throws {OptionError} which does not show the token */
+function checkOptions({ token, fetch, connectTimeoutMs }: ExposeOptions): void {
+  const fault = typeof token === "string" ? tokenFault(token) : `is ${typeof token}, and no text`;
+  if (fault !== null) throw new OptionError(`The option token ${fault}`);
+  if (typeof fetch !== "function") throw new OptionError(`The option fetch is ${typeof fetch}, and no function`);
+  if (connectTimeoutMs !== undefined) checkRange("connectTimeoutMs", connectTimeoutMs, 1, MAX_DELAY_MS);
+}
+
+type OnError = NonNullable<ExposeOptions["onError"]>;
+
+/** The user's function, which must not end the agent where it throws itself. */
+function reporterTo(onError: OnError = writeToConsole): OnError {
+  return (error, request) => {
+    try {
+      onError(error, request);
+    } catch (another) {
+      writeToConsole(error, request);
+      writeToConsole(another);
+    }
+  };
+}
+
+/** Without the query, which may hold secrets. */
+function writeToConsole(error: unknown, request?: Request): void {
+  if (request === undefined) console.error("runnel:", error);
+  else console.error(`runnel: ${request.method} ${request.url.split("?", 1)[0]}:`, error);
 }

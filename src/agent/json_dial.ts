@@ -4,6 +4,7 @@ import { versionFieldName } from "../config/mod.ts";
 import {
   FeatureChallengeLines,
   FeatureLatin1,
+  FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,
@@ -16,7 +17,10 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { dialWebSocket, WebSocketConnection } from "../websocket/mod.ts";
-import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
+import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure } from "./edge_failure.ts";
+import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 
@@ -39,22 +43,31 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
     type: TypeRegister,
     tunnel_id: name,
     agent_token: options.token,
-    features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
+    features: [
+      FeatureResponseAbort,
+      FeatureRequestCancel,
+      FeatureLatin1,
+      FeatureChallengeLines,
+      FeatureReplaced,
+    ],
     max_body_bytes: MAX_BODY_BYTES,
     force: options.force ? true : undefined,
+    // Edges that do not know the key drop it, and say nothing of it.
+    timeouts: askedTimeouts(options.firstByteMs),
   };
   link.sendText(JSON.stringify(register));
-  const registered = await answerInTime(options, signal, (signal) => registration(link, signal));
+  const registered = await answerInTime(options, signal, (signal) => registration(link, options.edge, signal));
   const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], clock });
   link.resume();
-  return { session, url: registered.url ?? "", name, tunnelId: name };
+  const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
+  return { session, url: registered.url ?? "", name, tunnelId: name, warnings };
 }
 
 async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<WebSocketConnection> {
   const fields = options.version === undefined ? [] : [versionFieldName, options.version];
   try {
     const { socket, rest } = await dialWebSocket({ ...webSocketTo(options, signal), fields });
-    return new WebSocketConnection(socket, {
+    const link = new WebSocketConnection(socket, {
       role: "client",
       accept: "text",
       maxMessageBytes: MAX_FRAME_BYTES,
@@ -62,13 +75,16 @@ async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<W
       clock: options.clock ?? systemClock,
       handlers: { onMessage() {}, onDrain() {}, onClose() {} },
     });
+    // What has come with the handshake waits for the handlers that can take it.
+    link.pause();
+    return link;
   } catch (error) {
-    throw unreachable(options.edge, error);
+    throw edgeFailure(options.edge, error);
   }
 }
 
 /** Resolves with `registered`. Rejects where the edge refuses, closes, or speaks another protocol. */
-function registration(link: WebSocketConnection, signal: AbortSignal): Promise<Registered> {
+function registration(link: WebSocketConnection, edge: EdgeUrl, signal: AbortSignal): Promise<Registered> {
   return new Promise((resolve, reject) => {
     const fail = (error: AgentError) => {
       link.abort();
@@ -87,13 +103,16 @@ function registration(link: WebSocketConnection, signal: AbortSignal): Promise<R
           resolve(frame);
         } catch (error) {
           if (!(error instanceof FrameError)) throw error;
-          fail(new AgentError("protocol_mismatch", `The edge does not speak this protocol: ${error.reason}`, error));
+          const reason = `The edge ${edge.label} does not speak this protocol: ${error.reason}`;
+          fail(new AgentError("protocol_mismatch", reason, error));
         }
       },
       onDrain: () => {},
       onClose: (close) => {
-        fail(new AgentError("edge_unreachable", `The edge closed the link with ${close.code} ${close.reason}`.trim()));
+        const reason = `The edge ${edge.label} closed the link with ${close.code} ${close.reason}`.trim();
+        fail(new AgentError("edge_unreachable", reason));
       },
     };
+    link.resume();
   });
 }

@@ -7,4 +7,4 @@ export { type OpenTunnel, type OpenTunnelOnce } from "./open_tunnel.ts";
 export { proxyFor } from "./proxy.ts";
 export { dialThrough } from "./proxy_dial.ts";
 export { parseTarget, type UpstreamTarget } from "./target.ts";
-export { openV2Tunnel, type V2DialOptions } from "./v2_dial.ts";
+export { openV2Tunnel, tryEdge, type V2DialOptions } from "./v2_dial.ts";

@@ -7,6 +7,8 @@ export interface OpenTunnel {
   readonly url: string;
   readonly name: string;
   readonly tunnelId: string;
+  /** What was asked for and the edge does not do, each as a sentence for a person without full stop. Default none. */
+  readonly warnings?: readonly string[];
 }
 
 /** Dials once, and opens the tunnel. Rejects with `AgentError`. */

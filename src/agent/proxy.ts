@@ -1,7 +1,7 @@
 /** Which HTTP proxy an agent dials its edge through, if any: that of the flag, else that of the environment. */
 import { Buffer } from "node:buffer";
 import { BlockList, isIP } from "node:net";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { isSecure, tcpTargetOf } from "./url_target.ts";
@@ -17,6 +17,10 @@ export interface ProxyTarget {
 
 /** A text is no URL of a proxy. Code `bad_proxy_url`. The reason names where it was found, and shows no password. */
 export class ProxyUrlError extends RunnelError {
+  static {
+    nameErrorClass(this, "ProxyUrlError");
+  }
+
   constructor(reason: string) {
     super({ code: "bad_proxy_url", reason, initiator: "user" });
   }

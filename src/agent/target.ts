@@ -1,5 +1,5 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import type { DialTarget, TlsOptions } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
 import { withoutBrackets } from "./url_target.ts";
@@ -12,6 +12,10 @@ export interface UpstreamTarget {
 
 /** A text is no target. Code `bad_target`. */
 export class TargetError extends RunnelError {
+  static {
+    nameErrorClass(this, "TargetError");
+  }
+
   constructor(reason: string) {
     super({ code: "bad_target", reason, initiator: "user" });
   }

@@ -2,11 +2,18 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import { type Answer, fieldValue } from "../http/mod.ts";
-import { type Connection, WebSocketRoundTripper } from "../httpstream/mod.ts";
-import { openExchange, parseJson, serveExchange, V2AgentSession } from "../session/mod.ts";
-import { HandshakeError } from "../websocket/mod.ts";
-import { answerInTime, type EdgeDialOptions, refusal, unreachable, webSocketTo } from "./edge_dial.ts";
+import { type Connection, ConnectionError, WebSocketRoundTripper } from "../httpstream/mod.ts";
+import {
+  type AskedTimeouts,
+  askedTimeoutsShape,
+  openExchange,
+  parseJson,
+  serveExchange,
+  V2AgentSession,
+} from "../session/mod.ts";
+import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
+import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, problemOf } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -18,7 +25,7 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** A mistake of our own, which cost one stream; for the log. Default: nothing. */
+  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
   onError?(error: unknown): void;
 }
 
@@ -26,19 +33,35 @@ export interface V2DialOptions extends EdgeDialOptions {
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
   const connection = await connect(options, signal);
   try {
-    const { id, name, url } = await openTunnel(connection, options, signal);
-    return { session: new V2AgentSession(connection), name, tunnelId: id, url };
+    const { id, name, url, timeouts } = await openTunnel(connection, options, signal);
+    const warnings = timeoutWarnings(options.firstByteMs, timeouts);
+    return { session: new V2AgentSession(connection), name, tunnelId: id, url, warnings };
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
+/**
+ * Shows the edge the token, and leaves it without a tunnel.
+ *
+ * @throws {AgentError}
+ */
+export async function tryEdge(
+  options: Pick<V2DialOptions, "edge" | "token" | "version" | "dial" | "timeoutMs" | "clock">,
+  signal: AbortSignal,
+): Promise<void> {
+  const upstream = () => Promise.reject(new Error("A trial serves no requests"));
+  const connection = await connect({ ...options, upstream }, signal);
+  connection.close();
+  await connection.closed;
+}
+
 async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Connection> {
   const { edge, token, version, upstream, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, options.onError),
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, versionFieldName, version];
@@ -46,50 +69,47 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
     const { connection } = await roundTripper.connect({ ...webSocketTo(options, signal), fields });
     return connection;
   } catch (error) {
-    throw error instanceof HandshakeError ? refusedHandshake(error, edge, version) : unreachable(edge, error);
+    throw edgeFailure(edge, error, version);
   }
 }
 
-function refusedHandshake(error: HandshakeError, edge: EdgeUrl, version: string): AgentError {
-  const detail = problemOf(new TextDecoder().decode(error.body))?.detail;
-  if (error.status === 401) return new AgentError("unauthorized", detail ?? "The edge refused the token", error);
-  if (error.status === 429) return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", error);
-  const edgeVersion = fieldValue(error.fields, versionFieldName.toLowerCase());
-  if (error.status === 400 && (edgeVersion !== undefined || detail !== undefined)) {
-    const why = detail ?? `it is ${edgeVersion}`;
-    const reason = `The edge ${edge.label} does not work with this agent (${version}): ${why}`;
-    return new AgentError("protocol_mismatch", reason, error);
-  }
-  return new AgentError("edge_unreachable", `No edge answers at ${edge.label}: ${detail ?? error.reason}`, error);
-}
-
-const tunnelAnswer = z.object({ id: z.string(), name: z.string(), url: z.string() });
-const problem = z.object({ code: z.string().optional(), detail: z.string() });
-
-/** The problem details (RFC 9457) that `text` is; undefined where it is none. */
-function problemOf(text: string): z.infer<typeof problem> | undefined {
-  return problem.safeParse(parseJson(text)).data;
-}
+const tunnelAnswer = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  timeouts: z.object(askedTimeoutsShape).optional(),
+});
 
 async function openTunnel(
   connection: Connection,
   options: V2DialOptions,
   signal: AbortSignal,
 ): Promise<z.infer<typeof tunnelAnswer>> {
-  const answer = await askForTunnel(connection, options, signal);
-  const text = answer.body === null ? "" : await new Response(answer.body as BodyInit).text();
-  if (answer.status === 201) {
+  const timeouts = askedTimeouts(options.firstByteMs);
+  let answer = await askForTunnel(connection, { ...options, timeouts }, signal);
+  // An edge of the previous version refuses the key. Where the request is wrong in another way, it still is without it.
+  if (answer.status === 400 && timeouts !== undefined) answer = await askForTunnel(connection, options, signal);
+  const { status, text } = answer;
+  if (status === 201) {
     const parsed = tunnelAnswer.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     throw new AgentError("protocol_mismatch", "The edge opened the tunnel, but did not say where");
   }
   const told = problemOf(text);
-  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${answer.status}`);
+  throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
 
-async function askForTunnel(connection: Connection, options: V2DialOptions, signal: AbortSignal): Promise<Answer> {
-  const { name, upstreamLabel = "", edge } = options;
-  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined };
+interface TunnelWish extends V2DialOptions {
+  readonly timeouts?: AskedTimeouts;
+}
+
+async function askForTunnel(
+  connection: Connection,
+  options: TunnelWish,
+  signal: AbortSignal,
+): Promise<{ status: number; text: string }> {
+  const { name, upstreamLabel = "", edge, timeouts } = options;
+  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined, timeouts };
   const body = new TextEncoder().encode(JSON.stringify(request));
   const head = {
     method: "POST",
@@ -101,9 +121,35 @@ async function askForTunnel(connection: Connection, options: V2DialOptions, sign
     id: "agent",
   } as const;
   try {
-    return await answerInTime(options, signal, (signal) => openExchange(connection, head, body, signal));
+    return await answerInTime(options, signal, async (signal) => {
+      const { status, body: answer } = await openExchange(connection, head, body, signal);
+      return { status, text: answer === null ? "" : await new Response(answer as BodyInit).text() };
+    });
   } catch (error) {
-    const reason = error instanceof RunnelError ? error.reason : String(error);
-    throw new AgentError("edge_unreachable", `The edge did not open the tunnel: ${reason}`, error);
+    throw notOpened(edge, error);
   }
+}
+
+/** The error for a tunnel that was asked for, and whose answer did not come. */
+function notOpened(edge: EdgeUrl, error: unknown): AgentError {
+  if (error instanceof AgentError) return error;
+  const lost = connectionErrorIn(error);
+  if (lost?.code === "protocol_error") {
+    return new AgentError(
+      "protocol_mismatch",
+      `The edge ${edge.label} does not speak runnel.v2: ${lost.reason}`,
+      error,
+    );
+  }
+  const reason = lost?.reason ?? (error instanceof RunnelError ? error.reason : String(error));
+  return new AgentError("edge_unreachable", `The edge ${edge.label} did not open the tunnel: ${reason}`, error);
+}
+
+/** How the connection of an exchange failed, from the beginning; null where the exchange alone did. */
+function connectionErrorIn(error: unknown): ConnectionError | null {
+  let first: ConnectionError | null = null;
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ConnectionError) first = cause;
+  }
+  return first;
 }

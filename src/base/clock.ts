@@ -8,7 +8,10 @@ export interface Timer {
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start. A jump of the system's clock changes nothing. */
   now(): number;
-  /** Calls `callback` once after `delayMs`, however long that is. A pending timer does not keep the process alive. */
+  /**
+   * Calls `callback` once after `delayMs`, however long that is. A pending timer does not keep the process alive
+   * (`holdProcess` does).
+   */
   after(delayMs: number, callback: () => void): Timer;
 }
 

@@ -18,6 +18,10 @@ export interface RunnelErrorInit {
 }
 
 export abstract class RunnelError extends Error {
+  static {
+    nameErrorClass(this, "RunnelError");
+  }
+
   readonly code: string;
   readonly reason: string;
   readonly initiator: Initiator;
@@ -25,11 +29,20 @@ export abstract class RunnelError extends Error {
 
   constructor(init: RunnelErrorInit) {
     super(init.reason, init.cause === undefined ? undefined : { cause: init.cause });
-    this.name = new.target.name;
     this.code = init.code;
     this.reason = init.reason;
     this.initiator = init.initiator;
     this.retryable = init.retryable ?? false;
+  }
+}
+
+/**
+ * Gives a class of errors its name as a text, for `error.name` and for consoles: bundlers rename classes. To be called
+ * in a static block of each.
+ */
+export function nameErrorClass(errorClass: { readonly prototype: Error }, name: string): void {
+  for (const owner of [errorClass, errorClass.prototype]) {
+    Object.defineProperty(owner, "name", { value: name, configurable: true, writable: true });
   }
 }
 

@@ -1,8 +1,12 @@
 /** How options of the library are checked and refused. */
-import { RunnelError } from "./errors.ts";
+import { nameErrorClass, RunnelError } from "./errors.ts";
 
 /** An option has an invalid value. Code `invalid_option`; the reason names the option and the value. */
 export class OptionError extends RunnelError {
+  static {
+    nameErrorClass(this, "OptionError");
+  }
+
   constructor(reason: string) {
     super({ code: "invalid_option", reason, initiator: "user" });
   }

@@ -9,18 +9,11 @@ export interface TickListener {
   onTickEnd(): void;
 }
 
-export interface PollListener {
-  onPolled(): void;
-}
-
 let waiting: TickListener[] = [];
 /** The first of `waiting` that was not called yet. */
 let next = 0;
 /** Called after all of `waiting`. */
 const waitingForSockets: TickListener[] = [];
-/** Registered in this tick, and those of the tick before it. */
-let waitingForPoll: PollListener[] = [];
-let polled: PollListener[] = [];
 let isScheduled = false;
 
 /** Calls `listener.onTickEnd()` at the end of this tick, as often as it was registered. */
@@ -40,15 +33,6 @@ export function afterTickEnd(listener: TickListener): void {
   schedule();
 }
 
-/**
- * Calls `listener.onPolled()` once, at the end of the next tick: what had arrived by now, such as a FIN, was handled.
- * What it writes is sent in the same tick.
- */
-export function afterPoll(listener: PollListener): void {
-  waitingForPoll.push(listener);
-  schedule();
-}
-
 function schedule(): void {
   if (isScheduled) return;
   isScheduled = true;
@@ -57,7 +41,6 @@ function schedule(): void {
 
 function endTick(): void {
   try {
-    if (polled.length + waitingForPoll.length > 0) callPolled();
     callUpTo(waiting.length);
     // Listeners that the first ones registered, such as the sockets that they wrote to. What these register waits for
     // the next tick, so that I/O is served in between.
@@ -67,15 +50,8 @@ function endTick(): void {
     waiting = waiting.slice(next);
     next = 0;
     isScheduled = false;
-    if (waiting.length + waitingForSockets.length + polled.length > 0) schedule();
+    if (waiting.length + waitingForSockets.length > 0) schedule();
   }
-}
-
-function callPolled(): void {
-  const listeners = polled;
-  polled = waitingForPoll;
-  waitingForPoll = [];
-  for (const listener of listeners) listener.onPolled();
 }
 
 function callUpTo(end: number): void {

@@ -18,7 +18,13 @@ export interface AgentView {
 export interface AgentDisplay {
   /** Where it looks for the exchanges that are under way; null where it shows none. */
   readonly open: OpenExchanges | null;
-  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId">): void;
+  /**
+   * Before the first `ready`: an attempt failed.
+   *
+   * @param inMs milliseconds until the next one
+   */
+  connecting(attempt: number, inMs: number, because: string, remedy: string): void;
+  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId" | "warnings">): void;
   disconnected(reason: string): void;
   /**
    * @param inMs milliseconds until the attempt
@@ -40,12 +46,22 @@ export interface AgentDisplay {
 export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
   const log = logger("agent");
   let hasBeenReady = false;
+  // A cause is told once, however many attempts fail by it.
+  let toldCause = "";
+  const isNew = (cause: string) => cause !== toldCause && (toldCause = cause) !== "";
   return {
     open: null,
-    ready({ url, name, tunnelId }) {
+    connecting(attempt, inMs, because, remedy) {
+      const facts = { because, remedy, inMs, attempt };
+      if (isNew(because)) log.warn("Not connected yet, and trying on: {because}. {remedy}", facts);
+      else log.debug("Trying again in {inMs} ms, attempt {attempt}", facts);
+    },
+    ready({ url, name, tunnelId, warnings = [] }) {
       const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
       hasBeenReady = true;
+      toldCause = "";
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
+      for (const warning of warnings) log.warn(warning);
     },
     disconnected(reason) {
       output.event("disconnected", { reason });
@@ -55,7 +71,8 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       output.event("reconnecting", { attempt, inMs });
       const message = "Reconnecting in {inMs} ms, attempt {attempt}";
       if (because === null) log.info(message, { inMs, attempt });
-      else log.info(`${message}: {because}`, { inMs, attempt, because });
+      else if (isNew(because)) log.info(`${message}: {because}`, { inMs, attempt, because });
+      else log.debug(message, { inMs, attempt });
     },
     request(report) {
       // There may be thousands a second, so the line is made only where it is printed.

@@ -16,7 +16,7 @@ import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
 import { checkEdgeOfToken, readAgentSettings } from "./agent_settings.ts";
 import type { Command, CommandCall } from "./command.ts";
-import { ExitCode } from "./exit_codes.ts";
+import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
 import { untilStopped } from "./shutdown.ts";
@@ -32,6 +32,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
+    "agent http 5173 --host-header rewrite",
     "RUNNEL_TOKEN=secret agent http unix:/run/app.sock --json",
   ],
   settings: readAgentSettings,
@@ -46,7 +47,9 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
-  const client = new HttpClient({ target: target.dial, connectionAuth: values.upstreamConnectionAuth });
+  const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
+  const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
+  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request), undefined, display.open);
     const agent = new Agent({
@@ -57,6 +60,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
         upstream,
         upstreamLabel: target.label,
         version,
+        firstByteMs: values.firstByteTimeout,
         onError: logError,
       }),
       connectTimeoutMs: values.connectTimeout,
@@ -106,6 +110,9 @@ function logError(error: unknown): void {
 
 function shownOn(display: AgentDisplay): AgentEvents {
   return {
+    onConnecting: (attempt, inMs, because) => {
+      display.connecting(attempt, inMs, because.reason, remedyFor(because) ?? "");
+    },
     onReady: (tunnel) => display.ready(tunnel),
     onDisconnected: ({ reason }) => display.disconnected(reason),
     onReconnecting: (attempt, inMs, because) => display.reconnecting(attempt, inMs, because?.reason ?? null),

@@ -1,13 +1,24 @@
-/** `agent login`: saves an edge and its token in the settings file, from which the other commands take them. */
-import { parseEdgeUrl } from "../agent/mod.ts";
-import { RunnelError } from "../base/mod.ts";
-import { agentLoginOptions, agentSettingsPath, asUsageError, updateSettings, UsageError } from "../config/mod.ts";
+/**
+ * `agent login`: tries an edge and its token, and keeps them in the settings file, from which the other commands take
+ * them.
+ */
+import { resolve } from "node:path";
+import { AgentError, tryEdge } from "../agent/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
+import { agentLoginOptions, agentSettingsPath, updateSettings, UsageError, version } from "../config/mod.ts";
+import { edgeEndpoint } from "./agent_endpoints.ts";
 import type { Command, CommandCall } from "./command.ts";
-import { ExitCode } from "./exit_codes.ts";
-import { readToken } from "./token.ts";
+import { ExitCode, remedyFor } from "./exit_codes.ts";
+import { askForToken, readToken } from "./token.ts";
+
+type LoginCall = CommandCall<typeof agentLoginOptions>;
 
 /** The settings file cannot be written. Code `login_failed`. */
 export class LoginError extends RunnelError {
+  static {
+    nameErrorClass(this, "LoginError");
+  }
+
   constructor(reason: string, cause: unknown) {
     super({ code: "login_failed", reason, initiator: "user", cause });
   }
@@ -19,27 +30,47 @@ export const loginCommand: Command<typeof agentLoginOptions> = {
   options: agentLoginOptions,
   positionals: { URL: "the edge, such as https://example.com" },
   examples: [
+    "agent login https://example.com",
     "agent login https://example.com --token-file -",
     "agent login http://127.0.0.1:8080 --token-file /var/lib/runnel/token",
   ],
   run: login,
 };
 
-async function login({ values, positionals, output, host }: CommandCall<typeof agentLoginOptions>): Promise<number> {
-  const edge = asUsageError(() => parseEdgeUrl(positionals.URL, values.edgeInsecure));
-  if (values.tokenFile === "-" && host.terminal("stderr").isTerminal && !output.isJson) {
-    host.stderr("Paste the token, then press Return and Ctrl-D\n");
-  }
-  const token = await readToken(values, host);
+async function login({ values, positionals, output, host }: LoginCall): Promise<number> {
+  const access = { ...values, edge: positionals.URL };
+  const { edge, dial } = await edgeEndpoint(access, host);
+  const token = await readToken(values, host) ?? await askForToken(host);
   if (token === null) throw new UsageError("The token is missing", "Give it with --token-file FILE, or - to paste it");
+  if (!values.noCheck) await check({ edge, dial, token, version });
   const file = agentSettingsPath(host);
-  const insecure = values.edgeInsecure ? true : undefined;
   try {
-    await updateSettings(file, { edge: edge.label, token, tokenFile: undefined, edgeInsecure: insecure });
+    await updateSettings(file, { edge: edge.label, token, tokenFile: undefined, ...accessSettings(values) });
   } catch (error) {
     if (error instanceof RunnelError) throw error;
     throw new LoginError(`The settings ${file} cannot be written: ${(error as Error).message}`, error);
   }
   output.result({ edge: edge.label, file }, `Edge and token are kept in ${file}`, "Try        agent http 3000");
   return ExitCode.ok;
+}
+
+/** Rejects with the error of `tryEdge`, whose remedy also names the flag that does without the trial. */
+async function check(options: Parameters<typeof tryEdge>[0]): Promise<void> {
+  try {
+    await tryEdge(options, new AbortController().signal);
+  } catch (error) {
+    // A token that is refused is not worth keeping.
+    if (!(error instanceof AgentError) || error.code === "unauthorized") throw error;
+    const remedy = `${remedyFor(error)}. --no-check keeps edge and token without trying them`;
+    throw new AgentError(error.code, error.reason, error, { remedy });
+  }
+}
+
+/** What is kept of how the edge is reached. A CA and a proxy of before stay where no other one is given. */
+function accessSettings({ edgeInsecure, edgeCa, proxy }: LoginCall["values"]): Readonly<Record<string, unknown>> {
+  return {
+    edgeInsecure: edgeInsecure ? true : undefined,
+    ...(edgeCa === undefined ? {} : { edgeCa: resolve(edgeCa) }),
+    ...(proxy === undefined ? {} : { proxy }),
+  };
 }

@@ -1,5 +1,7 @@
 /** Exit codes, on which scripts rely, and what to do about an error. */
+import { AgentError } from "../agent/mod.ts";
 import { RunnelError } from "../base/mod.ts";
+import { UsageError } from "../config/mod.ts";
 
 export const ExitCode = {
   ok: 0,
@@ -31,9 +33,16 @@ const exitCodes: Readonly<Record<string, number>> = {
   too_many_attempts: ExitCode.edgeUnreachable,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
+  replaced: ExitCode.taken,
   bad_name: ExitCode.usage,
   address_in_use: ExitCode.taken,
 };
+
+/** What a person can do about `error`, as it says itself or as its code does; null where only `--help` can tell. */
+export function remedyFor(error: RunnelError): string | null {
+  const own = error instanceof UsageError || error instanceof AgentError ? error.remedy : null;
+  return own ?? remedyOf(error.code);
+}
 
 /** What a person can do about an error of this code; null where only `--help` can tell. */
 export function remedyOf(code: string): string | null {
@@ -46,6 +55,7 @@ const remedies: Readonly<Record<string, string>> = {
   too_many_attempts: "Try again in a moment, and check the token",
   edge_unreachable: "Check that the edge runs, and that --edge names it",
   name_taken: "Choose another --name, or take it over with --force",
+  replaced: "Stop the other agent, or choose another --name",
   bad_name: "Choose another --name",
   protocol_mismatch: "Bring edge and agent to the same version",
   refused: "Look into the log of the edge",

@@ -2,6 +2,7 @@
 import { homedir, platform } from "node:os";
 import type { Place } from "../config/mod.ts";
 import {
+  askHidden,
   environmentVariable,
   flushOutput,
   inputText,
@@ -22,6 +23,8 @@ export interface ProgramHost extends Place {
   stdout(text: string): boolean;
   stderr(text: string): boolean;
   stdin(): AsyncIterable<string>;
+  /** Asks for a line that the terminal does not show. Null where standard input is no terminal. */
+  askHidden(question: string): Promise<string | null>;
   /** Resolves when what was written to standard output has left the process. */
   flush(): Promise<void>;
   terminal(stream: "stdout" | "stderr"): Terminal;
@@ -41,6 +44,7 @@ export function processHost(): ProgramHost {
     stdout: (text) => writeText("stdout", text),
     stderr: (text) => writeText("stderr", text),
     stdin: inputText,
+    askHidden,
     flush: flushOutput,
     terminal: terminalOf,
     onResize,

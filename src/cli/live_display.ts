@@ -1,7 +1,7 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
-import { configureLog } from "../observe/mod.ts";
+import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
 import { canUseColor, type ProgramHost } from "./host.ts";
@@ -57,15 +57,20 @@ class LiveDisplay implements AgentDisplay {
       columns: () => host.terminal("stdout").columns,
       isColored: canUseColor(host),
     });
-    const status = { kind: "connecting" } as const;
+    const status = { kind: "connecting", reason: "" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
     this.open.onFirst = () => this.#sampleLater();
     this.#stopResize = host.onResize(() => this.#draw());
     this.#draw();
   }
 
-  ready({ url }: { readonly url: string }): void {
-    this.#change({ url: printable(url), status: { kind: "online" } });
+  connecting(_attempt: number, _inMs: number, because: string, remedy: string): void {
+    this.#change({ status: { kind: "connecting", reason: printable(`${because}. ${remedy}`) } });
+  }
+
+  ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
+    this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
+    for (const warning of warnings) logger("agent").warn(warning);
   }
 
   disconnected(reason: string): void {

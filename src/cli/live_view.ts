@@ -16,7 +16,8 @@ import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 import { waitingSentence } from "./shutdown.ts";
 
 export type LiveStatus =
-  | { readonly kind: "connecting" }
+  /** `reason`: why the last attempt failed; empty before the first has. */
+  | { readonly kind: "connecting"; readonly reason: string }
   | { readonly kind: "online" }
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
   /** The first signal came: `count` requests may take `drainMs` milliseconds. */
@@ -74,6 +75,8 @@ export interface LiveState {
     /** The newest of them, oldest first. */
     readonly streams: readonly LiveStream[];
   };
+  /** What the edge does not do although it was asked to, a sentence each, printable. Default none. */
+  readonly warnings?: readonly string[];
   /** The last one; undefined while none failed. */
   readonly failure?: LiveFailure;
   /** The last requests, oldest first. */
@@ -116,12 +119,17 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number): Line
 }
 
 function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, url, failure } = state;
-  const lines = url === null && state.status.kind === "connecting" ? [] : [cut(statusLine(state), columns)];
+  const { requests, url, failure, warnings = [] } = state;
+  const lines = url === null && state.status.kind === "connecting"
+    ? broken(state.status.reason, faint, columns, Infinity)
+    : [cut(statusLine(state), columns)];
+  for (const warning of warnings) lines.push(...broken(warning, waiting, columns));
   const counts = countsOf(state);
   if (counts !== "") lines.push(cut([faint(counts)], columns));
   if (requests === 0) return lines;
-  return failure === undefined || failure.reason === "" ? lines : [...lines, ...failureLines(failure, columns)];
+  if (failure === undefined || failure.reason === "") return lines;
+  const { endedAt, code, reason } = failure;
+  return [...lines, ...broken(`${formatTimeOfDay(endedAt)} ${code}: ${reason}`, bad, columns)];
 }
 
 /** `3 requests, 1.2 MiB sent, 1 failed, 2 open (1 moving)`; empty where there was none. */
@@ -134,20 +142,29 @@ function countsOf({ requests, failed, bytesOut, open }: LiveState): string {
   return parts.join(", ");
 }
 
-/** The most lines for the cause of a failure. An ellipsis stands for what is left. */
-const MAX_FAILURE_LINES = 3;
+/** The most lines for one text beside others. */
+const MAX_TEXT_LINES = 3;
 
-function failureLines({ endedAt, code, reason }: LiveFailure, columns: number): Line[] {
+/**
+ * A text of several lines, broken between words where there are blanks at all.
+ *
+ * @param maxLines an ellipsis stands for what is left of the text. Default 3.
+ */
+function broken(
+  text: string,
+  style: (text: string) => Span,
+  columns: number,
+  maxLines: number = MAX_TEXT_LINES,
+): Line[] {
   const lines: Line[] = [];
-  let rest = `${formatTimeOfDay(endedAt)} ${code}: ${reason}`;
-  while (rest.length > columns && lines.length < MAX_FAILURE_LINES - 1) {
-    // Between two words, where there is a blank at all.
+  let rest = text;
+  while (rest.length > columns && lines.length < maxLines - 1) {
     const blank = rest.lastIndexOf(" ", columns);
     const end = blank > 0 ? blank : columns;
-    lines.push([bad(rest.slice(0, end))]);
+    lines.push([style(rest.slice(0, end))]);
     rest = rest.slice(end).trimStart();
   }
-  return [...lines, cut([bad(rest)], columns)];
+  return rest === "" ? lines : [...lines, cut([style(rest)], columns)];
 }
 
 function statusLine({ status, edge, protocol }: LiveState): Line {

@@ -1,11 +1,11 @@
 /** One program of several commands: finds the command, checks the arguments, resolves the options, runs, exits. */
 import { RunnelError } from "../base/mod.ts";
-import { type GivenFlags, parseSwitch, resolveOptions, UsageError } from "../config/mod.ts";
+import { type GivenFlags, parseSwitch, resolveOptions } from "../config/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import { checkArguments } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { findCommand, type FoundCommand, noSuchCommand, runFound } from "./dispatch.ts";
-import { ExitCode, exitCodeOf, remedyOf } from "./exit_codes.ts";
+import { ExitCode, exitCodeOf, remedyFor, remedyOf } from "./exit_codes.ts";
 import { holdSignals } from "./held_signals.ts";
 import { commandUsage, programUsage } from "./help.ts";
 import type { ProgramHost } from "./host.ts";
@@ -53,7 +53,7 @@ function fail(error: unknown, program: Program, command: Command | undefined, ho
   const code = isKnown ? error.code : "internal";
   const message = isKnown ? error.reason : error instanceof Error ? error.stack ?? error.message : String(error);
   const help = `See '${program.name}${command === undefined ? "" : ` ${command.name}`} --help'`;
-  const remedy = (error instanceof UsageError ? error.remedy : null) ?? remedyOf(code) ?? help;
+  const remedy = (isKnown ? remedyFor(error) : remedyOf(code)) ?? help;
   const exitCode = exitCodeOf(error);
   const output = createOutput(isJsonWanted(host), host);
   output.event("error", { code, message, remedy });

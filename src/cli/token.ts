@@ -5,7 +5,7 @@ import type { ProgramHost } from "./host.ts";
 
 export interface GivenToken {
   readonly token: string | undefined;
-  /** A path, or `-` for standard input. White space around the token is ignored. */
+  /** A path, or `-` for standard input: a terminal is asked. White space around the token is ignored. */
   readonly tokenFile: string | undefined;
 }
 
@@ -16,11 +16,26 @@ export interface GivenToken {
 export async function readToken({ token, tokenFile }: GivenToken, host: ProgramHost): Promise<string | null> {
   if (token !== undefined) return token;
   if (tokenFile === undefined) return null;
-  const isInput = tokenFile === "-";
-  const text = (await (isInput ? readStart(host.stdin()) : readTokenFile(tokenFile))).trim();
-  const fault = tokenFault(text);
-  if (fault !== null) throw new UsageError(`The token in ${isInput ? "standard input" : tokenFile} ${fault}`);
-  return text;
+  if (tokenFile !== "-") return checked(await readTokenFile(tokenFile), tokenFile);
+  return await askForToken(host) ?? checked(await readStart(host.stdin()), "standard input");
+}
+
+/**
+ * Asks for the token on the terminal, which does not show it.
+ *
+ * @returns null where standard input is no terminal
+ * @throws {UsageError} where what is typed is no token
+ */
+export async function askForToken(host: ProgramHost): Promise<string | null> {
+  const text = await host.askHidden("Token (not shown): ");
+  return text === null ? null : checked(text, "standard input");
+}
+
+function checked(text: string, source: string): string {
+  const token = text.trim();
+  const fault = tokenFault(token);
+  if (fault !== null) throw new UsageError(`The token in ${source} ${fault}`);
+  return token;
 }
 
 async function readTokenFile(path: string): Promise<string> {

@@ -1,34 +1,17 @@
 /** The options of the agent's commands. */
+import { isAuthority } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
-import { choiceOption, durationOption, switchOption, textOption } from "./option.ts";
+import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
-const edgeInsecure = switchOption({
-  name: "edge-insecure",
-  help: "allows an edge that is not encrypted or not to be verified; the token can then be read on the way",
-});
-
-export const agentHttpOptions = {
-  edge: textOption({ name: "edge", hint: "URL", help: "the edge to dial", default: "http://127.0.0.1:8080" }),
-  ...tokenOptions("shown to the edge"),
-  name: textOption(
-    { name: "name", hint: "LABEL", help: "serves at LABEL.DOMAIN; without it, a random label is drawn" },
-    nameFault,
-  ),
-  protocol: choiceOption({ name: "protocol", help: "how to speak to the edge", default: "v2" }, ["v2", "json"]),
-  force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
-  connectTimeout: durationOption({
-    name: "connect-timeout",
-    help: "for how long the first connection is tried",
-    default: "10s",
+/** How the edge is reached and trusted. */
+const edgeAccess = {
+  edgeInsecure: switchOption({
+    name: "edge-insecure",
+    help: "allows an edge that is not encrypted or not to be verified; the token can then be read on the way",
   }),
-  drainTimeout: durationOption({
-    name: "drain-timeout",
-    help: "for requests that still run after SIGTERM or Ctrl-C",
-    default: "30s",
-  }),
-  edgeInsecure,
   edgeCa: textOption({
     name: "edge-ca",
     hint: "FILE",
@@ -39,6 +22,42 @@ export const agentHttpOptions = {
     name: "proxy",
     hint: "URL",
     help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
+  }),
+};
+
+export const agentHttpOptions = {
+  edge: textOption({ name: "edge", hint: "URL", help: "the edge to dial", default: "http://127.0.0.1:8080" }),
+  ...tokenOptions("shown to the edge"),
+  name: textOption(
+    { name: "name", hint: "LABEL", help: "serves at LABEL.DOMAIN; without it, a random label is drawn" },
+    nameFault,
+  ),
+  protocol: choiceOption({ name: "protocol", help: "how to speak to the edge", default: "v2" }, ["v2", "json"]),
+  hostHeader: textOption({
+    name: "host-header",
+    hint: "preserve|rewrite|VALUE",
+    help: "the Host that the upstream gets: the visitor's, the upstream's own host and port, or VALUE; with the last " +
+      "two, Origin, Referer and Location follow",
+    default: "preserve",
+    completion: ["preserve", "rewrite"],
+  }, hostHeaderFault),
+  force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
+  connectTimeout: timeoutOption({
+    name: "connect-timeout",
+    help: "for how long the first connection is tried; off: for ever, whatever the edge answers",
+    default: "10s",
+  }),
+  drainTimeout: durationOption({
+    name: "drain-timeout",
+    help: "for requests that still run after SIGTERM or Ctrl-C",
+    default: "30s",
+  }),
+  ...edgeAccess,
+  firstByteTimeout: timeoutOption({
+    name: "first-byte-timeout",
+    help:
+      "for how long the edge waits for the head of an answer of this tunnel; without it, as long as the edge's own " +
+      "setting says",
   }),
   upstreamInsecure: switchOption({
     name: "upstream-insecure",
@@ -55,11 +74,18 @@ export const agentHttpOptions = {
     help:
       "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
   }),
+  ...headOptions("an upstream's answer", "more is a 502"),
   ...commonOptions,
 };
 
 export const agentLoginOptions = {
   ...tokenOptions("the token to keep"),
-  edgeInsecure,
+  noCheck: switchOption({ name: "no-check", help: "keeps edge and token without trying them" }),
+  ...edgeAccess,
   ...commonOptions,
 };
+
+/** `preserve` and `rewrite` have the form of a host, too. */
+function hostHeaderFault(text: string): string | null {
+  return isAuthority(text) ? null : "is none of preserve, rewrite and a Host such as localhost:3000";
+}

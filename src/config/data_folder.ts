@@ -1,12 +1,16 @@
 /** The edge's data folder. It is made with the first file in it, and only its owner can read the files. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { createPrivateFile, readIfExists } from "./private_file.ts";
 import { tokenFault } from "./token_options.ts";
 
 /** The data folder cannot be used. Code `data_folder`. */
 export class DataFolderError extends RunnelError {
+  static {
+    nameErrorClass(this, "DataFolderError");
+  }
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "data_folder", reason, initiator: "user", cause });
   }

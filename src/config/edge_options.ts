@@ -1,8 +1,17 @@
 /** The options of `edge serve`. */
 import { parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
-import { durationOption, parsedOption, sizeOption, switchOption, textOption } from "./option.ts";
+import {
+  durationOption,
+  listOption,
+  parsedOption,
+  sizeOption,
+  switchOption,
+  textOption,
+  timeoutOption,
+} from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
 export const edgeServeOptions = {
@@ -40,16 +49,33 @@ export const edgeServeOptions = {
     name: "direct-visitors",
     help: "says that no proxy stands in front; an agent's --upstream-connection-auth needs it",
   }),
-  firstByteTimeout: durationOption({
+  firstByteTimeout: timeoutOption({
     name: "first-byte-timeout",
-    help: "until the head of an answer",
+    help: "until the head of an answer, for tunnels whose agents ask for no other time",
     default: "60s",
   }),
-  idleTimeout: durationOption({
+  maxFirstByteTimeout: timeoutOption({
+    name: "max-first-byte-timeout",
+    help: "the most that an agent may ask for as its --first-byte-timeout",
+    default: "off",
+  }),
+  idleTimeout: timeoutOption({
     name: "idle-timeout",
-    help: "silence in an exchange; SSE, NDJSON and upgrades are exempt",
+    help: "silence in an exchange whose answer has a Content-Length; live types and upgrades are exempt",
     default: "5m",
   }),
+  streamIdleTimeout: timeoutOption({
+    name: "stream-idle-timeout",
+    help: "the same where the answer has no Content-Length",
+    default: "1h",
+  }),
+  liveType: listOption({
+    name: "live-type",
+    hint: "TYPE",
+    help:
+      "a further media type of answers that may be silent for any time, as SSE and NDJSON may; * at its end stands " +
+      "for any letters",
+  }, parseLiveType),
   drainTimeout: durationOption({
     name: "drain-timeout",
     help: "for exchanges that still run after SIGTERM or Ctrl-C",
@@ -65,8 +91,17 @@ export const edgeServeOptions = {
     name: "json-body-limit",
     help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",
   }),
+  ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };
+
+function parseLiveType(text: string): string {
+  const token = "[!#$%&'+.^_`|~0-9A-Za-z-]+";
+  if (!new RegExp(`^${token}/(?:${token}\\*?|\\*)$`).test(text)) {
+    throw new Error("is no media type such as application/x-stream");
+  }
+  return text;
+}
 
 function domainFault(text: string): string | null {
   const isName = text.length <= 253 &&

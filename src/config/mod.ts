@@ -18,5 +18,6 @@ export { agentSettingsPath, defaultDataFolder, type Place } from "./places.ts";
 export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptions } from "./resolve.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
 export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
+export { formatTimeout, parseTimeout } from "./units.ts";
 export { asUsageError, UsageError } from "./usage_error.ts";
 export { serves, version, versionFieldName } from "./version.ts";

@@ -2,7 +2,7 @@
  * Options are declared once: name, kind, default, check and help. Flags, environment variables, keys of the settings
  * file, `--help`, completion, `docs/cli.md` and error messages are made of these declarations.
  */
-import { parseDuration, parseSize } from "./units.ts";
+import { parseDuration, parseSize, parseTimeout } from "./units.ts";
 
 /** What a shell offers as the value: these words, or names of files or folders. */
 export type Completion = readonly string[] | "file" | "folder";
@@ -99,9 +99,38 @@ export function durationOption<D extends Omit<Declaration, "hint">>(declaration:
   return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h");
 }
 
-/** A size such as `4MiB`, in bytes. */
-export function sizeOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
-  return unitOption(declaration, "SIZE", parseSize, "is no size such as 64KiB, 4MiB");
+/** A duration over 0, in milliseconds, or `off`: `Infinity`. */
+export function timeoutOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
+  const fault = "is neither off nor a duration over 0 such as 500ms, 30s, 5m, 1h";
+  return unitOption(declaration, "off|DURATION", parseTimeout, fault);
+}
+
+/**
+ * A size such as `4MiB`, in bytes.
+ *
+ * @param range the least and the largest one, as a person would type them. Default: any.
+ */
+export function sizeOption<D extends Omit<Declaration, "hint">>(
+  declaration: D,
+  range?: readonly [least: string, most: string],
+): OptionSpec<Value<D, number>> {
+  return unitOption(declaration, "SIZE", parseSize, "is no size such as 64KiB, 4MiB", range);
+}
+
+/**
+ * A whole number.
+ *
+ * @param range the least and the largest one.
+ */
+export function countOption<D extends Omit<Declaration, "hint">>(
+  declaration: D,
+  range: readonly [least: string, most: string],
+): OptionSpec<Value<D, number>> {
+  return unitOption(declaration, "NUMBER", parseCount, "is no whole number", range);
+}
+
+function parseCount(text: string): number | null {
+  return /^\d{1,12}$/.test(text) ? Number(text) : null;
 }
 
 /** @param parse returns null for a text of another form, which `fault` then describes */
@@ -110,10 +139,13 @@ function unitOption<D extends Omit<Declaration, "hint">>(
   hint: string,
   parse: (text: string) => number | null,
   fault: string,
+  range?: readonly [least: string, most: string],
 ): OptionSpec<Value<D, number>> {
+  const [least, most] = range?.map((text) => parse(text) as number) ?? [0, Infinity];
   return parsedOption({ ...declaration, hint }, (text) => {
     const value = parse(text);
     if (value === null) throw new Error(fault);
+    if (value < least! || value > most!) throw new Error(`is not between ${range!.join(" and ")}`);
     return value;
   }) as OptionSpec<Value<D, number>>;
 }

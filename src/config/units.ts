@@ -13,6 +13,20 @@ export function parseSize(text: string): number | null {
   return withUnit(text, sizeUnits);
 }
 
+/** Milliseconds, more than 0; `Infinity` for `off`; null where the text is neither that nor a duration. */
+export function parseTimeout(text: string): number | null {
+  if (text === "off") return Infinity;
+  const ms = parseDuration(text);
+  return ms === 0 ? null : ms;
+}
+
+/** The text of a timeout in whole units, the largest that fit: `off`, `90s`, `1500ms`. */
+export function formatTimeout(ms: number): string {
+  if (ms === Infinity) return "off";
+  const [name = "ms", factor = 1] = Object.entries(durationUnits).findLast(([, factor]) => ms % factor === 0) ?? [];
+  return `${ms / factor}${name}`;
+}
+
 function withUnit(text: string, units: Readonly<Record<string, number>>): number | null {
   const match = /^(\d{1,12}(?:\.\d{1,3})?)([A-Za-z]+)$/.exec(text);
   const unit = match === null || !Object.hasOwn(units, match[2] as string) ? undefined : units[match[2] as string];

@@ -1,8 +1,12 @@
 /** The error of a program that is called wrongly. */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 
 /** The program was called wrongly, or its settings are wrong. Code `usage`, exit code 2. */
 export class UsageError extends RunnelError {
+  static {
+    nameErrorClass(this, "UsageError");
+  }
+
   /** What to do instead, as a sentence without full stop; null where `--help` tells it. */
   readonly remedy: string | null;
 

@@ -8,6 +8,7 @@ import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
+import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
 
@@ -15,6 +16,7 @@ export interface AgentAcceptorOptions {
   /** The edge's version. */
   version: string;
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
@@ -62,7 +64,8 @@ export class AgentAcceptor {
   async accept(head: RequestHead, signal: CancelSignal): Promise<Answer> {
     const check = checkUpgrade(head, { protocols: [SUBPROTOCOL] });
     if (!check.accepted) {
-      return problemAnswer(check.status === 426 ? "upgrade_required" : "bad_request", check.reason, check.fields);
+      if (check.status !== 426) return problemAnswer("bad_request", check.reason, check.fields);
+      return { ...problemAnswer("upgrade_required", check.reason, check.fields), upgrade: "websocket" };
     }
     return check.protocol === null ? this.#json.accept(head, check.fields) : await this.#v2.accept(head, signal);
   }

@@ -3,8 +3,9 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { randomName, versionFieldName } from "../config/mod.ts";
 import { collectBody, CollectBudget, fieldValue, type RequestHead } from "../http/mod.ts";
-import { type EdgeSession, parseJson } from "../session/mod.ts";
+import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
+import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 /** The agent that asks. It is known from the session, never from a field of the request. */
@@ -30,6 +31,7 @@ export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fi
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   urlOf(name: string): string;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
@@ -41,13 +43,14 @@ const tunnelRequest = z.strictObject({
   /** For people and logs; only the agent dials it. */
   upstream: z.string().max(1024),
   force: z.boolean().optional(),
+  timeouts: z.strictObject(askedTimeoutsShape).optional(),
 });
 
 const MAX_BODY_BYTES = 64 * 1024;
 
 /**
- * `POST /api/agent/tunnels {name?, kind, upstream, force?}` → 201 `{id, name, url}`. The tunnel lives as long as its
- * session.
+ * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, timeouts?}`. The tunnel
+ * lives as long as its session. The answer has the timeouts that the tunnel got where some were asked for.
  */
 export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { agent?: AgentIdentity } }> {
   const { tunnels, urlOf } = options;
@@ -64,15 +67,16 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       const issue = parsed.error.issues[0];
       return problemResponse("bad_request", `Key \`${issue?.path.join(".")}\`: ${issue?.message}`);
     }
-    const name = parsed.data.name ?? randomName();
+    const { name = randomName(), force, timeouts: asked } = parsed.data;
+    const timeouts = options.timeouts.grant(asked);
     try {
-      await tunnels.claim(name, agent.owner, agent.session, parsed.data.force);
+      await tunnels.claim(name, agent.owner, agent.session, force, timeouts);
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       return problemResponse(error.code, error.reason);
     }
     options.onTunnel(agent.session, name, agent.peer);
-    return c.json({ id: name, name, url: urlOf(name) }, 201);
+    return c.json({ id: name, name, url: urlOf(name), timeouts: toldTimeouts(asked, timeouts) }, 201);
   });
   return app;
 }

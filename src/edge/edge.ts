@@ -3,16 +3,16 @@ import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
 import {
   type Answer,
-  defaultExchangeTimeouts,
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  LiveTypes,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
-import { HttpServer, type HttpServerOptions } from "../http1/mod.ts";
+import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../httpstream/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord } from "./access.ts";
@@ -25,6 +25,7 @@ import { isAgentPath, isOwnPath, pathOf } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
+import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
 export interface EdgeOptions {
@@ -44,8 +45,13 @@ export interface EdgeOptions {
   directVisitors?: boolean;
   /** Told to agents and by `/healthz`. Default 0.0.0. */
   version?: string;
-  timeouts?: ExchangeTimeouts;
-  http?: Partial<HttpServerOptions>;
+  /** Those that are not to have their defaults. */
+  timeouts?: Partial<ExchangeTimeouts>;
+  /** The most milliseconds until an answer's head that an agent may ask for its tunnel. Default `Infinity`. */
+  maxFirstByteMs?: number;
+  /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
+  liveTypes?: readonly string[];
+  http?: HttpServerInit;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */
@@ -88,6 +94,14 @@ export interface Edge {
 type AgentApi = ReturnType<typeof createAgentApi>;
 type OnTunnel = (session: EdgeSession, name: string, peer: AgentPeer) => void;
 
+/** What the acceptor of agents shares with the rest of the edge. */
+interface AcceptorParts {
+  readonly clock: Clock;
+  readonly agentApi: AgentApi;
+  readonly timeouts: TunnelTimeouts;
+  readonly onTunnel: OnTunnel;
+}
+
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -117,14 +131,16 @@ class RunningEdge implements Edge {
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
     const onTunnel = tunnelReporter(events);
-    const agentApi = createAgentApi({ tunnels: this.tunnels, urlOf: (name) => this.#urls.of(name), onTunnel });
-    this.#acceptor = this.#createAcceptor(options, clock, agentApi, onTunnel);
+    const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
+    const urlOf = (name: string) => this.#urls.of(name);
+    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
+    this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
     const router = new Router(this.tunnels, domain);
     const ingress = createIngress({
       router,
       tunnels: this.tunnels,
-      guard: new TimeoutGuard(clock, options.timeouts ?? defaultExchangeTimeouts),
+      guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
       ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
@@ -185,10 +201,12 @@ class RunningEdge implements Edge {
     return this.#listener?.close() ?? Promise.resolve();
   }
 
-  #createAcceptor(options: EdgeOptions, clock: Clock, agentApi: AgentApi, onTunnel: OnTunnel): AgentAcceptor {
+  #createAcceptor(options: EdgeOptions, parts: AcceptorParts): AgentAcceptor {
+    const { clock, agentApi, timeouts, onTunnel } = parts;
     return new AgentAcceptor({
       version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
+      timeouts,
       checkToken: sharedToken(options.token),
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),

@@ -41,7 +41,7 @@ export function createIngress(options: IngressOptions): Handler {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }
     const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
-    return guard.call(tunnel.session.open, forwarded, body, signal).then(publicAnswer);
+    return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
 
   /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */

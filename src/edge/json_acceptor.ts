@@ -10,6 +10,7 @@ import {
   closeReason,
   type ErrorFrame,
   FeatureChallengeLines,
+  FeatureDraining,
   FeatureLatin1,
   FeatureRequestCancel,
   FeatureResponseAbort,
@@ -27,10 +28,12 @@ import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../webso
 import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { TokenCheck } from "./tokens.ts";
+import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
+  timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   refusals: TokenRefusals;
   /** The public URL of a tunnel. */
@@ -146,8 +149,9 @@ export class JsonAcceptor {
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
     });
+    const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(name, owner, session, frame.force);
+      await tunnels.claim(name, owner, session, frame.force, timeouts);
     } catch (error) {
       session.abandon();
       throw error;
@@ -159,7 +163,14 @@ export class JsonAcceptor {
     const registered: Registered = {
       type: TypeRegistered,
       url: urlOf(name),
-      features: [FeatureResponseAbort, FeatureRequestCancel, FeatureLatin1, FeatureChallengeLines],
+      features: [
+        FeatureResponseAbort,
+        FeatureRequestCancel,
+        FeatureLatin1,
+        FeatureChallengeLines,
+        FeatureDraining,
+      ],
+      timeouts: toldTimeouts(frame.timeouts, timeouts),
     };
     link.sendText(JSON.stringify(registered));
     link.resume();

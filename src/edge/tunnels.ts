@@ -2,8 +2,9 @@
  * The registry: which tunnels there are, and which session serves each. A tunnel stays for a while after its session has
  * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
-import { type Clock, RunnelError, systemClock } from "../base/mod.ts";
+import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { nameFault } from "../config/mod.ts";
+import type { ExchangeTimeouts } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 
 export interface Tunnel {
@@ -12,12 +13,18 @@ export interface Tunnel {
   readonly owner: string;
   /** Null while offline. */
   readonly session: EdgeSession | null;
+  /** Undefined where they are the edge's defaults. */
+  readonly timeouts: ExchangeTimeouts | undefined;
 }
 
 export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
+  static {
+    nameErrorClass(this, "ClaimError");
+  }
+
   declare readonly code: ClaimErrorCode;
   constructor(code: ClaimErrorCode, reason: string) {
     super({ code, reason, initiator: "remote", retryable: code !== "bad_name" });
@@ -44,6 +51,7 @@ interface Entry {
   readonly name: string;
   owner: string;
   session: EdgeSession | null;
+  timeouts: ExchangeTimeouts | undefined;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
@@ -73,37 +81,46 @@ export class Tunnels {
     return undefined;
   }
 
-  /** Online tunnels. */
+  /** Online tunnels: those whose session takes requests. */
   get online(): number {
     let count = 0;
-    for (const entry of this.#entries.values()) if (entry.session !== null) count++;
+    for (const { session } of this.#entries.values()) if (session !== null && !session.isLeaving) count++;
     return count;
   }
 
   /**
    * Gives `name` to `session` until it closes. A session that has the name already is pinged: one that stays silent is
-   * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. Both sessions must be of
-   * one owner.
+   * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. One that is leaving gives
+   * the name up, and finishes what runs on it. Both sessions must be of one owner.
    *
+   * @param timeouts of the tunnel's exchanges. Default: the edge's.
    * @throws {ClaimError}
    */
-  async claim(name: string, owner: string, session: EdgeSession, force = false): Promise<void> {
+  async claim(
+    name: string,
+    owner: string,
+    session: EdgeSession,
+    force = false,
+    timeouts?: ExchangeTimeouts,
+  ): Promise<void> {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
-    if (entry.session !== null && entry.session !== session) await this.#challenge(entry, force);
+    const holder = entry.session;
+    if (holder !== null && holder !== session && !holder.isLeaving) await this.#challenge(entry, holder, force);
     entry.session = session;
+    entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
   }
 
-  async #challenge(entry: Entry, force: boolean): Promise<void> {
-    const holder = entry.session as EdgeSession;
+  async #challenge(entry: Entry, holder: EdgeSession, force: boolean): Promise<void> {
     if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
     if (!force) {
       entry.isChallenged = true;
       const isAlive = await holder.ping(this.#challengeMs);
       entry.isChallenged = false;
+      if (entry.session === holder && holder.isLeaving) return;
       if (isAlive && entry.session === holder) {
         throw new ClaimError("name_taken", `The name ${entry.name} is taken: another agent serves it`);
       }
@@ -114,14 +131,15 @@ export class Tunnels {
     }
     const why = force ? "another agent took over by force" : "it was silent, and another agent came";
     this.#onReplaced(entry.name, why);
-    holder.close(`Replaced: ${why}`);
+    holder.replace(`Replaced: ${why}`);
   }
 
   #entry(name: string, owner: string): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined && !this.#isExpired(known)) return known;
     if (known === undefined && this.#entries.size >= this.#maxTunnels) this.#evictOffline();
-    const entry: Entry = { name, owner, session: null, freedAt: this.#clock.now(), isChallenged: false };
+    const freedAt = this.#clock.now();
+    const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
     this.#entries.set(name, entry);
     return entry;
   }

@@ -61,6 +61,22 @@ function nameEnd(text: string): number {
   return text.length;
 }
 
+/** An absolute URL in parts, as written. */
+export interface UrlParts {
+  readonly scheme: "http" | "https";
+  /** Not checked: it may hold userinfo, or be no authority at all. */
+  readonly authority: string;
+  /** Path, query and fragment; `""` where there are none. */
+  readonly rest: string;
+}
+
+/** `null` where `url` does not begin with `http://` or `https://`, in any case, and an authority. */
+export function splitUrl(url: string): UrlParts | null {
+  const prefix = /^(https?):\/\/([^/?#]+)/i.exec(url);
+  if (prefix === null) return null;
+  return { scheme: prefix[1].length === 4 ? "http" : "https", authority: prefix[2], rest: url.slice(prefix[0].length) };
+}
+
 /** True where both name the same host and port for `scheme`, whatever the case, with or without its default port. */
 export function sameAuthority(one: string, other: string, scheme: "http" | "https"): boolean {
   if (one === other) return true;

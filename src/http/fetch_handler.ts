@@ -2,23 +2,25 @@
 import { abortSignalOf, type CancelSignal } from "../base/mod.ts";
 import { disown } from "../memory/mod.ts";
 import { cancelBody, observeBody } from "./body/mod.ts";
-import { endToEndFields, equalsLower, withoutHost } from "./fields.ts";
+import { endToEndFields, equalsLower, isFieldValue, listedProtocols, withoutHost } from "./fields.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { unusualReason } from "./reason_phrases.ts";
+import { contentOf } from "./upgrade.ts";
 
 /** `head` has what a `Request` cannot express: the client's address, the exchange's id, the target as received. */
 export type FetchApp = (request: Request, head: RequestHead) => Response | Promise<Response>;
 
 /**
  * Serves exchanges by `app`. Bodies are streamed in both directions; an answer without a Date gets one, since an origin
- * server must send it (RFC 9110 §6.6.1). What a `Request` cannot express is left out: the body of a GET or HEAD is
- * canceled, and a method that `Request` refuses is answered with 501.
+ * server must send it (RFC 9110 §6.6.1). What a `Request` cannot express is left out: an upgrade is ignored, the
+ * body of a GET or HEAD is canceled, and a method that `Request` refuses is answered with 501.
  *
  * @param origin scheme and authority of every request's URL, such as `http://edge.internal`
  */
 export function fetchHandler(app: FetchApp, origin: string): Handler {
   return async (head, body, signal) => {
     // The app may store a chunk, or send it twice, and knows no references.
-    const request = requestOf(origin, head, observeBody(body, { onChunk: disown }, true), signal);
+    const request = requestOf(origin, head, observeBody(contentOf(head, body), { onChunk: disown }, true), signal);
     if (request === null) {
       cancelBody(body, new TypeError(`A Request cannot have the method ${head.method}`));
       return { status: 501, fields: ["Date", currentDate()], body: null };
@@ -65,10 +67,22 @@ function headersOf({ authority, fields }: RequestHead): Headers {
 }
 
 function answerOf(response: Response): Answer {
+  const { status, statusText, headers, body } = response;
   const fields: string[] = [];
-  for (const [name, value] of response.headers) fields.push(name, value);
-  if (!response.headers.has("date")) fields.push("date", currentDate());
-  return { status: response.status, fields: withoutHost(endToEndFields(fields)), body: response.body };
+  for (const [name, value] of headers) fields.push(name, value);
+  if (!headers.has("date")) fields.push("date", currentDate());
+  return {
+    status,
+    reason: reasonOf(status, statusText),
+    fields: withoutHost(endToEndFields(fields)),
+    body,
+    upgrade: status === 426 ? listedProtocols(headers.get("upgrade") ?? "") : undefined,
+  };
+}
+
+/** A `Response` that was given no text has an empty one. Not every runtime checks what it is given. */
+function reasonOf(status: number, statusText: string): string | undefined {
+  return statusText === "" || !isFieldValue(statusText) ? undefined : unusualReason(status, statusText);
 }
 
 let dateSecond = -1;

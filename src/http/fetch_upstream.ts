@@ -1,12 +1,22 @@
 /** A function like `fetch` as an upstream: a program exposes itself without a socket. */
-import { messageOf } from "../base/mod.ts";
-import { cancelBody } from "./body/mod.ts";
+import { type CancelSignal, messageOf, RunnelError } from "../base/mod.ts";
+import { cancelBody, observeBody } from "./body/mod.ts";
 import { fetchHandler } from "./fetch_handler.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
 /** Serves one request. Where it throws, the public client gets a 502. */
 export type FetchFunction = (request: Request) => Response | Promise<Response>;
+
+export interface FetchUpstreamOptions {
+  /** Scheme and authority of every request's URL, such as `http://app.internal`. Default: the client's own. */
+  base?: string;
+  /**
+   * The function threw, returned no `Response`, or the body of its answer failed. Not called for what a client that
+   * leaves makes fail. Default: does nothing.
+   */
+  onError?(error: unknown, request: Request): void;
+}
 
 /**
  * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): without interim answers,
@@ -15,37 +25,66 @@ export type FetchFunction = (request: Request) => Response | Promise<Response>;
  * content coding.
  *
  * Rejects with `UpstreamError`: `upstream_failed` where the function throws, `canceled` where the signal aborts.
- *
- * @param base scheme and authority of every request's URL, such as `http://app.internal`. Default: the client's own.
  */
-export function fetchUpstream(fetch: FetchFunction, base?: string): Handler {
-  const fixed = base === undefined ? null : fetchHandler(fetch, base);
+export function fetchUpstream(fetch: FetchFunction, options: FetchUpstreamOptions = {}): Handler {
   return async (head, body, signal) => {
     if (signal.aborted) {
       cancelBody(body, signal.reason);
       throw UpstreamError.ofCancel(signal.reason);
     }
-    const handler = fixed ?? fetchHandler(fetch, `${head.scheme}://${head.authority || "localhost"}`);
+    let request: Request | null = null;
+    const report = (error: unknown) => {
+      if (request !== null && !isOfLeaving(error, request, signal)) options.onError?.(error, request);
+    };
+    // The request alone: Hono, for one, takes a second argument for the environment.
+    const call = async (asked: Request) => checkResponse(await fetch(request = asked));
+    const base = options.base ?? `${head.scheme}://${head.authority || "localhost"}`;
     try {
-      return withoutForbiddenBody(head, await handler(head, sendableBody(head, body), signal));
+      const answer = await fetchHandler(call, base)(head, body, signal);
+      return { ...answer, body: sentBody(head, answer, report) };
     } catch (cause) {
       cancelBody(body, cause);
+      report(cause);
       if (signal.aborted) throw UpstreamError.ofCancel(cause);
       throw new UpstreamError("upstream_failed", `The upstream's function failed: ${messageOf(cause)}`, cause);
     }
   };
 }
 
-/** The bytes behind the head of an upgrade are no body. */
-function sendableBody(head: RequestHead, body: Body): Body {
-  if (head.upgrade === undefined) return body;
-  cancelBody(body, new UpstreamError("canceled", "A function cannot switch protocols"));
-  return null;
+/** True for what fails because the client has left: the signal aborts, and so does the request's body. */
+function isOfLeaving(error: unknown, request: Request, signal: CancelSignal): boolean {
+  if (!signal.aborted) return false;
+  return error === request.signal.reason || error instanceof RunnelError ||
+    (error instanceof Error && error.name === "AbortError");
 }
 
-/** Most functions answer a HEAD as a GET, with a body. */
-function withoutForbiddenBody(head: RequestHead, answer: Answer): Answer {
-  if (head.method !== "HEAD" || answer.body === null) return answer;
-  cancelBody(answer.body, new UpstreamError("canceled", "An answer to HEAD has no body"));
-  return { ...answer, body: null };
+function checkResponse(response: Response): Response {
+  if (typeof response?.status !== "number") throw new TypeError(`The function returned ${response}, and no Response`);
+  if (response.status === 0) throw new TypeError("The function returned Response.error()");
+  if (response.bodyUsed || response.body?.locked) {
+    throw new TypeError("The body of the function's Response has a reader");
+  }
+  return response;
+}
+
+/** None for HEAD: most functions answer it as a GET, with a body. */
+function sentBody(head: RequestHead, { body }: Answer, report: (error: unknown) => void): Body {
+  if (head.method === "HEAD" && body !== null) {
+    cancelBody(body, new UpstreamError("canceled", "An answer to HEAD has no body"));
+    return null;
+  }
+  return observeBody(body, {
+    onChunk: checkChunk,
+    onOver(error, isCanceled) {
+      if (error !== undefined && !isCanceled) report(error);
+    },
+  });
+}
+
+/** A function's stream may give anything. */
+function checkChunk(chunk: unknown): void {
+  if (chunk instanceof Uint8Array) return;
+  throw new TypeError(
+    `A chunk of the answer's body is a ${typeof chunk}, and no Uint8Array: use a TextEncoder for text`,
+  );
 }

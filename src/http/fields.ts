@@ -16,6 +16,20 @@ export function isProtocol(text: string): boolean {
   return slash === -1 ? isToken(text) : isToken(text.slice(0, slash)) && isToken(text.slice(slash + 1));
 }
 
+/** True where `text` lists protocols, at least one, as Upgrade does: `TLS/1.0, HTTP/2.0`. */
+export function isProtocolList(text: string): boolean {
+  const members = listMembers(text);
+  return members.length > 0 && members.every(isProtocol);
+}
+
+/**
+ * The protocols that a value of Upgrade lists, without white space: `TLS/1.0,HTTP/2.0`. What is no protocol is left out;
+ * undefined where there are none.
+ */
+export function listedProtocols(upgrade: string): string | undefined {
+  return listMembers(upgrade).filter(isProtocol).join(",") || undefined;
+}
+
 /** True where `text` may be a field's value: without CTL but HTAB, without characters above 0xFF. It may be empty. */
 export function isFieldValue(text: string): boolean {
   return text === "" || consistsOf(valueBytes, text);

@@ -33,8 +33,9 @@ export interface RequestHead {
   /** Every field but Host, Connection, Keep-Alive, Transfer-Encoding, Upgrade and those that Connection nominated. */
   readonly fields: Fields;
   /**
-   * The one token of `Upgrade`, where the client asks for an upgrade (never `h2c`). The body is then the stream of the
-   * client's bytes in the new protocol.
+   * The protocols of `Upgrade`, where the client asks for an upgrade: joined by commas without white space, never `h2c`.
+   * The body is then a stream: of the content, as many bytes as Content-Length says, and of the client's bytes in the
+   * new protocol behind it, which come after a 101. `contentOf` takes the content for a handler that upgrades nothing.
    */
   readonly upgrade?: string;
   /** The public client's IP address, without a port; `""` where it is unknown. */
@@ -72,11 +73,16 @@ export function withFields(head: RequestHead, fields: Fields): RequestHead {
 /** A response. `Response` is the name of the runtime's own class, which cannot express all of one. */
 export interface Answer {
   readonly status: number;
+  /** The reason phrase (RFC 9112 §4), which may be empty. Undefined: the standard one of the status. */
+  readonly reason?: string;
   /** Every field but Host, Connection, Keep-Alive, Transfer-Encoding and Upgrade. */
   readonly fields: Fields;
   /** With status 101: the bytes of the new protocol towards the client. Its end is a half-close. */
   readonly body: Body;
-  /** With status 101: the token that was agreed. */
+  /**
+   * With status 101: the one protocol that was agreed, among those that were asked for. With 426: the list of those
+   * that are asked for (RFC 9110 §15.5.22).
+   */
   readonly upgrade?: string;
   readonly trailers?: () => Fields;
   /**

@@ -1,5 +1,5 @@
 /** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
-export { isAuthority, sameAuthority } from "./authority.ts";
+export { isAuthority, sameAuthority, splitUrl } from "./authority.ts";
 export {
   BodyLengthError,
   type BodyObserver,
@@ -27,7 +27,9 @@ export {
   isFieldValue,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   isToken,
+  listedProtocols,
   listHasToken,
   listMembers,
   parseLength,
@@ -36,7 +38,7 @@ export {
   withoutHost,
 } from "./fields.ts";
 export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
-export { isLiveFormat } from "./media_type.ts";
+export { isLiveFormat, LiveTypes } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
 export { type OpenExchange, OpenExchanges } from "./open_exchanges.ts";
@@ -49,5 +51,8 @@ export {
   type ProblemKind,
   problemKinds,
 } from "./problems.ts";
+export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { UpstreamError } from "./upstream_error.ts";
+export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";
+export { withUpstreamOrigin } from "./upstream_origin.ts";

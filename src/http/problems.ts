@@ -3,7 +3,7 @@
  * code of a stream's reset and docs/events.md are derived from it or tested against it. Scripts and dashboards match on
  * the codes, so they are only added, never renamed.
  */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
 
 export interface ProblemKind {
   /** The status of the public answer. */
@@ -228,6 +228,10 @@ export function isProblemCode(code: unknown): code is ProblemCode {
 
 /** An exchange ended without the upstream's answer, or in the middle of it. `code` is one of `problemKinds`. */
 export class ExchangeError extends RunnelError {
+  static {
+    nameErrorClass(this, "ExchangeError");
+  }
+
   declare readonly code: ProblemCode;
 
   /** @param options `initiator`: default `remote` */

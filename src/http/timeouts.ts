@@ -1,55 +1,77 @@
 /**
  * Timeouts of an exchange. The answer's head must arrive within `firstByteMs`, counted anew with each chunk of the
- * request's body. Then the exchange may be silent for `idleMs`, in both directions together. There is no limit on the
- * whole, and none on the silence of SSE, NDJSON and upgraded streams.
+ * request's body. Then the exchange may be silent for `idleMs`, in both directions together; an answer without a
+ * Content-Length, whose end nobody knows, for `streamIdleMs`. There is no limit on the whole, and none on the silence of
+ * live media types and of upgraded streams.
  */
 import { type CancelSignal, CancelSource, type Clock, RunnelError, Timeout } from "../base/mod.ts";
 import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
 import { fieldValue } from "./fields.ts";
-import { isLiveFormat } from "./media_type.ts";
+import { LiveTypes } from "./media_type.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { ExchangeError } from "./problems.ts";
 
+/** All in milliseconds; `Infinity`: no limit. */
 export interface ExchangeTimeouts {
-  /** Milliseconds until the answer's head. Default 60,000. */
-  firstByteMs: number;
-  /** Milliseconds without a byte in either direction, once the answer's head is there. Default 300,000. */
-  idleMs: number;
+  /** Until the answer's head. Default 60,000. */
+  readonly firstByteMs: number;
+  /** Without a byte in either direction, once the head of an answer with a Content-Length is there. Default 300,000. */
+  readonly idleMs: number;
+  /** The same where the answer has no Content-Length. Default 3,600,000. */
+  readonly streamIdleMs: number;
 }
 
-export const defaultExchangeTimeouts: ExchangeTimeouts = { firstByteMs: 60_000, idleMs: 300_000 };
+export const defaultExchangeTimeouts: ExchangeTimeouts = {
+  firstByteMs: 60_000,
+  idleMs: 300_000,
+  streamIdleMs: 3_600_000,
+};
 
 /** Calls handlers under these timeouts. */
 export class TimeoutGuard {
   readonly clock: Clock;
   readonly timeouts: ExchangeTimeouts;
+  readonly liveTypes: LiveTypes;
 
-  constructor(clock: Clock, timeouts: ExchangeTimeouts = defaultExchangeTimeouts) {
+  /** @param timeouts those that are not to have their defaults */
+  constructor(clock: Clock, timeouts: Partial<ExchangeTimeouts> = {}, liveTypes: LiveTypes = new LiveTypes()) {
     this.clock = clock;
-    this.timeouts = timeouts;
+    this.timeouts = { ...defaultExchangeTimeouts, ...timeouts };
+    this.liveTypes = liveTypes;
   }
 
   /**
    * Calls `handler`. Rejects with `upstream_timeout` where no head arrives, and breaks off an answer that is silent.
+   *
+   * @param timeouts for this exchange. Default: the guard's.
    */
-  call(handler: Handler, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
-    return new GuardedExchange(this, signal).run(handler, head, body);
+  call(
+    handler: Handler,
+    head: RequestHead,
+    body: Body,
+    signal: CancelSignal,
+    timeouts: ExchangeTimeouts = this.timeouts,
+  ): Promise<Answer> {
+    return new GuardedExchange(this, timeouts, signal).run(handler, head, body);
   }
 }
 
 /** One exchange under guard, and the signal for its handler: it aborts with the caller's signal and at a timeout. */
 class GuardedExchange extends CancelSource implements BodyObserver {
   readonly #timeouts: ExchangeTimeouts;
+  readonly #liveTypes: LiveTypes;
   readonly #signal: CancelSignal;
   readonly #timeout: Timeout;
-  #isAnswered = false;
+  /** The idle timeout of the answer; null before its head. */
+  #idleMs: number | null = null;
 
-  constructor(guard: TimeoutGuard, signal: CancelSignal) {
+  constructor(guard: TimeoutGuard, timeouts: ExchangeTimeouts, signal: CancelSignal) {
     super();
-    this.#timeouts = guard.timeouts;
+    this.#timeouts = timeouts;
+    this.#liveTypes = guard.liveTypes;
     this.#signal = signal;
     this.#timeout = new Timeout(guard.clock, this);
-    this.#timeout.start(this.#timeouts.firstByteMs);
+    if (timeouts.firstByteMs !== Infinity) this.#timeout.start(timeouts.firstByteMs);
     if (signal.aborted) this.handleEvent();
     else signal.addEventListener("abort", this);
   }
@@ -71,8 +93,9 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   }
 
   handleTimeout(): void {
-    const { firstByteMs, idleMs } = this.#timeouts;
-    const reason = this.#isAnswered ? `Nothing moved for ${idleMs} ms` : `No answer within ${firstByteMs} ms`;
+    const { firstByteMs } = this.#timeouts;
+    const idleMs = this.#idleMs;
+    const reason = idleMs === null ? `No answer within ${firstByteMs} ms` : `Nothing moved for ${idleMs} ms`;
     this.abort(new ExchangeError("upstream_timeout", reason));
   }
 
@@ -86,21 +109,27 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   }
 
   #pass(answer: Answer, requestBody: Body): Answer {
-    this.#isAnswered = true;
     if (!(answer.body instanceof ReadableStream)) {
       this.onOver();
       return answer;
     }
     this.#timeout.stop();
-    if (isExempt(answer)) return answer;
+    const idleMs = this.#idleMsOf(answer);
+    if (idleMs === Infinity) return answer;
     try {
       const body = observeBody(answer.body, this);
-      this.#timeout.start(this.#timeouts.idleMs);
+      this.#idleMs = idleMs;
+      this.#timeout.start(idleMs);
       return { ...answer, body };
     } catch (error) {
       // The answer's body has a reader already.
       return this.#fail(error, requestBody);
     }
+  }
+
+  #idleMsOf({ status, fields }: Answer): number {
+    if (status === 101 || this.#liveTypes.has(fieldValue(fields, "content-type"))) return Infinity;
+    return fieldValue(fields, "content-length") === undefined ? this.#timeouts.streamIdleMs : this.#timeouts.idleMs;
   }
 
   #fail(error: unknown, requestBody: Body): never {
@@ -109,8 +138,4 @@ class GuardedExchange extends CancelSource implements BodyObserver {
     cancelBody(requestBody, error);
     throw this.reason instanceof RunnelError ? this.reason : error;
   }
-}
-
-function isExempt(answer: Answer): boolean {
-  return answer.status === 101 || isLiveFormat(fieldValue(answer.fields, "content-type"));
 }

@@ -1,5 +1,5 @@
 /** How asking an upstream fails. The caller that waits for the head and the reader of the body get the same error. */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, messageOf, nameErrorClass, RunnelError } from "../base/mod.ts";
 import { type DialTarget, SocketError, type SocketErrorCode } from "../net/mod.ts";
 import { showLine } from "./head_line.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
@@ -33,6 +33,10 @@ export type UpstreamErrorCode = keyof typeof initiators;
  * does not say that sending the request twice is harmless.
  */
 export class UpstreamError extends RunnelError {
+  static {
+    nameErrorClass(this, "UpstreamError");
+  }
+
   declare readonly code: UpstreamErrorCode;
   /** The status that tells a public client about it. */
   readonly status: number;
@@ -48,7 +52,9 @@ export class UpstreamError extends RunnelError {
 
   /** For a dial of `target` that failed. */
   static ofDial(cause: unknown, target: DialTarget): UpstreamError {
-    if (!(cause instanceof SocketError)) return new UpstreamError("upstream_refused", "Cannot connect", cause);
+    if (!(cause instanceof SocketError)) {
+      return new UpstreamError("upstream_refused", `Cannot connect: ${messageOf(cause)}`, cause);
+    }
     if (cause.code === "aborted") return UpstreamError.ofCancel(cause);
     const code = cause.code === "connect_timeout" ? "upstream_timeout" : "upstream_refused";
     return new UpstreamError(code, cause.reason, cause, remedyOfDial(cause, target));

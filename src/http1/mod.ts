@@ -9,4 +9,4 @@ export {
   type ParsedResponse,
   ResponseParser,
 } from "./codec/mod.ts";
-export { HttpServer, type HttpServerOptions } from "./server/mod.ts";
+export { HttpServer, type HttpServerInit, type HttpServerOptions } from "./server/mod.ts";

@@ -21,7 +21,7 @@ import {
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
 import type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream } from "./types.ts";
-import { decodeMessage, ErrorCode, errorCodeName, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
+import { decodeMessage, ErrorCode, errorCodeName, Feature, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 
 /** Refuses every stream. */
 export const noOpNewStreamHandler: NewStreamHandler = () => {
@@ -89,9 +89,10 @@ export class Connection {
       outgoing: this.#outgoing,
       onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
-    this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, {
-      onSettings: (windowBytes, maxStreams, maxHeaderBlockBytes) => {
-        this.#streams.applySettings(windowBytes, maxStreams, maxHeaderBlockBytes);
+    const { maxFields, maxHeaderBlockBytes } = this.#limits;
+    this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, { maxFields, maxBytes: maxHeaderBlockBytes }, {
+      onSettings: (settings) => {
+        this.#streams.applySettings(settings);
         this.#outgoing.allowStreams();
         this.#ready.resolve();
       },
@@ -124,6 +125,11 @@ export class Connection {
   /** Resolves, never rejects, once the link is closed and every stream has ended. */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
+  }
+
+  /** What the peer takes beyond the first version of the protocol (`Feature`); 0 until its SETTINGS are here. */
+  get peerFeatures(): number {
+    return this.#streams.peerFeatures;
   }
 
   /** Streams that are open, hold bytes, or hold a slot (`Stream.hold`). */
@@ -160,7 +166,7 @@ export class Connection {
    * Opens a stream. With `endStream: true`, and with a small body, everything leaves in one message.
    *
    * @throws {StreamError} `refused` (retryable) above the peer's limit of streams or this side's of waiting header
-   *   bytes, `invalid_headers` where the fields cannot be sent.
+   *   bytes, `invalid_headers` where the fields cannot be sent, `headers_too_large` where the peer takes fewer.
    * @throws {ConnectionError} `draining` (retryable) after GOAWAY, `closed` after the end.
    */
   createStream(headers: Fields, options?: HeadOptions): Stream {
@@ -233,6 +239,10 @@ export class Connection {
       this.#limits.maxConcurrentStreams,
       SettingId.MAX_HEADER_BLOCK,
       this.#limits.maxHeaderBlockBytes,
+      SettingId.MAX_FIELDS,
+      this.#limits.maxFields,
+      SettingId.FEATURES,
+      Feature.REASON | Feature.UPGRADES,
     ]);
   }
 
@@ -395,7 +405,8 @@ export class Connection {
 
   #unusable(code: "closed" | "draining", reason: string): ConnectionError {
     const initiator = this.#isPeerDraining ? "remote" : "library";
-    return new ConnectionError({ code, reason, initiator, retryable: true });
+    const cause = this.#closeInfo?.error ?? undefined;
+    return new ConnectionError({ code, reason, initiator, retryable: true, cause });
   }
 }
 

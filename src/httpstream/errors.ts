@@ -1,5 +1,5 @@
 /** Errors of streams and connections. Each tells who caused it and whether the same call may succeed later. */
-import { type Initiator, RunnelError } from "../base/mod.ts";
+import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
 import { ErrorCode, errorCodeName } from "./wire/mod.ts";
 
 export type StreamErrorCode =
@@ -11,6 +11,8 @@ export type StreamErrorCode =
   | "connection_lost"
   /** Fields that the wire cannot carry. */
   | "invalid_headers"
+  /** More fields, or a longer header block, than the peer takes. */
+  | "headers_too_large"
   /** A call that the stream's state does not allow. */
   | "invalid_state"
   /** The peer broke the protocol on this stream. */
@@ -28,6 +30,10 @@ export interface StreamErrorInit {
 
 /** One stream failed; its connection goes on. */
 export class StreamError extends RunnelError {
+  static {
+    nameErrorClass(this, "StreamError");
+  }
+
   declare readonly code: StreamErrorCode;
   /** The number of RST_STREAM (`ErrorCode`). */
   readonly errorCode: number;
@@ -84,6 +90,10 @@ export interface ConnectionErrorInit {
 
 /** A whole connection failed, and every stream on it. */
 export class ConnectionError extends RunnelError {
+  static {
+    nameErrorClass(this, "ConnectionError");
+  }
+
   declare readonly code: ConnectionErrorCode;
   /** The number of GOAWAY (`ErrorCode`). */
   readonly errorCode: number;

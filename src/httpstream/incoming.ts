@@ -1,24 +1,22 @@
 /** What comes in: each frame of a message is checked against the state of its stream and connection, and handed to it. */
 import { StreamError } from "./errors.ts";
 import type { AckTracker } from "./flow/mod.ts";
+import { type PeerSettings, readPeerSettings } from "./peer_settings.ts";
 import type { MuxStream } from "./stream.ts";
 import type { Streams } from "./streams.ts";
 import {
   decodeHeaderBlock,
-  DEFAULT_INITIAL_WINDOW_BYTES,
   ErrorCode,
   Flag,
   type FrameVisitor,
+  type HeaderBlockLimits,
   isCounted,
-  MAX_HEADER_BLOCK_BYTES,
   ProtocolError,
-  SettingId,
 } from "./wire/mod.ts";
 
 /** What the connection itself is told. */
 export interface IncomingHandlers {
-  /** @param maxStreams null where the peer sets no limit */
-  onSettings(windowBytes: number, maxStreams: number | null, maxHeaderBlockBytes: number): void;
+  onSettings(settings: PeerSettings): void;
   onGoAway(lastStreamId: number, errorCode: number, reason: string): void;
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
@@ -31,12 +29,15 @@ const HEAD_KIND_FLAGS = Flag.INFORMATIONAL | Flag.TRAILERS;
 export class Incoming implements FrameVisitor {
   readonly #streams: Streams;
   readonly #acks: AckTracker;
+  readonly #blockLimits: HeaderBlockLimits;
   readonly #handlers: IncomingHandlers;
   #hasSettings = false;
 
-  constructor(streams: Streams, acks: AckTracker, handlers: IncomingHandlers) {
+  /** @param blockLimits what this side announced */
+  constructor(streams: Streams, acks: AckTracker, blockLimits: HeaderBlockLimits, handlers: IncomingHandlers) {
     this.#streams = streams;
     this.#acks = acks;
+    this.#blockLimits = blockLimits;
     this.#handlers = handlers;
   }
 
@@ -62,7 +63,7 @@ export class Incoming implements FrameVisitor {
       throw violation(`Stream ${streamId} was opened twice`, streamId);
     }
     try {
-      stream.receiveHeaders(decodeHeaderBlock(block, flags), flags, block.length);
+      stream.receiveHeaders(decodeHeaderBlock(block, flags, this.#blockLimits), flags, block.length);
     } catch (error) {
       failStream(stream, error);
     }
@@ -94,16 +95,7 @@ export class Incoming implements FrameVisitor {
     if (this.#hasSettings) throw violation("SETTINGS came twice");
     if (this.#acks.count !== 1) throw violation("SETTINGS were not the first frame");
     this.#hasSettings = true;
-    let windowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
-    let maxStreams: number | null = null;
-    let maxHeaderBlockBytes = MAX_HEADER_BLOCK_BYTES;
-    for (let index = 0; index < pairs.length; index += 2) {
-      const value = pairs[index + 1];
-      if (pairs[index] === SettingId.INITIAL_WINDOW) windowBytes = value;
-      else if (pairs[index] === SettingId.MAX_CONCURRENT_STREAMS) maxStreams = value;
-      else if (pairs[index] === SettingId.MAX_HEADER_BLOCK) maxHeaderBlockBytes = value;
-    }
-    this.#handlers.onSettings(windowBytes, maxStreams, maxHeaderBlockBytes);
+    this.#handlers.onSettings(readPeerSettings(pairs));
   }
 
   goAway(lastStreamId: number, errorCode: number, reason: string): void {
@@ -131,7 +123,7 @@ export class Incoming implements FrameVisitor {
     this.#streams.table.usePeerId(streamId);
     let fields: string[];
     try {
-      fields = decodeHeaderBlock(block, flags);
+      fields = decodeHeaderBlock(block, flags, this.#blockLimits);
     } catch (error) {
       if (!isStreamFault(error)) throw error;
       return this.#streams.refuse(streamId, error.errorCode);

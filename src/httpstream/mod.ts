@@ -15,4 +15,4 @@ export {
   WebSocketUpgrader,
 } from "./upgrade.ts";
 export { WebSocketLink } from "./web_socket_link.ts";
-export { ErrorCode, errorCodeName } from "./wire/mod.ts";
+export { ErrorCode, errorCodeName, Feature } from "./wire/mod.ts";

@@ -1,6 +1,6 @@
 /** The limits and options of a connection: each with its default, its unit and its check. */
 import { checkRange, type Clock } from "../base/mod.ts";
-import { MAX_HEADER_BLOCK_BYTES, MAX_U31 } from "./wire/mod.ts";
+import { MAX_FIELDS, MAX_HEADER_BLOCK_BYTES, MAX_U31 } from "./wire/mod.ts";
 import type { MemoryAccount } from "./flow/mod.ts";
 import type { NewStreamHandler, Role } from "./types.ts";
 
@@ -17,9 +17,11 @@ export interface ConnectionLimits {
   growthPoolBytes: number;
   /** Streams that the peer may have open. Default: 64 at an edge (its agent opens few), 16,384 at an agent. */
   maxConcurrentStreams: number;
-  /** Bytes of the largest header block that is accepted. Default and at most 65,536. */
+  /** Bytes of the largest header block that is accepted. Default and at most 131,072: twice the 64 KiB of a head. */
   maxHeaderBlockBytes: number;
-  /** Header bytes that may wait, both directions. Past it new streams are refused. Default 4 MiB. */
+  /** Fields of a header block that are accepted, pseudo-fields included. Default and at most 512. */
+  maxFields: number;
+  /** Header bytes that may wait, both directions, and one block. Past it new streams are refused. Default 4 MiB. */
   maxHeldHeaderBytes: number;
   /** Bytes that a connection may hold. Past it the stream that stalled longest is reset. Default 256 MiB. */
   maxHeldBytes: number;
@@ -62,6 +64,7 @@ const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
   maxWindowBytes: 4 * MIB,
   growthPoolBytes: 8 * MIB,
   maxHeaderBlockBytes: MAX_HEADER_BLOCK_BYTES,
+  maxFields: MAX_FIELDS,
   maxHeldHeaderBytes: 4 * MIB,
   maxHeldBytes: 256 * MIB,
   openBurst: 1_000,
@@ -85,7 +88,8 @@ export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = 
   check(limits, "growthPoolBytes", 0, MAX_U31);
   check(limits, "maxConcurrentStreams", 0, MAX_U31);
   check(limits, "maxHeaderBlockBytes", 1 * KIB, MAX_HEADER_BLOCK_BYTES);
-  check(limits, "maxHeldHeaderBytes", MAX_HEADER_BLOCK_BYTES, Number.MAX_SAFE_INTEGER);
+  check(limits, "maxFields", 16, MAX_FIELDS);
+  check(limits, "maxHeldHeaderBytes", 64 * KIB, Number.MAX_SAFE_INTEGER);
   check(limits, "maxHeldBytes", limits.initialWindowBytes, Number.MAX_SAFE_INTEGER);
   for (const rate of ["openBurst", "opensPerSecond", "resetBurst", "resetsPerSecond"] as const) {
     check(limits, rate, 1, MAX_U31);

@@ -33,9 +33,10 @@ export interface StreamHost {
   readonly rttMs: number;
   readonly initialWindowBytes: number;
   readonly peerWindowBytes: number;
+  readonly peerFeatures: number;
   /** Whether so many header bytes wait that new streams are refused and interim heads are dropped. */
   readonly isHeaderLimitReached: boolean;
-  /** The block of these fields. @throws {StreamError} `invalid_headers`. */
+  /** The block of these fields. @throws {StreamError} `invalid_headers`, `headers_too_large`. */
   encode(fields: Fields, flags: number): Uint8Array;
   /** Something waits to leave: flushes at the end of the tick. */
   scheduleFlush(): void;
@@ -109,6 +110,10 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
 
   get readError(): StreamError | null {
     return this.#readError;
+  }
+
+  get peerFeatures(): number {
+    return this.#host.peerFeatures;
   }
 
   get bufferedBytes(): number {
@@ -276,7 +281,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
     return (this.#replySent ??= new Deferred()).promise;
   }
 
-  /** Opens a stream of this side's. @throws {StreamError} `invalid_headers`. */
+  /** Opens a stream of this side's. @throws {StreamError} `invalid_headers`, `headers_too_large`. */
   open(options?: HeadOptions): void {
     this.#sendHead(this.#host.encode(this.headers, 0), options);
   }

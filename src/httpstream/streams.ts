@@ -7,16 +7,19 @@ import { ConnectionError, StreamError } from "./errors.ts";
 import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
+import type { PeerSettings } from "./peer_settings.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { MuxStream, type StreamHost } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 import type { Fields, HeadOptions, NewStreamHandler } from "./types.ts";
 import {
+  DEFAULT_FIELDS,
+  DEFAULT_HEADER_BLOCK_BYTES,
   DEFAULT_INITIAL_WINDOW_BYTES,
   EncodeError,
   encodeHeaderBlock,
   ErrorCode,
-  MAX_HEADER_BLOCK_BYTES,
+  type HeaderBlockLimits,
   ProtocolError,
 } from "./wire/mod.ts";
 
@@ -35,13 +38,14 @@ export class Streams implements StreamHost {
   readonly pool: GrowthPool;
   readonly initialWindowBytes: number;
   peerWindowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
+  peerFeatures = 0;
   now: number;
   readonly #options: StreamsOptions;
   readonly #limits: ConnectionLimits;
   readonly #memory: MemoryAccount;
   #headerBytes = 0;
   #peerMaxStreams: number;
-  #peerMaxHeaderBlockBytes = MAX_HEADER_BLOCK_BYTES;
+  #peerBlockLimits: HeaderBlockLimits = { maxFields: DEFAULT_FIELDS, maxBytes: DEFAULT_HEADER_BLOCK_BYTES };
   /** Streams of the peer's above this id are refused. The last GOAWAY lowers it. */
   #acceptUpTo = Infinity;
   /** Accepted streams that their handler has not seen. */
@@ -144,11 +148,12 @@ export class Streams implements StreamHost {
   }
 
   /** The peer's SETTINGS are here. */
-  applySettings(windowBytes: number, maxStreams: number | null, maxHeaderBlockBytes: number): void {
+  applySettings({ windowBytes, maxStreams, maxHeaderBlockBytes, maxFields, features }: PeerSettings): void {
     const delta = windowBytes - this.peerWindowBytes;
     this.peerWindowBytes = windowBytes;
     if (maxStreams !== null) this.#peerMaxStreams = maxStreams;
-    this.#peerMaxHeaderBlockBytes = Math.min(MAX_HEADER_BLOCK_BYTES, maxHeaderBlockBytes);
+    this.#peerBlockLimits = { maxFields, maxBytes: maxHeaderBlockBytes };
+    this.peerFeatures = features;
     if (delta !== 0) { for (const stream of this.table.values()) stream.adjustWindow(delta); }
   }
 
@@ -206,10 +211,11 @@ export class Streams implements StreamHost {
   // For the streams: see `StreamHost`.
 
   encode(fields: Fields, flags: number): Uint8Array {
-    const block = encodeBlock(fields, flags);
-    const most = this.#peerMaxHeaderBlockBytes;
-    if (block.length <= most) return block;
-    throw invalidHeadersError(`Header block of ${block.length} bytes exceeds the ${most} of the peer`);
+    try {
+      return encodeHeaderBlock(fields, flags, this.#peerBlockLimits);
+    } catch (error) {
+      throw error instanceof EncodeError ? unsendableError(error) : error;
+    }
   }
 
   scheduleFlush(): void {
@@ -317,14 +323,6 @@ export class Streams implements StreamHost {
   }
 }
 
-function encodeBlock(fields: Fields, flags: number): Uint8Array {
-  try {
-    return encodeHeaderBlock(fields, flags);
-  } catch (error) {
-    throw error instanceof EncodeError ? invalidHeadersError(error.reason, error) : error;
-  }
-}
-
 function refusedError(reason: string): StreamError {
   return new StreamError({
     code: "refused",
@@ -335,8 +333,9 @@ function refusedError(reason: string): StreamError {
   });
 }
 
-function invalidHeadersError(reason: string, cause?: unknown): StreamError {
-  return new StreamError({ code: "invalid_headers", reason, initiator: "user", cause });
+function unsendableError(cause: EncodeError): StreamError {
+  const code = cause.isTooLarge ? "headers_too_large" : "invalid_headers";
+  return new StreamError({ code, reason: cause.reason, initiator: "user", cause });
 }
 
 function floodError(reason: string): ProtocolError {

@@ -73,19 +73,22 @@ export interface Stream {
   handlers: StreamHandlers;
   /** Why the stream broke; null while it has not. */
   readonly error: StreamError | null;
+  /** What the peer takes beyond the first version of the protocol (`Feature`); 0 until its SETTINGS are here. */
+  readonly peerFeatures: number;
   /** Bytes held for this stream; see `Connection.bufferedBytes`. */
   readonly bufferedBytes: number;
 
   /**
    * Sends the head of the answer (only where the peer opened the stream, once).
    *
-   * @throws {StreamError} `invalid_state` where there is nothing to answer, `invalid_headers`.
+   * @throws {StreamError} `invalid_state` where there is nothing to answer, `invalid_headers`, `headers_too_large`.
    */
   respond(fields: Fields, options?: HeadOptions): void;
   /**
    * Sends an interim head (RFC 9110 §15.2), any number before `respond()`. Dropped where `maxHeldHeaderBytes` wait.
    *
-   * @throws {StreamError} `invalid_state` where this side opened the stream, and after `respond()`; `invalid_headers`.
+   * @throws {StreamError} `invalid_state` where this side opened the stream, and after `respond()`; `invalid_headers`,
+   *   `headers_too_large`.
    */
   inform(fields: Fields): void;
   /**
@@ -99,7 +102,7 @@ export interface Stream {
   /**
    * Ends this direction with trailers, behind all bytes given before.
    *
-   * @throws {StreamError} `invalid_state` before the head and after the end, `invalid_headers`.
+   * @throws {StreamError} `invalid_state` before the head and after the end, `invalid_headers`, `headers_too_large`.
    */
   sendTrailers(fields: Fields): void;
   /** Bytes given to `send()` that have not left for the link. */

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
-import { checkUpgrade, dialWebSocket, type WebSocketDialOptions } from "../websocket/mod.ts";
+import { checkUpgrade, dialWebSocket, HandshakeError, type WebSocketDialOptions } from "../websocket/mod.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./options.ts";
 import { WebSocketLink } from "./web_socket_link.ts";
@@ -78,7 +78,12 @@ export class WebSocketRoundTripper implements UpgradeRoundTripper {
 
   async connect(target: Omit<WebSocketDialOptions, "protocols">): Promise<UpgradedConnection> {
     const { clock } = this.#options;
-    const { socket, rest, fields } = await dialWebSocket({ clock, ...target, protocols: [SUBPROTOCOL] });
+    const { socket, rest, fields, protocol } = await dialWebSocket({ clock, ...target, protocols: [SUBPROTOCOL] });
+    if (protocol === null) {
+      socket.reset();
+      const reason = `The server opened a WebSocket without the subprotocol ${SUBPROTOCOL}`;
+      throw new HandshakeError({ code: "handshake_invalid", reason }, { status: 101, fields });
+    }
     const link = new WebSocketLink(socket, { role: "client", rest, clock });
     return { connection: new Connection(link, { ...this.#options, role: "agent" }), fields };
   }
@@ -98,5 +103,6 @@ function refusal(status: number, reason: string, fields: Fields): Answer {
     status,
     fields: [...fields, "Content-Type", "text/plain; charset=utf-8", "Content-Length", String(body.length)],
     body,
+    upgrade: status === 426 ? "websocket" : undefined,
   };
 }

@@ -17,6 +17,7 @@
  *
  * References belong to views, not to buffers: two views of one read are released separately, in any order.
  */
+import { nameErrorClass } from "../base/mod.ts";
 import { LEAST_REPORTED_BYTES, reportGarbage } from "./collector_pressure.ts";
 
 /**
@@ -40,7 +41,9 @@ let released: WeakSet<Uint8Array> | null = null;
 
 /** A reference was released twice, or a view was used after its release: a mistake in Runnel. Thrown in tests alone. */
 export class BufferMisuse extends Error {
-  override readonly name = "BufferMisuse";
+  static {
+    nameErrorClass(this, "BufferMisuse");
+  }
 }
 
 /** True: misuse throws `BufferMisuse`, as in tests. Default false: misuse is not noticed, and checks cost nothing. */

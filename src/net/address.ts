@@ -1,10 +1,14 @@
 /** Addresses as text: as a user gives them for a listener, and as logs and errors show them. */
 import { isIP } from "node:net";
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import type { DialTarget, ListenTarget, SocketAddress } from "./socket.ts";
 
 /** The text of a listen address is not valid. Code `invalid_address`; the message names the text. */
 export class AddressError extends RunnelError {
+  static {
+    nameErrorClass(this, "AddressError");
+  }
+
   constructor(text: string, expected: string) {
     super({ code: "invalid_address", reason: `Invalid address "${text}": ${expected}`, initiator: "user" });
   }

@@ -4,7 +4,9 @@ export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen } from "./listen.ts";
+export { afterPoll, type PollListener } from "./poll.ts";
 export {
+  askHidden,
   environmentVariable,
   exit,
   flushOutput,

@@ -11,5 +11,7 @@ export const node: Runtime = {
   interceptReads() {},
   interceptWriteErrors,
   watch: pausedWatch,
+  // There is a poll in each turn.
+  afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   tune() {},
 };

@@ -1,7 +1,17 @@
 /** `Socket` on `node:net`, which all runtimes have. On Deno no other API can send an RST. */
 import type * as net from "node:net";
 import { atTickEnd, type Clock, systemClock, type TickListener, Timeout } from "../base/mod.ts";
-import { assertUsable, compacted, concat, count, isCounted, release, reportGarbage, share } from "../memory/mod.ts";
+import {
+  assertUsable,
+  compacted,
+  concat,
+  count,
+  isCounted,
+  release,
+  reportGarbage,
+  share,
+  slice,
+} from "../memory/mod.ts";
 import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { runtime } from "./current_runtime.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
@@ -24,6 +34,8 @@ export const HIGH_WATER_BYTES = 64 * 1024;
 const BULK_BYTES = 32 * 1024;
 /** The most that is sent at once within a tick. Then other sockets are served, however fast this peer takes bytes. */
 const BULK_BYTES_PER_TICK = 1024 * 1024;
+/** The most that the runtime gets while the kernel has no room. It may copy that, and close the socket where it fails. */
+const PENDING_BYTES = 256 * 1024;
 /** Adjacent chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;
 
@@ -138,8 +150,9 @@ export class NodeSocket implements Socket, TickListener {
   flush(): void {
     if (this.closed || this.#isBroken) return this.#dropGathered();
     while (this.#gatheredBytes > 0 && this.#raw.writableLength === 0) {
-      const rest = this.#writeNow(this.#nextPiece());
+      let rest = this.#writeNow(this.#nextPiece());
       if (rest === null) continue;
+      if (rest.length > PENDING_BYTES) rest = this.#cut(rest);
       if (isCounted(rest)) this.#raw.write(rest, (error) => this.#releaseWritten(rest, error));
       else this.#raw.write(rest, this.#onWritten);
     }
@@ -169,15 +182,31 @@ export class NodeSocket implements Socket, TickListener {
     atTickEnd(this);
   }
 
-  /** Returns what the kernel did not take; null where it took all. */
+  /**
+   * Returns what the kernel has no room for; null where it took all, or the connection broke. It is asked until it says
+   * so: the runtime's own second attempt, if it failed, would close the socket with all that lies unread.
+   */
   #writeNow(piece: Uint8Array): Uint8Array | null {
-    const taken = runtime.writeNow(this.#raw, piece);
-    if (taken === 0) return piece;
-    if (taken < 0) this.#break(brokenError());
-    const rest = taken === piece.length || taken < 0 ? null : piece.subarray(taken);
-    if (rest !== null) share(piece, rest);
-    release(piece);
-    return rest;
+    for (let left = piece;;) {
+      const taken = runtime.writeNow(this.#raw, left);
+      if (taken === 0) return left;
+      if (taken < 0) this.#break(brokenError());
+      const rest = taken === left.length || taken < 0 ? null : left.subarray(taken);
+      if (rest !== null) share(left, rest);
+      release(left);
+      if (rest === null) return null;
+      left = rest;
+    }
+  }
+
+  /** The part of `rest` that the runtime gets. The other one waits here, where a broken connection is noticed. */
+  #cut(rest: Uint8Array): Uint8Array {
+    const pending = slice(rest, 0, PENDING_BYTES);
+    const later = slice(rest, PENDING_BYTES, rest.length);
+    release(rest);
+    this.#gathered.unshift(later);
+    this.#gatheredBytes += later.length;
+    return pending;
   }
 
   /** The next chunk as it is, or several small ones copied into one. */

@@ -112,10 +112,68 @@ export function inputText(): AsyncIterable<string> {
   return process.stdin.setEncoding("utf8");
 }
 
+/** Of a hidden line. Further ones are dropped. */
+const MAX_HIDDEN_CHARACTERS = 16_384;
+/** What keys such as the arrows send, and the marks that a terminal sets around pasted text. */
+// deno-lint-ignore no-control-regex -- escape sequences are what is meant
+const ESCAPE_SEQUENCES = /\x1b(?:\[[0-9;?]*[ -\/]*[@-~]|.)/g;
+
+/**
+ * Asks for a line on the terminal, which does not show what is typed. Null where standard input is no terminal. Ctrl-C
+ * ends the process, as it does without a question.
+ */
+export function askHidden(question: string): Promise<string | null> {
+  const { stdin } = process;
+  if (stdin.isTTY !== true) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    let line = "";
+    const finish = () => {
+      for (const end of subscriptions) end();
+      stdin.off("data", onData);
+      stdin.off("end", onEnd);
+      stdin.setRawMode(false);
+      stdin.pause();
+      process.stderr.write("\n");
+    };
+    const leave = (code: number) => {
+      finish();
+      exit(code);
+    };
+    const onEnd = () => {
+      finish();
+      resolve(line);
+    };
+    const onData = (text: string) => {
+      for (const character of text.replace(ESCAPE_SEQUENCES, "")) {
+        if (character === CTRL_C) return leave(128 + 2);
+        if (character === "\r" || character === "\n" || character === CTRL_D) return onEnd();
+        if (character === BACKSPACE || character === DELETE) line = line.slice(0, -1);
+        else if (character === CTRL_U) line = "";
+        else if (character >= " " && line.length < MAX_HIDDEN_CHARACTERS) line += character;
+      }
+    };
+    // The shell would find a terminal that shows nothing.
+    const subscriptions = [onSignal("SIGTERM", () => leave(128 + 15)), onSignal("SIGHUP", () => leave(128 + 1))];
+    stdin.setRawMode(true);
+    stdin.setEncoding("utf8").on("data", onData).on("end", onEnd).resume();
+    // Asked only now: what is typed before would be shown.
+    process.stderr.write(question);
+  });
+}
+
+const CTRL_C = "\x03";
+const CTRL_D = "\x04";
+const CTRL_U = "\x15";
+const BACKSPACE = "\b";
+const DELETE = "\x7f";
+
 /** `linux-x64`, `darwin-arm64`, `win32-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
 
-/** Prevents the process from ending by itself until the returned function is called. */
+/**
+ * Prevents the process from ending by itself until the returned function is called. The timers of a `Clock` do not. To be
+ * called by what has work to do without an open socket: a program that serves, an agent between two attempts.
+ */
 export function holdProcess(): () => void {
   const handle = setInterval(() => {}, 2 ** 30);
   return () => clearInterval(handle);

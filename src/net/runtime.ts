@@ -23,6 +23,8 @@ export interface Runtime {
   interceptWriteErrors(raw: net.Socket, onFailure: (error: Error) => void): void;
   /** Notices paused sockets whose connection broke. Null: the runtime closes those itself. */
   readonly watch: { add(raw: net.Socket, onBroken: () => void): void; remove(raw: net.Socket): void } | null;
+  /** Calls `then` when the event loop has polled the system, and what it told was handled. To be called at a tick's end. */
+  afterPoll(then: () => void): void;
   /** See `tuneRuntime`. */
   tune(): void;
 }

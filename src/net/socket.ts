@@ -2,7 +2,7 @@
  * A socket: a connected stream of bytes, whatever the runtime makes it of. HTTP/1.1, WebSocket and tunnels are written
  * against these interfaces alone.
  */
-import { RunnelError, type RunnelErrorInit } from "../base/mod.ts";
+import { nameErrorClass, RunnelError, type RunnelErrorInit } from "../base/mod.ts";
 
 /** One end of a socket. Of a unix socket `host` is the path and `port` is 0. */
 export interface SocketAddress {
@@ -102,6 +102,10 @@ export type TlsFault = "certificate" | "no_tls";
 
 /** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {
+  static {
+    nameErrorClass(this, "SocketError");
+  }
+
   declare readonly code: SocketErrorCode;
   /** Null where it is none of these. */
   readonly tlsFault: TlsFault | null;

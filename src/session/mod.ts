@@ -1,4 +1,5 @@
 /** Sessions between an agent and an edge, and the two protocols that carry them. */
+export { type AskedTimeouts, askedTimeoutsShape } from "./asked_timeouts.ts";
 export { parseJson } from "./json.ts";
 export { type EdgeSession, type Session, type SessionEnd } from "./session.ts";
 export { openExchange, serveExchange, targetOf, V2AgentSession, V2EdgeSession } from "./v2/mod.ts";
@@ -6,7 +7,9 @@ export {
   closeReason,
   type ErrorFrame,
   FeatureChallengeLines,
+  FeatureDraining,
   FeatureLatin1,
+  FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,

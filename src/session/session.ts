@@ -3,6 +3,7 @@ import type { Handler } from "../http/mod.ts";
 
 /** Why a session ended; for logs and events. */
 export interface SessionEnd {
+  /** At an agent `replaced` where another one took its name: it must not come back by itself. */
   readonly code: string;
   readonly reason: string;
 }
@@ -26,6 +27,10 @@ export interface EdgeSession extends Session {
   readonly protocol: "json" | "v2";
   /** Asks the agent's upstream. A session of the JSON protocol collects the request's body first; v2 streams it. */
   readonly open: Handler;
+  /** True once the agent has announced that it leaves: it takes no new requests, and finishes those under way. */
+  readonly isLeaving: boolean;
+  /** Ends it now, and tells the agent that another session took its tunnel's name. */
+  replace(reason: string): void;
   /** Resolves whether the agent answered a ping within `timeoutMs`; never rejects. */
   ping(timeoutMs: number): Promise<boolean>;
 }

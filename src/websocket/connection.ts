@@ -10,7 +10,7 @@
  * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
  * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
-import { type Clock, RunnelError, systemClock, type Timer } from "../base/mod.ts";
+import { type Clock, nameErrorClass, RunnelError, systemClock, type Timer } from "../base/mod.ts";
 import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
 import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
@@ -72,6 +72,10 @@ export interface WebSocketOptions extends ParserOptions {
 
 /** The peer did not complete the close in time. Code `close_timeout`. */
 export class CloseTimeoutError extends RunnelError {
+  static {
+    nameErrorClass(this, "CloseTimeoutError");
+  }
+
   constructor(timeoutMs: number) {
     super({
       code: "close_timeout",

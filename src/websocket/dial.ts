@@ -1,6 +1,14 @@
 /** The client's half of the opening handshake (RFC 6455 §4.1). */
 import { randomBytes } from "node:crypto";
-import { type Clock, RunnelError, type RunnelErrorInit, systemClock } from "../base/mod.ts";
+import {
+  type Clock,
+  latin1,
+  nameErrorClass,
+  RunnelError,
+  type RunnelErrorInit,
+  showText,
+  systemClock,
+} from "../base/mod.ts";
 import { type Fields, fieldValues } from "../http/mod.ts";
 import { BodyDecoder, encodeRequestHead, HttpParseError, type ParsedResponse, ResponseParser } from "../http1/mod.ts";
 import { emptyBytes } from "../memory/mod.ts";
@@ -41,12 +49,18 @@ export type HandshakeErrorCode =
   | "handshake_refused"
   /** A 101 that breaks RFC 6455 §4.1, or bytes that are no HTTP answer. */
   | "handshake_invalid"
+  /** The server speaks TLS, and was asked without. */
+  | "handshake_tls"
   /** The connection ended before the answer did. */
   | "handshake_lost"
   | "handshake_timeout";
 
 /** The server did not open a WebSocket. */
 export class HandshakeError extends RunnelError {
+  static {
+    nameErrorClass(this, "HandshakeError");
+  }
+
   declare readonly code: HandshakeErrorCode;
   /** The answer's status; `null` where there was none. */
   readonly status: number | null;
@@ -69,6 +83,12 @@ export class HandshakeError extends RunnelError {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_REFUSAL_BYTES = 4_096;
+/** The first letter of `HTTP/1.1`. */
+const START_OF_HTTP = 0x48;
+const TLS_ALERT = 0x15;
+const TLS_HANDSHAKE = 0x16;
+/** Bytes of a foreign protocol that an error shows. */
+const MAX_SHOWN_BYTES = 40;
 
 /**
  * Connects, asks for a WebSocket and checks the answer. No extensions are offered or accepted.
@@ -116,6 +136,7 @@ class ClientHandshake {
   readonly #protocols: readonly string[];
   readonly #parser = new ResponseParser();
   #refusal: Refusal | null = null;
+  #hasReceived = false;
   #resolve!: (dialed: DialedWebSocket) => void;
   #reject!: (error: RunnelError) => void;
 
@@ -146,6 +167,7 @@ class ClientHandshake {
 
   #takeBytes(chunk: Uint8Array): void {
     try {
+      this.#checkStart(chunk);
       if (this.#refusal !== null) this.#readRefusal(chunk);
       else this.#readHead(chunk);
     } catch (error) {
@@ -153,6 +175,16 @@ class ClientHandshake {
       if (!(error instanceof HttpParseError)) throw error;
       this.#reject(this.#refusal?.error() ?? invalid(error.reason, null, error));
     }
+  }
+
+  /** Servers of other protocols may send no line end at all: what begins otherwise than HTTP is refused at once. */
+  #checkStart(chunk: Uint8Array): void {
+    if (this.#hasReceived) return;
+    this.#hasReceived = true;
+    const [first, second] = chunk;
+    // A record of TLS begins with its type and its version, 3.0 to 3.4 (RFC 8446 §5.1).
+    if ((first === TLS_ALERT || first === TLS_HANDSHAKE) && second === 3) throw tlsExpected();
+    if (first !== START_OF_HTTP) throw invalid(`The answer is no HTTP: it begins with ${showBytes(chunk)}`, null);
   }
 
   #readHead(chunk: Uint8Array): void {
@@ -226,6 +258,14 @@ function checkAccepted(answer: ParsedResponse, key: string, offered: readonly st
 
 function invalid(reason: string, answer: ParsedResponse | null, cause?: unknown): HandshakeError {
   return new HandshakeError({ code: "handshake_invalid", reason, cause }, answer);
+}
+
+function tlsExpected(): HandshakeError {
+  return new HandshakeError({ code: "handshake_tls", reason: "The port speaks TLS" });
+}
+
+function showBytes(bytes: Uint8Array): string {
+  return showText(latin1(bytes, 0, Math.min(bytes.length, MAX_SHOWN_BYTES)));
 }
 
 function lost(cause: SocketError | null): HandshakeError {

@@ -17,7 +17,7 @@
  *
  * Opcodes from 0x8 are control frames: at most 125 bytes, never fragmented, allowed between fragments.
  */
-import { RunnelError } from "../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../base/mod.ts";
 
 /** A client masks what it sends, a server does not. */
 export type WebSocketRole = "server" | "client";
@@ -72,6 +72,10 @@ export function isCloseCode(code: number): boolean {
  * (`message_too_big`).
  */
 export class WebSocketProtocolError extends RunnelError {
+  static {
+    nameErrorClass(this, "WebSocketProtocolError");
+  }
+
   readonly closeCode: number;
 
   constructor(closeCode: number, reason: string) {

@@ -1,7 +1,15 @@
 /** The server's half of the opening handshake (RFC 6455 §4.2). The client's half uses parts of it. */
 import { createHash } from "node:crypto";
 import { showText } from "../base/mod.ts";
-import { type Fields, fieldValues, isToken, listMembers, type RequestHead } from "../http/mod.ts";
+import {
+  type Fields,
+  fieldValues,
+  isAsked,
+  isToken,
+  listMembers,
+  type RequestHead,
+  upgradeContentLength,
+} from "../http/mod.ts";
 
 export const WEBSOCKET_VERSION = "13";
 /** RFC 6455 §1.3. */
@@ -35,8 +43,11 @@ export interface RefusedUpgrade {
 
 /** Checks a request that asks, or should ask, for a WebSocket. Extensions are never accepted. */
 export function checkUpgrade(head: RequestHead, options: UpgradeOptions = {}): AcceptedUpgrade | RefusedUpgrade {
-  if (head.upgrade?.toLowerCase() !== "websocket") return refused(426, "The request does not ask for a WebSocket");
+  if (head.upgrade === undefined || !isAsked(head.upgrade, "websocket")) {
+    return refused(426, "The request does not ask for a WebSocket");
+  }
   if (head.method !== "GET") return refused(400, `The WebSocket handshake has the method ${head.method}`);
+  if (upgradeContentLength(head) > 0) return refused(400, "The WebSocket handshake has a body");
   const versions = fieldValues(head.fields, "sec-websocket-version");
   if (versions.length !== 1) return refused(400, `Sec-WebSocket-Version stands ${versions.length} times`);
   if (versions[0] !== WEBSOCKET_VERSION) {

@@ -5,6 +5,12 @@ export {
   type WebSocketHandlers,
   type WebSocketOptions,
 } from "./connection.ts";
-export { type DialedWebSocket, dialWebSocket, HandshakeError, type WebSocketDialOptions } from "./dial.ts";
+export {
+  type DialedWebSocket,
+  dialWebSocket,
+  HandshakeError,
+  type HandshakeErrorCode,
+  type WebSocketDialOptions,
+} from "./dial.ts";
 export { CloseCode, WebSocketProtocolError } from "./frames.ts";
 export { checkUpgrade } from "./handshake.ts";

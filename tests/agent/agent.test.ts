@@ -56,6 +56,7 @@ describe("Agent", () => {
       },
       backoff: new Backoff(1_000, 30_000, () => 0.999_999_999),
       events: {
+        onConnecting: (attempt, inMs, { code }) => void told.push(`first attempt ${attempt} in ${inMs}: ${code}`),
         onReady: () => void told.push("ready"),
         onDisconnected: ({ reason }) => void told.push(`disconnected: ${reason}`),
         onReconnecting: (attempt, inMs, because) => void told.push(`attempt ${attempt} in ${inMs}: ${because?.code}`),
@@ -99,7 +100,7 @@ describe("Agent", () => {
     assert.equal(clock.pending, 0);
   });
 
-  for (const code of ["unauthorized", "name_taken", "bad_name", "refused"] as const) {
+  for (const code of ["unauthorized", "name_taken", "bad_name", "protocol_mismatch", "refused"] as const) {
     it(`rejects at once when the first answer is ${code}`, async () => {
       outcomes = [code];
       await assert.rejects(create().run(), { code });
@@ -107,22 +108,74 @@ describe("Agent", () => {
     });
   }
 
-  it("tries again when the first answer is too_many_attempts, for its time", async () => {
+  it("tries on when the edge looks at no token just now, and ends with that when its time is over", async () => {
+    outcomes = ["too_many_attempts", "edge_unreachable", "too_many_attempts"];
+    const failed = assert.rejects(create({ connectTimeoutMs: 1_000 }).run(), { code: "too_many_attempts" });
+    for (const ms of [250, 500, 250]) await pass(ms);
+    await failed;
+    assert.deepEqual(told, [
+      "first attempt 2 in 250: too_many_attempts",
+      "first attempt 3 in 500: edge_unreachable",
+      "first attempt 4 in 250: too_many_attempts",
+    ]);
+  });
+
+  it("ends at once when the cause does not pass, and not when it had a connection before", async () => {
+    const lasting = new AgentError("edge_unreachable", "another program", undefined, { retryable: false });
+    await assert.rejects(create({ open: () => Promise.reject(lasting) }).run(), lasting);
+    const session = new FakeSession();
+    const results = [session, lasting, lasting, new FakeSession()];
+    const agent = create({
+      open: () => {
+        const result = results.shift()!;
+        if (result instanceof AgentError) return Promise.reject(result);
+        return Promise.resolve({ session: result, url: "http://a", name: "a", tunnelId: "a" });
+      },
+    });
+    void agent.run();
+    await flush();
+    session.end({ code: "lost", reason: "" });
+    for (const ms of [1_000, 2_000, 4_000]) await pass(ms);
+    assert.deepEqual([results.length, told.at(-1)], [0, "ready"]);
+    agent.close();
+  });
+
+  it("waits for ever, whatever the edge answers, when its time is infinite, but for a wrong call", async () => {
+    const session = new FakeSession();
+    const causes = ["unauthorized", "name_taken", "protocol_mismatch", "refused", "too_many_attempts"] as const;
+    outcomes = [...causes, session, ...causes, "bad_name"];
+    const run = create({ connectTimeoutMs: Infinity }).run();
+    const failed = assert.rejects(run, { code: "bad_name" });
+    for (let count = 0; count < causes.length; count++) await pass(30_000);
+    assert.deepEqual(told.map((line) => line.split(": ").at(-1)), [...causes, "ready"]);
+    clock.advance(100 * 24 * 3_600_000);
+    session.end({ code: "lost", reason: "" });
+    for (let count = 0; count <= causes.length; count++) await pass(30_000);
+    await failed;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("goes on within its time when the edge looks at no token just now", async () => {
     outcomes = ["too_many_attempts", "too_many_attempts", new FakeSession()];
     const agent = create({ connectTimeoutMs: 2_000 });
     const run = agent.run();
     for (let step = 0; step < 4; step++) await pass(250);
-    assert.deepEqual([attempts, told], [[0, 250, 750], ["ready"]]);
+    assert.deepEqual([attempts, told.at(-1)], [[0, 250, 750], "ready"]);
     agent.close();
     await run;
   });
 
-  it("gives up with what it was told last when there is nothing but too_many_attempts", async () => {
-    outcomes = Array(20).fill("too_many_attempts");
-    const failed = assert.rejects(create({ connectTimeoutMs: 2_000 }).run(), { code: "too_many_attempts" });
-    for (let step = 0; step < 8; step++) await pass(250);
+  it("ends with replaced when another agent took its name", async () => {
+    const session = new FakeSession();
+    outcomes = [session];
+    const failed = assert.rejects(create({ connectTimeoutMs: Infinity }).run(), {
+      code: "replaced",
+      reason: "by force",
+    });
+    await flush();
+    session.end({ code: "replaced", reason: "by force" });
     await failed;
-    assert.equal(clock.now(), 2_000);
+    assert.deepEqual(told, ["ready", "disconnected: by force"]);
     assert.equal(clock.pending, 0);
   });
 
@@ -156,7 +209,7 @@ describe("Agent", () => {
     await failed;
   });
 
-  it("starts the backoff anew only behind a session that has lived 10 s", async () => {
+  it("starts the backoff and the count of attempts anew only behind a session that has lived 10 s", async () => {
     const sessions = [new FakeSession(), new FakeSession(), new FakeSession(), new FakeSession()];
     outcomes = [...sessions];
     const agent = create();
@@ -169,7 +222,7 @@ describe("Agent", () => {
     assert.deepEqual(told.filter((line) => line.startsWith("attempt")), [
       "attempt 1 in 1000: undefined",
       "attempt 1 in 1000: undefined",
-      "attempt 1 in 2000: undefined",
+      "attempt 2 in 2000: undefined",
     ]);
     agent.close();
   });

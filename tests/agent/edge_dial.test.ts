@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { answerInTime, type EdgeDialOptions, refusal, unreachable } from "../../src/agent/edge_dial.ts";
+import { answerInTime, type EdgeDialOptions, refusal } from "../../src/agent/edge_dial.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { AgentError } from "../../src/agent/errors.ts";
-import { SocketError } from "../../src/net/mod.ts";
 import { never } from "../support/client_requests.ts";
 import { FakeClock } from "../support/clock.ts";
 
@@ -32,7 +31,7 @@ describe("answerInTime", () => {
     const clock = new FakeClock();
     const answer = answerInTime(optionsOn(clock), never, hang);
     clock.advance(1_000);
-    const reason = "The edge did not answer within 1000 ms";
+    const reason = `Cannot reach the edge ${edge.label}: Cannot open the tunnel: no answer within 1000 ms`;
     await assert.rejects(answer, { name: "AgentError", code: "edge_unreachable", reason });
     assert.equal(clock.pending, 0);
   });
@@ -44,21 +43,11 @@ describe("answerInTime", () => {
       if (when === "before") stop.abort();
       const answer = answerInTime(optionsOn(clock), stop.signal, hang);
       stop.abort();
-      await assert.rejects(answer, { name: "AgentError", code: "edge_unreachable", reason: "The dial was aborted" });
+      const reason = `Cannot reach the edge ${edge.label}: Cannot open the tunnel: no answer`;
+      await assert.rejects(answer, { name: "AgentError", code: "edge_unreachable", reason, isCutShort: true });
       assert.equal(clock.pending, 0);
     });
   }
-});
-
-describe("unreachable", () => {
-  it("names the edge and says why when a dial failed, and throws any other error again", () => {
-    const cause = new SocketError({ code: "connection_refused", reason: "Nothing listens", initiator: "remote" });
-    const error = unreachable(edge, cause);
-    assert.deepEqual([error.code, error.cause], ["edge_unreachable", cause]);
-    assert.equal(error.reason, "Cannot reach the edge http://127.0.0.1:8080: Nothing listens");
-    const bug = new TypeError("a bug");
-    assert.throws(() => unreachable(edge, bug), bug);
-  });
 });
 
 describe("refusal", () => {

@@ -114,7 +114,7 @@ describe("dialThrough", () => {
     ["HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17), /: it answered CONNECT with 103$/, false],
     ["HTTP/1.1 200 OK\r\n\r\nboo", /: it sent bytes of its own behind its answer$/, false],
     ["SSH-2.0-OpenSSH_9.6\r\n\r\n", /: its answer to CONNECT is no HTTP: /, false],
-    [`HTTP/1.1 200 OK\r\nA: ${"b".repeat(40_000)}`, /: its answer to CONNECT is no HTTP: /, false],
+    [`HTTP/1.1 200 OK\r\nA: ${"b".repeat(70_000)}`, /: its answer to CONNECT is no HTTP: /, false],
   ];
   for (const [answer, reason, retryable] of refusals) {
     it(`rejects with proxy_failed when the proxy says ${JSON.stringify(answer.slice(0, 30))}`, async () => {

@@ -34,6 +34,7 @@ async function open() {
     stdout: (text) => Boolean(stage.written += text),
     stderr: (text) => Boolean(stage.logged += text),
     stdin: async function* () {},
+    askHidden: () => Promise.resolve(null),
     flush: () => Promise.resolve(),
     terminal: () => ({ isTerminal: true, columns: 80, rows: 24 }),
     onResize: () => {

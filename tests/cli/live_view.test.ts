@@ -8,7 +8,7 @@ const connecting: LiveState = {
   upstream: "http://127.0.0.1:3000",
   edge: "https://example.com",
   protocol: "v2",
-  status: { kind: "connecting" },
+  status: { kind: "connecting", reason: "" },
   requests: 0,
   failed: 0,
   bytesOut: 0,
@@ -41,6 +41,11 @@ const linesOf = (state: LiveState, columns: number, rows: number) =>
 describe("renderLive", () => {
   it("says where it connects to when there is no URL yet", () => {
     assert.deepEqual(linesOf(connecting, 80, 24), ["Connecting to https://example.com"]);
+    const failing: LiveState = {
+      ...connecting,
+      status: { kind: "connecting", reason: "No such host. Check the name" },
+    };
+    assert.deepEqual(linesOf(failing, 16, 24), ["Connecting to h…", "No such host.", "Check the name"]);
   });
 
   it("begins with the public URL when it is online", () => {
@@ -91,7 +96,7 @@ describe("renderLive", () => {
   });
 
   const statuses: readonly [LiveStatus, string][] = [
-    [{ kind: "connecting" }, "Connecting"],
+    [{ kind: "connecting", reason: "" }, "Connecting"],
     [
       { kind: "reconnecting", attempt: 2, reason: "the edge closed the link" },
       "Reconnecting, attempt 2: the edge closed the link",
@@ -134,6 +139,34 @@ describe("renderLive", () => {
     assert.equal(linesOf({ ...online, open }, 100, 6).length, 6);
   });
 
+  it("tells why the last request failed, on three lines at most, broken between words", () => {
+    const failure = {
+      endedAt: new Date(2026, 0, 2, 14, 3, 15),
+      code: "upstream_refused",
+      reason: "Cannot connect to localhost:3000: connection refused; start the service, or check the port in TARGET",
+    };
+    assert.deepEqual(linesOf({ ...busy, recent: [], failure }, 60, 24).slice(2), [
+      "3 requests, 1.2 MiB sent, 1 failed",
+      "14:03:15 upstream_refused: Cannot connect to localhost:3000:",
+      "connection refused; start the service, or check the port in",
+      "TARGET",
+    ]);
+    const long = { ...failure, reason: "x".repeat(300) };
+    const lines = linesOf({ ...busy, recent: [], failure: long }, 40, 24).slice(3);
+    assert.equal(lines.length, 3);
+    assert.ok(lines[2]!.endsWith("…"), lines[2]);
+    assert.equal(linesOf({ ...busy, failure: { ...failure, reason: "" } }, 60, 24)[3], "");
+    assert.equal(linesOf({ ...busy, failure }, 60, 4).length, 4);
+  });
+
+  it("keeps what the edge does not do in sight", () => {
+    const state = { ...online, warnings: ["The edge does not know --first-byte-timeout, since it is older"] };
+    assert.deepEqual(linesOf(state, 40, 24).slice(2), [
+      "The edge does not know",
+      "--first-byte-timeout, since it is older",
+    ]);
+  });
+
   it("shows a hyphen when a visitor left before the answer", () => {
     const state = { ...online, requests: 1, recent: [request("/", { status: 0, code: "canceled" })] };
     assert.match(linesOf(state, 80, 24).at(-1) as string, /GET {2}\/ {4}- {2}/);
@@ -159,7 +192,9 @@ describe("renderLive", () => {
           return { ...item, bytes, ageMs, idleMs: item.code === "" ? null : ageMs };
         });
         const open = { count: streams.length, moving: 0, streams };
-        const lines = renderLive({ ...busy, recent, open }, columns, rows);
+        const failure = { endedAt: new Date(0), code: "upstream_refused", reason: some[0]?.path ?? "" };
+        const warnings = some.slice(0, 2).map((item) => item.path);
+        const lines = renderLive({ ...busy, recent, failure, warnings, open }, columns, rows);
         assert.ok(lines.length >= 1 && lines.length <= rows);
         for (const line of lines) assert.ok(textOf(line).length <= columns, textOf(line));
       },

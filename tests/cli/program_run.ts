@@ -7,6 +7,8 @@ import type { Terminal } from "../../src/net/mod.ts";
 export interface RunOptions {
   environment?: Record<string, string>;
   stdin?: string;
+  /** What is typed on the terminal of standard input. Default: it is none. */
+  typed?: string;
   /** Behind standard output and standard error. Default: a pipe. */
   terminal?: Terminal;
   home?: string;
@@ -49,6 +51,10 @@ export class ProgramRun {
       stderr: (text) => this.#print(() => this.stderr += text),
       stdin: async function* () {
         yield options.stdin ?? "";
+      },
+      askHidden: (question) => {
+        if (options.typed !== undefined) this.#print(() => this.stderr += question);
+        return Promise.resolve(options.typed ?? null);
       },
       flush: () => Promise.resolve(),
       terminal: () => this.terminal,

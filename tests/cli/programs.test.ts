@@ -6,9 +6,12 @@ import { after, before, describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import metadata from "../../package.json" with { type: "json" };
-import { bytesOf, latin1, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
-import { dial } from "../../src/net/mod.ts";
+import { bytesOf, latin1, missingIPv6, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
+import { dial, listen, type Socket } from "../../src/net/mod.ts";
 import { withScratch } from "../support/scratch.ts";
+import { ScriptedServer } from "../support/scripted_server.ts";
+import { pem } from "../support/tls.ts";
+import { startTlsTerminator } from "../support/tls_terminator.ts";
 import { type Event, ProgramRun, runToEnd, withoutEscapes } from "./program_run.ts";
 
 const token = "a-token-of-the-tests";
@@ -27,17 +30,28 @@ async function startEdge(args: readonly string[] = ["--token", token]): Promise<
   return { run, ready, url: `http://${ready.listen}` };
 }
 
-/** An upstream that answers each request with `hello`. */
+/**
+ * An upstream that answers each request with `hello`: one for `/fields/N` with N fields, one for `/head/N` with a head of
+ * more than N bytes.
+ */
 function startUpstream(): Promise<TcpServer> {
-  return startTcpServer((socket) => {
-    socket.handlers = {
-      onData: () => void socket.write(bytesOf("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")),
-      onEnd: () => socket.end(),
-      onDrain() {},
-      onClose() {},
-    };
-    socket.resume();
-  });
+  return startTcpServer(answerHello);
+}
+
+function answerHello(socket: Socket): void {
+  socket.handlers = {
+    onData: (chunk) => {
+      const [, what, count] = /^GET \/(fields|head)\/(\d+) /.exec(latin1(chunk)) ?? [];
+      const fields = what === "fields"
+        ? "X: 1\r\n".repeat(Number(count) - 1)
+        : `X: ${"x".repeat(Number(count ?? 0))}\r\n`;
+      socket.write(bytesOf(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n${what === undefined ? "" : fields}\r\nhello`));
+    },
+    onEnd: () => socket.end(),
+    onDrain() {},
+    onClose() {},
+  };
+  socket.resume();
 }
 
 /** The whole answer of the edge to a visitor. */
@@ -150,6 +164,17 @@ describe("edge serve", () => {
     );
   });
 
+  it("reads requests of as many fields and bytes as its flags say", async () => {
+    const edge = await startEdge(["--token", token, "--field-limit", "16", "--head-limit", "8KiB"]);
+    const ask = (fields: string) => visit(edge, `127.0.0.1\r\n${fields}X: y`, "/healthz");
+    // Beside Host, X and Connection.
+    assert.match(await ask("A: 1\r\n".repeat(13)), /^HTTP\/1\.1 200 /);
+    assert.match(await ask("A: 1\r\n".repeat(14)), /^HTTP\/1\.1 431 /);
+    assert.match(await ask(`A: ${"x".repeat(8_000)}\r\n`), /^HTTP\/1\.1 200 /);
+    assert.match(await ask(`A: ${"x".repeat(8_192)}\r\n`), /^HTTP\/1\.1 431 /);
+    await edge.run.stop();
+  });
+
   it("exits 1 and says what to do when its data folder cannot be made", () =>
     withScratch(async (folder) => {
       await writeFile(join(folder, "file"), "");
@@ -196,6 +221,20 @@ describe("agent http", () => {
     });
   }
 
+  for (const protocol of ["v2", "json"]) {
+    it(`reads answers of as many fields and bytes as its flags say over ${protocol}`, async () => {
+      const limits = ["--field-limit", "16", "--head-limit", "8KiB"];
+      const agent = new ProgramRun(agentProgram, withToken("--name", "limited", "--protocol", protocol, ...limits));
+      await agent.waitFor(() => agent.stdout.includes("\n"));
+      for (
+        const [path, status] of [["/fields/16", 200], ["/fields/17", 502], ["/head/8000", 200], ["/head/9000", 502]]
+      ) {
+        assert.match(await visit(edge, "limited.localhost", String(path)), new RegExp(`^HTTP/1\\.1 ${status} `));
+      }
+      await agent.stop();
+    });
+  }
+
   it("prints the URL in its first line, then a line a request, when the output is no terminal", async () => {
     const agent = new ProgramRun(agentProgram, withToken("--name", "plain"));
     await agent.waitFor(() => agent.stdout.includes("\n"));
@@ -206,6 +245,124 @@ describe("agent http", () => {
     await agent.stop();
     assert.match(agent.stdout, /\n\d\d:\d\d:\d\d GET \/caf%C3%A9 200 5 B \d+ ms\n$/);
   });
+
+  it("reaches a service on ::1 when the target is its port or localhost", { skip: missingIPv6 }, async () => {
+    const service = await listen({ kind: "tcp", host: "::1", port: 0 }, answerHello);
+    const { port } = service.address;
+    for (const target of [String(port), `localhost:${port}`, `http://localhost:${port}`]) {
+      const args = ["http", target, "--edge", edge.url, "--token", token, "--name", "six", "--json"];
+      const agent = new ProgramRun(agentProgram, args);
+      assert.equal((await agent.event("ready")).upstream, `http://localhost:${port}`);
+      assert.match(await visit(edge, "six.localhost", "/"), /hello$/);
+      assert.equal(await agent.stop(), 0);
+    }
+    await service.close();
+  });
+
+  describe("when a request fails", () => {
+    const port = async () => {
+      const gone = await startTcpServer();
+      await gone.close();
+      return gone.port;
+    };
+    const cause = (port: number) =>
+      `Cannot connect to localhost:${port}: connection refused; start the service, or check the port in TARGET`;
+    const started = async (name: string, ...more: string[]) => {
+      const gone = await port();
+      const args = ["http", String(gone), "--edge", edge.url, "--token", token, "--name", name, ...more];
+      return { gone, args };
+    };
+
+    it("tells the cause and what to do in the event and in the log, and only the code to the visitor", async () => {
+      const { gone, args } = await started("failing", "--json");
+      const agent = new ProgramRun(agentProgram, args, { environment: { RUNNEL_LOG_LEVEL: "warn" } });
+      assert.equal((await agent.event("ready")).upstream, `http://localhost:${gone}`);
+      const answer = await visit(edge, "failing.localhost", "/a?secret=1");
+      const { status, code, reason } = await agent.event("request");
+      assert.deepEqual([status, code, reason], [502, "upstream_refused", cause(gone)]);
+      assert.match(answer, /"detail":"The upstream refused the connection"/);
+      assert.ok(!answer.includes(String(gone)));
+      await agent.waitFor(() => agent.stderr.includes("failed"));
+      assert.match(
+        agent.stderr,
+        /\[warning\] runnel\.agent: Request .+ failed, .GET. .\/a.: .Cannot connect to .*TARGET. \(.upstream_refused.\)/,
+      );
+      assert.equal(await agent.stop(), 0);
+      assert.ok(!`${agent.stdout}${agent.stderr}`.includes("secret=1"));
+    });
+
+    it("tells both behind the request's line when the output is no terminal", async () => {
+      const { gone, args } = await started("plainly");
+      const agent = new ProgramRun(agentProgram, args);
+      await agent.waitFor(() => agent.stdout.includes("\n"));
+      await visit(edge, "plainly.localhost", "/");
+      await agent.waitFor(() => agent.stdout.includes("upstream_refused"));
+      assert.match(agent.stdout, new RegExp(`\\n[\\d:]{8} GET / 502 0 B [^\\n]* upstream_refused: ${cause(gone)}\\n$`));
+      await agent.stop();
+    });
+
+    it("shows both in the live view", async () => {
+      const { gone, args } = await started("alive");
+      const terminal = { isTerminal: true, columns: 70, rows: 20 };
+      const agent = new ProgramRun(agentProgram, args, { terminal });
+      await agent.waitFor(() => agent.stdout.includes("Online"));
+      await visit(edge, "alive.localhost", "/");
+      await agent.waitFor(() => agent.stdout.includes("TARGET"));
+      assert.match(
+        withoutEscapes(agent.stdout).replace(/[ \r\n]+/g, " "),
+        new RegExp(`upstream_refused: ${cause(gone)}`),
+      );
+      await agent.stop();
+    });
+  });
+
+  for (const protocol of ["v2", "json"]) {
+    it(`asks for its own first-byte timeout over ${protocol}, and reports it as what it is`, async () => {
+      const silent = await startTcpServer((socket) => socket.resume());
+      const args = ["http", `127.0.0.1:${silent.port}`, "--edge", edge.url, "--token", token, "--protocol", protocol];
+      const agent = new ProgramRun(agentProgram, [...args, "--name", "slow", "--first-byte-timeout", "50ms", "--json"]);
+      await agent.event("ready");
+      assert.match(await visit(edge, "slow.localhost", "/"), /^HTTP\/1\.1 504 [^]*X-Runnel-Error: upstream_timeout/);
+      const { status, code, reason } = await agent.event("request");
+      assert.deepEqual([status, code], [504, "upstream_timeout"]);
+      assert.match(String(reason), /--first-byte-timeout$/);
+      assert.equal(await agent.stop(), 0);
+      await silent.close();
+    });
+
+    it(`says over ${protocol} that the edge bounds its first-byte timeout`, async () => {
+      const bounded = await startEdge(["--token", token, "--max-first-byte-timeout", "50ms"]);
+      const silent = await startTcpServer((socket) => socket.resume());
+      const flags = ["--token", token, "--protocol", protocol, "--name", "slow", "--first-byte-timeout", "off"];
+      const args = ["http", `127.0.0.1:${silent.port}`, "--edge", bounded.url, ...flags];
+      const agent = new ProgramRun(agentProgram, [...args, "--json"], { environment: { RUNNEL_LOG_LEVEL: "warn" } });
+      await agent.event("ready");
+      const warning = "The edge waits 50ms for an answer, its --max-first-byte-timeout, not --first-byte-timeout off";
+      await agent.waitFor(() => agent.stderr.includes(warning));
+      assert.match(await visit(bounded, "slow.localhost", "/"), /^HTTP\/1\.1 504 /);
+      const terminal = { isTerminal: true, columns: 70, rows: 20 };
+      const live = new ProgramRun(agentProgram, [...args, "--force"], { terminal });
+      await live.waitFor(() => withoutEscapes(live.stdout).replace(/[ \r\n]+/g, " ").includes(warning));
+      for (const run of [live, agent, bounded.run]) await run.stop();
+      await silent.close();
+    });
+  }
+
+  for (const value of ["0s", "60", "never", ""]) {
+    it(`exits 2 when --first-byte-timeout is ${JSON.stringify(value)}`, async () => {
+      const { exitCode, stderr } = await runToEnd(agentProgram, withToken("--first-byte-timeout", value));
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--first-byte-timeout .*is neither off nor a duration over 0 such as 500ms, 30s, 5m, 1h/);
+    });
+  }
+
+  for (const value of ["json", "a/b/c", "a/", "*/*", "text/a b", "te*t/a"]) {
+    it(`exits 2 when the edge's --live-type is ${JSON.stringify(value)}`, async () => {
+      const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", ...loopback, "--live-type", value]);
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--live-type .*is no media type such as application\/x-stream/);
+    });
+  }
 
   it("draws the live view, and leaves the cursor alone, when the output is a terminal", async () => {
     const terminal = { isTerminal: true, columns: 70, rows: 20 };
@@ -237,6 +394,42 @@ describe("agent http", () => {
     });
   }
 
+  it("gives the upstream the Host of --host-header, of RUNNEL_HOST_HEADER and of hostHeader in the settings", () =>
+    withScratch(async (home) => {
+      const upstream = await ScriptedServer.start(async (peer) => {
+        for (;;) {
+          const host = /^host: (.*)\r$/im.exec(await peer.readHead())![1]!;
+          peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${host.length}\r\n\r\n${host}`);
+        }
+      });
+      const hostOf = async (flags: readonly string[], environment: Record<string, string> = {}) => {
+        const args = ["http", `127.0.0.1:${upstream.port}`, "--edge", edge.url, "--token", token, "--json"];
+        const agent = new ProgramRun(agentProgram, [...args, "--name", "host", ...flags], { environment, home });
+        await agent.event("ready");
+        const answer = await visit(edge, "host.localhost:8080", "/");
+        assert.equal(await agent.stop(), 0);
+        return answer.slice(answer.indexOf("\r\n\r\n") + 4);
+      };
+      assert.equal(await hostOf([]), "host.localhost:8080");
+      assert.equal(await hostOf(["--host-header", "preserve"]), "host.localhost:8080");
+      assert.equal(await hostOf(["--host-header", "rewrite"]), `127.0.0.1:${upstream.port}`);
+      assert.equal(await hostOf([], { RUNNEL_HOST_HEADER: "app.local" }), "app.local");
+      await mkdir(join(home, ".config/runnel"), { recursive: true });
+      await writeFile(join(home, ".config/runnel/agent.yaml"), "hostHeader: rewrite\n");
+      assert.equal(await hostOf([]), `127.0.0.1:${upstream.port}`);
+      await upstream.close();
+    }));
+
+  it("exits 2 and says what a Host is when --host-header is none", async () => {
+    const wrong = ["a b", "a\r\nX: y", "a\tb", "http://a", "a/b", "user@a", "a:x", "a:65536", ":80", "[::1", "\u00e9"];
+    for (const text of wrong) {
+      const { exitCode, stderr } = await runToEnd(agentProgram, [...withToken(), "--host-header", text]);
+      assert.equal(exitCode, 2, text);
+      const fault = `${JSON.stringify(text)} is none of preserve, rewrite and a Host such as localhost:3000`;
+      assert.ok(stderr.startsWith(`error: --host-header ${fault}\n`), stderr);
+    }
+  });
+
   it("takes edge and token from the file when it was logged in", () =>
     withScratch(async (home) => {
       const login = await runToEnd(agentProgram, ["login", edge.url, "--token-file", "-"], {
@@ -253,9 +446,57 @@ describe("agent http", () => {
       assert.equal(await agent.stop(), 0);
     }));
 
+  it("asks for the token, and says nothing of it, when standard input is a terminal", () =>
+    withScratch(async (home) => {
+      for (const args of [[], ["--token-file", "-"]]) {
+        const login = await runToEnd(agentProgram, ["login", edge.url, ...args], { home, typed: token });
+        assert.deepEqual([login.exitCode, login.stderr], [0, "Token (not shown): "]);
+        assert.ok(!login.stdout.includes(token));
+        const file = join(home, ".config/runnel/agent.yaml");
+        assert.equal(await readFile(file, "utf8"), `edge: ${edge.url}\ntoken: ${token}\n`);
+      }
+    }));
+
+  it("keeps nothing when the edge refuses the token of a login, or is none, unless it is told not to try", () =>
+    withScratch(async (home) => {
+      const file = join(home, ".config/runnel/agent.yaml");
+      const login = (url: string, ...args: string[]) => runToEnd(agentProgram, ["login", url, ...args], { home });
+      const refused = await login(edge.url, "--token", "another-token");
+      assert.equal(refused.exitCode, 3);
+      const other = await ScriptedServer.answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+      const url = `http://127.0.0.1:${other.port}`;
+      const none = await login(url, "--token", token);
+      assert.equal(none.exitCode, 4);
+      assert.match(none.stderr, /with 404\n.*\. --no-check keeps edge and token without trying them\n$/);
+      await assert.rejects(readFile(file), { code: "ENOENT" });
+      const sent = other.peers.length;
+      assert.equal((await login(url, "--token", token, "--no-check")).exitCode, 0);
+      assert.equal(other.peers.length, sent);
+      assert.equal(await readFile(file, "utf8"), `edge: ${url}\ntoken: ${token}\n`);
+      await other.close();
+    }));
+
+  it("tries an edge of a private authority, and keeps the authority, when it is logged in with --edge-ca", () =>
+    withScratch(async (home) => {
+      const terminator = await startTlsTerminator(Number(String(edge.ready.listen).split(":")[1]));
+      const url = `https://127.0.0.1:${terminator.port}`;
+      const ca = join(home, "ca.pem");
+      await writeFile(ca, pem("authority"));
+      const login = (...args: string[]) => runToEnd(agentProgram, ["login", url, "--token", token, ...args], { home });
+      const untrusted = await login();
+      assert.equal(untrusted.exitCode, 4);
+      assert.match(untrusted.stderr, /unknown authority\nTrust the certificate's authority with --edge-ca FILE/);
+      assert.equal((await login("--edge-ca", ca)).exitCode, 0);
+      const agent = new ProgramRun(agentProgram, ["http", target(), "--json"], { home });
+      await agent.event("ready");
+      assert.equal(await agent.stop(), 0);
+      await terminator.close();
+    }));
+
   it("exits 2 and sends no token when the saved one is for another edge", () =>
     withScratch(async (home) => {
-      await runToEnd(agentProgram, ["login", "http://127.0.0.1:1", "--token-file", "-"], { home, stdin: token });
+      const unchecked = ["login", "http://127.0.0.1:1", "--token-file", "-", "--no-check"];
+      assert.equal((await runToEnd(agentProgram, unchecked, { home, stdin: token })).exitCode, 0);
       const { exitCode, stderr } = await runToEnd(agentProgram, call(), { home });
       assert.equal(exitCode, 2);
       const file = join(home, ".config/runnel/agent.yaml");
@@ -311,7 +552,75 @@ describe("agent http", () => {
     const args = ["http", "3000", "--edge", url, "--token", token, "--connect-timeout", "100ms"];
     const { exitCode, stderr } = await runToEnd(agentProgram, args);
     assert.equal(exitCode, 4);
-    assert.match(stderr, /^error: .+\nCheck that the edge runs, and that --edge names it\n$/);
+    assert.match(stderr, /^error: .+: connection refused\nStart the edge there, or check host and port in --edge\n$/);
+  });
+
+  for (const protocol of ["v2", "json"]) {
+    it(`exits 4 at once, and prints nothing before the error, when another program listens there (${protocol})`, async () => {
+      const other = await ScriptedServer.answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+      const url = `http://127.0.0.1:${other.port}`;
+      const args = ["http", "3000", "--edge", url, "--token", token, "--protocol", protocol, "--json"];
+      const { exitCode, events, stderr } = await runToEnd(agentProgram, [...args, "--connect-timeout", "10h"]);
+      await other.close();
+      assert.equal(exitCode, 4);
+      const [error, exit, ...more] = events;
+      assert.deepEqual(more, []);
+      assert.deepEqual([error?.event, error?.code, exit?.code], ["error", "edge_unreachable", 4]);
+      assert.equal(error?.message, `Cannot reach the edge ${url}: it answered /agent with 404`);
+      assert.match(String(error?.remedy), /proxy.*must pass \/agent/);
+      assert.equal(stderr, `error: ${error?.message}\n${error?.remedy}\n`);
+    });
+
+    it(`comes up when its edge comes after it, with --connect-timeout off (${protocol})`, async () => {
+      const server = await startTcpServer();
+      const { port } = server.listener.address;
+      await server.listener.close();
+      const args = ["http", target(), "--edge", `http://127.0.0.1:${port}`, "--token", token, "--name", "late"];
+      const agent = new ProgramRun(agentProgram, [
+        ...args,
+        "--protocol",
+        protocol,
+        "--json",
+        "--connect-timeout",
+        "off",
+      ], {
+        environment: { RUNNEL_LOG_LEVEL: "warn" },
+      });
+      await agent.waitFor(() => agent.stderr.includes("connection refused"));
+      assert.equal(agent.stdout, "");
+      const late = new ProgramRun(edgeProgram, ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json"]);
+      await late.event("ready");
+      await agent.event("ready");
+      assert.equal(agent.events[0]?.event, "ready");
+      assert.equal(agent.stderr.split("connection refused").length, 2, agent.stderr);
+      assert.equal(await agent.stop(), 0);
+      assert.equal(await late.stop(), 0);
+    });
+
+    it(`exits 5 when another agent takes its name by force (${protocol})`, async () => {
+      const forced = withToken("--json", "--name", "both", "--protocol", protocol, "--force");
+      const first = new ProgramRun(agentProgram, forced);
+      await first.event("ready");
+      const second = new ProgramRun(agentProgram, forced);
+      await second.event("ready");
+      assert.equal(await first.exitCode, 5);
+      assert.deepEqual(first.events.map(({ event }) => event), ["ready", "disconnected", "error", "exit"]);
+      assert.deepEqual([first.events[2]?.code, first.events[3]?.code], ["replaced", 5]);
+      assert.equal(await second.stop(), 0);
+      assert.deepEqual(second.events.map(({ event }) => event), ["ready", "exit"]);
+    });
+  }
+
+  it("shows the cause and its remedy in the live view while it tries", async () => {
+    const server = await startTcpServer();
+    const url = `http://127.0.0.1:${server.listener.address.port}`;
+    await server.listener.close();
+    const terminal = { isTerminal: true, columns: 70, rows: 20 };
+    const args = ["http", "3000", "--edge", url, "--token", token, "--connect-timeout", "off"];
+    const agent = new ProgramRun(agentProgram, args, { terminal });
+    const shown = () => withoutEscapes(agent.stdout).replaceAll(/\s+/g, " ");
+    await agent.waitFor(() => shown().includes("connection refused. Start the edge there"));
+    assert.equal(await agent.stop(), 0);
   });
 
   it("ends with an error below the view when the output is a terminal", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   choiceOption,
+  countOption,
   durationOption,
   environmentName,
   listOption,
@@ -18,6 +19,8 @@ const specs = {
   label: textOption({ name: "label", hint: "TEXT", help: "a label" }),
   waitTime: durationOption({ name: "wait-time", help: "how long", default: "10s" }),
   bodyLimit: sizeOption({ name: "body-limit", help: "how much", default: "4MiB" }),
+  headLimit: sizeOption({ name: "head-limit", help: "how much", default: "8KiB" }, ["8KiB", "16KiB"]),
+  fieldLimit: countOption({ name: "field-limit", help: "how many", default: "20" }, ["1", "20"]),
   level: choiceOption({ name: "level", help: "how loud", default: "info" }, ["info", "debug"]),
   force: switchOption({ name: "force", help: "whatever it takes" }),
   allow: listOption({ name: "allow", hint: "HOST", help: "who may" }, (text) => {
@@ -75,6 +78,8 @@ describe("resolveOptions", () => {
       label: undefined,
       waitTime: 10_000,
       bodyLimit: 4_194_304,
+      headLimit: 8_192,
+      fieldLimit: 20,
       level: "info",
       force: false,
       allow: [],
@@ -110,6 +115,11 @@ describe("resolveOptions", () => {
       { environment: { RUNNEL_BODY_LIMIT: "4MB" } },
       'RUNNEL_BODY_LIMIT "4MB" is no size such as 64KiB, 4MiB',
     ],
+    ["a size is too small", { flags: { "head-limit": ["4KiB"] } }, '--head-limit "4KiB" is not between 8KiB and 16KiB'],
+    ["a size is too large", { flags: { "head-limit": ["1MiB"] } }, '--head-limit "1MiB" is not between 8KiB and 16KiB'],
+    ["a number is too small", { flags: { "field-limit": ["0"] } }, '--field-limit "0" is not between 1 and 20'],
+    ["a number is too large", { flags: { "field-limit": ["21"] } }, '--field-limit "21" is not between 1 and 20'],
+    ["a number is none", { flags: { "field-limit": ["1.5"] } }, '--field-limit "1.5" is no whole number'],
     [
       "a file has another choice",
       { settings: { level: ["loud"] } },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseDuration, parseSize } from "../../src/config/units.ts";
+import fc from "fast-check";
+import { formatTimeout, parseDuration, parseSize, parseTimeout } from "../../src/config/units.ts";
 
 describe("parseDuration", () => {
   for (
@@ -30,4 +31,27 @@ describe("parseSize", () => {
   for (const text of ["", "64", "64KB", "64kib", "-1B", "1 KiB"]) {
     it(`gives null when the text is ${JSON.stringify(text)}`, () => assert.equal(parseSize(text), null));
   }
+});
+
+describe("parseTimeout", () => {
+  for (const [text, ms] of [["off", Infinity], ["1ms", 1], ["90s", 90_000], ["1000h", 3_600_000_000]] as const) {
+    it(`gives ${ms} ms when the text is ${text}`, () => assert.equal(parseTimeout(text), ms));
+  }
+
+  for (const text of ["", "0s", "0ms", "0.1ms", "OFF", "none", "-1s", "60", "1e3s"]) {
+    it(`gives null when the text is ${JSON.stringify(text)}`, () => assert.equal(parseTimeout(text), null));
+  }
+});
+
+describe("formatTimeout", () => {
+  const table = [[Infinity, "off"], [60_000, "1m"], [90_000, "90s"], [1_500, "1500ms"], [7_200_000, "2h"]] as const;
+  for (const [ms, text] of table) {
+    it(`writes ${text} when the timeout is ${ms} ms`, () => assert.equal(formatTimeout(ms), text));
+  }
+
+  it("is read as the same when the timeout is any", () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 999_999_999_999 }), (ms) => {
+      assert.equal(parseTimeout(formatTimeout(ms)), ms);
+    }));
+  });
 });

@@ -13,12 +13,14 @@ const languages: Readonly<Record<string, string>> = {
   nginx: "nginx.test.ts runs nginx with it",
   http: "is no command: a head on the wire",
   hex: "tests/frame/docs.test.ts decodes it",
+  ts: "library.test.ts runs it",
 };
 
 /** `sh` fences that are not run here: the word behind `sh`, and why. */
 const markers: Readonly<Record<string, string>> = {
   scripts: "demo.sh is run by tests/system, setup.sh and test.sh are what runs this test",
   install: "tests/packaging checks these commands: they install programs and start services",
+  library: "library.test.ts runs these programs, with the same permissions",
 };
 
 /** Whose text is made from the programs' declarations, which tests/cli holds together. */

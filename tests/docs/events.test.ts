@@ -5,7 +5,7 @@ import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import { ExitCode, exitCodeMeanings, exitCodeOf, remedyOf } from "../../src/cli/exit_codes.ts";
-import { RunnelError } from "../../src/base/errors.ts";
+import { nameErrorClass, RunnelError } from "../../src/base/errors.ts";
 import { problemKinds } from "../../src/http/problems.ts";
 import { dial } from "../../src/net/mod.ts";
 import { type Event, ProgramRun, runToEnd } from "../cli/program_run.ts";
@@ -33,7 +33,11 @@ function errorOf(code: string): RunnelError {
   return exitCodeOf(asAgents) === ExitCode.failure ? new AnyError({ code, reason: "", initiator: "user" }) : asAgents;
 }
 
-class AnyError extends RunnelError {}
+class AnyError extends RunnelError {
+  static {
+    nameErrorClass(this, "AnyError");
+  }
+}
 
 const inlineText = (cell: string) => cell.replaceAll("`", "");
 

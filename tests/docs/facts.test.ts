@@ -15,7 +15,7 @@ import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressur
 import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
 import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
 import { DEFAULT_MAX_WAITING_BYTES } from "../../src/observe/line_writer.ts";
-import { commandsOf, inlineCode, type Page, readPage, readPages, root } from "./page.ts";
+import { commandsOf, inlineCode, packageReadme, type Page, readPage, readPages, root } from "./page.ts";
 
 const programs: readonly Program[] = [edgeProgram, agentProgram];
 const pages = readPages();
@@ -58,9 +58,10 @@ const anchorOf = (heading: string) => heading.toLowerCase().replace(/[^\w\- ]/g,
 
 function deadLinks(page: Page): string[] {
   const links = Array.from(page.prose.join("\n").matchAll(/\]\(([^)\s]+)\)/g), ([, link]) => link as string);
+  const folder = page.path === packageReadme ? "" : dirname(page.path);
   return links.filter((link) => !/^https?:/.test(link)).filter((link) => {
     const [file = "", anchor] = link.split("#");
-    const path = file === "" ? page.path : join(dirname(page.path), file);
+    const path = file === "" ? page.path : join(folder, file);
     if (!existsSync(join(root, path))) return true;
     if (anchor === undefined) return false;
     const headings = readPage(path).prose.filter((line) => line.startsWith("#"));
@@ -120,10 +121,12 @@ describe("the documentation's numbers", () => {
     ["docs/streaming.md", `buffers up to ${mib(defaultBackpressureLimits.bufferBytes)} of a slow visitor's`],
     ["docs/streaming.md", `takes nothing for ${seconds(defaultBackpressureLimits.stallMs)} loses that answer`],
     ["docs/streaming.md", `pushes this back | ${seconds(defaultExchangeTimeouts.firstByteMs)} |`],
-    ["docs/streaming.md", `once the answer began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
+    ["docs/streaming.md", `answer of known length began | ${minutes(defaultExchangeTimeouts.idleMs)} |`],
+    ["docs/streaming.md", `answer of unknown length | ${minutes(defaultExchangeTimeouts.streamIdleMs)} |`],
+    ["docs/llm.md", `waits ${seconds(defaultExchangeTimeouts.firstByteMs)} for the head`],
     ["docs/streaming.md", `a visitor's request head | ${seconds(server.headTimeoutMs)} |`],
     ["docs/streaming.md", `between requests | ${seconds(server.keepAliveMs)} |`],
-    ["docs/streaming.md", `in the middle of a request body | ${seconds(server.bodyIdleMs)} |`],
+    ["docs/streaming.md", `an answer that moves pushes this back | ${seconds(server.bodyIdleMs)} |`],
     ["docs/json-agent.md", `silent for ${seconds(DEAD_AFTER_MS)} is taken for dead`],
     ["docs/json-agent.md", `may be silent for ${seconds(BUSY_DEAD_AFTER_MS)},`],
     ["docs/json-agent.md", `body may have ${mib(UNANNOUNCED_BODY_LIMIT_BYTES)},`],

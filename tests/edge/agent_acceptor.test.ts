@@ -112,6 +112,8 @@ describe("AgentAcceptor with runnel.v2", () => {
   it("asks for an upgrade where there is none: 426", async () => {
     const { head, client } = await sendHandshake(edge, { token }, "");
     assert.match(head, /^HTTP\/1\.1 426 [^]*^X-Runnel-Error: upgrade_required\r$/m);
+    // RFC 9110 §15.5.22
+    assert.match(head, /^Upgrade: websocket\r\nConnection: (?:.*, )?Upgrade\r$/m);
     client.socket.reset();
   });
 

@@ -46,7 +46,7 @@ async function ask(connection: Connection, wanted: unknown, head = request()) {
 }
 
 describe("POST /api/agent/tunnels", () => {
-  before(async () => void (edge = await startTestEdge({ domain: "example.com" })));
+  before(async () => void (edge = await startTestEdge({ domain: "example.com", maxFirstByteMs: 120_000 })));
   after(() => edge.close());
   afterEach(async () => {
     for (const connection of connections.splice(0)) {
@@ -62,6 +62,38 @@ describe("POST /api/agent/tunnels", () => {
     assert.equal(status, 201);
     assert.deepEqual(body, { id: "shop", name: "shop", url: `http://shop.example.com:${edge.address.port}` });
     assert.notEqual(edge.tunnels.get("shop")?.session, null);
+  });
+
+  for (
+    const [timeouts, firstByteMs, told] of [
+      [{ firstByte: "90s" }, 90_000, "90s"],
+      [{ firstByte: "off" }, 120_000, "2m"],
+      [{ firstByte: "1000000h" }, 120_000, "2m"],
+      [{ firstByte: "1ms" }, 1, "1ms"],
+      [{}, 60_000, "1m"],
+    ] as const
+  ) {
+    it(`gives a tunnel ${told} for an answer's head when it asks for ${JSON.stringify(timeouts)}`, async () => {
+      const agent = await enter();
+      const { status, body } = await ask(agent, { name: "llm", kind: "http", upstream: "", timeouts });
+      assert.equal(status, 201);
+      assert.deepEqual(body.timeouts, { firstByte: told });
+      assert.equal(edge.tunnels.get("llm")?.timeouts?.firstByteMs, firstByteMs);
+      assert.equal(edge.tunnels.get("llm")?.timeouts?.idleMs, 300_000);
+    });
+  }
+
+  it("forgets a tunnel's timeouts when its name is claimed without", async () => {
+    const wanted = { name: "llm", kind: "http", upstream: "" };
+    const [first, second] = [await enter(), await enter()];
+    await ask(first, { ...wanted, timeouts: { firstByte: "90s" } });
+    assert.equal((await ask(second, { ...wanted, force: true })).status, 201);
+    assert.equal(edge.tunnels.get("llm")?.timeouts?.firstByteMs, 60_000);
+  });
+
+  it("names the key and what may stand there when a timeout is wrong", async () => {
+    const { body } = await ask(await enter(), { kind: "http", upstream: "", timeouts: { firstByte: "soon" } });
+    assert.match(String(body.detail), /`timeouts\.firstByte`: is neither off nor a duration over 0 such as 90s/);
   });
 
   it("draws a name where none is asked for", async () => {
@@ -117,6 +149,14 @@ describe("POST /api/agent/tunnels", () => {
       ["no upstream", { name: "a", kind: "http" }, "bad_request"],
       ["an upstream of 2,000 characters", { name: "a", kind: "http", upstream: "x".repeat(2_000) }, "bad_request"],
       ["a key that it does not know", { name: "a", kind: "http", upstream: "", owner: "root" }, "bad_request"],
+      ["timeouts that are no object", { name: "a", kind: "http", upstream: "", timeouts: "90s" }, "bad_request"],
+      ["a timeout of 0", { name: "a", kind: "http", upstream: "", timeouts: { firstByte: "0s" } }, "bad_request"],
+      ["a timeout in numbers", { name: "a", kind: "http", upstream: "", timeouts: { firstByte: 90 } }, "bad_request"],
+      [
+        "a timeout of another kind",
+        { name: "a", kind: "http", upstream: "", timeouts: { total: "9s" } },
+        "bad_request",
+      ],
       ["a list", [], "bad_request"],
       ["nothing", null, "bad_request"],
     ] as const

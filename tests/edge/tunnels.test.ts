@@ -10,6 +10,8 @@ class FakeSession implements EdgeSession {
   readonly active = 0;
   readonly closed: Promise<SessionEnd>;
   closedFor: string | null = null;
+  replacedFor: string | null = null;
+  isLeaving = false;
   drained = false;
   pingedFor: number | null = null;
   answerPing!: (isAlive: boolean) => void;
@@ -35,6 +37,11 @@ class FakeSession implements EdgeSession {
 
   close(reason: string): void {
     this.closedFor ??= reason;
+    this.end({ code: "closed", reason });
+  }
+
+  replace(reason: string): void {
+    this.replacedFor = reason;
     this.end({ code: "closed", reason });
   }
 }
@@ -109,7 +116,7 @@ describe("Tunnels", () => {
     holder.answerPing(false);
     const winner = await third;
     assert.equal(tunnels.get("shop")?.session, winner);
-    assert.match(holder.closedFor ?? "", /^Replaced: /);
+    assert.match(holder.replacedFor ?? "", /^Replaced: /);
     assert.deepEqual(replaced.map(([name]) => name), ["shop"]);
     await holder.closed;
     assert.equal(tunnels.get("shop")?.session, winner);
@@ -140,9 +147,46 @@ describe("Tunnels", () => {
     const winner = new FakeSession("3");
     await tunnels.claim("shop", "me", winner, true);
     assert.equal(holder.pingedFor, null);
-    assert.notEqual(holder.closedFor, null);
+    assert.notEqual(holder.replacedFor, null);
     assert.equal(tunnels.get("shop")?.session, winner);
     assert.equal(replaced.length, 1);
+  });
+
+  for (const force of [false, true]) {
+    it(`gives the name of a holder that is leaving to a newcomer at once${force ? ", by force, too" : ""}`, async () => {
+      const holder = await claimed("shop");
+      holder.isLeaving = true;
+      assert.equal(tunnels.get("shop")?.session, holder);
+      assert.equal(tunnels.online, 0);
+      await assert.rejects(tunnels.claim("shop", "somebody", new FakeSession("2")), isRefusal("name_taken"));
+      const winner = new FakeSession("3");
+      await tunnels.claim("shop", "me", winner, force);
+      assert.equal(tunnels.get("shop")?.session, winner);
+      assert.deepEqual([holder.pingedFor, holder.closedFor, holder.replacedFor], [null, null, null]);
+      await over(holder);
+      assert.equal(tunnels.get("shop")?.session, winner);
+      assert.deepEqual(replaced, []);
+    });
+  }
+
+  it("gives the name to the newcomer when the holder begins to leave while it is asked", async () => {
+    const holder = await claimed("shop");
+    const second = claimed("shop", "me", "2");
+    holder.isLeaving = true;
+    holder.answerPing(true);
+    const winner = await second;
+    assert.equal(tunnels.get("shop")?.session, winner);
+    assert.deepEqual([holder.closedFor, holder.replacedFor], [null, null]);
+  });
+
+  it("refuses the newcomer that waited when the name of a leaving holder went to a faster one", async () => {
+    const holder = await claimed("shop");
+    const second = claimed("shop", "me", "2");
+    holder.isLeaving = true;
+    const third = await claimed("shop", "me", "3");
+    holder.answerPing(true);
+    await assert.rejects(second, isRefusal("name_taken"));
+    assert.equal(tunnels.get("shop")?.session, third);
   });
 
   it("evicts the tunnel that is offline longest, and never one that is online", async () => {

@@ -5,7 +5,7 @@ import { fetchHandler } from "../../src/http/fetch_handler.ts";
 import type { RequestHead } from "../../src/http/message.ts";
 import { eventually } from "../support/net.ts";
 import { GET, ServerStage } from "../http1/server/server_stage.ts";
-import { FedBody } from "../support/client_requests.ts";
+import { FedBody, never, requestHead } from "../support/client_requests.ts";
 
 const ORIGIN = "http://edge.internal";
 
@@ -45,6 +45,21 @@ describe("fetchHandler", () => {
       const date = Date.parse(head.match(/\r\ndate: (.*)\r\n/i)?.[1] ?? "");
       assert.ok(Math.abs(date - Date.now()) < 5_000, head);
     });
+  });
+
+  it("fetchHandler gives the text of a status where it is not the standard one, and what a 426 asks for", async () => {
+    const rows: [init: ResponseInit, reason: string | undefined, upgrade: string | undefined][] = [
+      [{ status: 413, statusText: "Payload Too Large" }, "Payload Too Large", undefined],
+      [{ status: 404, statusText: "Not Found" }, undefined, undefined],
+      [{ status: 200 }, undefined, undefined],
+      [{ status: 426, headers: { upgrade: "TLS/1.0, HTTP/2.0" } }, undefined, "TLS/1.0,HTTP/2.0"],
+      [{ status: 200, headers: { upgrade: "h2c" } }, undefined, undefined],
+    ];
+    for (const [init, reason, upgrade] of rows) {
+      const answer = await fetchHandler(() => new Response(null, init), ORIGIN)(requestHead(), null, never);
+      assert.deepEqual([answer.status, answer.reason, answer.upgrade], [init.status, reason, upgrade]);
+      assert.ok(!answer.fields.includes("upgrade"));
+    }
   });
 
   it("fetchHandler streams an answer and aborts its request when the client leaves", async () => {

@@ -31,7 +31,7 @@ describe("fetchUpstream", () => {
   });
 
   it("fetchUpstream asks at the base when one is given", async () => {
-    const handler = fetchUpstream((request) => new Response(request.url), "http://app.internal:8080");
+    const handler = fetchUpstream((request) => new Response(request.url), { base: "http://app.internal:8080" });
     const answer = await handler(requestHead({ target: "/x" }), null, never);
     assert.equal(await bodyText(answer.body), "http://app.internal:8080/x");
   });
@@ -68,6 +68,18 @@ describe("fetchUpstream", () => {
       never,
     );
     assert.deepEqual([answer.status, answer.upgrade, await bodyText(answer.body)], [200, undefined, "."]);
+    assert.notEqual(raw.canceled, undefined);
+  });
+
+  it("fetchUpstream gives the function the content of an upgrade, and its end", async () => {
+    const raw = new FedBody((body) => body.push("content, raw bytes"));
+    const head = requestHead({ method: "POST", upgrade: "tcp", fields: ["Content-Length", "7"] });
+    const answer = await fetchUpstream(async (request) => new Response(`${await request.text()}.`))(
+      head,
+      raw.stream,
+      never,
+    );
+    assert.deepEqual([answer.status, await bodyText(answer.body)], [200, "content."]);
     assert.notEqual(raw.canceled, undefined);
   });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { observeExchanges, type RequestReport } from "../../src/http/observer.ts";
 import { OpenExchanges } from "../../src/http/open_exchanges.ts";
+import { ExchangeError } from "../../src/http/problems.ts";
 import { UpstreamError } from "../../src/http/upstream_error.ts";
 import type { Body, Handler } from "../../src/http/message.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
@@ -115,5 +116,63 @@ describe("observeExchanges", () => {
     const late = observe(() => Promise.resolve({ status: 200, fields: [], body: new FedBody().stream }));
     await new BodyReader(await late.ask(null, stop.signal)).cancel();
     assert.deepEqual(late.reports.map(({ status, code }) => [status, code]), [[200, "canceled"]]);
+  });
+
+  it("tells why the edge gave up, with the status of that, and not that the client left", async () => {
+    const waiting: Handler = (_head, _body, signal) => {
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("stopped"))));
+    };
+    const given: [reason: unknown, status: number, code: string, text: string][] = [
+      [new ExchangeError("upstream_timeout", "No answer in time"), 504, "upstream_timeout", "No answer in time"],
+      [new ExchangeError("overloaded", "Too much"), 503, "overloaded", "Too much"],
+      [new UpstreamError("canceled", "The visitor left"), 0, "canceled", "The visitor left"],
+      [new Error("left"), 0, "canceled", "left"],
+    ];
+    for (const [why, ...told] of given) {
+      const stop = new AbortController();
+      const { reports, ask } = observe(waiting);
+      const answer = ask(null, stop.signal);
+      stop.abort(why);
+      await assert.rejects(answer);
+      assert.deepEqual(reports.map(({ status, code, reason }) => [status, code, reason]), [told]);
+    }
+  });
+
+  it("keeps the status of an answer that the edge broke off", async () => {
+    const stop = new AbortController();
+    const { reports, ask } = observe(() => Promise.resolve({ status: 200, fields: [], body: new FedBody().stream }));
+    const reader = new BodyReader(await ask(null, stop.signal));
+    const why = new ExchangeError("upstream_timeout", "Nothing moved");
+    stop.abort(why);
+    await reader.cancel(why);
+    const told = [[200, "upstream_timeout", "Nothing moved"]];
+    assert.deepEqual(reports.map(({ status, code, reason }) => [status, code, reason]), told);
+  });
+
+  it("shows a cause with its remedy, in visible ASCII, and no longer than 500 characters", async () => {
+    const reasonOf = async (error: Error) => {
+      const { reports, ask } = observe(() => Promise.reject(error));
+      await assert.rejects(ask());
+      return reports[0].reason;
+    };
+    const remedied = new UpstreamError("upstream_refused", "Nobody listens", undefined, "start the service");
+    assert.equal(await reasonOf(remedied), "Nobody listens; start the service");
+    assert.equal(
+      await reasonOf(new UpstreamError("upstream_invalid", "a\x1b[31m\x9b\r\n\u202e…b")),
+      "a\\u001b[31m\\u009b\\u000d\\u000a\\u202e...b",
+    );
+    const long = await reasonOf(new UpstreamError("upstream_invalid", "x".repeat(10_000)));
+    assert.equal(long?.length, 500);
+    assert.match(long!, /^x+\.\.\.$/);
+  });
+
+  it("tells that a client was closed as a cancellation, and a mistake of our own as internal", async () => {
+    for (
+      const [error, code] of [[new UpstreamError("canceled", "closed"), "canceled"], [new TypeError("x"), "internal"]]
+    ) {
+      const { reports, ask } = observe(() => Promise.reject(error));
+      await assert.rejects(ask());
+      assert.equal(reports[0].code, code);
+    }
   });
 });

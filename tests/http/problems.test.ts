@@ -99,6 +99,13 @@ describe("UpstreamError", () => {
 });
 
 describe("errorAnswer", () => {
+  it("shows nothing of an upstream's error but its code", () => {
+    const { status, body } = errorAnswer(new UpstreamError("upstream_refused", "Cannot connect to 10.0.0.7:80"));
+    assert.equal(status, 502);
+    const { code, title, detail } = JSON.parse(new TextDecoder().decode(body as Uint8Array));
+    assert.deepEqual([code, detail], ["upstream_refused", title]);
+  });
+
   it("shows a known error's reason", () => {
     const { status, body } = errorAnswer(new ExchangeError("tunnel_offline", "The agent is away"));
     assert.equal(status, 503);

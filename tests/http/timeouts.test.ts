@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ExchangeError } from "../../src/http/problems.ts";
+import { LiveTypes } from "../../src/http/media_type.ts";
 import { defaultExchangeTimeouts, TimeoutGuard } from "../../src/http/timeouts.ts";
 import type { Answer, Body, Handler } from "../../src/http/message.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
 import { FakeClock } from "../support/clock.ts";
 import { bytesOf } from "../support/net.ts";
 
-const lengths = { firstByteMs: 1_000, idleMs: 5_000 };
+const lengths = { firstByteMs: 1_000, idleMs: 5_000, streamIdleMs: 50_000 };
+const withLength = ["Content-Length", "1000"];
 
 /** A handler that never answers, and rejects when it is told to stop. */
 const silent: Handler = (_head, _body, signal) => {
@@ -18,7 +20,7 @@ const silent: Handler = (_head, _body, signal) => {
 };
 
 /** A handler whose answer's body fails when it is told to stop, as a real one's does. */
-function streaming(fed: FedBody, fields: string[] = [], status = 200): Handler {
+function streaming(fed: FedBody, fields: string[] = withLength, status = 200): Handler {
   return (_head, _body, signal) => {
     signal.addEventListener("abort", () => fed.fail(signal.reason));
     return Promise.resolve({ status, fields, body: fed.stream });
@@ -36,14 +38,59 @@ describe("TimeoutGuard", () => {
   let guard: TimeoutGuard;
   beforeEach(() => {
     clock = new FakeClock();
-    guard = new TimeoutGuard(clock, lengths);
+    guard = new TimeoutGuard(clock, lengths, new LiveTypes(["Application/X-Prices"]));
   });
   const ask = (handler: Handler, body: Body = null, signal: AbortSignal = never): Promise<Answer> => {
     return guard.call(handler, requestHead(), body, signal);
   };
 
-  it("waits 60 s for the head and 300 s for a byte when it is not told otherwise", () => {
-    assert.deepEqual(defaultExchangeTimeouts, { firstByteMs: 60_000, idleMs: 300_000 });
+  it("waits 60 s for the head, 300 s for a byte and an hour without a length when it is not told otherwise", () => {
+    const defaults = { firstByteMs: 60_000, idleMs: 300_000, streamIdleMs: 3_600_000 };
+    assert.deepEqual(defaultExchangeTimeouts, defaults);
+    assert.deepEqual(new TimeoutGuard(clock).timeouts, defaults);
+    assert.deepEqual(new TimeoutGuard(clock, { firstByteMs: 1 }).timeouts, { ...defaults, firstByteMs: 1 });
+  });
+
+  it("waits for the head as long as an exchange has of its own", async () => {
+    const answer = guard.call(silent, requestHead(), null, never, { ...lengths, firstByteMs: 10_000 });
+    clock.advance(9_999);
+    assert.equal(await Promise.race([answer, "waits"]), "waits");
+    clock.advance(1);
+    await assert.rejects(answer, /^ExchangeError: No answer within 10000 ms$/);
+  });
+
+  it("waits for ever where a timeout is Infinity, and past 2^31 ms", async () => {
+    const forever = { firstByteMs: Infinity, idleMs: Infinity, streamIdleMs: Infinity };
+    const answer = guard.call(silent, requestHead(), null, never, forever);
+    assert.equal(clock.pending, 0);
+    clock.advance(1e12);
+    assert.equal(await Promise.race([answer, "waits"]), "waits");
+    const long = guard.call(silent, requestHead(), null, never, { ...lengths, firstByteMs: 2 ** 33 });
+    clock.advance(2 ** 33 - 1);
+    assert.equal(await Promise.race([long, "waits"]), "waits");
+    clock.advance(1);
+    await assert.rejects(long, isTimeout);
+    for (const fields of [[], withLength]) {
+      const fed = new FedBody();
+      const reader = new BodyReader(
+        await guard.call(streaming(fed, fields), requestHead(), null, never, forever),
+      );
+      clock.advance(1e12);
+      fed.push("late");
+      assert.equal(await reader.next(), "late");
+      await reader.cancel();
+    }
+  });
+
+  it("breaks an answer without a Content-Length off after its own idle time, and one with 0 or any length not", async () => {
+    for (const [fields, idleMs] of [[[], 50_000], [withLength, 5_000]] as const) {
+      const reader = new BodyReader(await ask(streaming(new FedBody(), [...fields])));
+      const read = reader.next();
+      clock.advance(idleMs - 1);
+      assert.equal(await Promise.race([read, "waits"]), "waits");
+      clock.advance(1);
+      await assert.rejects(read, new RegExp(`^ExchangeError: Nothing moved for ${idleMs} ms$`));
+    }
   });
 
   it("rejects with upstream_timeout when no head comes", async () => {
@@ -112,6 +159,8 @@ describe("TimeoutGuard", () => {
   const exempt: [string, number, string[]][] = [
     ["SSE", 200, ["content-type", "text/event-stream; charset=utf-8"]],
     ["NDJSON", 200, ["Content-Type", "application/x-ndjson"]],
+    ["grpc-web with a length", 200, ["Content-Type", "application/grpc-web+proto", ...withLength]],
+    ["a type of the user's", 200, ["Content-Type", "application/x-prices; v=1", ...withLength]],
     ["an upgrade", 101, []],
   ];
   for (const [what, status, fields] of exempt) {

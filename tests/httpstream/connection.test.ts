@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode, Flag } from "../../src/httpstream/wire/mod.ts";
+import { ErrorCode, Feature, Flag } from "../../src/httpstream/wire/mod.ts";
 import { Connection, MemoryAccount, type Stream } from "../../src/httpstream/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { FramePeer } from "../support/frame_peer.ts";
@@ -117,7 +117,19 @@ describe("Connection", () => {
     assert.equal(stream.unsentBytes, 30_000);
     assert.throws(() => connection.createStream(GET), { code: "refused" });
     stream.reset();
-    assert.throws(() => connection.createStream(["a", "x".repeat(1_100)]), { code: "invalid_headers" });
+    assert.throws(() => connection.createStream(["a", "x".repeat(1_100)]), { code: "headers_too_large" });
+    connection.close();
+  });
+
+  it("Connection tells what its peer takes, once its SETTINGS are here", async () => {
+    const links = linkPair();
+    const connection = new Connection(links.edge, { role: "edge" });
+    const peer = new FramePeer(links.agent);
+    assert.equal(connection.peerFeatures, 0);
+    const { pairs } = await peer.greet([5, 1, 0xffff, 3, 5, 6]);
+    await connection.ready;
+    assert.equal(connection.peerFeatures, 6);
+    assert.deepEqual(pairs.slice(-2), [5, Feature.REASON | Feature.UPGRADES]);
     connection.close();
   });
 
@@ -312,7 +324,8 @@ describe("Connection", () => {
     const { edge } = linkPair();
     const cases = [
       [{ initialWindowBytes: 1_000 }, /initialWindowBytes is 1000/],
-      [{ maxHeaderBlockBytes: 70_000 }, /maxHeaderBlockBytes is 70000/],
+      [{ maxHeaderBlockBytes: 140_000 }, /maxHeaderBlockBytes is 140000/],
+      [{ maxFields: 513 }, /maxFields is 513/],
       [{ deadAfterMs: 5_000 }, /deadAfterMs is 5000/],
       [{ growthPoolBytes: NaN }, /growthPoolBytes is NaN/],
     ] as const;

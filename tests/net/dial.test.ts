@@ -6,6 +6,7 @@ import {
   bytesOf,
   eventually,
   latin1,
+  missingIPv6,
   removeTemporaryFolders,
   SocketReader,
   startTcpServer,
@@ -38,11 +39,6 @@ class HandClock implements Clock {
     return { cancel: () => this.canceled = true };
   }
 }
-
-const missingIPv6 = await listen({ kind: "tcp", host: "::1", port: 0 }, () => {}).then(
-  (listener) => listener.close().then(() => false as const),
-  () => "this machine has no IPv6",
-);
 
 async function freePort(): Promise<number> {
   const server = await startTcpServer();

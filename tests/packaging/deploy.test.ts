@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
 import type { Program } from "../../src/cli/command.ts";
+import { agentHttpOptions } from "../../src/config/mod.ts";
 import type { OptionSpec } from "../../src/config/option.ts";
 import { isOnPath } from "../../scripts/lib/peers.mjs";
 import { withScratch } from "../support/scratch.ts";
@@ -105,6 +106,14 @@ describe("the systemd units", () => {
       assert.match(service, new RegExp(`^${line}$`, "m"));
     }
     assert.match(await read("systemd/edge.socket"), /^ListenStream=8080$/m);
+  });
+
+  it("agent.service waits for ever for an edge that is not there yet", async () => {
+    const lines = (await read("systemd/agent.service")).split("\n");
+    const [, value] = lines.find((line) => line.startsWith("Environment=RUNNEL_CONNECT_TIMEOUT="))!.slice(12).split(
+      "=",
+    );
+    assert.equal(agentHttpOptions.connectTimeout.parse(value), Infinity);
   });
 
   const skip = isOnPath("systemd-analyze") ? false : "systemd is not installed";

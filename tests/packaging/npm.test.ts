@@ -1,15 +1,16 @@
 /** The npm package that pack.sh makes, installed as its users install it. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { nodeProgram, programOf } from "../../scripts/lib/toolchain.mjs";
+import { nodeProgram, oldNodeProgram, programOf } from "../../scripts/lib/toolchain.mjs";
+import { packageReadme, readPage } from "../docs/page.ts";
 import { commit, root, run, script, Service, succeed, version } from "./stage.ts";
 
 interface Host {
@@ -71,6 +72,62 @@ describe("the npm package", () => {
     for (const program of ["edge", "agent"]) assert.ok(existsSync(join(folder, "node_modules", ".bin", program)));
   });
 
+  it("has a README and pages of its own, whose links lead somewhere", async () => {
+    assert.equal(
+      await readFile(join(installed, "README.md"), "utf8"),
+      await readFile(join(root, packageReadme), "utf8"),
+    );
+    const pages = [join(installed, "README.md")];
+    for (const name of readdirSync(join(installed, "docs"))) pages.push(join(installed, "docs", name));
+    assert.ok(pages.length > 10);
+    for (const path of pages) {
+      const { prose } = readPage(relative(root, path));
+      const links = Array.from(prose.join("\n").matchAll(/\]\(([^)\s#]+)[^)]*\)/g), ([, link]) => link as string);
+      const files = links.filter((link) => !/^https?:/.test(link));
+      assert.deepEqual(files.filter((link) => !existsSync(join(dirname(path), link))), [], path);
+    }
+  });
+
+  describe("on a Node that is too old", () => {
+    const old = oldNodeProgram();
+    const recent = nodeProgram();
+    /** A Node that is, and one that says it is. */
+    const nodes = [
+      { what: "is", program: old, args: () => [], version: "\\d+\\.\\d+\\.\\d+" },
+      {
+        what: "says it is",
+        program: recent,
+        args: () => ["--import", join(folder, "old.mjs")],
+        version: "20\\.19\\.0",
+      },
+    ];
+    before(() =>
+      writeFile(
+        join(folder, "old.mjs"),
+        'Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });\n',
+      )
+    );
+
+    for (const { what, program, args, version } of nodes) {
+      const skip = program === null ? "there is none for it" : false;
+
+      it(`has programs that say in a line that they need 22, where it ${what}`, { skip }, () => {
+        for (const own of ["edge", "agent"]) {
+          const { status, stdout, stderr } = run(program!, [...args(), join(installed, `${own}.js`), "--version"]);
+          assert.deepEqual([status, stdout], [1, ""]);
+          assert.match(stderr, new RegExp(`^${own}: runnel needs Node 22 or later, this is ${version}\n$`));
+        }
+      });
+
+      it(`has a library that says at its import that it needs 22, where it ${what}`, { skip }, async () => {
+        const file = join(folder, "importing.mjs");
+        await writeFile(file, 'import("runnel").catch((error) => console.log(error.message));\n');
+        const { stdout } = succeed(program!, [...args(), file], { cwd: folder });
+        assert.match(stdout, new RegExp(`^runnel needs Node 22 or later, this is ${version}\n$`));
+      });
+    }
+  });
+
   it("is the same when it is packed again", async () => {
     const again = join(folder, "again");
     script("pack.sh", "--out", again, "--commit", commit);
@@ -117,14 +174,18 @@ describe("the npm package", () => {
   it("has types that TypeScript checks its users by", async () => {
     await mkdir(join(folder, "node_modules", "@types"), { recursive: true });
     await symlink(join(root, "node_modules", "@types", "node"), join(folder, "node_modules", "@types", "node"));
-    await symlink(join(root, "node_modules", "undici-types"), join(folder, "node_modules", "undici-types"));
+    for (const name of ["undici-types", "hono"]) {
+      await symlink(join(root, "node_modules", name), join(folder, "node_modules", name));
+    }
     const right = 'import { expose } from "runnel";\n' +
       'export const exposed = expose({ edge: "https://example.com", token: "t", fetch: () => new Response("hi") });\n';
     await writeFile(join(folder, "right.ts"), right);
     await writeFile(join(folder, "wrong.ts"), right.replace('"t"', "1"));
     const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
     const flags = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext", "--types", "node"];
-    succeed("node", [tsc, ...flags, "right.ts"], { cwd: folder });
+    const programs = readPage("docs/library.md").fences.filter(({ language }) => language === "ts");
+    for (const { marker, lines } of programs) await writeFile(join(folder, marker), lines.join("\n"));
+    succeed("node", [tsc, ...flags, "right.ts", ...programs.map(({ marker }) => marker)], { cwd: folder });
     const { status, stdout } = run("node", [tsc, ...flags, "wrong.ts"], { cwd: folder });
     assert.notEqual(status, 0);
     assert.match(stdout, /^wrong\.ts\(2,\d+\): error TS2322/);

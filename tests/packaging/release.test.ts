@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { nodeProgram } from "../../scripts/lib/toolchain.mjs";
 import { commandsOf, readPage } from "../docs/page.ts";
 import { missingPeer } from "../support/peers.ts";
 import { withScratch } from "../support/scratch.ts";
@@ -168,6 +169,9 @@ describe("a release", () => {
           await writeFile(join(bin, program), `#!/bin/sh\necho "${program} $*" >>"${calls}"\n`);
           await chmod(join(bin, program), 0o755);
         }
+        // The Node on PATH may be too old for the package: then it must say so.
+        const node = nodeProgram();
+        if (node !== null) await symlink(node, join(bin, "node"));
         const env = {
           PATH: `${bin}:${process.env.PATH}`,
           HOME: join(folder, "home"),
@@ -185,6 +189,11 @@ describe("a release", () => {
               url,
             );
             const { status, stdout, stderr } = await runBeside("sh", ["-ec", command], folder, env);
+            if (node === null && written.startsWith("npx ")) {
+              assert.deepEqual([status, stdout], [1, ""]);
+              assert.match(stderr, /^agent: runnel needs Node 22 or later/m);
+              continue;
+            }
             assert.equal(status, 0, `${written}\n${stdout}${stderr}`);
             if (written.endsWith("--version")) assert.match(stdout, new RegExp(`^(edge|agent) ${version} \\(`, "m"));
           }

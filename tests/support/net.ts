@@ -15,6 +15,12 @@ import {
 } from "../../src/net/mod.ts";
 import type { TcpTarget } from "../../src/net/socket.ts";
 
+/** The reason to skip a test that needs `::1`; false where the machine has it. */
+export const missingIPv6: string | false = await listen({ kind: "tcp", host: "::1", port: 0 }, () => {}).then(
+  (listener) => listener.close().then(() => false as const),
+  () => "this machine has no IPv6",
+);
+
 export interface TcpServer {
   readonly listener: Listener;
   readonly port: number;

@@ -15,6 +15,8 @@ export function pem(name: CertificateName | "authority"): string {
 }
 
 const key = readFileSync(new URL("certificates/server.key", import.meta.url), "utf8");
+/** The key of each certificate, in PEM. */
+export const serverKey = key;
 
 /** What trusts the certificates here. */
 export const trusted: TlsOptions = { ca: pem("authority") };

@@ -28,6 +28,8 @@ export interface TunnelOptions {
   protocol?: Protocol;
   /** Options of the agent's HTTP client, where the upstream is a target. */
   client?: Partial<ClientOptions>;
+  /** What the agent asks for its tunnel. */
+  firstByteMs?: number;
 }
 
 export interface Tunnel {
@@ -54,6 +56,7 @@ export async function startTestAgent(
   name = "shop",
   protocol: Protocol = "json",
   port = edge.address.port,
+  firstByteMs?: number,
 ): Promise<Agent> {
   const url = parseEdgeUrl(`http://127.0.0.1:${port}`);
   let onReady!: (tunnel: OpenTunnel) => void;
@@ -61,8 +64,8 @@ export async function startTestAgent(
   const agent = new Agent({
     open: (signal) => {
       return protocol === "json"
-        ? openJsonTunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal)
-        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0" }, signal);
+        ? openJsonTunnel({ edge: url, token, name, upstream, version: "0.0.0", firstByteMs }, signal)
+        : openV2Tunnel({ edge: url, token, name, upstream, version: "0.0.0", firstByteMs }, signal);
     },
     backoff: new Backoff(1, 20),
     events: { onReady },
@@ -70,6 +73,38 @@ export async function startTestAgent(
   const run = agent.run();
   await Promise.race([ready, run]);
   return agent;
+}
+
+export interface ForcedAgent {
+  readonly agent: Agent;
+  readonly run: Promise<void>;
+  /** What its events told. */
+  readonly told: readonly string[];
+}
+
+/** Connects an agent that takes the name `forced`, whoever has it; resolves once its tunnel is open. */
+export async function startForcedAgent(edge: Edge, upstream: Handler, protocol: Protocol): Promise<ForcedAgent> {
+  const url = parseEdgeUrl(`http://127.0.0.1:${edge.address.port}`);
+  const options = { edge: url, token, name: "forced", upstream, force: true, version: "0.0.0" };
+  const told: string[] = [];
+  let onReady!: () => void;
+  const ready = new Promise<void>((resolve) => onReady = resolve);
+  const agent = new Agent({
+    open: (signal) => protocol === "json" ? openJsonTunnel(options, signal) : openV2Tunnel(options, signal),
+    backoff: new Backoff(1, 20),
+    events: {
+      onReady: () => {
+        told.push("ready");
+        onReady();
+      },
+      onDisconnected: ({ reason }) => void told.push(`disconnected: ${reason}`),
+      onReconnecting: () => void told.push("reconnecting"),
+    },
+  });
+  const run = agent.run();
+  run.catch(() => {});
+  await Promise.race([ready, run]);
+  return { agent, run, told };
 }
 
 /** @param upstream what the agent dials, or the handler that it asks */
@@ -80,7 +115,7 @@ export async function startTunnel(upstream: DialTarget | Handler, options: Tunne
   const { port } = edge.address;
   const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
   const handler = client?.request ?? (upstream as Handler);
-  const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port);
+  const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port, options.firstByteMs);
   return {
     edge,
     agent,

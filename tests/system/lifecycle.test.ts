@@ -99,6 +99,23 @@ for (const protocol of protocols) {
       client.socket.reset();
     });
 
+    it("give the name to a newcomer at once when the agent gets SIGTERM and a stream stays open", async () => {
+      const tunnel = await start();
+      const client = await send(tunnel, getRequest(tunnel, "/stream"));
+      await client.readUntil("abc");
+      const finish = release;
+      signal(tunnel.agent, "SIGTERM");
+      await eventually(async () => (await get(tunnel)).includes("tunnel_offline"));
+      await spawnAgent(tunnel.edge.port, upstream.port, "--protocol", protocol).next(isReady);
+      assert.match(await get(tunnel), /ok$/);
+      assert.equal(tunnel.agent.exited, false);
+      finish();
+      await client.readUntil("def\r\n0\r\n\r\n");
+      assert.equal(await exited(tunnel.agent), 0);
+      assert.match(await get(tunnel), /ok$/);
+      client.socket.reset();
+    });
+
     it("end at once when they get a second signal", async () => {
       const tunnel = await start();
       const client = await send(tunnel, getRequest(tunnel, "/stream"));

@@ -13,10 +13,11 @@ const hang: Script = async (peer) => {
   await peer.whenClosed();
 };
 
-/** An upstream that begins an answer and does not end it. */
+/** An upstream that begins an answer with events and does not end it. A FIN ends it, too (half_closed.test.ts). */
 const stream: Script = async (peer) => {
   await peer.readHead();
-  await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+  await peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n");
+  await peer.send("Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
   await peer.whenClosed();
 };
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { eventually, type SocketReader } from "../support/net.ts";
+import { eventually, latin1, type SocketReader } from "../support/net.ts";
+import { protocols } from "../support/tunnel.ts";
 import { assertNothingLeft, withTunnel, write } from "./stage.ts";
 
 const UPLOAD_BYTES = 64 * 1024 * 1024;
@@ -58,3 +59,42 @@ describe("an early answer through a tunnel", () => {
     });
   });
 });
+
+const TOO_LONG = "HTTP/1.1 413 Content Too Large\r\n";
+const refusals: [framing: string, answer: string][] = [
+  ["a length", `${TOO_LONG}Content-Length: 8\r\n\r\ntoo long`],
+  ["chunks", `${TOO_LONG}Transfer-Encoding: chunked\r\n\r\n8\r\ntoo long\r\n0\r\n\r\n`],
+  ["the close", `${TOO_LONG}\r\ntoo long`],
+];
+/** The body of each visitor: most of it is under way when the upstream resets. */
+const REFUSED_BYTES = 1024 * 1024;
+const REFUSED_VISITORS = 20;
+
+for (const protocol of protocols) {
+  describe(`an early answer through a tunnel on ${protocol} whose upstream closes with the body unread`, () => {
+    for (const [framing, answer] of refusals) {
+      it(`comes whole to each of ${REFUSED_VISITORS} visitors, with ${framing}`, async () => {
+        await withTunnel(async (peer) => {
+          await peer.readHead();
+          peer.pause();
+          await peer.send(answer);
+          peer.abort();
+        }, async ({ ask }) => {
+          for (let visitor = 0; visitor < REFUSED_VISITORS; visitor++) {
+            const head = `Content-Length: ${REFUSED_BYTES}\r\nConnection: close`;
+            const client = await ask(`POST / HTTP/1.1\r\nHost: HOST\r\n${head}\r\n\r\n`);
+            for (let sent = 0; sent < REFUSED_BYTES && !client.sawEnd; sent += piece.length) {
+              client.socket.write(piece);
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+            const got = latin1(await client.readAll());
+            assert.match(got, /^HTTP\/1\.1 413 /);
+            if (got.includes("Transfer-Encoding")) assert.match(got, /\r\n\r\n8\r\ntoo long\r\n0\r\n\r\n$/);
+            else assert.match(got, /\r\n\r\ntoo long$/);
+            client.socket.reset();
+          }
+        }, { protocol });
+      });
+    }
+  });
+}

@@ -174,7 +174,6 @@ describe("an edge with agents that announce no features", () => {
       clock.advance(1);
       const answer = await client.readUntil("}\n");
       assertProblem(answer, 502, "agent_lost");
-      assert.match(answer, /silent for 75 s/);
       client.socket.reset();
       const idle = await register();
       void idle.serve(() => whole("fine"));

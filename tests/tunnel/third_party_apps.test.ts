@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { eventually } from "../support/net.ts";
-import { exchange, startTunnel, type Tunnel } from "../support/tunnel.ts";
+import { exchange, startTunnel, type Tunnel, type TunnelOptions } from "../support/tunnel.ts";
 import { WebSocket } from "../websocket/foreign.ts";
 
 /** Starts a program of this folder on Node, for which such applications are made. */
@@ -35,12 +35,16 @@ async function stop(program: ChildProcess): Promise<void> {
 }
 
 /** A tunnel to what the program serves; the tunnel serves 127.0.0.1 itself, too, for clients that set no Host. */
-async function withTunnelTo(program: ChildProcess, use: (tunnel: Tunnel) => Promise<void>): Promise<void> {
+async function withTunnelTo(
+  program: ChildProcess,
+  use: (tunnel: Tunnel) => Promise<void>,
+  options: TunnelOptions = {},
+): Promise<void> {
   let tunnel: Tunnel | null = null;
   try {
     const { port } = await firstLine<{ port: number }>(program);
     const target = { kind: "tcp", host: "127.0.0.1", port } as const;
-    tunnel = await startTunnel(target, { protocol: "v2", edge: { defaultTunnel: "shop" } });
+    tunnel = await startTunnel(target, { protocol: "v2", edge: { defaultTunnel: "shop" }, ...options });
     await use(tunnel);
   } finally {
     await tunnel?.close();
@@ -77,6 +81,33 @@ describe("applications of others through a tunnel", () => {
         assert.equal(update?.updates?.[0]?.path, "/main.js");
         socket.terminate();
       });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("a Vite dev server refuses a public name, and serves page and WebSocket with hostHeader rewrite", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "vite-"));
+    await writeFile(join(folder, "index.html"), '<script type="module" src="/main.js"></script>');
+    const host = "shop.example.com";
+    const origin = `http://${host}`;
+    const get = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: */*\r\nReferer: ${origin}/\r\nConnection: close\r\n\r\n`;
+    try {
+      for (const [hostHeader, status] of [["preserve", 403], ["rewrite", 200]] as const) {
+        await withTunnelTo(startProgram("vite_server.mjs", folder), async (tunnel) => {
+          assert.match(await exchange(tunnel, get("/index.html")), new RegExp(`^HTTP/1\\.1 ${status} `));
+          if (status === 403) return;
+          // A page's script has a token for the WebSocket, and only pages of allowed hosts can read it.
+          const script = await exchange(tunnel, get("/@vite/client"));
+          const key = /wsToken = "([^"]+)"/.exec(script)![1];
+          const page = `ws://127.0.0.1:${tunnel.port}/?token=${key}`;
+          const socket = new WebSocket(page, "vite-hmr", { headers: { Host: host }, origin });
+          const [message] = await once(socket, "message");
+          assert.equal(JSON.parse(message.toString()).type, "connected");
+          socket.terminate();
+        }, { edge: { domain: "example.com" }, client: { hostHeader } });
+      }
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

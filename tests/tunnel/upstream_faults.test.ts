@@ -54,10 +54,10 @@ for (const protocol of protocols) {
     });
 
     const malformed: [string, string][] = [
-      ["sends both lengths", head("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n") + "2\r\nok\r\n0\r\n\r\n"],
-      ["ends its lines by bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"],
-      ["sends a head that does not end", "HTTP/1.1 200 OK\r\n" + `X-Big: ${"x".repeat(4000)}\r\n`.repeat(10)],
-      ["sends too many fields", head("X: 1\r\n".repeat(101)) + "ok"],
+      ["sends both lengths, and no chunks", head("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n") + "ok"],
+      ["ends a chunk's size by a bare LF", head("Transfer-Encoding: chunked\r\n") + "2\nok\r\n0\r\n\r\n"],
+      ["sends a head that does not end", "HTTP/1.1 200 OK\r\n" + `X-Big: ${"x".repeat(4000)}\r\n`.repeat(17)],
+      ["sends too many fields", head("X: 1\r\n".repeat(257)) + "ok"],
       ["sends a NUL in a value", head("X-A: a\0b\r\nContent-Length: 2\r\n") + "ok"],
       ["sends two different lengths", head("Content-Length: 2\r\nContent-Length: 3\r\n") + "ok"],
       ["speaks no HTTP", "SSH-2.0-OpenSSH_9.9\r\n\r\n"],
@@ -151,7 +151,7 @@ for (const protocol of protocols) {
 
   describe(`the timeouts of a tunnel on ${protocol}`, () => {
     /** All times are under the 10 s after which a silent link is pinged. */
-    const timeouts = { firstByteMs: 4_000, idleMs: 6_000 };
+    const timeouts = { firstByteMs: 4_000, idleMs: 6_000, streamIdleMs: 6_000 };
     const withClock = (clock: FakeClock): TunnelOptions => ({ edge: { clock, timeouts } });
 
     it("answer 504 when the upstream hangs before its head, and close its socket", async () => {

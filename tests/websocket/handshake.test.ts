@@ -50,6 +50,10 @@ describe("checkUpgrade", () => {
     }
   });
 
+  it("checkUpgrade accepts when a WebSocket is asked for among others", () => {
+    assert.ok(checkUpgrade(request([...KEY, ...VERSION], { upgrade: "foo/2,WebSocket" })).accepted);
+  });
+
   it("checkUpgrade agrees to no extension when the client offers one", () => {
     const upgrade = checkUpgrade(request([...KEY, ...VERSION, "Sec-WebSocket-Extensions", "permessage-deflate"]));
     assert.ok(upgrade.accepted);

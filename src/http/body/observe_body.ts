@@ -3,10 +3,12 @@ import type { Body } from "../message.ts";
 import { type BodyOwner, BodySource } from "./source.ts";
 
 export interface BodyObserver {
-  /** A chunk passes, which the observer must not change, store or release. */
+  /** A chunk passes, which the observer must not change, store or release. Where this throws, the body breaks off. */
   onChunk(chunk: Uint8Array): void;
-  /** Called once, when the body is over; with `error` where it broke off or its reader canceled it. */
-  onOver?(error?: unknown): void;
+  /**
+   * Called once, when the body is over; with `error` where it broke off, or where its reader canceled it (`isCanceled`).
+   */
+  onOver?(error?: unknown, isCanceled?: boolean): void;
 }
 
 /**
@@ -47,7 +49,7 @@ class ObservedBody implements BodyOwner {
   }
 
   onCancel(reason: unknown): void {
-    this.#observer.onOver?.(reason ?? new Error("The reader canceled the body"));
+    this.#observer.onOver?.(reason ?? new Error("The reader canceled the body"), true);
     // A source that fails while it is being canceled has stopped, too.
     (this.#reader ?? this.#body).cancel(reason).catch(() => {});
   }
@@ -68,6 +70,7 @@ class ObservedBody implements BodyOwner {
       }
       this.#observer.onChunk(value);
     } catch (error) {
+      this.#reader?.cancel(error).catch(() => {});
       return this.#fail(error);
     }
     if (value.length > 0) this.#source.push(value);

@@ -2,6 +2,7 @@
  * Sends a body: each chunk is written as soon as it is read, and the next one is read when the sink can take more. No
  * chunk waits here, so that backpressure reaches the body's source.
  */
+import { nameErrorClass } from "../../base/mod.ts";
 import { release } from "../../memory/mod.ts";
 
 /** Where a pump sends to. Nothing is called after `BodyPump.stop()`. */
@@ -19,7 +20,10 @@ export interface BodySink {
 
 /** A body does not have the length that its Content-Length says. */
 export class BodyLengthError extends Error {
-  override readonly name = "BodyLengthError";
+  static {
+    nameErrorClass(this, "BodyLengthError");
+  }
+
   readonly length: number;
   /** Bytes that were read; more than `length` where the body is too long. */
   readonly sentBytes: number;

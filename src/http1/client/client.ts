@@ -4,7 +4,16 @@
  * it sends the request and reads the answer.
  */
 import type { CancelSignal } from "../../base/mod.ts";
-import { type Answer, type Body, cancelBody, type Handler, type RequestHead, UpstreamError } from "../../http/mod.ts";
+import {
+  type Answer,
+  type Body,
+  cancelBody,
+  type Handler,
+  type RequestHead,
+  upgradeParts,
+  UpstreamError,
+  withUpstreamOrigin,
+} from "../../http/mod.ts";
 import { ClientExchange } from "./exchange.ts";
 import { type ClientOptions, type ClientSettings, verifyClientOptions } from "./options.ts";
 import { ConnectionPool } from "./pool.ts";
@@ -13,12 +22,6 @@ import { planRequest, type RequestPlan } from "./request.ts";
 export class HttpClient {
   readonly #settings: ClientSettings;
   readonly #pool: ConnectionPool;
-
-  /** @throws {OptionError} for an option out of its range */
-  constructor(options: ClientOptions) {
-    this.#settings = verifyClientOptions(options);
-    this.#pool = new ConnectionPool(this.#settings);
-  }
 
   /**
    * Sends a request to the upstream. It is bound, so that it can be used as a `Handler`. Resolves as soon as the
@@ -31,16 +34,29 @@ export class HttpClient {
    *
    * Rejects with `UpstreamError`. The stream of a body that breaks off fails with one, too.
    */
-  readonly request: Handler = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
+  readonly request: Handler;
+
+  /** @throws {OptionError} for an option out of its range */
+  constructor(options: ClientOptions) {
+    this.#settings = verifyClientOptions(options);
+    this.#pool = new ConnectionPool(this.#settings);
+    const { host, scheme } = this.#settings;
+    this.request = host === null ? this.#send : withUpstreamOrigin(this.#send, { scheme, authority: host });
+  }
+
+  readonly #send: Handler = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
+    let content = body;
+    let raw: Body = null;
     let plan: RequestPlan;
     try {
       if (signal.aborted) throw UpstreamError.ofCancel(signal.reason);
-      plan = planRequest(head, body, this.#settings);
+      if (head.upgrade !== undefined) ({ content, raw } = upgradeParts(head, body));
+      plan = planRequest(head, content, this.#settings);
     } catch (error) {
       cancelBody(body, error);
       return Promise.reject(error);
     }
-    const exchange = new ClientExchange(this.#pool, this.#settings, head, body, signal, plan);
+    const exchange = new ClientExchange(this.#pool, this.#settings, head, content, signal, plan, raw);
     this.#pool.acquire(exchange);
     return exchange.answer;
   };

@@ -12,6 +12,8 @@ import { type HttpLimits, ResponseParser } from "../codec/mod.ts";
 
 /** How long the upstream may take to send its FIN after ours. */
 const CLOSE_TIMEOUT_MS = 1_000;
+/** So much sooner than the upstream an idle connection is closed here. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 /** The exchange on a connection, which gets the events of its socket. */
 export interface ConnectionUser extends SocketHandlers {
@@ -40,7 +42,7 @@ export class ClientConnection implements SocketHandlers {
   boundTo: string | null = null;
   /** Since when the upstream may count it as idle, on the client's clock. */
   idleSince = 0;
-  /** Milliseconds for which the upstream keeps it while it is idle, as far as that is known. */
+  /** The most milliseconds for which it may be idle. 0: it is not used again. */
   idleLimitMs = Infinity;
   /** The pool starts it when the connection becomes idle, and stops it when it is used. */
   readonly idleTimeout: Timeout;
@@ -68,6 +70,14 @@ export class ClientConnection implements SocketHandlers {
   /** Sets the exchange on the connection; `null` while it is idle. */
   assign(user: ConnectionUser | null): void {
     this.#user = user;
+  }
+
+  /**
+   * The upstream says how long it keeps an idle connection. Servers round that to whole seconds, and 0 means less than
+   * one, so of a short time half is used.
+   */
+  keepFor(upstreamMs: number): void {
+    this.idleLimitMs = Math.max(upstreamMs - KEEP_ALIVE_MARGIN_MS, upstreamMs / 2);
   }
 
   /** The exchange on it is over, and another one may follow. */

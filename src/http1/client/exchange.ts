@@ -6,9 +6,10 @@
  *        └─ stale socket ─┘ └──── 101 ─▶ upgraded ─ both FINs ─────┤
  *     any ──────────────────── fail, abort ────────────────────────┘
  *
- * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends.
+ * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends. The
+ * client's bytes in a new protocol follow the body, and wait for the 101.
  */
-import { afterPoll, type CancelSignal, type PollListener, showText, type Timer } from "../../base/mod.ts";
+import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -16,13 +17,14 @@ import {
   BodySource,
   cancelBody,
   type Fields,
+  isAsked,
   type RequestHead,
   streamOf,
   UpstreamError,
   withoutHost,
 } from "../../http/mod.ts";
 import { release, share } from "../../memory/mod.ts";
-import type { SocketError } from "../../net/mod.ts";
+import { afterPoll, type PollListener, type SocketError } from "../../net/mod.ts";
 import { BodyDecoder, decodeRead, HttpParseError, type ParsedResponse } from "../codec/mod.ts";
 import type { ClientConnection, ConnectionUser } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
@@ -45,8 +47,6 @@ const EARLY_READ_BYTES = 64 * 1024;
  * have been dropped with the upstream's socket.
  */
 const MAX_RESET_CLOSE_BYTES = 8 * 1024;
-/** Less than the upstream's own time, by which an idle connection is closed here. */
-const KEEP_ALIVE_MARGIN_MS = 1_000;
 
 type Phase = "waiting" | "head" | "body" | "upgraded" | "over";
 
@@ -59,6 +59,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   readonly #settings: ClientSettings;
   readonly #head: RequestHead;
   readonly #body: Body;
+  /** The client's bytes behind a 101; null where no upgrade is asked for. */
+  readonly #raw: Body;
   readonly #signal: CancelSignal;
   readonly #plan: RequestPlan;
   #resolve!: (answer: Answer) => void;
@@ -93,11 +95,13 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     body: Body,
     signal: CancelSignal,
     plan: RequestPlan,
+    raw: Body,
   ) {
     this.#pool = pool;
     this.#settings = settings;
     this.#head = head;
     this.#body = body;
+    this.#raw = raw;
     this.#signal = signal;
     this.#plan = plan;
     this.needsFreshConnection = !plan.isReplayable;
@@ -125,22 +129,28 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   }
 
   onPolled(): void {
-    if (this.#phase === "head" && !this.#isSent) this.#send(this.#connection!);
+    if (this.#phase !== "head" || this.#isSent || this.#connection!.socket.closed) return;
+    this.#send(this.#connection!);
+    // Before another turn of the event loop passes. A streamed body leaves together with the head.
+    if (this.#upload === null) this.#connection!.socket.flush();
   }
 
   #send(connection: ClientConnection): void {
     this.#isSent = true;
     connection.socket.write(this.#plan.head);
     const { framing } = this.#plan;
-    if (this.#head.upgrade !== undefined || this.#body === null) return this.onUploaded();
+    if (this.#body === null) return this.onUploaded();
     if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, framing);
     if (framing.kind === "chunked") return this.#beginUpload(streamOf(this.#body), connection, framing);
     connection.socket.write(this.#body);
     this.onUploaded();
   }
 
+  /** The whole request was sent; after a 101 also: all bytes of the new protocol were. */
   onUploaded(): void {
+    const isRequest = !this.#isUploaded;
     this.#isUploaded = true;
+    if (isRequest && this.#phase === "upgraded") return this.#beginRaw();
     const { firstByteMs, clock } = this.#settings;
     if (firstByteMs === null || this.#phase !== "head") return;
     this.#firstByteTimer = clock.after(firstByteMs, () => {
@@ -190,8 +200,9 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
   }
 
-  /** What the upstream has sent before is still to be read: it may be the answer. */
+  /** The upstream may have answered before it had read the body. Without one a reset has nothing to say. */
   onBroken(): boolean {
+    if (this.#body === null) return false;
     this.#isBroken = true;
     this.#upload?.stop(new UpstreamError("upstream_closed", "The upstream takes no more of the request's body"));
     return true;
@@ -287,31 +298,24 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#firstByteTimer?.cancel();
     if (parsed.isConnectionAuth) this.#connection!.isAuthenticated = true;
     if (parsed.status === 101) return this.#beginUpgraded(parsed, rest);
-    if (this.#head.upgrade !== undefined) {
-      cancelBody(this.#body, new UpstreamError("canceled", "The upgrade was refused"));
-    }
+    if (this.#raw !== null) cancelBody(this.#raw, new UpstreamError("canceled", "The upgrade was refused"));
     this.#keepAlive = parsed.keepAlive;
-    if (parsed.keepAliveSeconds !== -1) this.#limitIdleTime(parsed.keepAliveSeconds * 1_000);
-    const { status, fields, framing } = parsed;
+    if (parsed.keepAliveSeconds !== -1) this.#connection!.keepFor(parsed.keepAliveSeconds * 1_000);
+    const { status, reason, fields, framing, upgrade } = parsed;
     if (framing.kind === "none") {
-      this.#resolve({ status, fields, body: null });
+      this.#resolve({ status, reason, fields, body: null, upgrade });
       return this.#complete(rest.length === 0);
     }
     // A small answer that has arrived: the usual case, for which no decoder is needed.
     if (framing.kind === "length" && framing.length <= Math.min(rest.length, MAX_WHOLE_BYTES)) {
       const isAll = framing.length === rest.length;
-      this.#resolve({ status, fields, body: isAll ? rest : rest.subarray(0, framing.length) });
+      this.#resolve({ status, reason, fields, body: isAll ? rest : rest.subarray(0, framing.length), upgrade });
       return this.#complete(isAll);
     }
     this.#beginBody(parsed, rest);
   }
 
-  /** Half of a short time: servers round to whole seconds, and 0 means less than one. */
-  #limitIdleTime(keptMs: number): void {
-    this.#connection!.idleLimitMs = Math.max(keptMs - KEEP_ALIVE_MARGIN_MS, keptMs / 2);
-  }
-
-  #beginBody({ status, fields, framing }: ParsedResponse, read: Uint8Array): void {
+  #beginBody({ status, reason, fields, framing, upgrade }: ParsedResponse, read: Uint8Array): void {
     const decoder = new BodyDecoder(framing, this.#settings.limits, "response");
     this.#decoder = decoder;
     const trailers = (): Fields => decoder.trailers;
@@ -326,11 +330,11 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     }
     // Only a stream can be followed by trailers.
     if (rest !== null && content.length <= MAX_WHOLE_BYTES && decoder.trailers.length === 0) {
-      this.#resolve({ status, fields, body: content });
+      this.#resolve({ status, reason, fields, body: content, upgrade });
       return this.#complete(rest.length === 0);
     }
     this.#phase = "body";
-    this.#resolve({ status, fields, body: this.#openBody(), trailers });
+    this.#resolve({ status, reason, fields, body: this.#openBody(), upgrade, trailers });
     this.#take(content, rest);
   }
 
@@ -386,18 +390,23 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
 
   #beginUpgraded(parsed: ParsedResponse, rest: Uint8Array): void {
     const asked = this.#head.upgrade;
-    if (asked === undefined || parsed.upgrade?.toLowerCase() !== asked.toLowerCase()) {
+    if (asked === undefined || parsed.upgrade === undefined || !isAsked(asked, parsed.upgrade)) {
       const agreed = showText(parsed.upgrade ?? "nothing");
       const reason = `The upstream switched to ${agreed}, asked for was ${showText(asked ?? "nothing")}`;
       return this.fail(new UpstreamError("upstream_invalid", reason));
     }
     this.#phase = "upgraded";
-    const { status, fields, upgrade } = parsed;
-    this.#resolve({ status, fields, upgrade, body: this.#openBody() });
+    const { status, reason, fields, upgrade } = parsed;
+    this.#resolve({ status, reason, fields, upgrade, body: this.#openBody() });
     if (rest.length > 0) this.#deliver(rest);
+    // The upstream may switch before it has the whole request: the client's bytes begin behind that.
+    if (this.#isUploaded) this.#beginRaw();
+  }
+
+  #beginRaw(): void {
     const connection = this.#connection!;
-    if (this.#body instanceof ReadableStream) return this.#beginUpload(this.#body, connection, { kind: "raw" });
-    if (this.#body !== null) connection.socket.write(this.#body);
+    if (this.#raw instanceof ReadableStream) return this.#beginUpload(this.#raw, connection, { kind: "raw" });
+    if (this.#raw !== null) connection.socket.write(this.#raw);
     connection.socket.end();
   }
 
@@ -407,7 +416,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
-    if (!this.#keepAlive) return connection.end();
+    if (!this.#keepAlive || this.#decoder?.isIrregular) return connection.end();
     this.#pool.release(connection, this);
   }
 
@@ -425,6 +434,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     this.#connection?.reset();
     this.#upload?.stop(error);
     cancelBody(this.#body, error);
+    cancelBody(this.#raw, error);
     this.#finish();
     if (this.#answerBody === null) this.#reject(error);
     else this.#answerBody.fail(error);

@@ -1,6 +1,6 @@
 /** The options of the client, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import { isFieldValue } from "../../http/mod.ts";
+import { isAuthority } from "../../http/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
@@ -51,7 +51,10 @@ export interface ClientOptions {
   firstByteMs?: number | null;
   /** Limits of the answers' heads and framing. */
   limits?: Partial<HttpLimits>;
-  /** The Host field: that of the public client (`preserve`, the default), the target's (`rewrite`), or this value. */
+  /**
+   * The Host field: that of the public client (`preserve`, the default), the target's (`rewrite`), or this value. Where
+   * it is not preserved, URLs of the public origin follow it (`withUpstreamOrigin`).
+   */
   hostHeader?: string;
   clock?: Clock;
 }
@@ -71,6 +74,8 @@ export interface ClientSettings {
   readonly freshMs: number;
   readonly firstByteMs: number | null;
   readonly limits: HttpLimits;
+  /** Of the target's URLs. */
+  readonly scheme: "http" | "https";
   /** The Host of every request; `null` where each has its own. */
   readonly host: string | null;
   /** The Host of a request without one. */
@@ -82,7 +87,7 @@ export interface ClientSettings {
 export function verifyClientOptions(options: ClientOptions): ClientSettings {
   const { target, maxSockets = 16_384, hostHeader = "preserve", firstByteMs = null } = options;
   const targetHost = hostOf(target);
-  if (!isFieldValue(hostHeader) || hostHeader === "") {
+  if (!isAuthority(hostHeader)) {
     throw new OptionError(`The option hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
   }
   const rewritten = hostHeader === "rewrite" ? targetHost : hostHeader;
@@ -100,16 +105,21 @@ export function verifyClientOptions(options: ClientOptions): ClientSettings {
     freshMs: checkRange("freshMs", options.freshMs ?? 1_000, 0),
     firstByteMs: firstByteMs === null ? null : checkRange("firstByteMs", firstByteMs, 1),
     limits: verifyLimits(options.limits),
+    scheme: schemeOf(target),
     host: hostHeader === "preserve" ? null : rewritten,
     targetHost,
     clock: options.clock ?? systemClock,
   };
 }
 
+function schemeOf(target: DialTarget): "http" | "https" {
+  return target.kind === "tcp" && target.tls !== undefined ? "https" : "http";
+}
+
 /** The Host field for a target (RFC 9110 §7.2): without the scheme's default port, IPv6 in brackets. */
 function hostOf(target: DialTarget): string {
   if (target.kind === "unix") return "localhost";
   const host = target.host.includes(":") ? `[${target.host}]` : target.host;
-  const defaultPort = target.tls === undefined ? 80 : 443;
+  const defaultPort = schemeOf(target) === "http" ? 80 : 443;
   return target.port === defaultPort ? host : `${host}:${target.port}`;
 }

@@ -25,7 +25,7 @@ export interface RequestPlan {
 }
 
 /**
- * A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
+ * `body` is the content alone. A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
  * §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on. `TE: trailers` is made for this
  * hop.
  *
@@ -34,8 +34,7 @@ export interface RequestPlan {
  */
 export function planRequest(head: RequestHead, body: Body, settings: ClientSettings): RequestPlan {
   const { method, target, authority, fields, upgrade } = head;
-  // The body of an upgrade belongs to the new protocol, and is sent after the 101.
-  const framing = body === null || upgrade !== undefined ? noBody : framingOf(head, body);
+  const framing = body === null ? noBody : framingOf(head, body);
   const facts = hopFacts(fields);
   try {
     return {

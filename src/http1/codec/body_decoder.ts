@@ -7,6 +7,9 @@
  *      └──────────────────────────────────────────────────────────────────────────┘
  *
  * Content is passed on as subarrays of the reads: nothing is copied or collected.
+ *
+ * Of responses two deviations are read: spaces and tabs between a chunk's size and its CRLF, and a bare LF as the end of
+ * a trailer line. After them `isIrregular` is true. A bare LF behind a size is refused: others may read the size on.
  */
 import { showByte } from "../../base/mod.ts";
 import { CR, type Fields, isSpaceOrTab, LF, trailerFields, valueBytes } from "../../http/mod.ts";
@@ -42,6 +45,7 @@ export class BodyDecoder {
   #extensionBytes = 0;
   #trailerScanner: HeadScanner | null = null;
   #trailers: Fields = noFields;
+  #isIrregular = false;
 
   /** @param side of the message: errors have the status 400 for a request's body and 502 for a response's. */
   constructor(framing: Framing, limits: HttpLimits = defaultLimits, side: MessageSide = "request") {
@@ -59,6 +63,11 @@ export class BodyDecoder {
   /** True while a body goes on that is delimited by the close. */
   get isUntilClose(): boolean {
     return this.#phase === UNTIL_CLOSE;
+  }
+
+  /** True once the framing of a response deviated from RFC 9112: what follows it on the connection cannot be trusted. */
+  get isIrregular(): boolean {
+    return this.#isIrregular;
   }
 
   /**
@@ -178,15 +187,16 @@ export class BodyDecoder {
   }
 
   /**
-   * Extensions are ignored, and not passed on (RFC 9112 §7.1.1). White space is allowed before the first semicolon, but
-   * not without one.
+   * Extensions are ignored, and not passed on (RFC 9112 §7.1.1). White space is allowed before the first semicolon;
+   * without one in responses only.
    */
   #skipExtension(chunk: Uint8Array, i: number): number {
     for (; i < chunk.length; i++) {
       const byte = chunk[i];
       if (this.#phase === SPACES && !isSpaceOrTab(byte)) {
-        if (byte !== SEMICOLON) throw this.#badSizeEnd(byte);
-        this.#phase = EXTENSION;
+        if (byte === SEMICOLON) this.#phase = EXTENSION;
+        else if (byte === CR && this.#side === "response") this.#isIrregular = true;
+        else throw this.#badSizeEnd(byte);
       }
       if (byte === CR) {
         this.#phase = SIZE_LF;
@@ -210,6 +220,7 @@ export class BodyDecoder {
     });
     const end = this.#trailerScanner.push(chunk);
     if (end === -1) return null;
+    this.#isIrregular ||= this.#trailerScanner.hasBareLf;
     this.#trailers = trailerFields(this.#trailerScanner.takeFields());
     this.#trailerScanner = null;
     this.#phase = DONE;

@@ -1,5 +1,5 @@
 /** What can be wrong with an HTTP/1.1 message, received or to be sent. */
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 
 /** The status that answers a message which cannot be parsed; 502 for an upstream's response. */
 export type ParseErrorStatus = 400 | 405 | 414 | 431 | 501 | 502 | 505;
@@ -19,6 +19,10 @@ export type MessageSide = "request" | "response";
 
 /** The peer sent bytes that are no HTTP/1.1 message, or one that Runnel refuses. Nothing after them can be parsed. */
 export class HttpParseError extends RunnelError {
+  static {
+    nameErrorClass(this, "HttpParseError");
+  }
+
   readonly status: ParseErrorStatus;
 
   constructor(status: ParseErrorStatus, reason: string) {
@@ -34,6 +38,10 @@ export class HttpParseError extends RunnelError {
 
 /** A head or trailer section cannot be written: others would not read it as it is meant. Code `invalid_head`. */
 export class HttpWriteError extends RunnelError {
+  static {
+    nameErrorClass(this, "HttpWriteError");
+  }
+
   constructor(reason: string) {
     super({ code: "invalid_head", reason, initiator: "user" });
   }

@@ -2,6 +2,7 @@
 import { Memo, showText } from "../../base/mod.ts";
 import {
   addNominations,
+  askedProtocols,
   equalsLower,
   type Fields,
   isConnectionChallenge,
@@ -17,7 +18,7 @@ export interface HeadFacts {
   /** The fields for the next hop, with Content-Length; of a request without Host. */
   fields: Fields;
   host: string | undefined;
-  /** All values, joined with commas: a repeated field is then more than `chunked`. */
+  /** All values, joined with commas. */
   transferEncoding: string | undefined;
   /** -1 where there is no Content-Length. */
   contentLength: number;
@@ -75,7 +76,11 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
         }
         continue;
       case 14:
-        if (!equalsLower(name, "content-length")) break;
+        if (!equalsLower(name, "content-length")) {
+          // It goes with an upgrade to h2c, and ends at this hop (RFC 7540 §3.2.1).
+          if (side === "request" && equalsLower(name, "http2-settings")) continue;
+          break;
+        }
         if (facts.contentLength !== -1) {
           readSecondLength(facts, value, side);
           continue;
@@ -163,23 +168,49 @@ function readLengths(facts: HeadFacts, value: string, side: MessageSide): string
 }
 
 /**
- * True for a body in chunks (RFC 9112 §6.1).
+ * True for a request's body in chunks (RFC 9112 §6.1).
  *
- * @throws {HttpParseError} 400 (responses: 502) for another Transfer-Encoding, one beside a Content-Length, and one in
- *   HTTP/1.0
+ * @throws {HttpParseError} 400 for another Transfer-Encoding, one beside a Content-Length, and one in HTTP/1.0
  */
-export function isChunked(facts: HeadFacts, version: "1.0" | "1.1", side: MessageSide): boolean {
+export function isChunkedRequest(facts: HeadFacts, version: "1.0" | "1.1"): boolean {
   const { transferEncoding, contentLength } = facts;
   if (transferEncoding === undefined) return false;
-  if (contentLength !== -1) {
-    throw HttpParseError.for(side, 400, "Both Transfer-Encoding and Content-Length are there");
-  }
-  if (version === "1.0") throw HttpParseError.for(side, 400, `Transfer-Encoding stands in an HTTP/1.0 ${side}`);
+  if (contentLength !== -1) throw new HttpParseError(400, "Both Transfer-Encoding and Content-Length are there");
+  if (version === "1.0") throw new HttpParseError(400, "Transfer-Encoding stands in an HTTP/1.0 request");
   if (transferEncoding.toLowerCase() === "chunked") return true;
-  throw HttpParseError.for(side, 400, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
+  throw new HttpParseError(400, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
 }
 
-/** The one protocol that is asked for or agreed. Never `h2c`: HTTP/2 is not tunneled in this way. */
+/** What Transfer-Encoding says of a response's body. */
+export type ResponseCoding =
+  /** It does not stand there. */
+  | "none"
+  /** It is `chunked`. */
+  | "chunked"
+  /** It is `chunked`, but repeated, beside `identity`, or beside a Content-Length, which chunks overrule. */
+  | "irregular chunked"
+  /** It is `identity`, which says nothing (RFC 2616 §4.4). */
+  | "identity";
+
+/** @throws {HttpParseError} 502 where it has another coding, or none at all */
+export function responseCoding(facts: HeadFacts): ResponseCoding {
+  const { transferEncoding, contentLength } = facts;
+  if (transferEncoding === undefined) return "none";
+  const hasLength = contentLength !== -1;
+  if (equalsLower(transferEncoding, "chunked")) return hasLength ? "irregular chunked" : "chunked";
+  const codings = listMembers(transferEncoding);
+  const isChunked = codings.some((coding) => equalsLower(coding, "chunked"));
+  const isKnown = codings.every((coding) => equalsLower(coding, "chunked") || equalsLower(coding, "identity"));
+  if (isKnown && codings.length > 0) return isChunked ? "irregular chunked" : "identity";
+  throw new HttpParseError(502, `The Transfer-Encoding is ${showText(transferEncoding)}, not "chunked"`);
+}
+
+/** The protocols that a request asks for, as in `RequestHead.upgrade`. */
+export function askedUpgrade({ asksUpgrade, upgrade }: HeadFacts): string | undefined {
+  return asksUpgrade && upgrade !== undefined ? askedProtocols(upgrade) : undefined;
+}
+
+/** The one protocol that is agreed. Never `h2c`: HTTP/2 is not tunneled in this way. */
 export function upgradeToken(facts: HeadFacts): string | undefined {
   const { asksUpgrade, upgrade } = facts;
   if (!asksUpgrade || upgrade === undefined || equalsLower(upgrade, "h2c")) return undefined;

@@ -8,6 +8,9 @@
  * Each byte is read once, and the first byte that is wrong or too much is reported: the result does not depend on how
  * the input is split. A head inside one chunk is read in place, one that arrives in pieces is copied together. The
  * scanner knows lines and fields. The meaning of a start line is left to its caller.
+ *
+ * In responses a bare LF ends a line, too (RFC 9112 §2.2), as in CRLF. In requests it is refused: others may read the
+ * line on.
  */
 import { internedLatin1, latin1, showByte, showText } from "../../base/mod.ts";
 import { COLON, CR, isSpaceOrTab, LF, tokenBytes, valueBytes } from "../../http/mod.ts";
@@ -36,6 +39,7 @@ export interface ScannerOptions {
 
 export class HeadScanner {
   readonly #options: ScannerOptions;
+  readonly #allowsBareLf: boolean;
   readonly #firstPhase: number;
   #phase: number;
   /** How many bytes of the head were read. */
@@ -46,9 +50,11 @@ export class HeadScanner {
   #textFrom = 0;
   /** The names and values that are complete. */
   #fields: string[] = [];
+  #hasBareLf = false;
 
   constructor(options: ScannerOptions) {
     this.#options = options;
+    this.#allowsBareLf = options.side === "response";
     this.#firstPhase = options.onStartLine === null ? FIELD : START_LINE;
     this.#phase = this.#firstPhase;
   }
@@ -56,6 +62,11 @@ export class HeadScanner {
   /** True from a head's first byte to its last. */
   get hasStarted(): boolean {
     return this.#scanned > 0;
+  }
+
+  /** True once a line of this head ended in a bare LF. `takeFields()` makes it false. */
+  get hasBareLf(): boolean {
+    return this.#hasBareLf;
   }
 
   /**
@@ -105,6 +116,7 @@ export class HeadScanner {
     // A connection may be idle for long, and should not pin the last head.
     this.#copied = emptyBytes;
     this.#fields = [];
+    this.#hasBareLf = false;
     return fields;
   }
 
@@ -133,21 +145,29 @@ export class HeadScanner {
         case START_LINE:
           while (i < stop && valueBytes[bytes[i]] === 1) i++;
           if (i === stop) break;
-          if (bytes[i] !== CR) throw this.#unexpected("the start line", bytes[i]);
-          i++;
+          if (bytes[i] === CR) i++;
+          else this.#endBareLine("the start line", bytes[i]);
           phase = START_LINE_LF;
           break;
         case START_LINE_LF:
           this.#expectLf(bytes[i]);
-          this.#options.onStartLine?.(bytes, i - 1);
+          this.#options.onStartLine?.(bytes, bytes[i - 1] === CR ? i - 1 : i);
           i++;
           phase = FIELD;
           limit = totalBytes;
           stop = Math.min(end, limit);
           break;
         case FIELD:
-          phase = bytes[i] === CR ? LAST_LF : this.#beginField(bytes[i]);
-          textFrom = i++;
+          textFrom = i;
+          if (tokenBytes[bytes[i]] === 1) {
+            this.#beginField();
+            phase = NAME;
+            i++;
+          } else {
+            if (bytes[i] === CR) i++;
+            else this.#endHead(bytes[i]);
+            phase = LAST_LF;
+          }
           break;
         case NAME:
           while (i < stop && tokenBytes[bytes[i]] === 1) i++;
@@ -160,8 +180,9 @@ export class HeadScanner {
         case VALUE:
           while (i < stop && valueBytes[bytes[i]] === 1) i++;
           if (i === stop) break;
-          if (bytes[i] !== CR) throw this.#unexpected("a field's value", bytes[i]);
-          this.#fields.push(internedTrimmed(bytes, textFrom, i++));
+          this.#fields.push(internedTrimmed(bytes, textFrom, i));
+          if (bytes[i] === CR) i++;
+          else this.#endBareLine("a field's value", bytes[i]);
           phase = VALUE_LF;
           break;
         case VALUE_LF:
@@ -180,16 +201,21 @@ export class HeadScanner {
     return -1;
   }
 
-  /** Checks a field line's first byte. */
-  #beginField(byte: number): number {
-    if (tokenBytes[byte] === 0) {
-      if (isSpaceOrTab(byte)) throw this.#fail(400, "A header line begins with white space");
-      throw this.#unexpected("a field's name", byte);
-    }
-    if (this.#fields.length === 2 * this.#options.fieldCount) {
-      throw this.#fail(431, `There are more than ${this.#options.fieldCount} header fields`);
-    }
-    return NAME;
+  #beginField(): void {
+    if (this.#fields.length < 2 * this.#options.fieldCount) return;
+    throw this.#fail(431, `There are more than ${this.#options.fieldCount} header fields`);
+  }
+
+  /** The line begins with no field, and with no CR. */
+  #endHead(byte: number): void {
+    if (isSpaceOrTab(byte)) throw this.#fail(400, "A header line begins with white space");
+    this.#endBareLine("a field's name", byte);
+  }
+
+  /** The line ends without a CR: `byte` must be the LF, which is read next. */
+  #endBareLine(where: string, byte: number): void {
+    if (byte !== LF || !this.#allowsBareLf) throw this.#unexpected(where, byte);
+    this.#hasBareLf = true;
   }
 
   #expectLf(byte: number): void {

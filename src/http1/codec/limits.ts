@@ -2,11 +2,11 @@
 import { checkRange, OptionError } from "../../base/mod.ts";
 
 export interface HttpLimits {
-  /** Bytes of a request line, or of a status line, with its CRLF; more is a 414. Default 8,192. */
+  /** Bytes of a request line, or of a status line, with its line end; more is a 414. Default 8,192. */
   readonly requestLineBytes: number;
-  /** Bytes of a whole head, from the start line to the empty line; more is a 431. Default 32,768. */
+  /** Bytes of a whole head, from the start line to the empty line; more is a 431. Default 65,536. */
   readonly headBytes: number;
-  /** Fields of a head, and of a trailer section; more is a 431. Default 100. */
+  /** Fields of a head, and of a trailer section; more is a 431. Default 256. */
   readonly fieldCount: number;
   /** Bytes between a chunk's size and its CRLF; more is a 400. Default 256. */
   readonly chunkExtensionBytes: number;
@@ -16,8 +16,8 @@ export interface HttpLimits {
 
 export const defaultLimits: HttpLimits = Object.freeze({
   requestLineBytes: 8_192,
-  headBytes: 32_768,
-  fieldCount: 100,
+  headBytes: 65_536,
+  fieldCount: 256,
   chunkExtensionBytes: 256,
   trailerBytes: 8_192,
 });

@@ -8,7 +8,7 @@ import { CR, type Fields, isToken, LF, SP } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, type Framing, noBody } from "./framing.ts";
-import { gatherFacts, type HeadFacts, isChunked, upgradeToken } from "./head_facts.ts";
+import { askedUpgrade, gatherFacts, type HeadFacts, isChunkedRequest } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
 import { resolveTarget } from "./request_target.ts";
@@ -32,9 +32,9 @@ export interface ParsedRequest {
   /** True where the client may send another request on this connection (RFC 9112 §9.3). */
   readonly keepAlive: boolean;
   /**
-   * The one token of Upgrade, as received, where Connection lists `upgrade`. Undefined for `h2c`, for several tokens,
-   * in HTTP/1.0 and with a body, from whose bytes those of the new protocol could not be distinguished: such an Upgrade
-   * is ignored, as RFC 9110 §7.8 allows.
+   * The protocols of Upgrade, as in `RequestHead.upgrade`, where Connection lists `upgrade`. Undefined in HTTP/1.0, and
+   * with a body in chunks, whose end is nowhere said before it comes: such an Upgrade is ignored, as RFC 9110 §7.8
+   * allows.
    */
   readonly upgrade: string | undefined;
   /** True where TE lists `trailers`. */
@@ -139,7 +139,6 @@ export class RequestParser {
     const version = this.#version;
     const isCurrent = version === "1.1";
     const framing = requestFraming(facts, version);
-    const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.length > 0);
     const { target, authority } = resolveTarget(method, this.#target, version, facts.host);
     this.#target = "";
     return {
@@ -150,7 +149,7 @@ export class RequestParser {
       fields: facts.fields,
       framing,
       keepAlive: !facts.close && (isCurrent || facts.keepAlive),
-      upgrade: isCurrent && !hasBody ? upgradeToken(facts) : undefined,
+      upgrade: isCurrent && framing.kind !== "chunked" ? askedUpgrade(facts) : undefined,
       acceptsTrailers: facts.acceptsTrailers && isCurrent,
     };
   }
@@ -165,6 +164,6 @@ function spaceFrom(bytes: Uint8Array, from: number, end: number): number {
 
 /** RFC 9112 §6.3, with every doubtful case refused. */
 function requestFraming(facts: HeadFacts, version: "1.0" | "1.1"): Framing {
-  if (isChunked(facts, version, "request")) return chunkedBody;
+  if (isChunkedRequest(facts, version)) return chunkedBody;
   return facts.contentLength === -1 ? noBody : { kind: "length", length: facts.contentLength };
 }

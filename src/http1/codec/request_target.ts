@@ -1,6 +1,6 @@
 /** The forms of a request target (RFC 9112 §3.2), and the authority that the target and Host name. */
 import { showText } from "../../base/mod.ts";
-import { isAuthority, sameAuthority } from "../../http/mod.ts";
+import { isAuthority, sameAuthority, splitUrl } from "../../http/mod.ts";
 import { HttpParseError } from "./errors.ts";
 
 export interface ResolvedTarget {
@@ -28,30 +28,15 @@ export function resolveTarget(
   if (received.startsWith("/") || (received === "*" && method === "OPTIONS")) {
     return { target: received, authority: host ?? "" };
   }
-  const absolute = splitAbsolute(received);
-  if (absolute === null || !isAuthority(absolute.authority) || absolute.path.startsWith("#")) {
+  const absolute = splitUrl(received);
+  if (absolute === null || !isAuthority(absolute.authority) || absolute.rest.startsWith("#")) {
     throw new HttpParseError(400, `The request target ${showText(received)} is in no form that is served`);
   }
   if (host !== undefined && !sameAuthority(absolute.authority, host, absolute.scheme)) {
     const both = `${showText(absolute.authority)}, and Host names ${showText(host)}`;
     throw new HttpParseError(400, `The request target names ${both}`);
   }
-  return { target: originForm(method, absolute.path), authority: host ?? absolute.authority };
-}
-
-interface AbsoluteTarget {
-  readonly scheme: "http" | "https";
-  readonly authority: string;
-  /** The text after the authority, as received: path and query, a query alone, or nothing. */
-  readonly path: string;
-}
-
-/** `null` where `target` does not begin with `http://` or `https://` and an authority. */
-function splitAbsolute(target: string): AbsoluteTarget | null {
-  const prefix = /^(https?):\/\/([^/?#]+)/i.exec(target);
-  if (prefix === null) return null;
-  const scheme = prefix[1].length === 4 ? "http" : "https";
-  return { scheme, authority: prefix[2], path: target.slice(prefix[0].length) };
+  return { target: originForm(method, absolute.rest), authority: host ?? absolute.authority };
 }
 
 /** An empty path becomes `*` for OPTIONS (RFC 9112 §3.2.4) and `/` otherwise (§3.2.1). */

@@ -1,22 +1,28 @@
 /**
- * Parses the heads of responses (RFC 9112 §4, §6). It is as strict as for requests where framing is concerned: a bare
- * LF, a folded line, white space before a colon and contradictory lengths are refused (502). It is more tolerant where
- * that is safe: the reason phrase may be missing, and the same Content-Length may be repeated. An interim response
- * (1xx) is a head like any other, and the next push reads the one that follows.
+ * Parses the heads of responses (RFC 9112 §4, §6). Where clients agree on what a deviation means, it is read as they
+ * read it; docs/http.md has the table. After one that concerns the framing, the Content-Length is not passed on and the
+ * connection is not used again: whoever reads otherwise gains nothing by it. What clients read in different ways is
+ * refused (502): a folded line, a line without a colon, control characters, contradictory lengths, unknown codings.
+ *
+ * An interim response (1xx) is a head like any other, and the next push reads the one that follows.
  */
 import { internedLatin1, showText } from "../../base/mod.ts";
-import type { Fields } from "../../http/mod.ts";
+import { type Fields, listedProtocols, unusualReason, withoutFields } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
 import { chunkedBody, closeDelimitedBody, type Framing, isBodyless, noBody } from "./framing.ts";
-import { gatherFacts, type HeadFacts, isChunked, upgradeToken } from "./head_facts.ts";
+import { gatherFacts, type HeadFacts, type ResponseCoding, responseCoding, upgradeToken } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
+
+const lengthField: ReadonlySet<string> = new Set(["content-length"]);
 
 export interface ParsedResponse {
   /** 100 to 999. */
   readonly status: number;
   readonly version: "1.0" | "1.1";
+  /** The reason phrase as it came; undefined where it is the standard one of the status (`reasonPhrase`). */
+  readonly reason: string | undefined;
   /** The fields for the next hop: without the hop-by-hop fields and those that Connection nominates. */
   readonly fields: Fields;
   /** `none` for a response to HEAD, for 1xx, 204 and 304, whatever the fields say. */
@@ -25,7 +31,10 @@ export interface ParsedResponse {
   readonly keepAlive: boolean;
   /** For how many seconds it says that it keeps an idle connection (RFC 2068 §19.7.1.1); -1 where it says nothing. */
   readonly keepAliveSeconds: number;
-  /** With status 101: the one token that was agreed; undefined where there is not exactly one, and for `h2c`. */
+  /**
+   * With status 101: the one token that was agreed; undefined where there is not exactly one, and for `h2c`. With 426:
+   * what Upgrade lists, without blanks.
+   */
   readonly upgrade: string | undefined;
   /**
    * True where the fields show that the upstream authenticates the connection: WWW-Authenticate or Proxy-Authenticate
@@ -37,8 +46,13 @@ export interface ParsedResponse {
 /** An incremental parser: bytes in, heads out. */
 export class ResponseParser {
   readonly #scanner: HeadScanner;
+  /** The last status line, and what it says: most responses on a connection have the same one. */
+  #statusLine: string | null = null;
   #status = 0;
   #version: "1.0" | "1.1" = "1.1";
+  #reason: string | undefined;
+  /** A head deviated, and what follows it on the connection cannot be trusted. */
+  #isIrregular = false;
   #rest: Uint8Array = emptyBytes;
   /** The last push has scanned a head to its end. */
   #isScanned = false;
@@ -78,7 +92,8 @@ export class ResponseParser {
     if (end === -1) return null;
     this.#isScanned = true;
     this.#rest = bytesAfter(chunk, end);
-    return this.#finish(gatherFacts(this.#scanner.takeFields(), "response"), requestMethod);
+    const { hasBareLf } = this.#scanner;
+    return this.#finish(gatherFacts(this.#scanner.takeFields(), "response"), requestMethod, hasBareLf);
   }
 
   /**
@@ -91,29 +106,45 @@ export class ResponseParser {
 
   /** `HTTP-version SP status-code [SP reason-phrase]`. */
   #readStatusLine(line: string): void {
+    if (line === this.#statusLine) return;
     const isCurrent = line.startsWith("HTTP/1.1 ");
     const status = line.length === 12 || line[12] === " " ? statusCode(line) : -1;
     if ((!isCurrent && !line.startsWith("HTTP/1.0 ")) || status === -1) {
       throw new HttpParseError(502, `The status line ${showText(line)} is not "HTTP/1.1 STATUS"`);
     }
+    this.#statusLine = line;
     this.#status = status;
     this.#version = isCurrent ? "1.1" : "1.0";
+    this.#reason = unusualReason(status, line.slice(13));
   }
 
-  #finish(facts: HeadFacts, requestMethod: string): ParsedResponse {
-    const framing = responseFraming(facts, this.#version, this.#status, requestMethod);
-    const isPersistent = !facts.close && (this.#version === "1.1" || facts.keepAlive);
+  #finish(facts: HeadFacts, requestMethod: string, hasBareLf: boolean): ParsedResponse {
+    const status = this.#status;
+    const isCurrent = this.#version === "1.1";
+    const coding = responseCoding(facts);
+    const isRegular = !hasBareLf && (coding === "none" || (coding === "chunked" && isCurrent));
+    this.#isIrregular ||= !isRegular;
+    const framing = responseFraming(facts, coding, status, requestMethod);
+    const isPersistent = !facts.close && (isCurrent || facts.keepAlive) && !this.#isIrregular;
     return {
-      status: this.#status,
+      status,
       version: this.#version,
-      fields: facts.fields,
+      reason: this.#reason,
+      fields: isRegular || facts.contentLength === -1 ? facts.fields : withoutFields(facts.fields, lengthField),
       framing,
-      keepAlive: isPersistent && framing.kind !== "close" && this.#status !== 101,
+      keepAlive: isPersistent && framing.kind !== "close" && status !== 101,
       keepAliveSeconds: facts.keepAliveSeconds,
-      upgrade: this.#status === 101 ? upgradeToken(facts) : undefined,
+      upgrade: protocolsOf(facts, status),
       isConnectionAuth: facts.isConnectionAuth,
     };
   }
+}
+
+/** Only the statuses that need Upgrade pass it: of another answer it is an offer for this hop (RFC 9110 §7.8). */
+function protocolsOf(facts: HeadFacts, status: number): string | undefined {
+  if (facts.upgrade === undefined) return undefined;
+  if (status === 101) return upgradeToken(facts);
+  return status === 426 ? listedProtocols(facts.upgrade) : undefined;
 }
 
 /** The three digits from offset 9, 100 to 999; -1 where there are none. */
@@ -126,9 +157,8 @@ function statusCode(line: string): number {
 }
 
 /** RFC 9112 §6.3. */
-function responseFraming(facts: HeadFacts, version: "1.0" | "1.1", status: number, requestMethod: string): Framing {
-  const hasChunks = isChunked(facts, version, "response");
+function responseFraming(facts: HeadFacts, coding: ResponseCoding, status: number, requestMethod: string): Framing {
   if (requestMethod === "HEAD" || isBodyless(status)) return noBody;
-  if (hasChunks) return chunkedBody;
+  if (coding === "chunked" || coding === "irregular chunked") return chunkedBody;
   return facts.contentLength === -1 ? closeDelimitedBody : { kind: "length", length: facts.contentLength };
 }

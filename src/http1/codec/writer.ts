@@ -13,17 +13,19 @@ import {
   type Fields,
   isHopByHop,
   isProtocol,
+  isProtocolList,
   LF,
   parseLength,
+  reasonPhrase,
   targetBytes,
   tokenBytes,
   trailerFields,
+  valueBytes,
 } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpWriteError } from "./errors.ts";
 import { type Framing, isBodyless } from "./framing.ts";
 import { HeadEncoder } from "./head_encoder.ts";
-import { reasonPhrase } from "./reason_phrases.ts";
 
 export interface RequestHeadInit {
   readonly method: string;
@@ -34,7 +36,7 @@ export interface RequestHeadInit {
   readonly fields: Fields;
   /** Not `close`: a request's body cannot be delimited by the close. */
   readonly framing: Framing;
-  /** The one token to ask for. */
+  /** The protocols to ask for, joined by commas without white space. */
   readonly upgrade?: string;
   /** False: `Connection: close`. Default true. */
   readonly keepAlive?: boolean;
@@ -45,6 +47,8 @@ export interface RequestHeadInit {
 export interface ResponseHeadInit {
   /** 100 to 999. */
   readonly status: number;
+  /** The reason phrase, which may be empty. Default: the standard one of the status. */
+  readonly reason?: string;
   readonly fields: Fields;
   /**
    * `none` for 1xx, 204, 304 and responses to HEAD, whose Content-Length is written as given. Another response without
@@ -58,7 +62,7 @@ export interface ResponseHeadInit {
    * for HTTP/1.0. Without effect on 1xx.
    */
   readonly keepAlive?: boolean;
-  /** With status 101: the token that was agreed. */
+  /** With status 101: the token that was agreed. With 426: the list of those that are asked for (RFC 9110 §15.5.22). */
   readonly upgrade?: string;
 }
 
@@ -78,7 +82,8 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
   const { method, target, authority, fields, framing } = head;
   if (framing.kind === "close") throw new HttpWriteError("A request's body cannot end with its connection");
   checkBody(framing, body);
-  const texts = method.length + target.length + authority.length + (head.upgrade?.length ?? 0);
+  const upgrade = head.upgrade === undefined ? undefined : upgradeList(head.upgrade);
+  const texts = method.length + target.length + authority.length + (upgrade?.length ?? 0);
   encoder.begin(texts + body.length, fields);
   encoder.checked(method, tokenBytes, "method");
   encoder.literal(" ");
@@ -87,7 +92,7 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
   if (authority !== "") encoder.checked(authority, targetBytes, "Host");
   encoder.literal("\r\n");
   writeFields(fields, framing, requestLengthRule(framing), true);
-  writeConnection(head.keepAlive ?? true ? "" : "close", head.upgrade, head.acceptsTrailers ?? false);
+  writeConnection(head.keepAlive ?? true ? "" : "close", upgrade, head.acceptsTrailers ?? false);
   encoder.literal("\r\n");
   encoder.append(body);
   return encoder.take();
@@ -100,11 +105,13 @@ export function encodeRequestHead(head: RequestHeadInit, body: Uint8Array = empt
  * @throws {HttpWriteError} where other parsers would not read back what is meant
  */
 export function encodeResponseHead(head: ResponseHeadInit, body: Uint8Array = emptyBytes): Uint8Array {
-  const { status, fields, framing, version = "1.1", keepAlive = true, upgrade } = head;
+  const { status, reason, fields, framing, version = "1.1", keepAlive = true } = head;
   checkResponse(head);
+  const upgrade = head.upgrade === undefined ? undefined : upgradeList(head.upgrade);
   checkBody(framing, body);
-  encoder.begin((upgrade?.length ?? 0) + body.length, fields);
-  encoder.literal(statusLine(status));
+  encoder.begin((reason?.length ?? 0) + (upgrade?.length ?? 0) + body.length, fields);
+  if (reason === undefined) encoder.literal(statusLine(status));
+  else writeStatusLine(status, reason);
   writeFields(fields, framing, responseLengthRule(status, framing), false);
   writeConnection(status < 200 ? "" : persistenceOf(framing, keepAlive, version), upgrade, false);
   encoder.literal("\r\n");
@@ -157,10 +164,13 @@ function checkResponse({ status, framing, version, upgrade }: ResponseHeadInit):
     throw new HttpWriteError(`An answer with the status ${status} has no body, not even an empty one`);
   }
   if (framing.kind === "chunked" && version === "1.0") throw new HttpWriteError("HTTP/1.0 knows no chunks");
-  if ((status === 101) !== (upgrade !== undefined)) {
+  if (upgrade === undefined ? status === 101 : status !== 101 && status !== 426) {
     throw new HttpWriteError(
       `An answer with the status ${status} ${upgrade ? "upgrades nothing" : "needs an upgrade"}`,
     );
+  }
+  if (status === 101 && !isProtocol(upgrade as string)) {
+    throw new HttpWriteError(`The upgrade ${showText(upgrade as string)} is no single protocol`);
   }
 }
 
@@ -193,6 +203,12 @@ function statusLine(status: number): string {
   return statusLines[status] ??= `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`;
 }
 
+function writeStatusLine(status: number, reason: string): void {
+  encoder.literal(`HTTP/1.1 ${status} `);
+  if (reason !== "") encoder.checked(reason, valueBytes, "reason phrase");
+  encoder.literal("\r\n");
+}
+
 /** Writes the fields but those of this hop, Content-Length once and by the given rule, then the framing. */
 function writeFields(fields: Fields, framing: Framing, rule: number, isRequest: boolean): void {
   let hasLength = false;
@@ -220,13 +236,15 @@ function checkLength(value: string, rule: number): void {
   }
 }
 
+/** The value of Upgrade. @throws {HttpWriteError} where one of the protocols is malformed */
+function upgradeList(upgrade: string): string {
+  if (isProtocol(upgrade)) return upgrade;
+  if (isProtocolList(upgrade)) return upgrade.split(",").map((protocol) => protocol.trim()).join(", ");
+  throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no list of protocols`);
+}
+
 function writeConnection(persistence: string, upgrade: string | undefined, acceptsTrailers: boolean): void {
-  if (upgrade !== undefined) {
-    if (!isProtocol(upgrade)) {
-      throw new HttpWriteError(`The upgrade ${showText(upgrade)} is no single protocol`);
-    }
-    encoder.literal(`Upgrade: ${upgrade}\r\n`);
-  }
+  if (upgrade !== undefined) encoder.literal(`Upgrade: ${upgrade}\r\n`);
   if (acceptsTrailers) encoder.literal("TE: trailers\r\n");
   if (persistence === "" && upgrade === undefined && !acceptsTrailers) return;
   const options = [persistence, upgrade === undefined ? "" : "Upgrade", acceptsTrailers ? "TE" : ""];

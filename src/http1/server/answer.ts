@@ -74,8 +74,10 @@ export function answerEnd(answer: Answer, request: AnswerContext): Uint8Array {
   return lastChunk(hasTrailers(answer, request) ? answer.trailers?.() : undefined);
 }
 
-/** The owner of an `AnswerWriter`. One of the methods is called, once. */
+/** The owner of an `AnswerWriter`. One of `bodySent` and `bodyFailed` is called, once. */
 export interface AnswerOwner {
+  /** A part of the body is about to be written. */
+  bodyMoved(): void;
   /** The body was written, without the end of a chunked one. */
   bodySent(): void;
   /** The body broke off, or does not have the length that the head says. */
@@ -103,6 +105,7 @@ export class AnswerWriter implements BodySink {
 
   /** For the socket's `onDrain`. */
   drained(): void {
+    this.#owner.bodyMoved();
     this.#pump.drained();
   }
 
@@ -113,6 +116,7 @@ export class AnswerWriter implements BodySink {
 
   /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
+    this.#owner.bodyMoved();
     return this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
   }
 

@@ -10,7 +10,7 @@
  */
 import { Timeout } from "../../base/mod.ts";
 import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
-import { concat, emptyBytes } from "../../memory/mod.ts";
+import { concat, emptyBytes, release } from "../../memory/mod.ts";
 import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
 import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { chooseFraming } from "./answer.ts";
@@ -36,10 +36,12 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   #isReading = false;
   #isDraining = false;
   #hasClientEnded = false;
+  #hasAnswered = false;
   /** True while the timeout is that of the head which is arriving. */
   #isHeadTimed = true;
-  /** How many more bytes may be discarded. */
+  /** How many more bytes may be discarded, and until when. */
   #lingerBytes = 0;
+  #lingerUntil = 0;
 
   /** @param onOver called once, when the socket is closed or given away */
   constructor(
@@ -79,6 +81,14 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   /** True while an exchange is under way. */
   get isServing(): boolean {
     return this.#phase === "serving";
+  }
+
+  get hasClientEnded(): boolean {
+    return this.#hasClientEnded;
+  }
+
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** Closes after the current exchange, whose answer announces the close. */
@@ -158,6 +168,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   exchangeOver(end: ExchangeEnd): void {
     this.#exchange = null;
+    this.#hasAnswered = true;
     const { keepAliveMs, lingerMs } = this.options;
     if (end !== "next") return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
     this.#phase = "waiting";
@@ -242,6 +253,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#phase = "closing";
     this.#takeReadAhead();
     this.#lingerBytes = this.options.lingerBytes;
+    this.#lingerUntil = this.options.clock.now() + this.options.lingerTotalMs;
     this.socket.end();
     this.timeout.start(waitMs);
     this.updateFlow();
@@ -249,12 +261,14 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   #discard(chunk: Uint8Array): void {
     this.#lingerBytes -= chunk.length;
-    if (this.#lingerBytes < 0) this.socket.reset();
+    release(chunk);
+    if (this.#lingerBytes < 0 || this.options.clock.now() >= this.#lingerUntil) return this.socket.reset();
+    this.timeout.touch();
   }
 
   #onTimeout(): void {
     const { options } = this;
-    if (this.#phase === "serving") return this.#exchange?.bodyTimedOut();
+    if (this.#phase === "serving") return this.#exchange?.timedOut();
     if (this.#phase === "closing") return this.socket.reset();
     if (!this.#parser.hasStarted) return this.#close(options.lingerMs);
     const reason = `The request's head did not arrive within ${options.headTimeoutMs} ms`;

@@ -1,5 +1,5 @@
 /** Why an exchange with a client ends early. */
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 
 export type ExchangeAbortCode =
   /** The client sent FIN before its request or the answer was complete. */
@@ -18,6 +18,10 @@ export type ExchangeAbortCode =
  * request that took too long. The others have none, because there is no client to be answered.
  */
 export class ExchangeAbortedError extends RunnelError {
+  static {
+    nameErrorClass(this, "ExchangeAbortedError");
+  }
+
   declare readonly code: ExchangeAbortCode;
   readonly status: number | undefined;
 
@@ -30,6 +34,10 @@ export class ExchangeAbortedError extends RunnelError {
 
 /** A handler's answer cannot be sent in HTTP/1.1. The client gets a 502 or a reset. */
 export class InvalidAnswerError extends RunnelError {
+  static {
+    nameErrorClass(this, "InvalidAnswerError");
+  }
+
   readonly status = 502;
 
   constructor(reason: string) {

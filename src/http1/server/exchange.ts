@@ -6,7 +6,8 @@
  *
  * When both are complete, the connection is free for the next request. When only the answer is, the handler may go on
  * to read the request; if it does not, the connection lingers and closes. After a 101 there are no more messages, and
- * each direction ends with a FIN.
+ * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
+ * (half_closed.ts).
  */
 import { CancelSource, type Timeout } from "../../base/mod.ts";
 import {
@@ -17,6 +18,7 @@ import {
   cancelBody,
   type Fields,
   type Handler,
+  isAsked,
   type RequestHead,
 } from "../../http/mod.ts";
 import { emptyBytes, release } from "../../memory/mod.ts";
@@ -33,6 +35,7 @@ import {
 import { writeChunk } from "../write_chunk.ts";
 import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
+import { halfClosedAnswerMs, halfClosedMs } from "./half_closed.ts";
 import type { HttpServerOptions } from "./options.ts";
 
 /** Up to here head and body are written in one buffer. */
@@ -56,9 +59,13 @@ export interface ExchangeHost {
   readonly options: HttpServerOptions;
   /** Of the connection, where connections have names. */
   readonly name: string | undefined;
-  /** Of the request's body. The connection calls `bodyTimedOut`. */
+  /** Of the request's body, then of a half-closed client. The connection calls `timedOut`. */
   readonly timeout: Timeout;
   readonly isDraining: boolean;
+  /** The client's FIN came. */
+  readonly hasClientEnded: boolean;
+  /** An earlier request was answered. */
+  readonly hasAnswered: boolean;
   /** Resumes or pauses the socket, as `wantsBytes` now says. */
   updateFlow(): void;
   /** Adds bytes that were read behind the request to the end of the read-ahead. */
@@ -91,7 +98,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
   #isAnswerComplete = false;
   /** The connection may carry another request. */
   #keepAlive = true;
+  /** An upgrade is asked for, and there is no answer yet: what comes behind the request waits. */
+  #awaitsVerdict: boolean;
   #isUpgraded = false;
+  /** The client sent FIN behind its whole request, and is served all the same. */
+  #isHalfClosed = false;
   #isOver = false;
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
@@ -99,6 +110,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
   constructor(host: ExchangeHost, request: ParsedRequest) {
     this.#host = host;
     this.#request = request;
+    this.#awaitsVerdict = request.upgrade !== undefined;
     this.head = {
       method: request.method,
       target: request.target,
@@ -122,12 +134,16 @@ export class Exchange implements BodyOwner, AnswerOwner {
   }
 
   /**
-   * Calls the handler. Its answer is always sent later.
+   * Calls the handler, unless the client's FIN came before the request's end. Its answer is always sent later.
    *
    * @throws {HttpParseError} for a malformed body in the read-ahead: the handler is then not called
    */
   start(handler: Handler): void {
     const body = this.#openBody();
+    if (this.#host.hasClientEnded) {
+      if (!this.#isRequestWhole) return this.#endWith(this.#clientClosed(), "close");
+      this.#isHalfClosed = true;
+    }
     let answer: Promise<Answer>;
     try {
       answer = handler(this.head, body, this.#cancel);
@@ -139,7 +155,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** Takes bytes that arrive during the exchange. */
   takeData(chunk: Uint8Array): void {
-    if (this.#isUpgraded) return this.#body?.push(chunk);
+    if (this.#isRequestComplete && this.#isUpgraded) return this.#body?.push(chunk);
     if (this.#isRequestComplete) return this.#host.pushReadAhead(chunk);
     try {
       this.#decode(chunk);
@@ -151,19 +167,15 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** The client's FIN. */
   clientEnded(): void {
-    if (this.#isUpgraded) return this.#body?.end();
-    const isWhole = this.#isRequestComplete && this.#request.upgrade === undefined;
-    if (isWhole && this.#host.options.allowHalfOpenClients) return;
-    const reason = new ExchangeAbortedError(
-      "client_closed",
-      this.#isRequestComplete
-        ? "The client closed before its answer ended"
-        : "The client closed in the middle of its request",
-    );
-    this.abort(reason);
-    // The last bytes of a complete answer may not have been sent, and a reset would drop them.
-    if (this.#isAnswerComplete) this.#host.exchangeOver("close");
-    else this.#host.socket.reset();
+    if (this.#isUpgraded && this.#isRequestComplete) return this.#body?.end();
+    if (this.#isRequestWhole && halfClosedMs(this.#host.options) > 0) {
+      this.#isHalfClosed = true;
+      return this.#limitHalfClosed();
+    }
+    // A reset would drop what was not sent of a complete answer, be it this one or that of an earlier request.
+    const isBetween = this.#host.hasAnswered && !this.#isHeadSent;
+    if (this.#isAnswerComplete || isBetween) return this.#endWith(this.#clientClosed(), "close");
+    this.#leaveClient();
   }
 
   /** The socket has closed. After both FINs of an upgraded connection that is its regular end. */
@@ -175,8 +187,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.abort(new ExchangeAbortedError("client_reset", "The client's connection was lost", error ?? undefined));
   }
 
-  /** Nothing of the request's body has arrived for too long. */
-  bodyTimedOut(): void {
+  /** Nothing of the request's body has arrived for too long, or nothing was written to a half-closed client. */
+  timedOut(): void {
+    if (this.#isHalfClosed) return this.#leaveClient();
     const { bodyIdleMs } = this.#host.options;
     const reason = `Nothing of the request's body arrived for ${bodyIdleMs} ms`;
     this.#failRequest(new ExchangeAbortedError("request_timeout", reason));
@@ -212,6 +225,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
     else this.#host.updateFlow();
   }
 
+  /** The request's body may be silent as long as the answer moves: where its timeout runs, it begins anew. */
+  bodyMoved(): void {
+    this.#host.timeout.touch();
+  }
+
   bodySent(): void {
     if (this.#framing.kind === "chunked") {
       try {
@@ -228,6 +246,35 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#breakOff(error);
   }
 
+  /** Nothing more of the request is to come. That of an upgrade goes on in the new protocol, unless it was refused. */
+  get #isRequestWhole(): boolean {
+    return this.#isRequestComplete && (this.#request.upgrade === undefined || this.#isHeadSent);
+  }
+
+  /** Starts the timeout of a half-closed client, once a streamed answer has begun. */
+  #limitHalfClosed(): void {
+    if (this.#writer === null) return;
+    const limitMs = halfClosedAnswerMs(this.#host.options, this.#answer!.fields);
+    if (limitMs === 0) return this.#leaveClient();
+    this.#host.timeout.start(limitMs);
+  }
+
+  /** Ends the exchange with a client that has closed, or is taken to have. */
+  #leaveClient(): void {
+    this.abort(this.#clientClosed());
+    this.#host.socket.reset();
+  }
+
+  #endWith(reason: unknown, end: ExchangeEnd): void {
+    this.abort(reason);
+    this.#host.exchangeOver(end);
+  }
+
+  #clientClosed(): ExchangeAbortedError {
+    const when = this.#isRequestComplete ? "before its answer ended" : "in the middle of its request";
+    return new ExchangeAbortedError("client_closed", `The client closed ${when}`);
+  }
+
   /** The body for the handler: none, the bytes of one that was read already, or a stream. */
   #openBody(): Body {
     const { framing, upgrade } = this.#request;
@@ -241,7 +288,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
       this.#decode(bytes);
       if (this.#isRequestComplete) break;
     }
-    if (this.#isRequestComplete && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
+    // The body of an upgrade goes on behind its content.
+    const isWhole = this.#isRequestComplete && upgrade === undefined;
+    if (isWhole && this.#decoded.length <= 1) return this.#decoded[0] ?? emptyBytes;
     const stream = this.#openStream();
     this.#deliver();
     return stream;
@@ -271,8 +320,16 @@ export class Exchange implements BodyOwner, AnswerOwner {
       return;
     }
     this.#host.timeout.stop();
-    body.end();
+    if (this.#isUpgraded) return this.#deliverRaw();
+    if (!this.#awaitsVerdict) body.end();
     if (this.#isAnswerComplete) this.#finishIfPossible();
+  }
+
+  /** Pushes what was read behind the request, after a 101. */
+  #deliverRaw(): void {
+    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
+      this.#body?.push(bytes);
+    }
   }
 
   #sendInterim(status: number, fields: Fields): void {
@@ -315,8 +372,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
       return this.#host.refuse(error, this.head);
     }
     if (!this.#isAnswerComplete) return this.#breakOff(error);
-    this.abort(error);
-    this.#host.exchangeOver("linger");
+    this.#endWith(error, "linger");
   }
 
   /** The answer is incomplete: the reset tells the client so. */
@@ -335,8 +391,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
     // A streamed answer may end after the request's body, and then the connection is free for the next request.
     this.#keepAlive = request.keepAlive && !isDraining && framing.kind !== "close" &&
       (this.#isRequestComplete || isStreamed);
-    const { status, fields } = answer;
-    const head = { status, fields, framing, version: request.version, keepAlive: this.#keepAlive };
+    const { status, reason, fields, upgrade } = answer;
+    const head = { status, reason, fields, framing, version: request.version, keepAlive: this.#keepAlive, upgrade };
     const isBare = request.method === "HEAD" || !(body instanceof Uint8Array);
     if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeResponseHead(head));
     else {
@@ -346,13 +402,18 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#isHeadSent = true;
     this.#answer = answer;
     this.#framing = framing;
-    // The upgrade was refused: further bytes are requests.
-    if (request.upgrade !== undefined) this.#body?.end();
+    if (this.#awaitsVerdict) this.#refuseUpgrade();
     if (isStreamed) return this.#startWriter(body);
     if (isBare || framing.kind === "none") cancelBody(body, answerComplete);
     else if (framing.kind === "chunked") return this.#sendWholeChunk(body);
     else if (body.length > JOINED_BODY_BYTES) socket.write(body);
     this.#completeAnswer();
+  }
+
+  /** What follows the request's content are requests. */
+  #refuseUpgrade(): void {
+    this.#awaitsVerdict = false;
+    if (this.#isRequestComplete) this.#body?.end();
   }
 
   #startWriter(body: ReadableStream<Uint8Array>): void {
@@ -361,7 +422,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
     } catch (error) {
       return this.bodyFailed(error);
     }
-    this.#writer.run();
+    if (this.#isHalfClosed) this.#limitHalfClosed();
+    if (!this.#isOver) this.#writer.run();
   }
 
   #sendWholeChunk(body: Uint8Array): void {
@@ -371,12 +433,15 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   #sendUpgrade(answer: Answer): void {
     const asked = this.#request.upgrade;
-    const { status, fields, upgrade, body } = answer;
-    if (asked === undefined || upgrade?.toLowerCase() !== asked.toLowerCase()) {
+    const { status, reason, fields, upgrade, body } = answer;
+    if (asked === undefined || upgrade === undefined || !isAsked(asked, upgrade)) {
       throw new InvalidAnswerError(`The answer upgrades to ${upgrade} where ${asked ?? "nothing"} was asked for`);
     }
+    if (answer.takeSocket !== undefined && !this.#isRequestComplete) {
+      throw new InvalidAnswerError("The answer takes the socket before the request's body came");
+    }
     const { socket } = this.#host;
-    socket.write(encodeResponseHead({ status, fields, framing: noBody, upgrade }));
+    socket.write(encodeResponseHead({ status, reason, fields, framing: noBody, upgrade }));
     this.#isHeadSent = true;
     this.#answer = answer;
     if (answer.takeSocket !== undefined) {
@@ -386,9 +451,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     }
     this.#isUpgraded = true;
     this.#framing = closeDelimitedBody;
-    for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
-      this.#body?.push(bytes);
-    }
+    if (this.#isRequestComplete) this.#deliverRaw();
     if (body instanceof ReadableStream) this.#startWriter(body);
     else {
       if (body !== null) socket.write(body);
@@ -406,6 +469,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The answer is complete. Ends the exchange, unless the handler goes on to read the request. */
   #finishIfPossible(): void {
     if (this.#isOver) return;
+    // After an upgrade there are no more requests.
+    if (this.#isUpgraded) {
+      this.#isOver = true;
+      return this.#host.exchangeOver("linger");
+    }
     if (!this.#isRequestComplete) {
       if (this.#body !== null && !this.#body.isOver && this.#body.stream.locked) {
         if (!this.#keepAlive) this.#host.socket.end();

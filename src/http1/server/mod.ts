@@ -1,3 +1,3 @@
 /** The server of HTTP/1.1: sockets in, exchanges with a `Handler` out. */
-export type { HttpServerOptions } from "./options.ts";
+export type { HttpServerInit, HttpServerOptions } from "./options.ts";
 export { HttpServer } from "./server.ts";

@@ -1,28 +1,38 @@
 /** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import type { Answer, RequestHead } from "../../http/mod.ts";
+import { type Answer, reasonPhrase, type RequestHead } from "../../http/mod.ts";
 import type { Socket } from "../../net/mod.ts";
-import { type HttpLimits, reasonPhrase, verifyLimits } from "../codec/mod.ts";
+import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
 export interface HttpServerOptions {
   /** Milliseconds for a head: the first one from the accepted socket, others from their first byte. Default 10,000. */
   headTimeoutMs: number;
   /** Milliseconds until an idle connection is closed, or one that waits for the client's FIN. Default 75,000. */
   keepAliveMs: number;
-  /** Milliseconds without a byte of a request's body while the handler reads it. Default 60,000. */
+  /** Milliseconds without a byte of a request's body, or of its answer, while the handler reads it. Default 60,000. */
   bodyIdleMs: number;
   /**
-   * Milliseconds in which the rest of a request that was answered early is discarded, before the reset. Default 5,000.
+   * The rest of a request that was answered early is discarded: a reset could overtake the answer (RFC 9112 §9.6). It
+   * comes after this many milliseconds of silence. Default 5,000.
    */
   lingerMs: number;
-  /** The most bytes that are discarded in this way. Default 16 MiB. */
+  /** The most milliseconds for which something is discarded. Default 30,000, as in nginx. */
+  lingerTotalMs: number;
+  /** The most bytes that are discarded. Default 1 GiB. */
   lingerBytes: number;
   /** Connections at once; further ones are reset. Default 65,536. */
   maxConnections: number;
   /** Bytes of later requests that are read while one is served. Default 64 KiB. */
   pipelineBytes: number;
-  /** True: a client that sends FIN behind its request gets its answer. Default false: FIN cancels, as in nginx. */
-  allowHalfOpenClients: boolean;
+  /**
+   * Milliseconds without a byte written to a client that has sent FIN behind its whole request, until its exchange ends.
+   * They are counted once the answer's head is there. 0: the FIN ends the exchange at once, as in nginx. Default 30,000.
+   */
+  halfClosedMs: number;
+  /** The same where `scheme` is `https`: browsers, and the proxies that end their TLS, leave with a FIN. Default 0. */
+  halfClosedTlsMs: number;
+  /** The same for streamed answers in live formats (`isLiveFormat`), which may never end by themselves. Default 0. */
+  halfClosedLiveMs: number;
   /** The scheme of the server's public URLs. Default `http`. */
   scheme: "http" | "https";
   limits: HttpLimits;
@@ -59,9 +69,13 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   keepAliveMs: [1, MAX_DELAY_MS],
   bodyIdleMs: [1, MAX_DELAY_MS],
   lingerMs: [1, MAX_DELAY_MS],
+  lingerTotalMs: [0, MAX_DELAY_MS],
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
+  halfClosedMs: [0, MAX_DELAY_MS],
+  halfClosedTlsMs: [0, MAX_DELAY_MS],
+  halfClosedLiveMs: [0, MAX_DELAY_MS],
 };
 
 /**
@@ -75,10 +89,13 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     keepAliveMs: 75_000,
     bodyIdleMs: 60_000,
     lingerMs: 5_000,
-    lingerBytes: 16 * 1024 * 1024,
+    lingerTotalMs: 30_000,
+    lingerBytes: 1024 * 1024 * 1024,
     maxConnections: 65_536,
     pipelineBytes: 64 * 1024,
-    allowHalfOpenClients: false,
+    halfClosedMs: 30_000,
+    halfClosedTlsMs: 0,
+    halfClosedLiveMs: 0,
     scheme: "http",
     clock: systemClock,
     nextId: countingIds(),

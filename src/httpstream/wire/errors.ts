@@ -1,5 +1,5 @@
 /** Errors of the codec: a peer sent bytes that break the rules, or a caller asked for such bytes. */
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 import { errorCodeName } from "./frame_types.ts";
 
 export interface ProtocolErrorInit {
@@ -15,6 +15,10 @@ export interface ProtocolErrorInit {
 
 /** The peer broke the protocol. `code` is `protocol_error`; `errorCode` is the number that the wire carries. */
 export class ProtocolError extends RunnelError {
+  static {
+    nameErrorClass(this, "ProtocolError");
+  }
+
   readonly errorCode: number;
   readonly scope: "connection" | "stream";
   readonly streamId?: number;
@@ -33,7 +37,15 @@ export class ProtocolError extends RunnelError {
 
 /** The caller asked for a frame that a peer would have to refuse. `code` is `invalid_frame`; nothing was encoded. */
 export class EncodeError extends RunnelError {
-  constructor(reason: string) {
+  static {
+    nameErrorClass(this, "EncodeError");
+  }
+
+  /** True for a header block over the limits of its receiver, false for what no receiver takes. */
+  readonly isTooLarge: boolean;
+
+  constructor(reason: string, isTooLarge = false) {
     super({ code: "invalid_frame", reason, initiator: "user" });
+    this.isTooLarge = isTooLarge;
   }
 }

@@ -4,6 +4,7 @@
  *
  * The rules are those of RFC 9110 §5.1 and §5.5, and of RFC 9113 §8.2 and §8.3, except that names may have capitals. One
  * rule is added: the value of a pseudo-field holds no white space, so that it cannot end a word of a request line.
+ * `:reason` may: it is the end of its line.
  */
 
 /** Sets of characters, as bits. A text has the bits that all of its characters have. */
@@ -59,6 +60,7 @@ export function isRefusedName(bytes: Uint8Array, start: number, end: number): bo
 const methodName = new TextEncoder().encode(":method");
 const pathName = new TextEncoder().encode(":path");
 const statusName = new TextEncoder().encode(":status");
+const reasonName = new TextEncoder().encode(":reason");
 
 /** What is wrong with an ordinary field, or null. The name stands at `nameStart`, the value at `valueStart`. */
 export function fieldFault(
@@ -96,6 +98,8 @@ export function pseudoFieldFault(
     isValid = valueLength > 0 && allIn(TOKEN, bytes, valueStart, valueEnd);
   } else if (isName(statusName, bytes, nameStart, nameEnd)) {
     isValid = valueLength === 3 && allIn(DIGIT, bytes, valueStart, valueEnd);
+  } else if (isName(reasonName, bytes, nameStart, nameEnd)) {
+    isValid = allIn(VALUE, bytes, valueStart, valueEnd);
   } else if (isName(pathName, bytes, nameStart, nameEnd)) {
     isValid &&= bytes[valueStart] === SLASH ? valueLength > 0 : valueLength === 1 && bytes[valueStart] === ASTERISK;
   }

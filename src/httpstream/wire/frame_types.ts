@@ -53,8 +53,20 @@ export const SettingId = {
   INITIAL_WINDOW: 1,
   /** Streams that the peer may have open at once; default: 64 at an edge, 16,384 at an agent. */
   MAX_CONCURRENT_STREAMS: 2,
-  /** Bytes of the largest header block that the sender of the setting takes; default and at most 65,536. */
+  /** Bytes of the largest header block that the sender of the setting takes; default 65,536, at most 131,072. */
   MAX_HEADER_BLOCK: 3,
+  /** Fields of a header block that the sender of the setting takes; default 128, at most 512. */
+  MAX_FIELDS: 4,
+  /** What the sender of the setting takes beyond the first version; see `Feature`. Default 0. */
+  FEATURES: 5,
+} as const;
+
+/** The bits of FEATURES. Bits without a meaning are sent as 0 and ignored. */
+export const Feature = {
+  /** `:reason` in answers. */
+  REASON: 0x1,
+  /** Upgrades to several protocols, and with content. */
+  UPGRADES: 0x2,
 } as const;
 
 /** Why a stream or a connection ended. Up to 0xFF: RFC 9113 §7, with its numbers. From 0x100: Runnel's own. */
@@ -89,6 +101,8 @@ export const ErrorCode = {
   UPSTREAM_CLOSED: 0x106,
   /** The public client did not send its request in time. */
   REQUEST_TIMEOUT: 0x107,
+  /** Another session took the name of this one's tunnel. */
+  REPLACED: 0x108,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 
@@ -101,10 +115,12 @@ export const FRAME_HEADER_BYTES = 9;
 export const MAX_MESSAGE_BYTES = 262_144;
 /** Bytes of one DATA payload. */
 export const MAX_DATA_BYTES = 65_536;
-/** Bytes of one header block. */
-export const MAX_HEADER_BLOCK_BYTES = 65_536;
-/** Fields of one header block, pseudo-fields included. */
-export const MAX_FIELDS = 128;
+/** Bytes of one header block, whatever SETTINGS say; and what a peer takes until its SETTINGS say otherwise. */
+export const MAX_HEADER_BLOCK_BYTES = 131_072;
+export const DEFAULT_HEADER_BLOCK_BYTES = 65_536;
+/** The same for the fields of one header block, pseudo-fields included. */
+export const MAX_FIELDS = 512;
+export const DEFAULT_FIELDS = 128;
 /** Pairs of one SETTINGS frame. */
 export const MAX_SETTINGS = 64;
 /** Bytes of a GOAWAY reason that are read. Further ones are ignored. */

@@ -5,7 +5,7 @@
  * In memory a block is a flat list of strings: name, value, name, value, and so on. Order, repeats and the case of names
  * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
  */
-import { internedLatin1, readU16 } from "../../base/mod.ts";
+import { internedLatin1, readU16, readU32, writeU32 } from "../../base/mod.ts";
 import { EncodeError, ProtocolError } from "./errors.ts";
 import {
   ALL_ALPHABETS,
@@ -23,28 +23,42 @@ import { sharedAllocator } from "../../memory/mod.ts";
 const COUNT_BYTES = 2;
 /** The two lengths of a field. */
 const FIELD_OVERHEAD_BYTES = 6;
+const VALUE_LENGTH_BYTES = 4;
 const COLON = 0x3a;
+
+/** What the receiver of a header block takes. */
+export interface HeaderBlockLimits {
+  /** Fields, pseudo-fields included. */
+  readonly maxFields: number;
+  readonly maxBytes: number;
+}
+
+const widestLimits: HeaderBlockLimits = { maxFields: MAX_FIELDS, maxBytes: MAX_HEADER_BLOCK_BYTES };
 
 /**
  * Bytes that `writeHeaderBlock` will write for these fields.
  *
- * @throws {EncodeError} above 128 fields or 65,536 bytes, or when a name stands without a value.
+ * @param limits default: 512 fields and 131,072 bytes.
+ * @throws {EncodeError} when a name stands without a value; and above the limits, with `isTooLarge`.
  */
-export function headerBlockLength(fields: readonly string[]): number {
+export function headerBlockLength(fields: readonly string[], limits: HeaderBlockLimits = widestLimits): number {
+  const { maxFields, maxBytes } = limits;
   const count = fields.length / 2;
   if (!Number.isInteger(count)) throw new EncodeError(`List of ${fields.length} names and values is uneven`);
-  if (count > MAX_FIELDS) throw new EncodeError(`Header block of ${count} fields exceeds ${MAX_FIELDS}`);
+  if (count > maxFields) throw new EncodeError(`Header block of ${count} fields exceeds ${maxFields}`, true);
   let length = COUNT_BYTES + count * FIELD_OVERHEAD_BYTES;
   for (let index = 0; index < fields.length; index++) length += fields[index]!.length;
-  if (length > MAX_HEADER_BLOCK_BYTES) {
-    throw new EncodeError(`Header block of ${length} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`);
-  }
+  if (length > maxBytes) throw new EncodeError(`Header block of ${length} bytes exceeds ${maxBytes}`, true);
   return length;
 }
 
-/** The block in a buffer of its own; see `writeHeaderBlock`. */
-export function encodeHeaderBlock(fields: readonly string[], flags?: number): Uint8Array {
-  const block = sharedAllocator.allocate(headerBlockLength(fields));
+/** The block in a buffer of its own; see `headerBlockLength` and `writeHeaderBlock`. */
+export function encodeHeaderBlock(
+  fields: readonly string[],
+  flags?: number,
+  limits?: HeaderBlockLimits,
+): Uint8Array {
+  const block = sharedAllocator.allocate(headerBlockLength(fields, limits));
   writeHeaderBlock(block, 0, fields, flags);
   return block;
 }
@@ -72,7 +86,8 @@ export function writeHeaderBlock(
     const nameStart = putU16(target, start, name.length);
     const nameAlphabets = putLatin1(target, nameStart, name);
     const nameEnd = nameStart + name.length;
-    const valueStart = putU16(target, putU16(target, nameEnd, 0), value.length);
+    const valueStart = nameEnd + VALUE_LENGTH_BYTES;
+    writeU32(target, nameEnd, value.length);
     const valueAlphabets = putLatin1(target, valueStart, value);
     end = valueStart + value.length;
     const isPlain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 &&
@@ -91,16 +106,25 @@ export function writeHeaderBlock(
  *
  * @param flags the frame's flags. The fields are checked against them: TRAILERS hold no pseudo-fields, and a `:status`
  *   of 100 to 199 without 101 stands in INFORMATIONAL and nowhere else. Default: not checked.
- * @throws {ProtocolError} of scope `connection` when the lengths do not add up to the block's size; of scope `stream`
- *   when they do, but a field is refused (see `writeHeaderBlock`). `streamId` is for the caller to add.
+ * @param limits default: 512 fields and 131,072 bytes.
+ * @throws {ProtocolError} of scope `connection` when the lengths do not add up to the block's size, or that is above
+ *   131,072 bytes; of scope `stream` when the block is over `limits`, or a field is refused (see `writeHeaderBlock`).
+ *   `streamId` is for the caller to add.
  */
-export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
+export function decodeHeaderBlock(
+  block: Uint8Array,
+  flags?: number,
+  limits: HeaderBlockLimits = widestLimits,
+): string[] {
   const end = block.length;
   if (end < COUNT_BYTES) throw shapeError(`Header block of ${end} bytes holds no count`);
   if (end > MAX_HEADER_BLOCK_BYTES) throw shapeError(`Header block of ${end} bytes exceeds ${MAX_HEADER_BLOCK_BYTES}`);
   const count = readU16(block, 0);
-  if (count > MAX_FIELDS) {
-    throw refuse(block, COUNT_BYTES, count, `Header block of ${count} fields exceeds ${MAX_FIELDS}`);
+  if (count > limits.maxFields) {
+    throw refuse(block, COUNT_BYTES, count, `Header block of ${count} fields exceeds ${limits.maxFields}`);
+  }
+  if (end > limits.maxBytes) {
+    throw refuse(block, COUNT_BYTES, count, `Header block of ${end} bytes exceeds ${limits.maxBytes}`);
   }
   const fields: string[] = [];
   let offset = COUNT_BYTES;
@@ -110,7 +134,10 @@ export function decodeHeaderBlock(block: Uint8Array, flags?: number): string[] {
     offset = fieldEnd(block, valueStart);
     const fault = faultOf(block, 0, start, valueStart, offset);
     if (fault !== null) throw refuse(block, offset, count - index - 1, fault);
-    fields.push(internedLatin1(block, start + 2, valueStart - 4), internedLatin1(block, valueStart, offset));
+    fields.push(
+      internedLatin1(block, start + 2, valueStart - VALUE_LENGTH_BYTES),
+      internedLatin1(block, valueStart, offset),
+    );
   }
   if (offset !== end) throw shapeError(`Header block has ${end - offset} bytes after its last field`);
   const fault = flagsFault(block, 0, flags);
@@ -130,7 +157,7 @@ function faultOf(
   valueEnd: number,
 ): string | null {
   const nameStart = offset + 2;
-  const nameEnd = valueStart - 4;
+  const nameEnd = valueStart - VALUE_LENGTH_BYTES;
   if (nameStart === nameEnd || bytes[nameStart] !== COLON) {
     return fieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
   }
@@ -152,7 +179,9 @@ function flagsFault(bytes: Uint8Array, blockStart: number, flags: number | undef
   for (let left = readU16(bytes, blockStart); left > 0 && bytes[offset + 2] === COLON; left--) {
     if ((flags & Flag.TRAILERS) !== 0) return `Pseudo-field ${nameAt(bytes, offset)} stands among trailers`;
     const valueStart = fieldValueStart(bytes, offset);
-    if (isStatusName(bytes, offset + 2, valueStart - 4)) isInterim = isInterimStatus(bytes, valueStart);
+    if (isStatusName(bytes, offset + 2, valueStart - VALUE_LENGTH_BYTES)) {
+      isInterim = isInterimStatus(bytes, valueStart);
+    }
     offset = fieldEnd(bytes, valueStart);
   }
   if (isInterim === ((flags & Flag.INFORMATIONAL) !== 0)) return null;
@@ -179,11 +208,8 @@ function fieldValueStart(block: Uint8Array, offset: number): number {
 }
 
 function fieldEnd(block: Uint8Array, valueStart: number): number {
-  const end = valueStart + readU16(block, valueStart - 2);
-  // No block holds a value of 64 KiB, so that the upper half of its length is always 0.
-  if (end > block.length || readU16(block, valueStart - 4) !== 0) {
-    throw shapeError(`Header block ends within the value at byte ${valueStart}`);
-  }
+  const end = valueStart + readU32(block, valueStart - VALUE_LENGTH_BYTES);
+  if (end > block.length) throw shapeError(`Header block ends within the value at byte ${valueStart}`);
   return end;
 }
 

@@ -3,4 +3,10 @@ export { decodeMessage, type FrameVisitor } from "./decode.ts";
 export { MessageBuilder } from "./encode.ts";
 export { EncodeError, ProtocolError, type ProtocolErrorInit } from "./errors.ts";
 export * from "./frame_types.ts";
-export { decodeHeaderBlock, encodeHeaderBlock, headerBlockLength, writeHeaderBlock } from "./header_block.ts";
+export {
+  decodeHeaderBlock,
+  encodeHeaderBlock,
+  headerBlockLength,
+  type HeaderBlockLimits,
+  writeHeaderBlock,
+} from "./header_block.ts";

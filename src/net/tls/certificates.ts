@@ -1,9 +1,13 @@
 /** Certificates in PEM, checked before they are used. */
 import { X509Certificate } from "node:crypto";
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
 
 /** Certificates in PEM are not valid. Code `invalid_certificate`. */
 export class CertificateError extends RunnelError {
+  static {
+    nameErrorClass(this, "CertificateError");
+  }
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "invalid_certificate", reason, initiator: "user", cause });
   }

@@ -9,7 +9,7 @@
  * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
-import { atTickEnd, type Clock, systemClock, type TickListener, Timeout } from "../../base/mod.ts";
+import { atTickEnd, type Clock, nameErrorClass, systemClock, type TickListener, Timeout } from "../../base/mod.ts";
 import { concat, disown, reportGarbage } from "../../memory/mod.ts";
 import { formatAddress } from "../address.ts";
 import { HIGH_WATER_BYTES } from "../node_socket.ts";
@@ -30,6 +30,10 @@ const ENGINE_TICKS = 3;
 
 /** The first bytes of the other end are no TLS. */
 export class NoTlsError extends Error {
+  static {
+    nameErrorClass(this, "NoTlsError");
+  }
+
   constructor() {
     super("the other end does not speak TLS");
   }

@@ -1,4 +1,5 @@
 /** The agent's end of a session on `runnel.v2`. Its requests are served by the connection's `onStream`. */
+import { ErrorCode } from "../../httpstream/mod.ts";
 import type { Session, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 
@@ -8,7 +9,8 @@ export class V2AgentSession implements Session {
 
   constructor(connection: SessionConnection) {
     this.#connection = connection;
-    this.closed = connection.closed.then(({ error, reason }) => {
+    this.closed = connection.closed.then(({ code, error, reason }) => {
+      if (code === ErrorCode.REPLACED) return { code: "replaced", reason };
       return { code: error?.code ?? "closed", reason: error?.reason ?? (reason || "The edge closed the connection") };
     });
   }

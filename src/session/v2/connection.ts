@@ -3,5 +3,5 @@ import type { Connection } from "../../httpstream/mod.ts";
 
 export type SessionConnection = Pick<
   Connection,
-  "createStream" | "streams" | "bufferedBytes" | "closed" | "ping" | "drain" | "close"
+  "createStream" | "peerFeatures" | "streams" | "bufferedBytes" | "draining" | "closed" | "ping" | "drain" | "close"
 >;

@@ -1,6 +1,7 @@
 /** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
-import type { Answer, Body, RequestHead } from "../../http/mod.ts";
+import { type Answer, type Body, contentOf, isPlainUpgrade, type RequestHead } from "../../http/mod.ts";
+import { ErrorCode, Feature } from "../../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
@@ -29,8 +30,16 @@ export class V2EdgeSession implements EdgeSession {
   }
 
   readonly open = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
+    if (head.upgrade !== undefined && !this.#takesUpgrade(head)) {
+      body = contentOf(head, body);
+      head = { ...head, upgrade: undefined };
+    }
     return openExchange(this.#connection, head, body, signal);
   };
+
+  get isLeaving(): boolean {
+    return this.#connection.draining;
+  }
 
   ping(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -39,11 +48,20 @@ export class V2EdgeSession implements EdgeSession {
     });
   }
 
+  /** Earlier agents take one protocol alone, without a body: other upgrades are ignored, as RFC 9110 §7.8 allows. */
+  #takesUpgrade(head: RequestHead): boolean {
+    return isPlainUpgrade(head) || (this.#connection.peerFeatures & Feature.UPGRADES) !== 0;
+  }
+
   async drain(): Promise<void> {
     await this.#connection.drain();
   }
 
   close(reason: string): void {
     this.#connection.close(undefined, reason);
+  }
+
+  replace(reason: string): void {
+    this.#connection.close(ErrorCode.REPLACED, reason);
   }
 }

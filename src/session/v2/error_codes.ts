@@ -64,6 +64,11 @@ export function exchangeErrorOf(error: unknown): ExchangeError {
   if (!(error instanceof StreamError)) {
     return new ExchangeError("upstream_failed", "The exchange failed", { cause: error });
   }
+  if (error.code === "headers_too_large") {
+    return new ExchangeError("head_too_large", `The tunnel's agent takes no such head: ${error.reason}`, {
+      cause: error,
+    });
+  }
   if (error.code === "invalid_headers") return new ExchangeError("bad_request", error.reason, { cause: error });
   const { code, reason } = meaningOf.get(error.errorCode) ?? unknownMeaning;
   return new ExchangeError(code, reason, { cause: error });

@@ -1,10 +1,10 @@
 /** The asking end of an exchange: one HTTP request becomes one stream of a connection. */
 import type { CancelSignal } from "../../base/mod.ts";
-import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
+import { ErrorCode, type Stream, StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
 import { type Answer, type Body, ExchangeError, type Fields, type RequestHead, trailerFields } from "../../http/mod.ts";
 import type { SessionConnection } from "./connection.ts";
 import { exchangeErrorOf, giveUpCodeOf } from "./error_codes.ts";
-import { announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
+import { agreedProtocol, announcedLength, parseAnswer, requestFields } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
 
@@ -94,7 +94,11 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
 
   upload(body: ReadableStream<Uint8Array>, trailers?: () => Fields): void {
     // A request that broke off must not look complete. `onClose` then rejects the answer.
-    const breakOff = (error: unknown) => this.#stream.reset(giveUpCodeOf(error));
+    const breakOff = (error: unknown) => {
+      // Trailers that the agent does not take.
+      if (error instanceof StreamError && !this.#isAnswered) this.#reject(exchangeErrorOf(error));
+      this.#stream.reset(giveUpCodeOf(error));
+    };
     try {
       this.#sender = new StreamSender(this.#stream, body, trailers);
       this.#sender.run().catch(breakOff);
@@ -147,7 +151,7 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
   }
 
   #answer(received: Fields): Answer {
-    const { status, fields } = parseAnswer(received);
+    const { status, reason, fields, upgrade: protocols } = parseAnswer(received);
     const { method, upgrade } = this.#head;
     if (status !== 101) {
       const isBare = method === "HEAD" || status === 204 || status === 304;
@@ -155,11 +159,12 @@ class OpenedExchange implements StreamHandlers, StreamBodyOwner {
       const whole = wholeBody(this.#stream, announced);
       const body = whole === undefined ? this.#streamed(announced) : whole;
       // Trailers of a whole body have come with it. Without any, the answer needs no function for them.
-      if (whole !== undefined && this.#stream.trailerFields.length === 0) return { status, fields, body };
-      return { status, fields, body, trailers: () => trailerFields(this.#stream.trailerFields) };
+      const hasTrailers = whole === undefined || this.#stream.trailerFields.length > 0;
+      const trailers = hasTrailers ? () => trailerFields(this.#stream.trailerFields) : undefined;
+      return { status, reason, fields, body, upgrade: protocols, trailers };
     }
-    if (upgrade === undefined) throw new ExchangeError("upstream_invalid", "An unsolicited 101 came");
-    return { status, fields, body: this.#streamed(null), upgrade };
+    const agreed = agreedProtocol(received, upgrade);
+    return { status, reason, fields, body: this.#streamed(null), upgrade: agreed };
   }
 
   #streamed(announced: number | null): ReadableStream<Uint8Array> {

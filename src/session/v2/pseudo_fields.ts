@@ -2,11 +2,22 @@
  * How a head is written on a stream: method, target and the like as pseudo-fields (after RFC 9113 §8.3), then the fields
  * as they are.
  */
-import { equalsLower, ExchangeError, type Fields, parseLength, type RequestHead } from "../../http/mod.ts";
+import { Feature } from "../../httpstream/mod.ts";
+import {
+  type Answer,
+  equalsLower,
+  ExchangeError,
+  type Fields,
+  isAsked,
+  listedProtocols,
+  parseLength,
+  type RequestHead,
+  unusualReason,
+} from "../../http/mod.ts";
 
 const COLON = 0x3a;
 
-/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` is an upgrade's token (after RFC 8441). */
+/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` has the protocols of an upgrade (after RFC 8441). */
 export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
   fields.push(":client", head.client, ":request-id", head.id);
@@ -16,9 +27,30 @@ export function requestFields(head: RequestHead): Fields {
   return fields;
 }
 
-/** An answer's head, final or interim. */
-export function answerFields(status: number, fields: Fields): Fields {
+/** An interim answer's head. */
+export function interimFields(status: number, fields: Fields): Fields {
+  return withPseudoFields([":status", String(status)], fields);
+}
+
+/**
+ * A final answer's head. `:protocol` is what a 101 agrees to, or a 426 asks for.
+ *
+ * @param peerFeatures the peer's bits of `Feature`: those of the first version refuse white space in `:reason`
+ */
+export function answerFields({ status, reason, fields, upgrade }: Answer, peerFeatures: number): Fields {
   const all = [":status", String(status)];
+  if (reason !== undefined && (peerFeatures & Feature.REASON) !== 0) all.push(":reason", reason);
+  const protocols = upgrade === undefined ? undefined : protocolsOf(status, upgrade);
+  if (protocols !== undefined) all.push(":protocol", protocols);
+  return withPseudoFields(all, fields);
+}
+
+function protocolsOf(status: number, upgrade: string): string | undefined {
+  if (status === 101) return upgrade;
+  return status === 426 ? listedProtocols(upgrade) : undefined;
+}
+
+function withPseudoFields(all: string[], fields: Fields): Fields {
   for (let index = 0; index < fields.length; index++) all.push(fields[index] as string);
   return all;
 }
@@ -87,16 +119,46 @@ export function targetOf(received: Fields): string | undefined {
   return pseudoValue(received, ":path", pseudoEnd(received));
 }
 
+/** What an answer's head says. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly reason: string | undefined;
+  readonly fields: Fields;
+  /** What a 426 asks for. */
+  readonly upgrade: string | undefined;
+}
+
 /**
- * Status and fields of an answer's head, final or interim.
+ * An answer's head, final or interim.
  *
  * @throws {ExchangeError} `upstream_invalid` without a `:status` from 100 to 999
  */
-export function parseAnswer(received: Fields): { status: number; fields: Fields } {
+export function parseAnswer(received: Fields): AnswerHead {
   const end = pseudoEnd(received);
   const status = Number(pseudoValue(received, ":status", end));
   if (!(status >= 100 && status <= 999)) throw new ExchangeError("upstream_invalid", "An answer came without :status");
-  return { status, fields: received.slice(end) };
+  const fields = received.slice(end);
+  // Most have nothing but their status.
+  if (end === 2) return { status, reason: undefined, fields, upgrade: undefined };
+  const reason = pseudoValue(received, ":reason", end);
+  return {
+    status,
+    reason: reason === undefined ? undefined : unusualReason(status, reason),
+    fields,
+    upgrade: status === 426 ? listedProtocols(pseudoValue(received, ":protocol", end) ?? "") : undefined,
+  };
+}
+
+/**
+ * The protocol that a 101 agrees to, among those that were asked for. Earlier agents do not name it: they agree to the
+ * one that was.
+ *
+ * @throws {ExchangeError} `upstream_invalid` for another one
+ */
+export function agreedProtocol(received: Fields, asked: string | undefined): string {
+  const agreed = pseudoValue(received, ":protocol", pseudoEnd(received)) ?? asked;
+  if (asked !== undefined && agreed !== undefined && isAsked(asked, agreed)) return agreed;
+  throw new ExchangeError("upstream_invalid", `A 101 to ${agreed ?? "nothing"} came, asked was ${asked ?? "nothing"}`);
 }
 
 /**

@@ -1,9 +1,17 @@
 /** The answering end of an exchange: one stream of a connection is served by a handler. */
 import { CancelSource } from "../../base/mod.ts";
-import { ErrorCode, type Stream, type StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
-import { type Answer, type Body, type Fields, type Handler, type RequestHead, trailerFields } from "../../http/mod.ts";
+import { ErrorCode, type HeadOptions, type Stream, StreamError, type StreamHandlers } from "../../httpstream/mod.ts";
+import {
+  type Answer,
+  type Body,
+  ExchangeError,
+  type Fields,
+  type Handler,
+  type RequestHead,
+  trailerFields,
+} from "../../http/mod.ts";
 import { errorCodeOf, givenUpBecause } from "./error_codes.ts";
-import { announcedLength, answerFields, parseRequest } from "./pseudo_fields.ts";
+import { announcedLength, answerFields, interimFields, parseRequest } from "./pseudo_fields.ts";
 import { StreamBody, type StreamBodyOwner, wholeBody } from "./stream_body.ts";
 import { StreamSender } from "./stream_sender.ts";
 
@@ -12,9 +20,11 @@ const noTrailers: Fields = [];
 /**
  * Serves `stream` with `handler`. Where the handler rejects, the stream is reset with the error code of that problem. The
  * stream occupies its slot until the handler has finished and its answer was sent or canceled.
+ *
+ * @param onError told of an answer whose head the wire or the peer does not take, which its handler does not learn.
  */
-export function serveExchange(stream: Stream, handler: Handler): void {
-  const exchange = new ServedExchange(stream);
+export function serveExchange(stream: Stream, handler: Handler, onError?: (error: ExchangeError) => void): void {
+  const exchange = new ServedExchange(stream, onError);
   stream.hold();
   void exchange.run(handler);
 }
@@ -27,10 +37,12 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   #sender: StreamSender | null = null;
   /** The answer's head was sent. */
   #isAnswered = false;
+  readonly #onError: ((error: ExchangeError) => void) | undefined;
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, onError: ((error: ExchangeError) => void) | undefined) {
     super();
     this.#stream = stream;
+    this.#onError = onError;
     stream.handlers = this;
   }
 
@@ -78,23 +90,34 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
 
   #head(): RequestHead {
     return parseRequest(this.#stream.headers, {
-      onInformational: (status, fields) => this.#stream.inform(answerFields(status, fields)),
+      onInformational: (status, fields) => this.#inform(interimFields(status, fields)),
       trailers: () => trailerFields(this.#stream.trailerFields),
     });
   }
 
+  /** An interim answer that the peer does not take is dropped: they are optional (RFC 9110 §15.2). */
+  #inform(fields: Fields): void {
+    try {
+      this.#stream.inform(fields);
+    } catch (error) {
+      if (!(error instanceof StreamError && error.code === "headers_too_large")) throw error;
+    }
+  }
+
   #body(head: RequestHead): Body {
-    const announced = head.upgrade === undefined ? announcedLength(head.fields) : null;
-    const whole = head.upgrade === undefined ? wholeBody(this.#stream, announced) : undefined;
+    const announced = announcedLength(head.fields);
+    const isUpgrade = head.upgrade !== undefined;
+    const whole = isUpgrade ? undefined : wholeBody(this.#stream, announced);
     if (whole !== undefined) return whole;
-    this.#requestBody = new StreamBody(this.#stream, this, announced);
+    // Behind the content of an upgrade comes the new protocol.
+    this.#requestBody = new StreamBody(this.#stream, this, isUpgrade ? null : announced);
     return this.#requestBody.body;
   }
 
   async #sendStream(answer: Answer, body: ReadableStream<Uint8Array>): Promise<void> {
     if (this.#stream.sendEnded) return void await body.cancel(this.#stream.error);
     try {
-      this.#stream.respond(answerFields(answer.status, answer.fields));
+      this.#respond(answer);
       this.#isAnswered = true;
     } catch (error) {
       await body.cancel(error);
@@ -107,7 +130,20 @@ class ServedExchange extends CancelSource implements StreamHandlers, StreamBodyO
   #sendWhole(answer: Answer, body: Uint8Array | null): void {
     const trailers = answer.trailers?.() ?? noTrailers;
     const endStream = trailers.length === 0;
-    this.#stream.respond(answerFields(answer.status, answer.fields), { endStream, body: body ?? undefined });
+    this.#respond(answer, { endStream, body: body ?? undefined });
     if (trailers.length > 0) this.#stream.sendTrailers(trailers);
+  }
+
+  /** @throws {ExchangeError} `upstream_invalid` where the wire cannot carry the head, or the peer takes none so large */
+  #respond(answer: Answer, options?: HeadOptions): void {
+    try {
+      this.#stream.respond(answerFields(answer, this.#stream.peerFeatures), options);
+    } catch (cause) {
+      if (!(cause instanceof StreamError)) throw cause;
+      const reason = `The answer's head cannot be passed on: ${cause.reason}`;
+      const error = new ExchangeError("upstream_invalid", reason, { cause });
+      this.#onError?.(error);
+      throw error;
+    }
   }
 }

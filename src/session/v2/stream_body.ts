@@ -62,15 +62,20 @@ export class StreamBody implements BodyOwner {
 
   /** For the source, as is `onCancel`. */
   onPull(): void {
-    if (this.#uncreditedBytes > 0) {
-      this.#stream.consume(this.#uncreditedBytes);
-      this.#uncreditedBytes = 0;
-    }
+    this.#credit();
     this.#deliver();
   }
 
   onCancel(reason: unknown): void {
+    // Bytes that count as taken would keep the stream open.
+    this.#credit();
     this.#owner.bodyCanceled(reason);
+  }
+
+  #credit(): void {
+    if (this.#uncreditedBytes === 0) return;
+    this.#stream.consume(this.#uncreditedBytes);
+    this.#uncreditedBytes = 0;
   }
 
   #deliver(): void {

@@ -27,11 +27,13 @@ import type { Session, SessionEnd } from "../session.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureDraining,
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
   type HTTPRequestCancel,
   parseEdgeFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -41,6 +43,7 @@ import {
 } from "./frames.ts";
 import { type HeadText, headTextOf } from "./head_text.ts";
 import { fieldsToHeaders, headersToFields, type LineFields, lineFieldsFor } from "./headers.ts";
+import { DEAD_AFTER_MS } from "./heartbeat.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
 
@@ -68,6 +71,7 @@ export class JsonAgentSession implements Session {
   readonly #link: JsonLink;
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
+  readonly #canAnnounceDrain: boolean;
   readonly #text: HeadText;
   readonly #lineFields: LineFields;
   readonly #maxActive: number;
@@ -80,6 +84,7 @@ export class JsonAgentSession implements Session {
     this.#link = link;
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
+    this.#canAnnounceDrain = options.features.includes(FeatureDraining);
     this.#text = headTextOf(options.features);
     this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
@@ -103,8 +108,13 @@ export class JsonAgentSession implements Session {
   }
 
   /** Requests that still come are served: only the edge knows when it has sent its last one. */
-  drain(): Promise<void> {
-    return this.#lifetime.drain();
+  async drain(): Promise<void> {
+    if (this.#canAnnounceDrain && this.#lifetime.end === null) {
+      this.#link.sendText(JSON.stringify({ type: TypeDraining }));
+      // What the edge sent before it knew stands in front of its answer to the ping.
+      await this.#lifetime.ping(DEAD_AFTER_MS);
+    }
+    await this.#lifetime.drain();
   }
 
   close(reason: string): void {
@@ -172,6 +182,7 @@ export class JsonAgentSession implements Session {
       request_id: id,
       status: answer.status,
       headers: this.#headersOf(answer),
+      reason: this.#reasonOf(answer),
     });
     try {
       if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
@@ -217,12 +228,17 @@ export class JsonAgentSession implements Session {
       status: answer.status,
       headers: this.#headersOf(answer),
       body_b64: bytes === null ? "" : encodeBase64(bytes),
+      reason: this.#reasonOf(answer),
     });
     if (bytes !== null) release(bytes);
   }
 
   #headersOf(answer: Answer): Record<string, string> {
-    return fieldsToHeaders(answer.fields, this.#text, this.#lineFields);
+    return fieldsToHeaders(frameFields(answer), this.#text, this.#lineFields);
+  }
+
+  #reasonOf({ reason }: Answer): string | undefined {
+    return reason === undefined ? undefined : this.#text.write(reason);
   }
 
   /** For a failure before the head. An edge that knows `http_response_abort` makes the answer; for others we make it. */
@@ -270,6 +286,11 @@ function isWhole(answer: Answer): boolean {
   const length = fieldValue(answer.fields, "content-length");
   if (length === undefined || isLiveFormat(fieldValue(answer.fields, "content-type"))) return false;
   return Number(length) <= WHOLE_LIMIT_BYTES;
+}
+
+/** What a 426 asks for stands among the headers, as the upstream sent it. */
+function frameFields({ status, fields, upgrade }: Answer): Fields {
+  return status === 426 && upgrade !== undefined ? [...fields, "Upgrade", upgrade] : fields;
 }
 
 function reasonOf(error: unknown): string {

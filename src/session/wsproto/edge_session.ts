@@ -9,17 +9,23 @@ import {
   type Body,
   collectBody,
   CollectBudget,
+  contentOf,
   endToEndFields,
   ExchangeError,
   type Fields,
   fieldValue,
+  isFieldValue,
+  isPlainUpgrade,
   isProblemCode,
+  listedProtocols,
   problemKinds,
   type RequestHead,
+  unusualReason,
   withoutFields,
   withoutHost,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { CloseCode } from "../../websocket/mod.ts";
 import { problemBehind } from "../given_up.ts";
 import { parseJson } from "../json.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
@@ -28,6 +34,7 @@ import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { decodeChunkFrame } from "./chunk_frame.ts";
 import {
+  FeatureReplaced,
   FeatureRequestCancel,
   FrameError,
   type HTTPRequest,
@@ -36,6 +43,7 @@ import {
   type HTTPResponseAbort,
   type HTTPResponseStart,
   parseAgentFrame,
+  TypeDraining,
   TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
@@ -47,7 +55,7 @@ import {
 import { type HeadText, headTextOf } from "./head_text.ts";
 import { fieldsToHeaders, headersToFields, noLineFields } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
-import type { JsonLink } from "./link.ts";
+import { type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 export interface JsonEdgeSessionOptions {
   /** Names the session in logs. */
@@ -99,6 +107,7 @@ export class JsonEdgeSession implements EdgeSession {
   readonly streaming = new Map<string, AnswerBody>();
   readonly #link: JsonLink;
   readonly #canCancel: boolean;
+  readonly #knowsReplaced: boolean;
   readonly #text: HeadText;
   /** True for an agent that may serve one request after the other, and is not heard meanwhile. */
   readonly #mayBlock: boolean;
@@ -109,6 +118,7 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #lifetime: JsonLifetime;
   /** Requests whose bodies are being collected. */
   #collecting = 0;
+  #isLeaving = false;
   /** Requests that were sent and not answered to the end, those of visitors who have left among them. */
   #unanswered = 0;
 
@@ -117,6 +127,7 @@ export class JsonEdgeSession implements EdgeSession {
     this.id = options.id;
     this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
+    this.#knowsReplaced = options.features.includes(FeatureReplaced);
     this.#text = headTextOf(options.features);
     this.#mayBlock = options.features.length === 0;
     this.#bodyLimitBytes = bodyLimit(options);
@@ -139,17 +150,22 @@ export class JsonEdgeSession implements EdgeSession {
     return this.#lifetime.closed;
   }
 
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   get active(): number {
     return this.#collecting + this.pending.size + this.streaming.size;
   }
 
-  /** Rejects with `ExchangeError`: `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
+  /** Rejects with `ExchangeError`: `tunnel_offline`, `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
   readonly open = async (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     this.#admit(head);
     let answer: Promise<Answer>;
     this.#collecting++;
     try {
-      const bytes = await this.#collect(head, body);
+      // Other upgrades pass as if they were not asked for, which RFC 9110 §7.8 allows.
+      const bytes = await this.#collect(head, contentOf(head, body));
       signal.throwIfAborted();
       this.#checkOpen();
       answer = this.#ask(head, bytes, signal);
@@ -172,6 +188,10 @@ export class JsonEdgeSession implements EdgeSession {
     this.#lifetime.close(reason);
   }
 
+  replace(reason: string): void {
+    this.#lifetime.close(reason, this.#knowsReplaced ? REPLACED_CLOSE_CODE : CloseCode.goingAway);
+  }
+
   /** The registration was refused: ends the session and leaves the link to the caller. */
   abandon(): void {
     this.#lifetime.finish({ code: "refused", reason: "The registration was refused" });
@@ -179,11 +199,12 @@ export class JsonEdgeSession implements EdgeSession {
 
   #checkOpen(): void {
     if (this.#lifetime.end !== null) throw lost(this.#lifetime.end);
+    if (this.#isLeaving) throw new ExchangeError("tunnel_offline", "The agent is leaving and takes no new requests");
   }
 
   #admit(head: RequestHead): void {
     this.#checkOpen();
-    if (head.upgrade !== undefined) {
+    if (isPlainUpgrade(head)) {
       const reason = `The tunnel's agent speaks the JSON protocol, which cannot carry an upgrade to ${head.upgrade}`;
       throw new ExchangeError("upgrade_not_supported", reason, { initiator: "library" });
     }
@@ -241,6 +262,9 @@ export class JsonEdgeSession implements EdgeSession {
       case TypeHTTPResponseAbort:
         this.#countAnswer();
         return this.#onAbort(frame);
+      case TypeDraining:
+        this.#isLeaving = true;
+        return;
       case undefined:
         return;
       default:
@@ -271,10 +295,13 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
     const body = decodeBase64(frame.body_b64, "body_b64");
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: wholeAnswerFields(headersToFields(frame.headers, this.#text), waiter.head, frame.status, body.length),
+      reason: reasonOf(frame, this.#text),
+      fields: wholeAnswerFields(received, waiter.head, frame.status, body.length),
       body: body.length === 0 ? null : body,
+      upgrade: upgradeOf(frame.status, received),
     });
     this.#lifetime.closeIfDrained();
   }
@@ -289,10 +316,13 @@ export class JsonEdgeSession implements EdgeSession {
       onCanceled: (reason) => this.#cancel(id, reason),
     });
     this.streaming.set(id, answerBody);
+    const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
-      fields: withoutHost(endToEndFields(headersToFields(frame.headers, this.#text))),
+      reason: reasonOf(frame, this.#text),
+      fields: withoutHost(endToEndFields(received)),
       body: answerBody.stream,
+      upgrade: upgradeOf(frame.status, received),
     });
   }
 
@@ -364,6 +394,18 @@ export class JsonEdgeSession implements EdgeSession {
 function lost(end: SessionEnd): ExchangeError {
   // The reason may be the agent's own text. It is kept for the log, and the public gets ours.
   return new ExchangeError("agent_lost", "The connection to the agent was lost", { cause: end.reason });
+}
+
+/** A phrase that cannot stand in a status line is taken for none. */
+function reasonOf({ status, reason }: HTTPResponse | HTTPResponseStart, text: HeadText): string | undefined {
+  if (reason === undefined) return undefined;
+  const phrase = text.read(reason);
+  return isFieldValue(phrase) ? unusualReason(status, phrase) : undefined;
+}
+
+/** What a 426 asks for (RFC 9110 §15.5.22). */
+function upgradeOf(status: number, received: Fields): string | undefined {
+  return status === 426 ? listedProtocols(fieldValue(received, "upgrade") ?? "") : undefined;
 }
 
 /** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */

@@ -2,21 +2,23 @@
  * The frames of the JSON protocol, which agents speak that offer no subprotocol: one JSON object a WebSocket text message.
  * Agents in other languages rely on the keys.
  *
- *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?
- *   registered          edge → agent   url, features
+ *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?, timeouts?
+ *   registered          edge → agent   url, features, timeouts?
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
  *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
- *   http_response       agent → edge   request_id, status, headers, body_b64
- *   http_response_start agent → edge   request_id, status, headers
+ *   http_response       agent → edge   request_id, status, headers, body_b64, reason?
+ *   http_response_start agent → edge   request_id, status, headers, reason?
  *   http_response_chunk agent → edge   request_id, data_b64
  *   http_response_end   agent → edge   request_id
  *   http_response_abort agent → edge   request_id, message, code?        (only where `registered` announced it)
+ *   draining            agent → edge                                     (only where `registered` announced it)
  *
  * Frames of other types are ignored, so that one side may support new ones before the other.
  */
 import { z } from "zod";
-import { RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError } from "../../base/mod.ts";
+import { askedTimeoutsShape } from "../asked_timeouts.ts";
 
 export const TypeRegister = "register";
 export const TypeRegistered = "registered";
@@ -28,6 +30,7 @@ export const TypeHTTPResponseStart = "http_response_start";
 export const TypeHTTPResponseChunk = "http_response_chunk";
 export const TypeHTTPResponseEnd = "http_response_end";
 export const TypeHTTPResponseAbort = "http_response_abort";
+export const TypeDraining = "draining";
 
 /** Frames that not every peer knows. Each side announces those it takes, in `register.features` or `registered.features`. */
 export const FeatureResponseAbort = "http_response_abort";
@@ -36,11 +39,16 @@ export const FeatureRequestCancel = "http_request_cancel";
 export const FeatureLatin1 = "latin1";
 /** Repeated challenges of an answer, such as WWW-Authenticate, are joined with a newline. */
 export const FeatureChallengeLines = "challenge_lines";
+export const FeatureDraining = "draining";
+/** No frame: the agent knows what the close code 4001 means. */
+export const FeatureReplaced = "replaced";
 
 /** In characters. */
 export const MAX_REQUEST_ID_LENGTH = 256;
+const MAX_REASON_LENGTH = 8_192;
 
 const requestId = z.string().min(1).max(MAX_REQUEST_ID_LENGTH);
+const timeouts = z.object(askedTimeoutsShape);
 /** Some languages have one type for lists and maps, and write an empty one of either kind as `[]`, or as `{}`. */
 const features = z.preprocess(
   (value) => isEmptyMap(value) ? [] : value,
@@ -48,6 +56,11 @@ const features = z.preprocess(
 );
 /** No status below 200: this protocol carries neither upgrades (101) nor interim answers. */
 const status = z.int().min(200).max(999);
+
+/**
+ * The reason phrase. What is no phrase is taken for none, since earlier edges ignored the key.
+ */
+const reason = z.string().max(MAX_REASON_LENGTH).optional().catch(undefined);
 
 /** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
@@ -70,11 +83,15 @@ const register = z.object({
   force: z.boolean().optional(),
   /** The largest request body that the agent takes. */
   max_body_bytes: z.int().min(0).optional(),
+  /** For the exchanges of the tunnel, in place of the edge's own. */
+  timeouts: timeouts.optional(),
 });
 const registered = z.object({
   type: z.literal(TypeRegistered),
   url: z.string().optional(),
   features: features.optional(),
+  /** Those that the tunnel got. Missing where none were asked for, and from edges that do not know them. */
+  timeouts: timeouts.optional(),
 });
 const error = z.object({ type: z.literal(TypeErrorFrame), message: z.string(), code: z.string().optional() });
 const httpRequest = z.object({
@@ -98,8 +115,15 @@ const httpResponse = z.object({
   status,
   headers,
   body_b64: z.string().default(""),
+  reason,
 });
-const httpResponseStart = z.object({ type: z.literal(TypeHTTPResponseStart), request_id: requestId, status, headers });
+const httpResponseStart = z.object({
+  type: z.literal(TypeHTTPResponseStart),
+  request_id: requestId,
+  status,
+  headers,
+  reason,
+});
 const httpResponseChunk = z.object({
   type: z.literal(TypeHTTPResponseChunk),
   request_id: requestId,
@@ -112,6 +136,9 @@ const httpResponseAbort = z.object({
   message: z.string().default(""),
   code: z.string().optional(),
 });
+
+/** The agent stops: it gets no further requests, finishes those under way, and closes. */
+const draining = z.object({ type: z.literal(TypeDraining) });
 
 export type Register = z.infer<typeof register>;
 export type Registered = z.infer<typeof registered>;
@@ -129,6 +156,7 @@ const fromAgent = z.discriminatedUnion("type", [
   httpResponseChunk,
   httpResponseEnd,
   httpResponseAbort,
+  draining,
 ]);
 const fromEdge = z.discriminatedUnion("type", [registered, error, httpRequest, httpRequestCancel]);
 
@@ -137,6 +165,10 @@ export type EdgeFrame = z.infer<typeof fromEdge>;
 
 /** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
 export class FrameError extends RunnelError {
+  static {
+    nameErrorClass(this, "FrameError");
+  }
+
   constructor(reason: string, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
   }

@@ -8,7 +8,7 @@ import { CloseCode, type WebSocketClose, WebSocketProtocolError } from "../../we
 import type { SessionEnd } from "../session.ts";
 import { FrameError } from "./frames.ts";
 import { JsonHeartbeat } from "./heartbeat.ts";
-import { closeReason, type JsonLink } from "./link.ts";
+import { closeReason, type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
 
 /** The session whose lifetime it is. */
 export interface LifetimeOwner {
@@ -96,8 +96,8 @@ export class JsonLifetime {
     this.close(this.#owner.peer === "agent" ? "The edge is shutting down" : "The agent is shutting down");
   }
 
-  close(reason: string): void {
-    this.#link.close(CloseCode.goingAway, closeReason(reason));
+  close(reason: string, closeCode: number = CloseCode.goingAway): void {
+    this.#link.close(closeCode, closeReason(reason));
     this.finish({ code: "closed", reason });
   }
 
@@ -128,7 +128,7 @@ export class JsonLifetime {
     const broken = close.error instanceof WebSocketProtocolError ? close.error.reason : "";
     const closed = `The link to the ${this.#owner.peer} closed with ${close.code}`;
     const reason = close.reason || broken || closed;
-    this.finish({ code: "link_closed", reason });
+    this.finish({ code: close.code === REPLACED_CLOSE_CODE ? "replaced" : "link_closed", reason });
     this.#linkClosed.resolve();
   }
 

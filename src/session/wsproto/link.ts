@@ -7,6 +7,9 @@ export type JsonLink = Pick<
   "handlers" | "sendText" | "sendTextBytes" | "close" | "abort" | "pause" | "resume" | "ping"
 >;
 
+/** Closes the link of an agent whose name another one took. From 4000 codes are free to use (RFC 6455 §7.4.2). */
+export const REPLACED_CLOSE_CODE = 4001;
+
 const MAX_REASON_BYTES = 123;
 
 /** As much of `text` as a close frame can carry (RFC 6455 §5.5): 123 bytes of UTF-8, whole characters. */

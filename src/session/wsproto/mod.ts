@@ -4,7 +4,9 @@ export { JsonEdgeSession, type JsonEdgeSessionOptions } from "./edge_session.ts"
 export {
   type ErrorFrame,
   FeatureChallengeLines,
+  FeatureDraining,
   FeatureLatin1,
+  FeatureReplaced,
   FeatureRequestCancel,
   FeatureResponseAbort,
   FrameError,

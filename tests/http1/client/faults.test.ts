@@ -13,17 +13,16 @@ const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /** Heads that are no answer, or none that may be passed on. */
 const invalidHeads: [string, string][] = [
-  ["both lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"],
   ["two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"],
   ["a length that is no number", "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nab"],
   ["another transfer coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"],
-  ["bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nab"],
+  ["a bare LF behind a size", `${CHUNKED}2\nab\r\n0\r\n\r\n`],
   ["a folded line", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n"],
   ["a NUL", "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n"],
   ["a space before the colon", "HTTP/1.1 200 OK\r\nA : b\r\n\r\n"],
-  ["a huge head", `HTTP/1.1 200 OK\r\n${`A: ${"b".repeat(1_000)}\r\n`.repeat(40)}\r\n`],
-  ["a head without end", `HTTP/1.1 200 OK\r\nA: ${"b".repeat(40_000)}`],
-  ["too many fields", `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(101)}\r\n`],
+  ["a huge head", `HTTP/1.1 200 OK\r\n${`A: ${"b".repeat(1_000)}\r\n`.repeat(70)}\r\n`],
+  ["a head without end", `HTTP/1.1 200 OK\r\nA: ${"b".repeat(70_000)}`],
+  ["too many fields", `HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(257)}\r\n`],
   ["another protocol", "SSH-2.0-OpenSSH_9.6\r\n"],
   ["HTTP/2", "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80"],
   ["an unsolicited 101", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"],

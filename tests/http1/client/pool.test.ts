@@ -4,9 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { HttpClient } from "../../../src/http1/client/client.ts";
+import type { ClientOptions } from "../../../src/http1/client/options.ts";
 import { dial } from "../../../src/net/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
-import { bodyText, FedBody, never, rejectsWith, requestHead } from "../../support/client_requests.ts";
+import { BodyReader, bodyText, FedBody, never, rejectsWith, requestHead } from "../../support/client_requests.ts";
 import { NO_CONTENT, onStage } from "../../support/client_stage.ts";
 import { bytesOf, eventually } from "../../support/net.ts";
 import { type ScriptedPeer, ScriptedServer } from "../../support/scripted_server.ts";
@@ -243,31 +244,121 @@ describe("HttpClient pool", () => {
     );
   });
 
-  it("HttpClient takes a fresh connection for a body when the idle one is older than a second", async () => {
-    const clock = new FakeClock();
+  it("HttpClient takes a fresh connection for what must not be sent twice when the idle one is older than a second", async () => {
     const script = async (peer: ScriptedPeer) => {
       for (;;) {
         const head = await peer.readHead();
-        if (head.startsWith("POST")) await peer.read(1);
+        if (head.includes("Content-Length: 1\r\n")) await peer.read(1);
         await peer.send(NO_CONTENT);
       }
     };
-    for (const [idleMs, peers, maxSockets] of [[999, 1, 9], [1_000, 2, 9], [1_000, 2, 1]] as const) {
-      await onStage(script, async ({ ask, client, server }) => {
-        await ask();
-        clock.advance(idleMs);
-        const asked = ask({ method: "POST" }, bytesOf("x"));
-        if (maxSockets === 1) {
-          // Its place is free once the old connection is closed on both sides.
-          await eventually(() => server.peers[0].ended);
-          assert.deepEqual([client.waiting, client.active, client.idle], [1, 1, 0]);
-          server.peers[0].end();
-        }
-        assert.equal((await asked).status, 204);
-        assert.equal(server.peers.length, peers);
-      }, { clock, maxSockets });
+    const once: [method: string, body: Uint8Array | null][] = [
+      ["POST", bytesOf("x")],
+      ["POST", null],
+      ["DELETE", null],
+      ["PUT", null],
+      ["GET", bytesOf("x")],
+    ];
+    const cases: [idleMs: number, peers: number, options: Partial<ClientOptions>][] = [
+      [999, 1, {}],
+      [1_000, 2, {}],
+      [1_000, 2, { maxSockets: 1 }],
+      [2_999, 1, { freshMs: 3_000 }],
+      [3_000, 2, { freshMs: 3_000 }],
+      [0, 2, { freshMs: 0 }],
+    ];
+    for (const [method, body] of once) {
+      for (const [idleMs, peers, options] of cases) {
+        const clock = new FakeClock();
+        await onStage(script, async ({ ask, client, server }) => {
+          await ask();
+          clock.advance(idleMs);
+          const asked = ask({ method }, body);
+          if (options.maxSockets === 1) {
+            // Its place is free once the old connection is closed on both sides.
+            await eventually(() => server.peers[0].ended);
+            assert.deepEqual([client.waiting, client.active, client.idle], [1, 1, 0]);
+            server.peers[0].end();
+          }
+          assert.equal((await asked).status, 204);
+          assert.equal(server.peers.length, peers, `${method} after ${idleMs} ms`);
+        }, { clock, ...options });
+      }
     }
   });
+
+  it("HttpClient uses an old connection for what may be sent twice", async () => {
+    const clock = new FakeClock();
+    const script = async (peer: ScriptedPeer) => {
+      for (;;) {
+        await peer.readHead();
+        await peer.send(NO_CONTENT);
+      }
+    };
+    await onStage(script, async ({ ask, server }) => {
+      for (const method of ["GET", "HEAD", "OPTIONS"]) {
+        await ask({ method });
+        clock.advance(3_999);
+      }
+      assert.equal(server.peers.length, 1);
+    }, { clock });
+  });
+
+  it("HttpClient counts a connection as idle from when its upstream may do so, however late the answer was read", async () => {
+    const clock = new FakeClock();
+    const script = async (peer: ScriptedPeer) => {
+      if (peer.index > 0) return void peer.readHead().then(() => peer.send(NO_CONTENT));
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc");
+      await peer.gone();
+    };
+    await onStage(script, async ({ ask, client, server }) => {
+      const reader = new BodyReader(await ask());
+      await server.peers[0].send("def");
+      clock.advance(1_000);
+      let text = "";
+      for (let chunk = await reader.next(); chunk !== null; chunk = await reader.next()) text += chunk;
+      assert.equal(text, "abcdef");
+      await eventually(() => client.idle === 1);
+      assert.equal((await ask({ method: "DELETE" })).status, 204);
+      assert.equal(server.peers.length, 2);
+    }, { clock });
+  });
+
+  const hints: [field: string, idleMs: number][] = [
+    ["timeout=100", 4_000],
+    ["timeout=5, max=100", 4_000],
+    ["max=100, timeout=3", 2_000],
+    ["timeout=2", 1_000],
+    ['timeout="2"', 1_000],
+    ["timeout=1", 500],
+    ["timeout=0", 0],
+    ["timeout=-1", 4_000],
+    ["timeout=2.5", 1_000],
+    ["timeout=99999999999999999999", 4_000],
+    ["max=5", 4_000],
+    ["xtimeout=1", 4_000],
+  ];
+  for (const [field, idleMs] of hints) {
+    it(`HttpClient closes an idle connection after ${idleMs} ms when its upstream says "Keep-Alive: ${field}"`, async () => {
+      const clock = new FakeClock();
+      const script = async (peer: ScriptedPeer) => {
+        await peer.readHead();
+        await peer.send(`HTTP/1.1 204 No Content\r\nKeep-Alive: ${field}\r\n\r\n`);
+        await peer.gone();
+      };
+      await onStage(script, async ({ ask, client, server }) => {
+        await ask();
+        if (idleMs > 0) {
+          clock.advance(idleMs - 1);
+          assert.equal(client.idle, 1);
+          clock.advance(1);
+        }
+        assert.equal(client.idle, 0);
+        await eventually(() => server.peers[0].ended);
+      }, { clock });
+    });
+  }
 
   it("HttpClient breaks everything off when it is closed", async () => {
     await onStage(

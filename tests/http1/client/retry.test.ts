@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { rejectsWith } from "../../support/client_requests.ts";
+import { FedBody, rejectsWith } from "../../support/client_requests.ts";
 import { NO_CONTENT, onStage } from "../../support/client_stage.ts";
 import { bytesOf, eventually } from "../../support/net.ts";
 import type { ScriptedPeer } from "../../support/scripted_server.ts";
@@ -46,6 +46,55 @@ describe("HttpClient retries", () => {
         await eventually(() => client.active === 0);
       },
     );
+  });
+
+  const closes: [name: string, close: (peer: ScriptedPeer) => void][] = [
+    ["FIN", (peer) => peer.end()],
+    ["reset", (peer) => peer.abort()],
+    ["words and its FIN", (peer) => {
+      void peer.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      peer.end();
+    }],
+  ];
+  const once: [method: string, body: () => Uint8Array | FedBody | null][] = [
+    ["DELETE", () => null],
+    ["POST", () => null],
+    ["POST", () => bytesOf("body")],
+    ["POST", () => new FedBody((body) => (body.push("body"), body.end()))],
+  ];
+  for (const [name, close] of closes) {
+    it(`HttpClient takes another connection when the ${name} of an idle one has come and was not read`, async () => {
+      for (const [method, body] of once) {
+        await onStage(async (peer) => {
+          await peer.readHead();
+          if (peer.index > 0 && body() !== null) await peer.readUntil("body");
+          await peer.send(NO_CONTENT);
+          await peer.gone();
+        }, async ({ ask, client, server }) => {
+          await ask();
+          assert.equal(client.idle, 1);
+          // In one tick: the client has not seen it.
+          close(server.peers[0]);
+          const content = body();
+          const asked = ask({ method }, content instanceof FedBody ? content.stream : content);
+          assert.equal((await asked).status, 204);
+          assert.equal(server.peers.length, 2);
+          assert.equal(server.peers[0].received, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        });
+      }
+    });
+  }
+
+  it("HttpClient sends nothing on a reused connection when the request is aborted before it goes out", async () => {
+    await onStage(answering(2, () => {}), async ({ ask, client, server }) => {
+      await ask();
+      const abort = new AbortController();
+      const asked = ask({ method: "DELETE" }, null, abort.signal);
+      abort.abort();
+      await rejectsWith(asked, "canceled");
+      await eventually(() => client.active + client.idle === 0);
+      assert.equal(server.peers[0].received, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    });
   });
 
   it("HttpClient sends nothing twice when it might do harm", async () => {

@@ -176,6 +176,102 @@ describe("HttpClient upgrades", () => {
     );
   });
 
+  it("HttpClient sends the content with the request, and what follows it behind the 101", async () => {
+    const content = "0123456789";
+    // What follows may come in the content's last chunk.
+    for (let cut = 1; cut <= content.length + 3; cut++) {
+      await onStage(
+        async (peer) => {
+          assert.match(await peer.readHead(), /\r\nContent-Length: 10\r\nUpgrade: chat\/2\r\nConnection: Upgrade\r\n/);
+          assert.equal(await peer.read(10), content);
+          await peer.send("HTTP/1.1 102 Processing\r\n\r\n");
+          assert.equal(peer.receivedBytes, peer.received.indexOf(content) + 10);
+          await peer.send(SWITCHING);
+          assert.equal(await peer.read(3), "raw");
+          peer.end();
+        },
+        async ({ ask }) => {
+          const text = `${content}raw`;
+          const chunks = [text.slice(0, cut), text.slice(cut)];
+          const body = new FedBody((body) => {
+            const chunk = chunks.shift();
+            if (chunk === undefined) body.end();
+            else body.push(chunk);
+          });
+          const head = { ...asking, method: "POST", fields: ["Content-Length", "10"] };
+          const answer = await ask(head, body.stream);
+          assert.equal(answer.status, 101);
+          assert.equal(await bodyText(answer.body), "");
+        },
+      );
+    }
+  });
+
+  it("HttpClient uses the connection again when an upgrade with a body is refused", async () => {
+    await onStage(
+      async (peer) => {
+        for (;;) {
+          const head = await peer.readHead();
+          await peer.read(head.startsWith("POST") ? 4 : 0);
+          peer.send("HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\nno");
+        }
+      },
+      async ({ ask, client, server }) => {
+        const body = new FedBody();
+        body.push("bodyGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
+        const answer = await ask({ ...asking, method: "POST", fields: ["Content-Length", "4"] }, body.stream);
+        assert.deepEqual([answer.status, await bodyText(answer.body)], [409, "no"]);
+        await eventually(() => body.canceled !== undefined);
+        assert.equal((await ask()).status, 409);
+        assert.deepEqual([client.idle, server.peers.length], [1, 1]);
+        assert.ok(!server.peers[0].received.includes("smuggled"));
+      },
+    );
+  });
+
+  it("HttpClient fails with bad_request when the body ends short of its Content-Length", async () => {
+    for (const isSwitched of [false, true]) {
+      await onStage(
+        async (peer) => {
+          await peer.readHead();
+          if (isSwitched) await peer.send(SWITCHING);
+          await peer.gone();
+        },
+        async ({ ask, server }) => {
+          const body = new FedBody();
+          body.push("abc");
+          const asked = ask({ ...asking, method: "POST", fields: ["Content-Length", "4"] }, body.stream);
+          if (isSwitched) {
+            const reader = new BodyReader(await asked);
+            body.end();
+            await rejectsWith(reader.next(), "bad_request");
+          } else {
+            body.end();
+            await rejectsWith(asked, "bad_request");
+          }
+          await eventually(() => server.open === 0);
+          assert.ok(server.peers[0].reset);
+        },
+      );
+    }
+  });
+
+  it("HttpClient agrees to one of several protocols, and fails when the upstream names another", async () => {
+    for (const [agreed, isAgreed] of [["chat/2", true], ["b", true], ["B/1", true], ["c", false]] as const) {
+      await onStage(
+        async (peer) => {
+          assert.match(await peer.readHead(), /\r\nUpgrade: a, chat\/2, b\r\n/);
+          peer.send(SWITCHING.replace("chat/2", agreed));
+        },
+        async ({ ask }) => {
+          const asked = ask({ upgrade: "a,chat/2,b" }, new FedBody().stream);
+          if (isAgreed) assert.equal((await asked).upgrade, agreed);
+          else await rejectsWith(asked, "upstream_invalid");
+        },
+      );
+    }
+  });
+
   it("HttpClient sends the handshake once more when a reused connection was stale", async () => {
     await onStage(
       async (peer) => {

@@ -122,6 +122,61 @@ const malformed: [why: string, text: string, reason: RegExp][] = [
   ["a trailer with a space before the colon", "0\r\nA : 1\r\n\r\n", /White space follows/],
 ];
 
+/** What is read of an answer's body, and refused of a request's. */
+const irregular: [why: string, text: string, body: string, trailers?: string[]][] = [
+  ["blanks behind a size", "5   \r\nhello\r\n0\r\n\r\n", "hello"],
+  ["blanks and tabs behind the last size", "5\r\nhello\r\n0 \t\r\n\r\n", "hello"],
+  ["a bare LF as the last line", "5\r\nhello\r\n0\r\n\n", "hello"],
+  ["a bare LF behind a trailer", "0\r\nA: 1\nB: 2\n\r\n", "", ["A", "1", "B", "2"]],
+];
+
+describe("BodyDecoder on chunks that deviate", () => {
+  for (const [why, text, body, trailers = []] of irregular) {
+    it(`BodyDecoder decodes an answer with ${why}, and says that it deviates`, () => {
+      const decoder = new BodyDecoder(chunked, defaultLimits, "response");
+      let content = "";
+      const rest: Uint8Array | null = decoder.push(toBytes(`${text}next`), (slice) => content += toText(slice));
+      assert.deepEqual([content, decoder.trailers, toText(rest!)], [body, trailers, "next"]);
+      assert.equal(decoder.isIrregular, true);
+    });
+
+    it(`BodyDecoder refuses a request with ${why}`, () => {
+      assert.throws(() => readBody(chunked, [toBytes(text)]), { status: 400, code: "bad_request" });
+    });
+  }
+
+  it("BodyDecoder says of no body within the grammar that it deviates", () => {
+    for (const [text] of wellFormed) {
+      const decoder: BodyDecoder = new BodyDecoder(chunked, defaultLimits, "response");
+      decoder.push(toBytes(text), () => {});
+      assert.deepEqual([decoder.isDone, decoder.isIrregular], [true, false], text);
+    }
+  });
+
+  it("BodyDecoder gives the same of an answer when its chunks are split anywhere", () => {
+    const texts = [...irregular, ...malformed].map((row) => `${row[1]}next`);
+    fc.assert(
+      fc.property(fc.constantFrom(...texts), cuts, (text, offsets) => {
+        const read = (chunks: Uint8Array[]) => outcomeOf(() => readBody(chunked, chunks, defaultLimits, "response"));
+        assert.deepEqual(read(cutAt(toBytes(text), offsets)), read([toBytes(text)]));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("BodyDecoder refuses an answer with a bare LF where a chunk is framed", () => {
+    for (const text of ["5\nhello\r\n", "5 \nhello", "5;a\nhello", "5\r\nhello\n0\r\n\r\n", "0\n\r\n", "5 5\r\n"]) {
+      assert.throws(() => readBody(chunked, [toBytes(text)], defaultLimits, "response"), { status: 502 }, text);
+    }
+  });
+
+  it("BodyDecoder refuses an answer with more blanks behind a size than an extension may have bytes", () => {
+    const spaced = (count: number) => [toBytes(`1${" ".repeat(count)}\r\na\r\n0\r\n\r\n`)];
+    assert.equal(readBody(chunked, spaced(256), defaultLimits, "response").body, "a");
+    assert.throws(() => readBody(chunked, spaced(257), defaultLimits, "response"), { status: 502 });
+  });
+});
+
 describe("BodyDecoder on chunks", () => {
   for (const [text, body, trailers = []] of wellFormed) {
     it(`BodyDecoder decodes ${JSON.stringify(text.slice(0, 40))}`, () => {

@@ -7,8 +7,8 @@ describe("verifyLimits", () => {
   it("verifyLimits gives the defaults when nothing is said", () => {
     assert.deepEqual(verifyLimits(), {
       requestLineBytes: 8_192,
-      headBytes: 32_768,
-      fieldCount: 100,
+      headBytes: 65_536,
+      fieldCount: 256,
       chunkExtensionBytes: 256,
       trailerBytes: 8_192,
     });

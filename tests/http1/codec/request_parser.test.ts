@@ -108,11 +108,22 @@ const valid: [why: string, text: string, expected: Expected][] = [
     upgrade: undefined,
     fields: [],
   }],
-  ["an upgrade to one of two", get("Connection: upgrade\r\nUpgrade: websocket, x\r\n"), { upgrade: undefined }],
-  ["two Upgrade fields", get("Connection: upgrade\r\nUpgrade: x\r\nUpgrade: y\r\n"), { upgrade: undefined }],
+  ["an upgrade to one of several", get("Connection: upgrade\r\nUpgrade: TLS/1.2 , x\r\n"), { upgrade: "TLS/1.2,x" }],
+  ["two Upgrade fields", get("Connection: upgrade\r\nUpgrade: x\r\nUpgrade: y\r\n"), { upgrade: "x,y" }],
+  ["h2c among others", get("Upgrade: h2c, x\r\nHTTP2-Settings: A\r\nConnection: Upgrade, HTTP2-Settings\r\n"), {
+    upgrade: "x",
+    fields: [],
+  }],
+  ["HTTP2-Settings that Connection does not list", get("HTTP2-Settings: A\r\nA: 1\r\n"), { fields: ["A", "1"] }],
+  ["a malformed protocol among others", get("Connection: upgrade\r\nUpgrade: x, y z\r\n"), { upgrade: undefined }],
   ["an upgrade with a body", get("Connection: upgrade\r\nUpgrade: tcp\r\nContent-Length: 3\r\n"), {
-    upgrade: undefined,
+    upgrade: "tcp",
     framing: { kind: "length", length: 3 },
+    fields: ["Content-Length", "3"],
+  }],
+  ["an upgrade with chunks", get("Connection: upgrade\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked\r\n"), {
+    upgrade: undefined,
+    framing: { kind: "chunked" },
   }],
   ["TE: trailers", get("TE: deflate;q=0.5, Trailers\r\nConnection: TE\r\n"), { acceptsTrailers: true, fields: [] }],
   ["a field name like a prototype's", get("__proto__: 1\r\nconstructor: 2\r\nConnection: __proto__\r\n"), {
@@ -244,6 +255,25 @@ describe("RequestParser", () => {
     });
   }
 
+  it("RequestParser refuses what is tolerated of answers", () => {
+    const lines = [
+      ..."chunked, chunked|identity|identity, chunked|chunked,|chunked, identity".split("|")
+        .map((coding) => `Transfer-Encoding: ${coding}\r\n`),
+      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+      "Transfer-Encoding: identity\r\nContent-Length: 0\r\n",
+      "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+      "Content-Length: 3, 3\r\n",
+      "Content-Length: 3\r\nContent-Length: 3\r\n",
+      "A: 1\n",
+      "A: 1\r\n\n",
+    ];
+    for (const text of lines) assert.throws(() => readRequest(get(text)), { status: 400 }, text);
+    const chunks = "Transfer-Encoding: chunked\r\n";
+    assert.throws(() => readRequest(get(chunks, "POST / HTTP/1.0")), { status: 400 });
+    assert.throws(() => readRequest(`GET / HTTP/1.1\n${host}\r\n`), { status: 400 });
+    assert.throws(() => readRequest(get("").replaceAll("\r\n", "\n")), { status: 400 });
+  });
+
   it("RequestParser names each status with a stable code when it refuses", () => {
     const codes = [400, 405, 414, 431, 501, 502, 505].map((status) => new HttpParseError(status as 400, "").code);
     assert.deepEqual(codes, [
@@ -310,11 +340,13 @@ describe("RequestParser limits", () => {
 
   it("RequestParser applies the default limits when none are given", () => {
     const many = (count: number) => get("A: 1\r\n".repeat(count - 1));
-    assert.ok(readRequest(many(100)).request);
-    assert.throws(() => readRequest(many(101)), { status: 431 });
+    assert.ok(readRequest(many(256)).request);
+    assert.throws(() => readRequest(many(257)), { status: 431 });
     assert.ok(readRequest(get("", `GET /${"x".repeat(8_192 - 16)} HTTP/1.1`)).request);
     assert.throws(() => readRequest(get("", `GET /${"x".repeat(8_192)}`)), { status: 414 });
-    assert.throws(() => readRequest(get(`A: ${"x".repeat(32_768)}`)), { status: 431 });
+    const blank = get("A: \r\n").length;
+    assert.ok(readRequest(get(`A: ${"x".repeat(65_536 - blank)}\r\n`)).request);
+    assert.throws(() => readRequest(get(`A: ${"x".repeat(65_537 - blank)}\r\n`)), { status: 431 });
   });
 });
 

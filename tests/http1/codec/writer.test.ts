@@ -13,7 +13,7 @@ import {
   type RequestHeadInit,
   type ResponseHeadInit,
 } from "../../../src/http1/codec/writer.ts";
-import { reasonPhrase } from "../../../src/http1/codec/reason_phrases.ts";
+import { reasonPhrase } from "../../../src/http/reason_phrases.ts";
 import { toBytes, toText } from "./codec_support.ts";
 
 const none: Framing = { kind: "none" };
@@ -74,6 +74,12 @@ describe("encodeRequestHead", () => {
       `${start}Transfer-Encoding: chunked\r\n\r\n`,
     ],
     ["an upgrade", { upgrade: "websocket" }, `${start}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n`],
+    ["an upgrade to several", { upgrade: "TLS/1.2,x" }, `${start}Upgrade: TLS/1.2, x\r\nConnection: Upgrade\r\n\r\n`],
+    [
+      "an upgrade with a body",
+      { upgrade: "tcp", framing: length(3) },
+      `${start}Content-Length: 3\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n`,
+    ],
     ["a last request", { keepAlive: false }, `${start}Connection: close\r\n\r\n`],
     [
       "all that Connection lists",
@@ -110,8 +116,9 @@ describe("encodeRequestHead", () => {
     ["a length without a body", { fields: ["Content-Length", "4"] }, /is 4 where the body has 0/],
     ["a length that is none", { framing: length(3), fields: ["Content-Length", "+3"] }, /no number/],
     ["a body until the close", { framing: close }, /cannot end with its connection/],
-    ["an upgrade to several", { upgrade: "a, b" }, /no single protocol/],
-    ["an upgrade with a line break", { upgrade: "a\r\nB: 1" }, /no single protocol/],
+    ["an upgrade to a malformed one", { upgrade: "a,b c" }, /no list of protocols/],
+    ["an upgrade with a line break", { upgrade: "a,b\r\nB: 1" }, /no list of protocols/],
+    ["an upgrade to nothing", { upgrade: "" }, /no list of protocols/],
   ];
   for (const [why, init, reason] of wrong) {
     it(`encodeRequestHead refuses ${why}`, () => refuses(() => request(init), reason));
@@ -171,6 +178,26 @@ describe("encodeResponseHead", () => {
       { status: 101, upgrade: "websocket", fields: ["Sec-A", "1"] },
       "HTTP/1.1 101 Switching Protocols\r\nSec-A: 1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     ],
+    ["another reason phrase", { status: 413, reason: "Payload Too Large" }, "HTTP/1.1 413 Payload Too Large\r\n\r\n"],
+    ["a reason phrase of any bytes", { reason: " N\xe9\t! " }, "HTTP/1.1 200  N\xe9\t! \r\n\r\n"],
+    ["an empty reason phrase", { reason: "" }, "HTTP/1.1 200 \r\n\r\n"],
+    [
+      "a reason phrase longer than what is kept free",
+      { reason: "x".repeat(8_000) },
+      `HTTP/1.1 200 ${"x".repeat(8_000)}\r\n\r\n`,
+    ],
+    [
+      "a 101 with another reason phrase",
+      { status: 101, upgrade: "a", reason: "Go" },
+      "HTTP/1.1 101 Go\r\nUpgrade: a\r\nConnection: Upgrade\r\n\r\n",
+    ],
+    [
+      "what a 426 asks for",
+      { status: 426, upgrade: "TLS/1.0, HTTP/2.0", framing: length(0), keepAlive: false },
+      "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\nUpgrade: TLS/1.0, HTTP/2.0\r\n" +
+      "Connection: close, Upgrade\r\n\r\n",
+    ],
+    ["a 426 that asks for nothing", { status: 426 }, "HTTP/1.1 426 Upgrade Required\r\n\r\n"],
     ["fields of another hop", { fields: ["Connection", "x", "Keep-Alive", "5", "Host", "h"] }, `${ok}Host: h\r\n\r\n`],
     ["no Date of its own, and that of the upstream", { fields: ["Date", "x"] }, `${ok}Date: x\r\n\r\n`],
   ];
@@ -191,7 +218,13 @@ describe("encodeResponseHead", () => {
     ["an interim answer with a body", { status: 103, framing: chunked }, /status 103 has no body/],
     ["chunks for HTTP/1.0", { framing: chunked, version: "1.0" }, /HTTP\/1.0 knows no chunks/],
     ["a 101 without an upgrade", { status: 101 }, /needs an upgrade/],
-    ["an upgrade without 101", { upgrade: "x" }, /upgrades nothing/],
+    ["an upgrade with another status", { upgrade: "x" }, /upgrades nothing/],
+    ["a 101 to several", { status: 101, upgrade: "a,b" }, /no single protocol/],
+    ["a 426 that asks for no protocol", { status: 426, upgrade: "a b" }, /no list of protocols/],
+    ["a 426 with a line break", { status: 426, upgrade: "a\r\nB: 1" }, /no list of protocols/],
+    ["a reason phrase with a line break", { reason: "OK\r\nA: 1" }, /reason phrase/],
+    ["a reason phrase with NUL", { reason: "O\0K" }, /reason phrase/],
+    ["a reason phrase above 0xFF", { reason: "\u20ac" }, /reason phrase/],
     ["a value with a line break", { fields: ["A", "x\ny"] }, /field A/],
     ["another length", { framing: length(1), fields: ["Content-Length", "2"] }, /is 2 where the body has 1/],
     ["a length that is none to HEAD", { fields: ["Content-Length", "x"] }, /no number/],
@@ -289,9 +322,11 @@ describe("heads written and read back", () => {
         assert.deepEqual(parsed, {
           status,
           version: "1.1",
+          reason: undefined,
           fields: [...fields, ...lengths],
           framing,
           keepAlive: framing.kind !== "close",
+          keepAliveSeconds: -1,
           upgrade: undefined,
           isConnectionAuth: false,
         });

@@ -144,6 +144,7 @@ describe("HttpServer: drain and close", () => {
       keepAliveMs: -1,
       bodyIdleMs: NaN,
       lingerMs: 2 ** 31,
+      lingerTotalMs: -1,
       lingerBytes: 0.5,
       pipelineBytes: 0,
     };

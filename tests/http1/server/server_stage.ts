@@ -69,6 +69,8 @@ export class ServerStage {
   readonly server: HttpServer;
   readonly #clients: Socket[] = [];
   #receivedBytes = 0;
+  /** How many clients have sent FIN, as far as the server has read. */
+  ends = 0;
   #tcp!: TcpServer;
 
   private constructor(handler: Handler, options: Partial<HttpServerOptions>) {
@@ -108,6 +110,10 @@ export class ServerStage {
     return this.#tcp.sockets;
   }
 
+  get port(): number {
+    return this.#tcp.port;
+  }
+
   async connect(options: { paused?: boolean } = {}): Promise<RawClient> {
     const socket = await dial(this.#tcp.target);
     this.#clients.push(socket);
@@ -137,6 +143,11 @@ export class ServerStage {
     await eventually(() => this.#receivedBytes >= bytes, { message: `${bytes} bytes were read` });
   }
 
+  /** Waits until the server has read the FIN of so many clients. */
+  async ended(count: number): Promise<void> {
+    await eventually(() => this.ends >= count, { message: `${count} FINs were read` });
+  }
+
   /** Waits until no connection is left. */
   async empty(): Promise<void> {
     await eventually(() => this.server.connections === 0, { message: "no connection left" });
@@ -149,7 +160,10 @@ export class ServerStage {
         this.#receivedBytes += chunk.length;
         handlers.onData(chunk);
       },
-      onEnd: () => handlers.onEnd(),
+      onEnd: () => {
+        this.ends++;
+        handlers.onEnd();
+      },
       onDrain: () => handlers.onDrain(),
       onClose: (error) => handlers.onClose(error),
     };

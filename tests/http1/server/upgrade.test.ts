@@ -123,6 +123,84 @@ describe("HttpServer: upgrades", () => {
     });
   });
 
+  const content = '{"Tty":false}';
+  const POST = `POST /raw HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: foo/2\r\n` +
+    `Content-Length: ${content.length}\r\n\r\n${content}`;
+
+  it("HttpServer gives the content, and the raw bytes behind it after a 101, wherever the bytes are cut", async () => {
+    const text = POST + "raw";
+    for (let cut = text.indexOf("\r\n\r\n"); cut <= text.length; cut++) {
+      const source = new FedBody();
+      const read: string[] = [];
+      const handler: Handler = async (head, body, signal) => {
+        const reader = (body as ReadableStream<Uint8Array>).getReader();
+        while (read.join("").length < content.length) read.push(await next(reader));
+        assert.equal(read.join(""), content, "nothing of the raw bytes comes before the answer");
+        void (async () => {
+          while (read.join("").length < content.length + 3) read.push(await next(reader));
+          source.end();
+        })();
+        return await switching(source)(head, body, signal);
+      };
+      await ServerStage.run(handler, {}, async (stage) => {
+        const client = await stage.connect();
+        client.send(text.slice(0, cut));
+        await stage.received(cut);
+        client.send(text.slice(cut));
+        await client.expectEnd(SWITCH);
+        client.socket.end();
+        await stage.empty();
+      });
+      assert.equal(read.join(""), content + "raw");
+    }
+  });
+
+  it("HttpServer ends the body behind the content when the upgrade is refused, and serves what follows", async () => {
+    const bodies: string[] = [];
+    const handler: Handler = async (_head, body) => {
+      if (body instanceof ReadableStream) {
+        const reader = body.getReader();
+        bodies.push(await next(reader));
+        queueMicrotask(async () => bodies.push(await next(reader)));
+      }
+      return { status: 404, fields: [], body: null };
+    };
+    await ServerStage.run(handler, {}, async (stage) => {
+      const client = await stage.connect();
+      client.send(POST + GET + POST);
+      await client.expect("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".repeat(3));
+      await eventually(() => bodies.length === 4);
+      assert.deepEqual(bodies, [content, "", content, ""]);
+      assert.deepEqual(stage.asked.map(({ head }) => head.target), ["/raw", "/", "/raw"]);
+    });
+  });
+
+  it("HttpServer takes no more requests when an upgraded connection's two bodies are over", async () => {
+    const source = new FedBody();
+    await ServerStage.run(switching(source), {}, async (stage) => {
+      const client = await stage.connect();
+      client.send(ASK);
+      await client.expect(SWITCH);
+      source.end();
+      await client.expectEnd();
+      await (stage.asked[0].body as ReadableStream).cancel();
+      client.send(GET);
+      client.socket.end();
+      await stage.empty();
+      assert.equal(stage.asked.length, 1);
+    });
+  });
+
+  it("HttpServer gives its socket away only when the request's body is here", async () => {
+    const handler = always101({ takeSocket: () => assert.fail("the body is not here") });
+    await ServerStage.run(handler, {}, async (stage) => {
+      const client = await stage.connect();
+      client.send(POST.slice(0, -1));
+      assert.match(await client.reader.readUntil("\r\n\r\n"), /^HTTP\/1\.1 502 /);
+      client.socket.reset();
+    });
+  });
+
   it("HttpServer aborts when the client resets an upgraded connection", async () => {
     const source = new FedBody();
     await ServerStage.run(switching(source), {}, async (stage) => {
@@ -152,7 +230,7 @@ describe("HttpServer: upgrades", () => {
   });
 
   it("HttpServer cancels when a client sends FIN before the answer", async () => {
-    await ServerStage.run(() => new Promise(() => {}), { allowHalfOpenClients: true }, async (stage) => {
+    await ServerStage.run(() => new Promise(() => {}), {}, async (stage) => {
       const client = await stage.connect();
       client.send(ASK);
       const { signal } = await stage.called();

@@ -24,8 +24,8 @@ const violations: readonly [string, RawFrame, number][] = [
   ["DATA has 65,537 bytes", { type: "DATA", streamId: 1, payload: new Uint8Array(65_537) }, ErrorCode.FRAME_SIZE_ERROR],
   ["HEADERS is on stream 0", { type: "HEADERS", payload: [0, 0] }, ErrorCode.PROTOCOL_ERROR],
   [
-    "HEADERS has 65,537 bytes",
-    { type: "HEADERS", streamId: 1, payload: new Uint8Array(65_537) },
+    "HEADERS has 131,073 bytes",
+    { type: "HEADERS", streamId: 1, payload: new Uint8Array(131_073) },
     ErrorCode.FRAME_SIZE_ERROR,
   ],
   ["TRAILERS lacks END_STREAM", { type: "HEADERS", streamId: 1, flags: 4, payload: [0, 0] }, ErrorCode.PROTOCOL_ERROR],

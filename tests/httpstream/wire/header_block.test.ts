@@ -23,6 +23,11 @@ function block(...fields: readonly string[]): Uint8Array {
   return joined(parts);
 }
 
+const tooLarge = { name: "EncodeError", isTooLarge: true };
+
+/** So many fields. */
+const row = (count: number) => Array.from({ length: count }, (_, index) => [`X-${index}`, "v"]).flat();
+
 const refusedFields: readonly [string, string[]][] = [
   ["an empty name", ["", "x"]],
   ["a space in a name", ["X A", "x"]],
@@ -52,6 +57,9 @@ const refusedFields: readonly [string, string[]][] = [
   ["a :status of two digits", [":status", "20"]],
   ["a :status of four digits", [":status", "2000"]],
   ["a :status with a letter", [":status", "2x0"]],
+  ["LF in :reason", [":reason", "O\nK"]],
+  ["NUL in :reason", [":reason", "O\0K"]],
+  ["a space in :protocol", [":protocol", "a, b"]],
 ];
 
 const refusedByFlags: readonly [string, string[], number][] = [
@@ -98,21 +106,47 @@ describe("decodeHeaderBlock", () => {
     });
   }
 
-  it("accepts 128 fields and refuses the stream when there are more", () => {
-    const row = (count: number) => Array.from({ length: count }, (_, index) => [`X-${index}`, "v"]).flat();
-    assert.equal(decodeHeaderBlock(encodeHeaderBlock(row(128))).length, 256);
-    assert.throws(() => decodeHeaderBlock(block(...row(129))), { name: "ProtocolError", scope: "stream" });
-    assert.throws(() => encodeHeaderBlock(row(129)), EncodeError);
+  it("accepts 512 fields and refuses the stream when there are more", () => {
+    assert.equal(decodeHeaderBlock(encodeHeaderBlock(row(512))).length, 1_024);
+    assert.throws(() => decodeHeaderBlock(block(...row(513))), { name: "ProtocolError", scope: "stream" });
+    assert.throws(() => encodeHeaderBlock(row(513)), tooLarge);
   });
 
-  it("accepts 65,536 bytes and refuses the connection when there are more", () => {
-    const value = "v".repeat(65_536 - 2 - 6 - 1);
+  it("accepts as many fields and bytes as it is told, and refuses the stream when there are more", () => {
+    const error = { name: "ProtocolError", errorCode: 1, scope: "stream" };
+    const blockOf128 = block(...row(128));
+    const limits = { maxFields: 128, maxBytes: blockOf128.length };
+    assert.equal(decodeHeaderBlock(blockOf128, 0, limits).length, 256);
+    assert.throws(() => decodeHeaderBlock(blockOf128, 0, { ...limits, maxFields: 127 }), error);
+    assert.throws(() => decodeHeaderBlock(blockOf128, 0, { ...limits, maxBytes: blockOf128.length - 1 }), error);
+    assert.equal(headerBlockLength(row(128), limits), blockOf128.length);
+    assert.throws(() => headerBlockLength(row(128), { ...limits, maxFields: 127 }), tooLarge);
+    assert.throws(() => headerBlockLength(row(128), { ...limits, maxBytes: 100 }), tooLarge);
+  });
+
+  it("refuses the connection when the lengths of a block over its limits do not add up", () => {
+    const broken = block(...row(128)).subarray(0, -1);
+    const error = { name: "ProtocolError", errorCode: 6, scope: "connection" };
+    assert.throws(() => decodeHeaderBlock(broken, 0, { maxFields: 127, maxBytes: 131_072 }), error);
+    assert.throws(() => decodeHeaderBlock(broken, 0, { maxFields: 128, maxBytes: 1_000 }), error);
+  });
+
+  it("accepts white space, any byte and nothing as a :reason, and no control character", () => {
+    for (const reason of ["Payload Too Large", "", " N\xe9\t! "]) {
+      const fields = [":status", "413", ":reason", reason];
+      assert.deepEqual(decodeHeaderBlock(block(...fields)), fields);
+      assert.deepEqual(decodeHeaderBlock(encodeHeaderBlock(fields)), fields);
+    }
+  });
+
+  it("accepts 131,072 bytes and refuses the connection when there are more", () => {
+    const value = "v".repeat(131_072 - 2 - 6 - 1);
     const largest = encodeHeaderBlock(["X", value]);
-    assert.equal(largest.length, 65_536);
+    assert.equal(largest.length, 131_072);
     assert.deepEqual(decodeHeaderBlock(largest), ["X", value]);
     const error = { name: "ProtocolError", errorCode: 6, scope: "connection" };
     assert.throws(() => decodeHeaderBlock(joined([largest, Uint8Array.of(0)])), error);
-    assert.throws(() => headerBlockLength(["X", `${value}v`]), EncodeError);
+    assert.throws(() => headerBlockLength(["X", `${value}v`]), tooLarge);
   });
 
   it("refuses the connection when the lengths do not add up", () => {

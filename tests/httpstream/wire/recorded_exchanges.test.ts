@@ -3,8 +3,11 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import {
+  DEFAULT_FIELDS,
+  DEFAULT_HEADER_BLOCK_BYTES,
   ErrorCode,
   errorCodeName,
+  Feature,
   FrameType,
   MAX_DATA_BYTES,
   MAX_FIELDS,
@@ -88,6 +91,11 @@ describe("docs/protocol.md", () => {
     assert.deepEqual(table(codes), { ...ErrorCode });
   });
 
+  it("lists the features with their bits", () => {
+    const bits = rows(/^bit \d+$/).map(([bit, name]) => [name, 1 << Number(bit!.slice("bit ".length))]);
+    assert.deepEqual(Object.fromEntries(bits), { ...Feature });
+  });
+
   it("names the limits that the codec keeps", () => {
     const text = page.replaceAll(/\s+/g, " ");
     const number = (value: number) => value.toLocaleString("en-US");
@@ -96,6 +104,9 @@ describe("docs/protocol.md", () => {
       `1 to ${number(MAX_DATA_BYTES)} bytes`,
       `a header block, at most ${number(MAX_HEADER_BLOCK_BYTES)} bytes`,
       `a u16 count of fields, at most ${MAX_FIELDS}`,
+      `until they say so, ${number(DEFAULT_HEADER_BLOCK_BYTES)} and ${DEFAULT_FIELDS}`,
+      `${number(DEFAULT_HEADER_BLOCK_BYTES)}; at most ${number(MAX_HEADER_BLOCK_BYTES)} |`,
+      `${DEFAULT_FIELDS}; at most ${MAX_FIELDS} |`,
       `at most ${MAX_SETTINGS} pairs`,
       `at most ${number(MAX_REASON_BYTES)} bytes of a GOAWAY's reason`,
     ];

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { V2EdgeSession } from "../../../src/session/v2/edge_session.ts";
+import { V2AgentSession } from "../../../src/session/v2/agent_session.ts";
 import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
 import { Connection } from "../../../src/httpstream/mod.ts";
 import { FakeClock } from "../../support/clock.ts";
 import { FramePeer } from "../../support/frame_peer.ts";
 import { linkPair } from "../../support/link_pair.ts";
+import { FedBody } from "../../support/client_requests.ts";
 import { eventually } from "../../support/net.ts";
 import { head, never, withScriptedAgent } from "./stage.ts";
 
@@ -38,6 +40,39 @@ describe("V2EdgeSession", () => {
     await close();
     assert.equal(await session.ping(1_000_000), false);
   });
+
+  for (
+    const [what, more, pairs, protocol] of [
+      ["one protocol", { upgrade: "a" }, [], "a"],
+      ["several to an agent that says nothing", { upgrade: "a,b" }, [], undefined],
+      ["several to an agent that takes them", { upgrade: "a,b" }, [5, 2], "a,b"],
+      ["a body to an agent that says nothing", { upgrade: "a", fields: ["Content-Length", "3"] }, [], undefined],
+      [
+        "a body to an agent that takes none",
+        { upgrade: "a", fields: ["Content-Length", "3"] },
+        [5, 2, 5, 1],
+        undefined,
+      ],
+      ["a body to an agent that takes it", { upgrade: "a", fields: ["Content-Length", "3"] }, [5, 3], "a"],
+    ] as const
+  ) {
+    it(`open ${protocol === undefined ? "leaves" : "keeps"} the upgrade when it asks for ${what}`, async () => {
+      const { session, agent, close } = await withScriptedAgent(pairs);
+      const body = new FedBody((fed) => fed.push("abc"));
+      session.open(head({ method: "POST", ...more }), body.stream, never).catch(() => {});
+      const { fields } = await agent.expectFrame("HEADERS");
+      const at = fields.indexOf(":protocol");
+      assert.equal(at < 0 ? undefined : fields[at + 1], protocol);
+      if ("fields" in more) assert.deepEqual(fields.slice(-2), ["Content-Length", "3"]);
+      if ("fields" in more && protocol === undefined) {
+        const { payload, endStream } = await agent.expectFrame("DATA");
+        assert.equal(payload.length, 3);
+        if (!endStream) await agent.expectFrame("DATA", { endStream: true });
+        assert.notEqual(body.canceled, undefined);
+      }
+      await close();
+    });
+  }
 
   it("active counts the exchanges under way", async () => {
     const stage = await withScriptedAgent();
@@ -76,6 +111,30 @@ describe("V2EdgeSession", () => {
     await assert.rejects(answer, { code: "agent_lost" });
     assert.equal((await stage.agent.expectFrame("GOAWAY")).reason, "replaced");
     assert.deepEqual(await stage.session.closed, { code: "closed", reason: "replaced" });
+  });
+
+  it("is leaving from the agent's first GOAWAY on, and finishes what runs", async () => {
+    const stage = await withScriptedAgent();
+    const { answer, id } = await stage.ask();
+    assert.equal(stage.session.isLeaving, false);
+    stage.agent.send((m) => m.goAway(0x7fff_ffff, ErrorCode.NO_ERROR, "draining"));
+    await eventually(() => stage.session.isLeaving);
+    await assert.rejects(stage.session.open(head(), null, never), { code: "tunnel_offline" });
+    stage.agent.send((m) => m.headers(id, [":status", "204"], Flag.END_STREAM));
+    assert.equal((await answer).status, 204);
+    await stage.close();
+  });
+
+  it("replace ends the session with REPLACED, which the agent's session knows", async () => {
+    const links = linkPair();
+    const session = new V2EdgeSession("s1", new Connection(links.edge, { role: "edge" }));
+    const agent = new V2AgentSession(new Connection(links.agent, { role: "agent" }));
+    session.replace("Replaced: by force");
+    assert.deepEqual(await agent.closed, { code: "replaced", reason: "Replaced: by force" });
+    assert.match((await session.closed).reason, /by force/);
+    const stage = await withScriptedAgent();
+    stage.session.replace("Replaced: by force");
+    await stage.agent.expectFrame("GOAWAY", { errorCode: 0x108, reason: "Replaced: by force" });
   });
 
   it("closed tells how a session was lost", async () => {

@@ -163,6 +163,21 @@ describe("an exchange on a stream", () => {
     await pair.close();
   });
 
+  it("leaves nothing behind where a body is canceled while its reader has a chunk of it", async () => {
+    const pair = joined(async (_head, body) => {
+      const reader = (body as ReadableStream<Uint8Array>).getReader();
+      await reader.read();
+      await reader.cancel();
+      return { status: 413, fields: [], body: null };
+    });
+    const client = source();
+    client.push("more than is wanted");
+    assert.equal((await openExchange(pair.edge, head({ method: "POST" }), client.body, never)).status, 413);
+    await eventually(() => client.canceled.length === 1);
+    await eventually(() => pair.edge.streams === 0 && pair.agent.streams === 0);
+    await pair.close();
+  });
+
   it("leaves nothing behind after many exchanges", async () => {
     const pair = joined((_head, body) =>
       Promise.resolve({ status: 200, fields: [], body: body ?? encode("x".repeat(10_000)) })

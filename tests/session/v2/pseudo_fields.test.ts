@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
+  agreedProtocol,
   announcedLength,
   answerFields,
   parseAnswer,
   parseRequest,
   requestFields,
 } from "../../../src/session/v2/pseudo_fields.ts";
+import { Feature } from "../../../src/httpstream/mod.ts";
 import { withFields } from "../../../src/http/message.ts";
 import { head } from "./stage.ts";
 
@@ -61,7 +63,45 @@ describe("pseudo-fields", () => {
   });
 
   it("parseAnswer gives status and fields", () => {
-    assert.deepEqual(parseAnswer(answerFields(418, ["X", "1"])), { status: 418, fields: ["X", "1"] });
+    const answer = { status: 418, reason: undefined, fields: ["X", "1"], upgrade: undefined };
+    assert.deepEqual(parseAnswer(answerFields({ ...answer, body: null }, Feature.REASON)), answer);
+  });
+
+  it("answerFields names a reason phrase, and what a 426 asks for, and parseAnswer gives them back", () => {
+    const answer = { status: 426, reason: "Upgrade, please", fields: ["X", "1"], upgrade: "TLS/1.0, HTTP/2.0" };
+    const fields = answerFields({ ...answer, body: null }, Feature.REASON);
+    assert.deepEqual(fields, [
+      ...[":status", "426", ":reason", "Upgrade, please", ":protocol", "TLS/1.0,HTTP/2.0"],
+      ...["X", "1"],
+    ]);
+    assert.deepEqual(parseAnswer(fields), { ...answer, upgrade: "TLS/1.0,HTTP/2.0" });
+    assert.equal(parseAnswer([":reason", "", ":status", "200"]).reason, "");
+  });
+
+  it("answerFields names no reason phrase when the peer takes none", () => {
+    const answer = { status: 200, reason: "Fine", fields: [], body: null };
+    assert.deepEqual(answerFields(answer, 0), [":status", "200"]);
+    assert.deepEqual(answerFields(answer, ~Feature.REASON), [":status", "200"]);
+  });
+
+  it("parseAnswer takes a standard reason phrase for none, and a protocol of a 426 alone", () => {
+    assert.equal(parseAnswer([":status", "404", ":reason", "Not Found"]).reason, undefined);
+    assert.equal(parseAnswer([":status", "200", ":protocol", "h2c"]).upgrade, undefined);
+    assert.equal(parseAnswer([":status", "426", ":protocol", ",@,"]).upgrade, undefined);
+  });
+
+  it("agreedProtocol is the one that a 101 names, or the only one that was asked", () => {
+    const named = (protocol: string) =>
+      answerFields({ status: 101, fields: ["X", "1"], body: null, upgrade: protocol }, 0);
+    assert.equal(agreedProtocol(named("b/2"), "a,b"), "b/2");
+    const unnamed = [":status", "101"];
+    assert.equal(agreedProtocol(unnamed, "chat"), "chat");
+    for (const [received, asked] of [[named("c"), "a,b"], [unnamed, "a,b"], [named("a"), undefined]]) {
+      assert.throws(() => agreedProtocol(received as string[], asked as string | undefined), {
+        name: "ExchangeError",
+        code: "upstream_invalid",
+      });
+    }
   });
 
   for (const received of [[], ["X", "1"], [":status", "099"], [":status", "20x"]]) {

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
 import { uncheckedBlock } from "../../support/header_block.ts";
 import { eventually } from "../../support/net.ts";
+import { openExchange } from "../../../src/session/v2/open.ts";
 import { encode, head, never, source, text, withScriptedAgent } from "./stage.ts";
 
 type Stage = Awaited<ReturnType<typeof withScriptedAgent>>;
@@ -36,6 +37,46 @@ describe("openExchange with a scripted agent that breaks the rules", () => {
       await stage.close();
     });
   }
+
+  const manyFields = Array.from({ length: 140 }, (_, index) => [`X-${index}`, "v"]).flat();
+  const tooLarge = { name: "ExchangeError", code: "head_too_large" };
+
+  it("rejects with head_too_large when an agent of the version before takes no such head, and goes on", async () => {
+    const stage = await withScriptedAgent();
+    for (const fields of [manyFields, ["X", "v".repeat(66_000)]]) {
+      for (const body of [null, encode("x"), source().body]) {
+        await assert.rejects(openExchange(stage.connection, head({ fields }), body, never), {
+          ...tooLarge,
+          reason: /^The tunnel's agent takes no such head: Header block of \d+ (fields|bytes) exceeds (128|65536)$/,
+        });
+      }
+    }
+    await goesOn(stage);
+    await stage.close();
+  });
+
+  it("rejects with head_too_large when the agent takes no such trailers, and goes on", async () => {
+    const stage = await withScriptedAgent();
+    const trailers = () => manyFields;
+    await assert.rejects(openExchange(stage.connection, head({ trailers }), encode("x"), never), tooLarge);
+    const fed = source();
+    const { answer } = await stage.ask(head({ trailers }), fed.body);
+    fed.end();
+    await assert.rejects(answer, tooLarge);
+    await eventually(() => stage.connection.streams === 0);
+    assert.equal(stage.connection.bufferedBytes, 0);
+    await stage.close();
+  });
+
+  it("gives the reason phrase, and what a 426 asks for", async () => {
+    const stage = await withScriptedAgent();
+    const { answer, id } = await stage.ask();
+    const fields = [":protocol", "a/1,b", ":status", "426", ":reason", "Use it", "X", "1"];
+    stage.agent.send((m) => m.headers(id, fields, Flag.END_STREAM));
+    const { status, reason, upgrade, fields: given } = await answer;
+    assert.deepEqual([status, reason, upgrade, given], [426, "Use it", "a/1,b", ["X", "1"]]);
+    await stage.close();
+  });
 
   it("breaks a streamed body off at the first byte beyond its Content-Length", async () => {
     const stage = await withScriptedAgent();

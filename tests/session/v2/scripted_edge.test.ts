@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
-import { ErrorCode, Flag } from "../../../src/httpstream/wire/mod.ts";
+import { ErrorCode, Flag, SettingId } from "../../../src/httpstream/wire/mod.ts";
 import { UpstreamError } from "../../../src/http/upstream_error.ts";
 import type { Answer, Body, Handler, RequestHead } from "../../../src/http/message.ts";
 import { eventually } from "../../support/net.ts";
@@ -88,7 +88,7 @@ describe("serveExchange with a scripted edge", () => {
     assert.equal(head.upgrade, "chat");
     assert.ok(body instanceof ReadableStream);
     behind.answer({ status: 101, fields: [], upgrade: "chat", body });
-    await stage.edge.expectFrame("HEADERS", { fields: [":status", "101"], flags: 0 });
+    await stage.edge.expectFrame("HEADERS", { fields: [":status", "101", ":protocol", "chat"], flags: 0 });
     stage.edge.send((m) => m.data(2, encode("hello"), true));
     // The end comes with the bytes, or behind them.
     const first = await stage.edge.expectFrame("DATA");
@@ -162,6 +162,75 @@ describe("serveExchange with a scripted edge", () => {
     assert.equal(body.canceled.length, 1);
     await eventually(() => stage.connection.streams === 0);
     await stage.close();
+  });
+
+  const manyFields = Array.from({ length: 200 }, (_, index) => [`X-${index}`, "v"]).flat();
+  const tooLarge = [["more fields", manyFields], ["more bytes", ["X", "v".repeat(66_000)]]] as const;
+  for (const [what, fields] of tooLarge) {
+    it(`resets one exchange, and says why, when an answer has ${what} than an edge of the version before takes`, async () => {
+      const errors: Error[] = [];
+      const late = source();
+      const stage = await withScriptedEdge(
+        (head) => {
+          const isLarge = head.target === "/large";
+          if (isLarge) head.onInformational?.(103, fields);
+          return Promise.resolve({ status: 200, fields: isLarge ? fields : [], body: isLarge ? late.body : null });
+        },
+        [],
+        errors,
+      );
+      stage.edge.send((m) => m.headers(2, [":method", "GET", ":path", "/large"], Flag.END_STREAM));
+      await stage.edge.expectFrame("RST_STREAM", { streamId: 2, errorCode: ErrorCode.UPSTREAM_INVALID });
+      assert.equal(late.canceled.length, 1);
+      assert.match(String(errors[0]), /answer's head cannot be passed on: Header block of \d+ (fields|bytes) exceeds/);
+      stage.edge.send((m) => m.headers(4, opening(), Flag.END_STREAM));
+      await stage.edge.expectFrame("HEADERS", { streamId: 4, fields: [":status", "200"] });
+      assert.equal(errors.length, 1);
+      await stage.close();
+    });
+
+    it(`sends an answer with ${what} to an edge that takes them`, async () => {
+      const errors: Error[] = [];
+      const settings = [SettingId.MAX_HEADER_BLOCK, 131_072, SettingId.MAX_FIELDS, 512];
+      const stage = await withScriptedEdge(
+        (head) => {
+          head.onInformational?.(103, fields);
+          return Promise.resolve({ status: 200, fields, body: null });
+        },
+        settings,
+        errors,
+      );
+      stage.edge.send((m) => m.headers(2, opening(), Flag.END_STREAM));
+      await stage.edge.expectFrame("HEADERS", { fields: [":status", "103", ...fields] });
+      await stage.edge.expectFrame("HEADERS", { fields: [":status", "200", ...fields] });
+      assert.deepEqual(errors, []);
+      await stage.close();
+    });
+  }
+
+  it("resets one exchange when its trailers are more than the edge takes", async () => {
+    const stage = await withScriptedEdge(() => {
+      const body = source();
+      body.push("x");
+      body.end();
+      return Promise.resolve({ status: 200, fields: [], body: body.body, trailers: () => manyFields });
+    });
+    stage.edge.send((m) => m.headers(2, opening(), Flag.END_STREAM));
+    await stage.edge.until(() => stage.edge.frames.some((frame) => frame.type === "RST_STREAM"), "the reset");
+    await eventually(() => stage.connection.streams === 0);
+    stage.edge.send((m) => m.ping(new Uint8Array(8), false));
+    await stage.edge.until(() => stage.edge.frames.some((frame) => frame.type === "PING"), "a sign of life");
+    await stage.close();
+  });
+
+  it("names a reason phrase to an edge that takes it, and what a 426 asks for to any", async () => {
+    const answer: Answer = { status: 426, reason: "Use it", fields: [], body: null, upgrade: "a/1, b" };
+    for (const [features, phrase] of [[1, [":reason", "Use it"]], [0, []], [0xffff_fffe, []]] as const) {
+      const stage = await withScriptedEdge(() => Promise.resolve(answer), [SettingId.FEATURES, features]);
+      stage.edge.send((m) => m.headers(2, opening(), Flag.END_STREAM));
+      await stage.edge.expectFrame("HEADERS", { fields: [":status", "426", ...phrase, ":protocol", "a/1,b"] });
+      await stage.close();
+    }
   });
 
   it("stops an upload that the handler never began to read, behind its answer", async () => {

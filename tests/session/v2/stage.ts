@@ -43,13 +43,13 @@ export function joined(upstream: Handler) {
 /** Windows that never grow, so that no WINDOW_UPDATE comes between the frames that a test expects. */
 const quiet: Partial<ConnectionLimits> = { growthPoolBytes: 0 };
 
-/** An edge's session whose agent is scripted frame by frame. */
-export async function withScriptedAgent() {
+/** An edge's session whose agent is scripted frame by frame. @param settings the agent's pairs */
+export async function withScriptedAgent(settings: readonly number[] = []) {
   const links = linkPair();
   const connection = new Connection(links.edge, { role: "edge", limits: quiet });
   const session = new V2EdgeSession("s1", connection);
   const agent = new FramePeer(links.agent);
-  await agent.greet();
+  await agent.greet(settings);
   return {
     connection,
     session,
@@ -71,16 +71,20 @@ export async function withScriptedAgent() {
   };
 }
 
-/** An agent's connection whose edge is scripted frame by frame. */
-export async function withScriptedEdge(upstream: Handler) {
+/**
+ * An agent's connection whose edge is scripted frame by frame.
+ *
+ * @param settings of the edge; none are those of the first version. `errors` has what `onError` was told.
+ */
+export async function withScriptedEdge(upstream: Handler, settings: readonly number[] = [], errors: Error[] = []) {
   const links = linkPair();
   const connection = new Connection(links.agent, {
     role: "agent",
-    onStream: (stream) => serveExchange(stream, upstream),
+    onStream: (stream) => serveExchange(stream, upstream, (error) => errors.push(error)),
     limits: quiet,
   });
   const edge = new FramePeer(links.edge);
-  await edge.greet();
+  await edge.greet(settings);
   return {
     connection,
     edge,

@@ -115,6 +115,20 @@ describe("JsonAgentSession", () => {
     });
   }
 
+  it("sends the reason phrase and what a 426 asks for, whole or streamed", async () => {
+    for (const body of [null, streamOf("ab")]) {
+      const { link } = start(answering({ status: 426, reason: "Use it", upgrade: "a/1,b", fields: ["X", "1"], body }));
+      link.receive(request);
+      const { reason, headers } = await link.next();
+      assert.deepEqual([reason, headers], ["Use it", { X: "1", Upgrade: "a/1,b" }]);
+    }
+    const { link } = start(answering({ upgrade: "h2c" }));
+    link.receive(request);
+    const frame = await link.next();
+    assert.deepEqual(Object.keys(frame), ["type", "request_id", "status", "headers", "body_b64"]);
+    assert.deepEqual(frame.headers, {});
+  });
+
   it("frees a large body when it has sent it, whole or as a chunk", async () => {
     for (const fields of [["Content-Length", "20000"], []]) {
       const body = count(patternBytes(20_000));
@@ -148,13 +162,15 @@ describe("JsonAgentSession", () => {
   });
 
   it("makes the answer itself when the edge did not announce http_response_abort", async () => {
-    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "too slow"));
+    const refuse = () => Promise.reject(new UpstreamError("upstream_timeout", "10.0.0.7 was too slow"));
     const { link } = start(refuse, { features: [] });
     link.receive(request);
     const frame = await link.next();
     assert.deepEqual([frame.type, frame.status], ["http_response", 504]);
     assert.equal((frame.headers as Record<string, string>)["X-Runnel-Error"], "upstream_timeout");
-    assert.equal(JSON.parse(atob(frame.body_b64 as string)).code, "upstream_timeout");
+    const problem = JSON.parse(atob(frame.body_b64 as string));
+    // Visitors see it as it is.
+    assert.deepEqual([problem.code, problem.detail], ["upstream_timeout", problem.title]);
   });
 
   it("breaks a streamed answer off by http_response_abort, or with the link where the edge does not know that", async () => {
@@ -266,5 +282,39 @@ describe("JsonAgentSession", () => {
     await drained;
     assert.deepEqual(link.sentTypes, ["http_response"]);
     assert.equal(link.closedWith?.code, 1001);
+  });
+
+  it("announces that it drains to an edge that knows it, and closes only behind the requests that were on their way", async () => {
+    const asked: ((answer: Answer) => void)[] = [];
+    const { link, session, clock } = start(() => new Promise((resolve) => asked.push(resolve)), {
+      features: ["draining"],
+    });
+    const drained = session.drain();
+    assert.deepEqual([link.sentTypes, link.pings], [["draining"], 1]);
+    link.receive(request);
+    link.pong();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(link.closedWith?.code, undefined);
+    asked[0]({ status: 204, fields: [], body: null });
+    await eventually(() => link.closedWith !== null);
+    assert.deepEqual([link.sentTypes, link.closedWith?.code], [["draining", "http_response"], 1001]);
+    link.lose();
+    await drained;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("closes when it drains and the edge does not answer the ping", async () => {
+    const { link, session, clock } = start(never, { features: ["draining"] });
+    const drained = session.drain();
+    clock.advance(25_000);
+    link.lose();
+    await drained;
+    assert.equal(clock.pending, 0);
+  });
+
+  it("tells that it was replaced when the link closes with 4001", async () => {
+    const { link, session } = start(never);
+    link.lose({ code: 4001, reason: "Replaced: by force", clean: true });
+    assert.deepEqual(await session.closed, { code: "replaced", reason: "Replaced: by force" });
   });
 });

@@ -93,6 +93,32 @@ describe("JsonEdgeSession", () => {
     assertIdle();
   });
 
+  it("takes a reason phrase of either frame, and Upgrade of a 426 alone", async () => {
+    const headers = { Upgrade: "a/1, b", Connection: "Upgrade" };
+    const rows: [frame: Record<string, unknown>, reason: string | undefined, upgrade: string | undefined][] = [
+      [{ status: 426, reason: "Use it", headers }, "Use it", "a/1,b"],
+      [{ status: 200, reason: "OK", headers }, undefined, undefined],
+      [{ status: 200, reason: "" }, "", undefined],
+      [{ status: 404, reason: "Pas trouv\xe9 \u20ac" }, "Pas trouv\xc3\xa9 \xe2\x82\xac", undefined],
+      [{ status: 404, reason: "Pas trouv\xe9" }, "Pas trouv\xe9", undefined],
+      [{ status: 200, reason: "a\r\nSet-Cookie: b" }, undefined, undefined],
+      [{ status: 200, reason: 404 }, undefined, undefined],
+      [{ status: 200, reason: "x".repeat(8_193) }, undefined, undefined],
+      [{ status: 426, headers: { Upgrade: "a b" } }, undefined, undefined],
+    ];
+    for (const [frame, reason, upgrade] of rows) {
+      for (const type of ["http_response", "http_response_start"]) {
+        const asked = open();
+        await link.next();
+        link.receive({ type, request_id: "1", headers: {}, ...frame });
+        if (type === "http_response_start") end();
+        const answer = await asked;
+        assert.deepEqual([answer.reason, answer.upgrade, answer.fields], [reason, upgrade, []], JSON.stringify(frame));
+        await bodyText(answer.body);
+      }
+    }
+  });
+
   const lengths: [string, Partial<RequestHead>, number, readonly string[]][] = [
     ["drops", {}, 200, []],
     ["keeps", { method: "HEAD" }, 200, ["Content-Length", "9"]],
@@ -253,6 +279,20 @@ describe("JsonEdgeSession", () => {
     assert.deepEqual(link.sent, []);
   });
 
+  it("passes an upgrade to several protocols, or with a body, as if it were not asked for", async () => {
+    for (const [upgrade, length] of [["a,b", "0"], ["tcp", "3"]]) {
+      const body = new FedBody((fed) => fed.push("abc"));
+      const asked = open({ method: "POST", upgrade, fields: ["Content-Length", length] }, body.stream);
+      asked.catch(() => {});
+      const before = link.sent.length;
+      await eventually(() => link.sent.length > before);
+      const frame = link.sent[before];
+      assert.deepEqual([frame.type, frame.method], ["http_request", "POST"]);
+      assert.equal(atob(String(frame.body_b64)), length === "0" ? "" : "abc");
+      assert.notEqual(body.canceled, undefined);
+    }
+  });
+
   it("refuses a body over the limit, and cancels the rest of it", async () => {
     session = startSession({ bodyLimitBytes: 4 });
     const body = new FedBody((fed) => fed.push("abc"));
@@ -333,6 +373,40 @@ describe("JsonEdgeSession", () => {
     await drained;
     assert.equal(link.closedWith?.code, 1001);
   });
+
+  it("asks an agent that is leaving nothing more, and passes on what it still answers", async () => {
+    const answer = started();
+    assert.equal(session.isLeaving, false);
+    const body = new BodyReader(await answer);
+    const coming = new FedBody();
+    const late = open({ id: "2", method: "POST" }, coming.stream);
+    link.receive({ type: "draining" });
+    assert.equal(session.isLeaving, true);
+    await assert.rejects(open({ id: "3" }), isProblem("tunnel_offline"));
+    coming.push("a");
+    coming.end();
+    await assert.rejects(late, isProblem("tunnel_offline"));
+    assert.deepEqual(link.sent, []);
+    chunk("still");
+    end();
+    assert.deepEqual([await body.next(), await body.next()], ["still", null]);
+    assertIdle();
+    assert.equal(link.closedWith, null);
+  });
+
+  for (const [features, code] of [[["replaced"], 4001], [[], 1001]] as const) {
+    it(
+      `closes with ${code} and the reason when another session takes the name of an agent with features ${
+        JSON.stringify(features)
+      }`,
+      async () => {
+        session = startSession({ features });
+        session.replace("Replaced: by force");
+        assert.deepEqual(link.closedWith, { code, reason: "Replaced: by force" });
+        assert.equal((await session.closed).reason, "Replaced: by force");
+      },
+    );
+  }
 
   it("closes at once when it drains and nothing runs", async () => {
     const drained = session.drain();

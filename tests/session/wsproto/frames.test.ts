@@ -12,6 +12,7 @@ const agentFrames: Frame[] = [
   { type: "http_response_chunk", request_id: "1", data_b64: "" },
   { type: "http_response_end", request_id: "1" },
   { type: "http_response_abort", request_id: "1" },
+  { type: "draining" },
 ];
 const edgeFrames: Frame[] = [
   { type: "registered" },

@@ -1,4 +1,4 @@
-/** The reason phrases of RFC 9110 §15 and the IANA registry. Parsers ignore them. */
+/** The reason phrases of RFC 9110 §15 and the IANA registry. */
 const phrases: Readonly<Record<number, string>> = {
   100: "Continue",
   101: "Switching Protocols",
@@ -66,4 +66,9 @@ const phrases: Readonly<Record<number, string>> = {
 /** The standard phrase for `status`; `""` for one that has none. */
 export function reasonPhrase(status: number): string {
   return phrases[status] ?? "";
+}
+
+/** `phrase` as `Answer.reason` has it: undefined where it is the standard one for `status`. */
+export function unusualReason(status: number, phrase: string): string | undefined {
+  return phrase === reasonPhrase(status) ? undefined : phrase;
 }
