@@ -36,7 +36,7 @@ export function createIngress(options: IngressOptions): Handler {
   const { router, tunnels, guard } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
-    options.onRouted?.(head, tunnel.name, tunnel.session?.id ?? null);
+    options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
     if (tunnel.session === null) {
       throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
     }

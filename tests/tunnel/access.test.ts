@@ -80,6 +80,24 @@ for (const protocol of protocols) {
         assert.deepEqual([status, code, name, session], [503, "tunnel_offline", "shop", null]);
       }));
 
+    it("tells no session where the agent is leaving and takes no new requests", async () => {
+      const fed = new FedBody();
+      const upstream: Handler = () => Promise.resolve({ status: 200, fields: [], body: fed.stream });
+      await withRecords(upstream, { protocol }, async (tunnel, records) => {
+        const visitor = await send(tunnel, getRequest(tunnel, "/events"));
+        fed.push("first");
+        await visitor.readUntil("first");
+        const drained = tunnel.agent.drain();
+        await eventually(() => tunnel.edge.tunnels.online === 0);
+        await get(tunnel, "/late");
+        await eventually(() => records.length === 1);
+        const { path, status, code, tunnel: name, session } = records[0] as AccessRecord;
+        assert.deepEqual([path, status, code, name, session], ["/late", 503, "tunnel_offline", "shop", null]);
+        visitor.socket.reset();
+        await drained;
+      });
+    });
+
     it("tells that the client left, with 499 before the answer and with the answer's status in it", async () => {
       const fed = new FedBody();
       const upstream: Handler = ({ target }) =>
