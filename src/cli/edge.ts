@@ -97,14 +97,20 @@ function dialUrl(edge: Edge, { publicUrl, domain }: ServeCall["values"]): URL {
 
 function logEvents(): EdgeEvents {
   const log = logger("edge");
+  // By the tunnel's name, the id of its latest session: one that drains may end behind the next one's begin.
+  const serving = new Map<string, string>();
   return {
     onSession: (id, tunnel, protocol, peer) => {
+      serving.set(tunnel, id);
       const what = "Tunnel {tunnel} is online: agent {version} from {address}, session {id} ({protocol})";
       log.info(what, { tunnel, id, protocol, ...shownPeer(peer) });
     },
     onSessionEnd: (id, tunnel, code, reason, peer) => {
-      const what = "Tunnel {tunnel} is offline: agent {version} from {address}, session {id} ended: {reason} ({code})";
-      log.info(what, { tunnel, id, code, reason, ...shownPeer(peer) });
+      const isServing = serving.get(tunnel) === id;
+      if (isServing) serving.delete(tunnel);
+      const what = isServing ? "Tunnel {tunnel} is offline" : "Tunnel {tunnel} had a later session already";
+      const how = "agent {version} from {address}, session {id} ended: {reason} ({code})";
+      log.info(`${what}: ${how}`, { tunnel, id, code, reason, ...shownPeer(peer) });
     },
     onTokensRefused: (address, count) => {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });

@@ -117,6 +117,28 @@ describe("edge serve", () => {
     });
   }
 
+  for (const protocol of protocols) {
+    it(`does not call a tunnel offline whose agent leaves behind the next one, over ${protocol}`, async () => {
+      const edge = new ProgramRun(edgeProgram, ["serve", "--listen", "127.0.0.1:0", "--token", token], informed);
+      await edge.waitFor(() => edge.stdout.includes("Connect "));
+      const port = Number(/127\.0\.0\.1:(\d+)/.exec(edge.stdout)?.[1]);
+      const leaving = await startTestAgent({} as Edge, stream, "shop", protocol, port);
+      const visitor = await follow(port);
+      const drained = leaving.drain();
+      const next = await startTestAgent({} as Edge, stream, "shop", protocol, port);
+      visitor.socket.reset();
+      await drained;
+      const who = (id: string) => `agent .0\\.0\\.0. from .127\\.0\\.0\\.1., session .${id}. ended: `;
+      await edge.waitFor(() => /session .s1. ended/.test(edge.stderr));
+      assert.match(edge.stderr, new RegExp(`Tunnel .shop. had a later session already: ${who("s1")}`));
+      assert.ok(!edge.stderr.includes("is offline"), edge.stderr);
+      next.close();
+      await edge.waitFor(() => edge.stderr.includes("is offline"));
+      assert.match(edge.stderr, new RegExp(`Tunnel .shop. is offline: ${who("s2")}`));
+      assert.equal(await edge.stop(), 0);
+    });
+  }
+
   it("says that it waits for nothing when nothing is under way", async () => {
     const edge = new ProgramRun(edgeProgram, ["serve", "--listen", "127.0.0.1:0", "--token", token], informed);
     await edge.waitFor(() => edge.stdout.includes("Connect "));
