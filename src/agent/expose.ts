@@ -27,14 +27,14 @@ export interface ExposeOptions {
   edgeCa?: string;
   /** Milliseconds for which the first connection is tried, 1 to 2,147,483,647. Default 10,000. */
   connectTimeoutMs?: number;
-  /** The link to the edge was lost. Reconnecting begins, and is tried for ever. */
+  /** The link to the edge was lost. Reconnecting begins, and is tried for ever, unless another agent took the name. */
   onDisconnected?(reason: string): void;
   /** The tunnel is open; after each lost link again. */
   onReady?(url: string): void;
   /**
    * Something failed that nobody waits for: `fetch` threw or returned no `Response`, the body of its answer failed (both
-   * with the `request`), one of these functions threw, or the edge refuses for good after a lost link (an `AgentError`).
-   * Default: it is written to the console, with method and URL, without the query.
+   * with the `request`), one of these functions threw, or after a lost link the edge refuses for good or another agent has
+   * taken the name (an `AgentError`). Default: it is written to the console, with method and URL, without the query.
    */
   onError?(error: unknown, request?: Request): void;
   clock?: Clock;
@@ -44,7 +44,7 @@ export interface Exposed {
   /** The public URL. */
   readonly url: string;
   readonly name: string;
-  /** Resolves when it is over: null after `drain()` and `close()`, else why the edge refuses for good. Never rejects. */
+  /** Resolves when it is over: null after `drain()` and `close()`, else what ended the agent. Never rejects. */
   readonly closed: Promise<AgentError | null>;
   /** Lets requests under way end, then closes. */
   drain(): Promise<void>;
