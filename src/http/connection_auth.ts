@@ -4,10 +4,13 @@
  * are Nego2 and Kerberos. Some servers write `Negotiate:Kerberos`.
  */
 
-const credentials = /^(?:ntlm|negotiate|nego2|kerberos)(?![\w!#$%&'*+.^`|~-])/i;
+const credentials = /(?:^|,\s*)(?:ntlm|negotiate|nego2|kerberos)(?![\w!#$%&'*+.^`|~-])/i;
 const challenge = /(?:^|[\s,])(?:ntlm|negotiate|nego2|kerberos)(?![\w!#$%&'*+.^`|~-])/i;
 
-/** True where the value of Authorization or Proxy-Authorization authenticates the connection that carries it. */
+/**
+ * True where the value of Authorization or Proxy-Authorization authenticates the connection that carries it. A repeated
+ * field may have been joined, so the scheme may stand behind a comma.
+ */
 export function isConnectionCredentials(value: string): boolean {
   return credentials.test(value);
 }

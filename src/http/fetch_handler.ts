@@ -68,8 +68,12 @@ function headersOf({ authority, fields }: RequestHead): Headers {
 
 function answerOf(response: Response): Answer {
   const { status, statusText, headers, body } = response;
+  const isDecoded = response.url !== "" && headers.has("content-encoding");
   const fields: string[] = [];
-  for (const [name, value] of headers) fields.push(name, value);
+  for (const [name, value] of headers) {
+    // The runtime's `fetch` has undone the coding, and has left the fields that describe it.
+    if (!isDecoded || (name !== "content-encoding" && name !== "content-length")) fields.push(name, value);
+  }
   if (!headers.has("date")) fields.push("date", currentDate());
   return {
     status,

@@ -21,8 +21,8 @@ export interface FetchUpstreamOptions {
 /**
  * Serves exchanges by `fetch`, within what a `Request` can express (see `fetchHandler`): without interim answers,
  * trailers and bodies of GET; an upgrade is answered as if it had not been asked for (RFC 9110 §7.8). The answer is
- * passed on unchanged: a function that calls the runtime's own `fetch` must set `redirect: "manual"`, and ask for no
- * content coding.
+ * passed on unchanged: a function that calls the runtime's own `fetch` must set `redirect: "manual"`. A content coding
+ * that `fetch` has undone is left out.
  *
  * Rejects with `UpstreamError`: `upstream_failed` where the function throws, `canceled` where the signal aborts.
  */

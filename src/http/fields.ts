@@ -187,12 +187,20 @@ const notInTrailers: ReadonlySet<string> = new Set([
   ...["age", "date", "expires", "location", "retry-after", "vary"],
 ]);
 
+const noNames: ReadonlySet<string> = new Set();
+
 /**
  * The fields that are allowed in a trailer section. A sender must not generate others, and a recipient may ignore them
  * (RFC 9110 §6.5.1). The same array where all of them are allowed.
+ *
+ * @param nominated the names in lower case that Connection nominates in the head
  */
-export function trailerFields(fields: Fields): Fields {
-  return filterFields(fields, (name) => !isHopByHop(name) && !notInTrailers.has(name.toLowerCase()));
+export function trailerFields(fields: Fields, nominated: ReadonlySet<string> = noNames): Fields {
+  const endToEnd = endToEndFields(fields);
+  return filterFields(endToEnd, (name) => {
+    const lower = name.toLowerCase();
+    return !notInTrailers.has(lower) && !nominated.has(lower);
+  });
 }
 
 /** `1*DIGIT` (RFC 9110 §8.6) up to 2^53 - 1; -1 for anything else. */

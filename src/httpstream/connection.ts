@@ -80,6 +80,7 @@ export class Connection {
       clock: this.#clock,
       defer: this.#defer,
       onFlushed: (now) => this.#afterFlush(now),
+      onFailed: (error) => this.#failMessage(error, options.onHandlerError ?? throwUncaught),
     });
     this.#streams = new Streams({
       ...options,
@@ -373,6 +374,20 @@ export class Connection {
       new ConnectionError({ code: "peer_silent", reason, initiator: "library", retryable: true }),
     );
     this.#link.abort();
+  }
+
+  /** A message could not be made. The peer must not get those that follow: ends everything, without a GOAWAY. */
+  #failMessage(cause: unknown, report: (error: unknown) => void): void {
+    if (this.#closeInfo !== null) return;
+    const reason = "A message could not be made";
+    const errorCode = ErrorCode.INTERNAL_ERROR;
+    this.#finish(
+      errorCode,
+      reason,
+      new ConnectionError({ code: "link_lost", reason, initiator: "library", retryable: true, errorCode, cause }),
+    );
+    this.#link.abort();
+    report(cause);
   }
 
   #linkClosed(info: LinkCloseInfo): void {

@@ -28,6 +28,8 @@ export interface OutgoingOptions {
   defer(callback: () => void): void;
   /** After each flush, at the time it was made. */
   onFlushed(now: number): void;
+  /** A message could not be made, by a mistake of our own. Its frames may be lost, so no further message may follow. */
+  onFailed(error: unknown): void;
 }
 
 export class Outgoing {
@@ -156,7 +158,11 @@ export class Outgoing {
     let result: FillResult = FillResult.FULL;
     while (result === FillResult.FULL) {
       this.#message.begin(now, this.#hasBacklog);
-      result = this.#fill();
+      try {
+        result = this.#fill();
+      } catch (error) {
+        return this.#options.onFailed(error);
+      }
       this.#hasBacklog = result !== FillResult.DONE;
       this.#send();
     }

@@ -178,11 +178,13 @@ export class SendHalf {
     }
     const chunk = this.#chunks[this.#firstChunk];
     const payload = this.#takeFirst(chunk, maxBytes);
-    this.#unsentBytes -= payload.length;
-    this.window.take(payload.length);
+    // Read before the payload is released: its buffer may be detached then.
+    const { length } = payload;
+    this.#unsentBytes -= length;
+    this.window.take(length);
     if (this.#unsentBytes === 0 && this.#isEndWaiting) this.#writeEnd(message, streamId, payload);
     else if (!message.data(streamId, payload, false)) release(payload);
-    return payload.length;
+    return length;
   }
 
   #writeEnd(message: OutgoingMessage, streamId: number, payload: Uint8Array): void {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import { Hono } from "hono";
 import { fetchHandler } from "../../src/http/fetch_handler.ts";
 import type { RequestHead } from "../../src/http/message.ts";
@@ -59,6 +62,26 @@ describe("fetchHandler", () => {
       const answer = await fetchHandler(() => new Response(null, init), ORIGIN)(requestHead(), null, never);
       assert.deepEqual([answer.status, answer.reason, answer.upgrade], [init.status, reason, upgrade]);
       assert.ok(!answer.fields.includes("upgrade"));
+    }
+  });
+
+  it("fetchHandler leaves out the coding that the runtime's fetch has undone", async () => {
+    const packed = gzipSync("hello ".repeat(100));
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { "Content-Encoding": "gzip", "Content-Length": packed.length, "X-End": "1" });
+      response.end(packed);
+    });
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const handler = fetchHandler(() => fetch(`http://127.0.0.1:${port}/`), ORIGIN);
+    try {
+      const { fields, body } = await handler(requestHead(), null, never);
+      const names = fields.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+      assert.deepEqual(names.filter((name) => /^(content-encoding|content-length|x-end)$/.test(name)), ["x-end"]);
+      assert.equal(await new Response(body as BodyInit).text(), "hello ".repeat(100));
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
     }
   });
 

@@ -75,6 +75,21 @@ describe("answers on v2", () => {
     });
   });
 
+  it("come without trailers that Connection nominates, in the head or among them", async () => {
+    await withTunnel(async (peer) => {
+      await peer.readHead();
+      peer.send(
+        "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nTransfer-Encoding: chunked\r\n\r\n" +
+          "2\r\nok\r\n0\r\nX-Hop: 1\r\nConnection: X-Hop2\r\nX-Hop2: 1\r\nX-End: 2\r\n\r\n",
+      );
+    }, async ({ ask }) => {
+      const client = await ask("GET / HTTP/1.1\r\nHost: HOST\r\nTE: trailers\r\nConnection: TE\r\n\r\n");
+      assert.match(await client.readUntil("\r\n0\r\n"), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n2\r\nok\r\n0\r\n$/);
+      assert.equal(await client.readUntil("\r\n\r\n"), "X-End: 2\r\n\r\n");
+      client.socket.reset();
+    });
+  });
+
   it("come without Host when they switch protocols", async () => {
     await withTunnel(async (peer) => {
       await peer.readHead();

@@ -88,7 +88,7 @@ for (const protocol of protocols) {
             assert.match(got, /^HTTP\/1\.1 502 [^]*\r\nX-Runnel-Error: upstream_invalid\r\n/);
           } else {
             assert.equal(got.slice(0, got.indexOf("\r\n")), lineOf(bytes));
-            assert.equal(contentOf(got), "ok");
+            assert.equal(contentOf(got), lineOf(bytes).includes(" 204 ") ? "" : "ok");
           }
           const isUpgradeKept = outcome.includes("with `Upgrade`");
           assert.equal(/^upgrade: websocket\r$/im.test(got), isUpgradeKept);

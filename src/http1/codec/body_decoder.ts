@@ -34,6 +34,7 @@ const SEMICOLON = 0x3b;
 /** Digits of a chunk's size, with leading zeros. 2^53 - 1 has 14. */
 const MAX_SIZE_DIGITS = 16;
 const noFields: Fields = Object.freeze([]);
+const noNames: ReadonlySet<string> = new Set();
 
 export class BodyDecoder {
   readonly #limits: HttpLimits;
@@ -46,12 +47,14 @@ export class BodyDecoder {
   #trailerScanner: HeadScanner | null = null;
   #trailers: Fields = noFields;
   #isIrregular = false;
+  #nominated: ReadonlySet<string> = noNames;
 
   /** @param side of the message: errors have the status 400 for a request's body and 502 for a response's. */
   constructor(framing: Framing, limits: HttpLimits = defaultLimits, side: MessageSide = "request") {
     this.#limits = limits;
     this.#side = side;
     this.#phase = firstPhase(framing);
+    if (framing.kind === "chunked" && framing.nominated !== undefined) this.#nominated = framing.nominated;
     if (framing.kind === "length") this.#left = framing.length;
   }
 
@@ -71,8 +74,8 @@ export class BodyDecoder {
   }
 
   /**
-   * The trailer fields; empty until `isDone` and where there are none. Hop-by-hop fields and those that are not allowed
-   * there (framing, routing, authentication, content: RFC 9110 §6.5.1) are dropped.
+   * The trailer fields; empty until `isDone` and where there are none. Hop-by-hop fields, those that Connection nominates
+   * in the head or in the trailers, and those that are not allowed there (framing, routing, authentication, content: RFC 9110 §6.5.1) are dropped.
    */
   get trailers(): Fields {
     return this.#trailers;
@@ -221,7 +224,7 @@ export class BodyDecoder {
     const end = this.#trailerScanner.push(chunk);
     if (end === -1) return null;
     this.#isIrregular ||= this.#trailerScanner.hasBareLf;
-    this.#trailers = trailerFields(this.#trailerScanner.takeFields());
+    this.#trailers = trailerFields(this.#trailerScanner.takeFields(), this.#nominated);
     this.#trailerScanner = null;
     this.#phase = DONE;
     return bytesAfter(chunk, end);

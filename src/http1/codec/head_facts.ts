@@ -32,6 +32,8 @@ export interface HeadFacts {
   isConnectionAuth: boolean;
   /** The seconds of `Keep-Alive: timeout=N`; -1 where there are none. */
   keepAliveSeconds: number;
+  /** Names that Connection nominates, in lower case: trailers of these names end at this hop, too. */
+  nominated: ReadonlySet<string> | null;
 }
 
 const keepAliveTimes = new Memo((value) => Number(/(?:^|[,\s])timeout="?(\d{1,9})(?!\d)/i.exec(value)?.[1] ?? -1));
@@ -107,7 +109,10 @@ export function gatherFacts(fields: string[], side: MessageSide): HeadFacts {
     fields[kept++] = value;
   }
   fields.length = kept;
-  if (nominated !== null) facts.fields = withoutFields(fields, nominated);
+  if (nominated !== null) {
+    facts.fields = withoutFields(fields, nominated);
+    facts.nominated = nominated;
+  }
   return facts;
 }
 
@@ -124,6 +129,7 @@ function noFacts(fields: Fields): HeadFacts {
     acceptsTrailers: false,
     isConnectionAuth: false,
     keepAliveSeconds: -1,
+    nominated: null,
   };
 }
 

@@ -7,7 +7,7 @@ import { internedLatin1, latin1, showText } from "../../base/mod.ts";
 import { CR, type Fields, isToken, LF, SP } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
-import { chunkedBody, type Framing, noBody } from "./framing.ts";
+import { chunkedFraming, type Framing, noBody } from "./framing.ts";
 import { askedUpgrade, gatherFacts, type HeadFacts, isChunkedRequest } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
@@ -164,6 +164,6 @@ function spaceFrom(bytes: Uint8Array, from: number, end: number): number {
 
 /** RFC 9112 §6.3, with every doubtful case refused. */
 function requestFraming(facts: HeadFacts, version: "1.0" | "1.1"): Framing {
-  if (isChunkedRequest(facts, version)) return chunkedBody;
+  if (isChunkedRequest(facts, version)) return chunkedFraming(facts.nominated);
   return facts.contentLength === -1 ? noBody : { kind: "length", length: facts.contentLength };
 }

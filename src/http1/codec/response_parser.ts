@@ -10,7 +10,7 @@ import { internedLatin1, showText } from "../../base/mod.ts";
 import { type Fields, listedProtocols, unusualReason, withoutFields } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
-import { chunkedBody, closeDelimitedBody, type Framing, isBodyless, noBody } from "./framing.ts";
+import { chunkedFraming, closeDelimitedBody, type Framing, isBodyless, noBody } from "./framing.ts";
 import { gatherFacts, type HeadFacts, type ResponseCoding, responseCoding, upgradeToken } from "./head_facts.ts";
 import { bytesAfter, HeadScanner } from "./head_scanner.ts";
 import { defaultLimits, type HttpLimits } from "./limits.ts";
@@ -122,7 +122,8 @@ export class ResponseParser {
     const status = this.#status;
     const isCurrent = this.#version === "1.1";
     const coding = responseCoding(facts);
-    const isRegular = !hasBareLf && (coding === "none" || (coding === "chunked" && isCurrent));
+    const isRegular = !hasBareLf && (coding === "none" || (coding === "chunked" && isCurrent)) &&
+      !(isBodyless(status) && announcesBody(facts, status));
     this.#isIrregular ||= !isRegular;
     const framing = responseFraming(facts, coding, status, requestMethod);
     const isPersistent = !facts.close && (isCurrent || facts.keepAlive) && !this.#isIrregular;
@@ -138,6 +139,12 @@ export class ResponseParser {
       isConnectionAuth: facts.isConnectionAuth,
     };
   }
+}
+
+/** Of a status without a body: bytes may follow that belong to no answer (RFC 9112 §6.1, RFC 9110 §8.6). */
+function announcesBody({ transferEncoding, contentLength }: HeadFacts, status: number): boolean {
+  // A 304 has the length of the 200 that it stands for.
+  return status !== 304 && (transferEncoding !== undefined || contentLength > 0);
 }
 
 /** Only the statuses that need Upgrade pass it: of another answer it is an offer for this hop (RFC 9110 §7.8). */
@@ -159,6 +166,6 @@ function statusCode(line: string): number {
 /** RFC 9112 §6.3. */
 function responseFraming(facts: HeadFacts, coding: ResponseCoding, status: number, requestMethod: string): Framing {
   if (requestMethod === "HEAD" || isBodyless(status)) return noBody;
-  if (coding === "chunked" || coding === "irregular chunked") return chunkedBody;
+  if (coding === "chunked" || coding === "irregular chunked") return chunkedFraming(facts.nominated);
   return facts.contentLength === -1 ? closeDelimitedBody : { kind: "length", length: facts.contentLength };
 }

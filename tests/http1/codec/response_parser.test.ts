@@ -66,7 +66,16 @@ const valid: [why: string, text: string, expected: Partial<ParsedResponse>, meth
   ["an answer to HEAD with chunks", answer("Transfer-Encoding: chunked\r\n"), { framing: { kind: "none" } }, "HEAD"],
   ["a 204 with a length", answer("Content-Length: 5\r\n", "HTTP/1.1 204 x"), {
     framing: { kind: "none" },
-    fields: ["Content-Length", "5"],
+    fields: [],
+    keepAlive: false,
+  }],
+  ["a 204 with the length 0", answer("Content-Length: 0\r\n", "HTTP/1.1 204 x"), {
+    framing: { kind: "none" },
+    keepAlive: true,
+  }],
+  ["a 204 with chunks", answer("Transfer-Encoding: chunked\r\n", "HTTP/1.1 204 x"), {
+    framing: { kind: "none" },
+    keepAlive: false,
   }],
   ["a 304 with a length", answer("Content-Length: 5\r\n", "HTTP/1.1 304 x"), { framing: { kind: "none" } }],
   ["a 304 with chunks", answer("Transfer-Encoding: chunked\r\n", "HTTP/1.1 304 x"), { framing: { kind: "none" } }],
