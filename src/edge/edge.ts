@@ -32,7 +32,7 @@ export interface EdgeOptions {
    * agents, which can keep an upstream connection for each (NTLM). Default false.
    */
   directVisitors?: boolean;
-  /** Told to agents and by `/healthz`. Default 0.0.0. */
+  /** Told to agents. Default 0.0.0. */
   version?: string;
   /** Those that are not to have their defaults. */
   timeouts?: Partial<ExchangeTimeouts>;
@@ -124,7 +124,7 @@ class RunningEdge implements Edge {
       router: new Router(this.tunnels, domain),
       tunnels: this.tunnels,
       guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
-      ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
+      ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
     });
     this.#server = new HttpServer(ingress, {
@@ -193,12 +193,8 @@ class RunningEdge implements Edge {
     });
   }
 
-  #ownRoutes(version: string, agentApi: AgentApi): IngressOptions["ownRoutes"] {
-    const api = createApi({
-      version,
-      isReady: () => !this.#isDraining,
-      tunnelsOnline: () => this.tunnels.online,
-    });
+  #ownRoutes(agentApi: AgentApi): IngressOptions["ownRoutes"] {
+    const api = createApi({ isReady: () => !this.#isDraining });
     // Requests of the public have no session, and are told that they need one.
     api.route("/", agentApi);
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
