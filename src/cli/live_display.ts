@@ -3,7 +3,7 @@ import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
-import { canUseColor, type ProgramHost } from "./host.ts";
+import { canUseColor, canUseUnicode, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, renderLive } from "./live_view.ts";
 import { logOptions } from "./output.ts";
 import { printable, printablePath } from "./printable.ts";
@@ -47,6 +47,7 @@ class LiveDisplay implements AgentDisplay {
       write: (text) => host.stdout(text),
       columns: () => host.terminal("stdout").columns,
       isColored: canUseColor(host),
+      hasUnicode: canUseUnicode(host),
     });
     const status = { kind: "connecting" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };
