@@ -96,6 +96,22 @@ fetch() {
   esac
 }
 
+# Succeeds where the folder $1 can be written to, or made.
+can_write() {
+  folder=$1
+  while [ ! -e "$folder" ]; do folder=$(dirname -- "$folder"); done
+  [ -d "$folder" ] && [ -w "$folder" ]
+}
+
+# Looked at before anything is fetched: of a program, half is not installed.
+for part in bin share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d \
+  share/doc/runnel share/runnel/systemd; do
+  can_write "$prefix/$part" || fail "$(id -un 2>/dev/null || id -u) cannot write to $prefix/$part: nothing was installed.
+Run it as root (sudo), or install for yourself:
+
+    sh $0 $from --prefix ~/.local"
+done
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 129' HUP

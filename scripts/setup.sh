@@ -8,6 +8,7 @@ Usage: scripts/setup.sh [--quiet]
 Makes this checkout ready: installs the pinned packages into node_modules, and finds a Bun and a Deno.
 A program on PATH is taken when it is at least the version pinned in package.json, else the npm package
 of the same name. Both stand in node_modules/.runnel/bin afterwards. The second call does nothing.
+The programs edge and agent of this checkout are in its folder bin.
 
   --quiet   print nothing where there is nothing to do
   --help    print this
@@ -23,6 +24,10 @@ fail() {
 
 say() {
   printf 'setup: %s\n' "$*"
+}
+
+say_path() {
+  say "for edge and agent on PATH: export PATH=\"$root/bin:\$PATH\""
 }
 
 quiet=no
@@ -42,6 +47,7 @@ stamp=$state/package-lock.json
 # The stamp is a copy of the lock file, written last: `npm ci` deletes it with everything else when it starts.
 if cmp -s package-lock.json "$stamp" && [ -x "$state/bin/bun" ] && { [ -x "$state/bin/deno" ] || [ -e "$state/no-deno" ]; }; then
   [ "$quiet" = yes ] || say "ready, nothing to do"
+  [ "$quiet" = yes ] || say_path
   exit 0
 fi
 
@@ -97,7 +103,7 @@ is_musl() {
   '
 }
 
-say "installing the packages of package-lock.json (about 250 MB on disk)"
+say "installing the packages of package-lock.json (about 300 MB on disk)"
 # Production settings of the caller must not leave out the runtimes, which are development packages, nor their
 # programs, which are optional ones. No package's own script runs, but for the one of Bun below.
 npm ci --include=dev --include=optional --ignore-scripts --no-audit --no-fund --loglevel=error || fail "npm ci failed"
@@ -120,3 +126,4 @@ fi
 
 cp package-lock.json "$stamp"
 say "ready: node_modules holds $(($(du -sk node_modules | cut -f1) / 1024)) MB"
+say_path

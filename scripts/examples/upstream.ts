@@ -163,6 +163,10 @@ const server = createServer((request, response) => {
     response.destroy(error);
   });
 });
+server.on("error", (error) => {
+  console.error(`upstream: cannot listen on port ${values.port}: ${error.message}`);
+  process.exit(1);
+});
 server.listen(Number(values.port), "127.0.0.1", () => {
   console.log(JSON.stringify({ port: (server.address() as AddressInfo).port }));
 });

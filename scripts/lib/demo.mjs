@@ -3,11 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { readOptions, usageError } from "./arguments.mjs";
 import { runChecks } from "./demo_checks.mjs";
 import { openStream } from "./demo_client.mjs";
 import { Program } from "./program.mjs";
-import { forms, setUp } from "./toolchain.mjs";
+import { forms, root, setUp } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Form} Form */
 /** @typedef {{ upstream: Program, edge: Program, agent: Program, port: number, url: URL }} Demo */
@@ -18,7 +19,7 @@ Starts a private service (scripts/examples/upstream.ts), an edge and an agent on
 and what to try, then a line for each request. Ctrl-C ends everything.
 
   --once                   tries it all by itself instead: prints each check, exits 0 if all passed, else 1
-  --port N                 the edge's public port (default 8080, or a free one if that is busy)
+  --port N                 the edge's public port, 0 for any free one (default 8080, or a free one if that is busy)
   --edge-runtime RUNTIME   what the edge runs on (default bun)
   --agent-runtime RUNTIME  what the agent and the private service run on (default bun)
   --help                   print this
@@ -30,7 +31,7 @@ function readArguments() {
   const { values } = readOptions("demo", help, {
     options: {
       once: { type: "boolean", default: false },
-      port: { type: "string", default: "8080" },
+      port: { type: "string" },
       "edge-runtime": { type: "string", default: "bun" },
       "agent-runtime": { type: "string", default: "bun" },
       help: { type: "boolean", short: "h", default: false },
@@ -41,8 +42,10 @@ function readArguments() {
       usageError("demo", `no such runtime: ${runtime}`);
     }
   }
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) usageError("demo", `no port: ${values.port}`);
+  const port = values.port === undefined ? null : Number(values.port);
+  if (port !== null && !(/^\d+$/.test(String(values.port)) && port <= 65535)) {
+    usageError("demo", `no port: ${values.port}`);
+  }
   return {
     once: values.once,
     port,
@@ -51,14 +54,28 @@ function readArguments() {
   };
 }
 
-/** `port` where it can be listened on, else a free one. @param {number} port @returns {Promise<number>} */
+const usualPort = 8080;
+
+/** The port that was asked for; else the usual one, or a free one if that is busy. @param {number | null} asked */
+async function choosePort(asked) {
+  if (asked !== null) return await freePort(asked);
+  try {
+    return await freePort(usualPort);
+  } catch {
+    console.error(`demo: port ${usualPort} is busy: taking another one`);
+    return await freePort(0);
+  }
+}
+
+/** `port` itself, or any one for 0. Rejects where it cannot be listened on. @param {number} port */
 async function freePort(port) {
   const server = createServer();
   try {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
-  } catch {
-    return freePort(0);
+  } catch (error) {
+    const reason = /** @type {NodeJS.ErrnoException} */ (error).code === "EADDRINUSE" ? "is busy" : String(error);
+    throw new Error(`port ${port} ${reason}: stop what listens there, or choose another --port`);
   }
   const { port: bound } = /** @type {import("node:net").AddressInfo} */ (server.address());
   server.close();
@@ -66,10 +83,10 @@ async function freePort(port) {
   return bound;
 }
 
-/** @param {{ port: number, edgeRuntime: Form, agentRuntime: Form }} options @returns {Promise<Demo>} */
+/** @param {{ port: number | null, edgeRuntime: Form, agentRuntime: Form }} options @returns {Promise<Demo>} */
 async function start({ port: wantedPort, edgeRuntime, agentRuntime }) {
   const token = randomBytes(16).toString("hex");
-  const port = await freePort(wantedPort);
+  const port = await choosePort(wantedPort);
   const upstream = new Program("upstream", agentRuntime, "scripts/examples/upstream.ts", []);
   const edgeArguments = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json"];
   const edge = new Program("edge", edgeRuntime, "bin/edge.ts", edgeArguments);
@@ -112,7 +129,7 @@ Try it in a browser, or from another terminal:
   a tick a second, at once     curl -N ${at("/events")}
   the same as lines of JSON    curl -N ${at("/ndjson")}
   what you type, echoed        curl -N -T - -X POST ${at("/echo")}
-  a gigabyte                   curl -o /dev/null ${at("/bytes?size=1000000000")}
+  a gigabyte                   curl -o /dev/null '${at("/bytes?size=1000000000")}'
   without a name to resolve    curl -N -H 'Host: ${url.host}' http://127.0.0.1:${port}/events
 `);
 }
@@ -146,14 +163,17 @@ function printRequest({ event, method, path, status, bytesOut, durationMs, code 
 }
 
 const realServer = `
-Nothing is left running. With a server of your own, where example.com and *.example.com lead:
+Nothing is left running. The programs edge and agent of this checkout are in its folder bin:
 
-  on the server     bun bin/edge.ts serve --domain example.com --token SECRET
-  at the service    bun bin/agent.ts http 3000 --edge http://example.com:8080 --token SECRET --name shop --edge-insecure
+  export PATH="${join(root, "bin")}:$PATH"
+
+With a server of your own, where example.com and *.example.com lead:
+
+  on the server     edge serve --domain example.com --token SECRET
+  at the service    agent http 3000 --edge http://example.com:8080 --token SECRET --name shop --edge-insecure
   anywhere          curl http://shop.example.com:8080/
 
-(--edge-insecure, since nothing ends TLS in front of this edge: docs/server.md has proxies that do. Bun and Deno stand
-in node_modules/.runnel/bin.)`;
+(--edge-insecure, since nothing ends TLS in front of this edge: docs/server.md has proxies that do.)`;
 
 /** @param {Demo} demo */
 async function serveUntilEnded(demo) {

@@ -2,7 +2,7 @@
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
-import { isSecure, tcpTargetOf } from "./url_target.ts";
+import { isSecure, tcpTargetOf, withoutBrackets } from "./url_target.ts";
 
 export interface EdgeUrl {
   /** With `tls` where the edge is `https://` or `wss://`. */
@@ -25,8 +25,9 @@ export class EdgeUrlError extends RunnelError {
 }
 
 /**
- * Reads a URL of `http://`, `https://`, `ws://` or `wss://` with a host, and a port where it is not the default. The token
- * is sent there and nowhere else: redirects are not followed.
+ * Reads a URL of `http://`, `https://`, `ws://` or `wss://` with a host, and a port where it is not the default. Without a
+ * scheme it is `http://` for this machine (`127.0.0.1:8080`), and `https://` for any other one. The token is sent there
+ * and nowhere else: redirects are not followed.
  *
  * @param insecure allows plain `http://` to a host that is not this machine, and any certificate of an `https://` one.
  *   The token could then be read on the way. Default false.
@@ -34,9 +35,10 @@ export class EdgeUrlError extends RunnelError {
  * @throws {EdgeUrlError}
  */
 export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeUrl {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  const url = urlOf(text);
   if (url === null || !/^(?:http|ws)s?:$/.test(url.protocol)) {
-    throw new EdgeUrlError(`The edge ${JSON.stringify(text)} is no URL that begins with https:// or http://`);
+    const shown = JSON.stringify(text.replace(/^[^/]*@/, ""));
+    throw new EdgeUrlError(`The edge ${shown} is none of https://HOST[:PORT], http://HOST[:PORT], HOST[:PORT]`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "" || url.pathname !== "/") {
     throw new EdgeUrlError(`The edge ${text} has more than a scheme, a host and a port`);
@@ -53,6 +55,18 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
     );
   }
   return { target, authority, label: `http://${authority}` };
+}
+
+/** Null where `text` is no URL. Without a scheme, it is http on this machine, and https to every other one. */
+function urlOf(text: string): URL | null {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return parsed(text);
+  if (/^\d*$/.test(text) || text.includes("@")) return null;
+  const url = parsed(`https://${text}`);
+  return url !== null && isLoopback(withoutBrackets(url.hostname)) ? parsed(`http://${text}`) : url;
+}
+
+function parsed(text: string): URL | null {
+  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function trust(insecure: boolean, ca: string | undefined): TlsOptions {

@@ -26,6 +26,10 @@ const rules = [
   "Durations have a unit: `500ms`, `30s`, `5m`, `1h`. So have sizes: `64KiB`, `4MiB`.",
   "Switches are `true` or `false` in a variable and in the settings file; a variable separates the items of a list " +
   "with commas.",
+  "`--help` or `-h` prints the usage of a command, `--version` or `-v` the version; `edge help serve` is `edge serve " +
+  "--help`. A program without a command prints its commands, and ends with exit code 2.",
+  "Where the locale (`LC_ALL`, `LC_CTYPE`, `LANG`) is not UTF-8, only ASCII is printed: other characters as `\\uXXXX`, " +
+  "which JSON understands, too.",
   "What was asked for goes to standard output, with `--json` as one JSON object a line; logs go to standard error.",
   "A token on the command line shows in process lists: `--token-file FILE` reads it from a file, `-` from standard " +
   "input.",

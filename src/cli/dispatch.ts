@@ -42,6 +42,21 @@ export function noSuchCommand(program: Program, args: readonly string[]): UsageE
 }
 
 /**
+ * Checks the words behind `help`: none, a command's, or the first of several commands'.
+ *
+ * @param found what `findCommand` found in them
+ * @throws {UsageError} where they are anything else
+ */
+export function checkSubject(program: Program, words: readonly string[], found: FoundCommand | null): void {
+  const [surplus] = found?.rest ?? [];
+  if (surplus !== undefined) throw new UsageError(`The argument ${JSON.stringify(surplus)} is one too many`);
+  const begin = words.map((word) => `${word} `).join("");
+  if (found === null && !program.commands.some(({ name }) => name.startsWith(begin))) {
+    throw noSuchCommand(program, words);
+  }
+}
+
+/**
  * Runs the command that was found, and resolves to its exit code.
  *
  * @param run is given the arguments under their names

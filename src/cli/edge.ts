@@ -39,12 +39,11 @@ async function serveEdge(call: ServeCall): Promise<number> {
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const { values, host, output } = call;
-  const data = new DataFolder(values.data ?? defaultDataFolder(host));
-  const given = await readToken(values, host);
+  const { token, data } = await tokenOf(call);
   const edge = await startEdge({
     listen: values.listen,
     domain: values.domain,
-    token: given ?? await data.ownToken(),
+    token,
     version,
     timeouts: {
       firstByteMs: values.firstByteTimeout,
@@ -64,10 +63,10 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   output.event(
     "ready",
     // `admin` is null until there is a listener for administration: scripts may read the key already.
-    { version, listen, admin: null, domain: values.domain, publicUrl: edge.urlOf(), dataDir: data.path },
+    { version, listen, admin: null, domain: values.domain, publicUrl: edge.urlOf(), dataDir: data?.path ?? null },
     `Listening   ${listen}, and serving tunnels at ${edge.urlOf("NAME")}`,
-    `Data        ${data.path}${given === null ? "" : " (nothing is kept yet: the token was given)"}`,
-    `Connect     ${connectCommand(edge, values, given === null ? data.tokenPath : values.tokenFile)}`,
+    `Data        ${data?.path ?? "none: the token was given, and nothing else is kept yet"}`,
+    `Connect     ${connectCommand(edge, values, data?.tokenPath ?? values.tokenFile)}`,
   );
   const stopping = () => logger("edge").info(waitingSentence(edge.active, values.drainTimeout));
   await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
@@ -75,6 +74,14 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** The edge's token. `data` is null where it was given: nothing else is kept, and a folder would not be made. */
+async function tokenOf({ values, host }: ServeCall): Promise<{ token: string; data: DataFolder | null }> {
+  const given = await readToken(values, host);
+  if (given !== null) return { token: given, data: null };
+  const data = new DataFolder(values.data ?? defaultDataFolder(host));
+  return { token: await data.ownToken(), data };
 }
 
 /** The command to type where the private service runs. */

@@ -49,6 +49,15 @@ export function remedyOf(code: string): string | null {
   return code === "usage" ? null : remedies[code] ?? "Run it again with --log-level debug to see more";
 }
 
+/**
+ * What to do where Deno has not allowed something; null where `message` does not say that. Errors of all kinds quote
+ * Deno's sentence, which ends with the flag.
+ */
+export function permissionRemedy(message: string): string | null {
+  const flag = /run again with the (--allow-[a-z]+) flag/.exec(message)?.[1];
+  return flag === undefined ? null : `Run it by 'deno run ${flag} ...' with what else it needs: see docs/install.md`;
+}
+
 const remedies: Readonly<Record<string, string>> = {
   unauthorized:
     "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
@@ -60,6 +69,7 @@ const remedies: Readonly<Record<string, string>> = {
   protocol_mismatch: "Bring edge and agent to the same version",
   refused: "Look into the log of the edge",
   data_folder: "Name a folder that can be written with --data, or give a token with --token-file",
+  login_failed: "Let XDG_CONFIG_HOME name a folder that can be written, or give agent http --edge and --token-file",
   address_in_use: "Stop what listens there, or choose another --listen",
   permission_denied: "Choose a port over 1023, or let the service manager pass the socket as fd:3",
   address_not_available: "Choose an address of this machine for --listen",

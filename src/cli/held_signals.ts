@@ -1,6 +1,6 @@
 /** Signals of a program that is ending: its last lines are still to be written, and its exit code is decided. */
 import type { SignalName } from "../net/mod.ts";
-import type { ProgramHost } from "./host.ts";
+import { type ProgramHost, variant } from "./host.ts";
 
 /**
  * `host`, with subscriptions to signals that last until `release()`. Without one, a second Ctrl-C would end the process
@@ -21,5 +21,5 @@ export function holdSignals(host: ProgramHost): { readonly host: ProgramHost; re
     }));
     return () => void (isWanted = false);
   };
-  return { host: { ...host, onSignal }, release };
+  return { host: variant(host, { onSignal }), release };
 }

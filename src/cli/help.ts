@@ -13,7 +13,7 @@ const MAX_WIDTH = 100;
 type Entry = readonly [subject: string, ...paragraphs: string[]];
 
 /** The flags that every command has besides its options. */
-const builtInFlags: readonly Entry[] = [["--help, -h", "prints this"], ["--version", "prints the version"]];
+const builtInFlags: readonly Entry[] = [["--help, -h", "prints this"], ["--version, -v", "prints the version"]];
 
 export function programUsage(program: Program, host: ProgramHost): string {
   const width = widthOf(host);
@@ -22,7 +22,7 @@ export function programUsage(program: Program, host: ProgramHost): string {
     [`Usage: ${program.name} COMMAND [OPTIONS]`],
     ["Commands", ...table(program.commands.map(({ name, summary }) => [name, summary]), width)],
     ["Options", ...table(builtInFlags, width)],
-    [`'${program.name} COMMAND --help' tells more about a command.`],
+    [`'${program.name} COMMAND --help' or '${program.name} help COMMAND' tells more about a command.`],
   );
 }
 

@@ -39,8 +39,13 @@ export function processHost(): ProgramHost {
     args: programArguments(),
     environment: environmentVariable,
     platform: platform(),
-    home: homedir(),
-    isRoot: isRoot(),
+    // Deno asks for a permission for each of these, so they are read where they are needed.
+    get home() {
+      return (platform() === "win32" ? "" : environmentVariable("HOME")) || homedir();
+    },
+    get isRoot() {
+      return isRoot();
+    },
     stdout: (text) => writeText("stdout", text),
     stderr: (text) => writeText("stderr", text),
     stdin: inputText,
@@ -55,6 +60,40 @@ export function processHost(): ProgramHost {
 /** True where colors are used: on a terminal that has them, unless NO_COLOR is set (https://no-color.org). */
 export function canUseColor(host: ProgramHost): boolean {
   return canRedraw(host) && (host.environment("NO_COLOR") ?? "") === "";
+}
+
+/**
+ * True where text beyond ASCII can be shown: the locale has UTF-8 (POSIX.1-2024 §8.2: LC_ALL, then LC_CTYPE, then LANG
+ * decides). macOS and Windows have UTF-8 where none is set.
+ */
+export function canUseUnicode({ environment, platform }: Pick<ProgramHost, "environment" | "platform">): boolean {
+  const names = ["LC_ALL", "LC_CTYPE", "LANG"];
+  const locale = names.map((name) => environment(name) ?? "").find((value) => value !== "");
+  if (locale === undefined) return platform === "darwin" || platform === "win32";
+  return /utf-?8/i.test(locale);
+}
+
+/**
+ * `host`, which prints ASCII alone where the locale has no more: other characters as `\uXXXX`, which JSON understands,
+ * too.
+ */
+export function inLocale(host: ProgramHost): ProgramHost {
+  if (canUseUnicode(host)) return host;
+  return variant(host, {
+    stdout: (text) => host.stdout(asciiOf(text)),
+    stderr: (text) => host.stderr(asciiOf(text)),
+  });
+}
+
+function asciiOf(text: string): string {
+  return text.replace(/[^\0-\x7f]/g, (char) => {
+    return char === "…" ? "..." : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+/** `host` with other members. The rest is read from `host` when it is asked for. */
+export function variant(host: ProgramHost, members: Partial<ProgramHost>): ProgramHost {
+  return Object.assign(Object.create(host), members);
 }
 
 /** True where standard output is a terminal that understands escape sequences, so that text can be drawn over. */

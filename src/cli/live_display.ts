@@ -4,7 +4,7 @@ import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
 import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
-import { canUseColor, type ProgramHost } from "./host.ts";
+import { canUseColor, canUseUnicode, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, type LiveStream, renderLive } from "./live_view.ts";
 import { logOptions } from "./output.ts";
 import { printable, printablePath } from "./printable.ts";
@@ -56,6 +56,7 @@ class LiveDisplay implements AgentDisplay {
       write: (text) => host.stdout(text),
       columns: () => host.terminal("stdout").columns,
       isColored: canUseColor(host),
+      hasUnicode: canUseUnicode(host),
     });
     const status = { kind: "connecting", reason: "" } as const;
     this.#state = { ...view, url: null, status, requests: 0, failed: 0, bytesOut: 0, recent: this.#recent };

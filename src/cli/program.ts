@@ -1,25 +1,34 @@
 /** One program of several commands: finds the command, checks the arguments, resolves the options, runs, exits. */
 import { RunnelError } from "../base/mod.ts";
 import { type GivenFlags, parseSwitch, resolveOptions } from "../config/mod.ts";
+import { isMissingPermission } from "../net/mod.ts";
 import { configureLog } from "../observe/mod.ts";
 import { checkArguments } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
-import { findCommand, type FoundCommand, noSuchCommand, runFound } from "./dispatch.ts";
-import { ExitCode, exitCodeOf, remedyFor, remedyOf } from "./exit_codes.ts";
+import { checkSubject, findCommand, type FoundCommand, noSuchCommand, runFound } from "./dispatch.ts";
+import { ExitCode, exitCodeOf, permissionRemedy, remedyFor, remedyOf } from "./exit_codes.ts";
 import { holdSignals } from "./held_signals.ts";
 import { commandUsage, programUsage } from "./help.ts";
-import type { ProgramHost } from "./host.ts";
+import { inLocale, type ProgramHost } from "./host.ts";
 import { createOutput, logOptions } from "./output.ts";
 import { printable } from "./printable.ts";
 
 /** Runs `program` to its end, and resolves to the exit code. Never rejects. */
 export async function runProgram(program: Program, processHost: ProgramHost): Promise<number> {
-  const { host, release } = holdSignals(processHost);
+  const { host, release } = holdSignals(inLocale(processHost));
   let found: FoundCommand | null = null;
   try {
-    found = await findCommand(program, host.args);
+    const [first, ...others] = host.args;
+    const words = first === "help" ? others : host.args;
+    found = await findCommand(program, words);
     if (isGiven(host, "--help", "-h")) return print(host, usage(program, found?.command, host));
-    if (isGiven(host, "--version")) return print(host, program.version());
+    if (isGiven(host, "--version", "-v")) return print(host, program.version());
+    if (first === "help") {
+      checkSubject(program, words, found);
+      return print(host, usage(program, found?.command, host));
+    }
+    // Whoever gives no word at all wants to know which there are.
+    if (first === undefined) host.stderr(`${programUsage(program, host)}\n`);
     if (found === null) throw noSuchCommand(program, host.args);
     const { command, rest } = found;
     const flags = checkArguments(rest, command);
@@ -49,17 +58,24 @@ async function runCommand(
 
 /** Prints what went wrong, and returns the exit code. */
 function fail(error: unknown, program: Program, command: Command | undefined, host: ProgramHost): number {
-  const isKnown = error instanceof RunnelError;
-  const code = isKnown ? error.code : "internal";
-  const message = isKnown ? error.reason : error instanceof Error ? error.stack ?? error.message : String(error);
+  const { isKnown, code, message } = described(error);
   const help = `See '${program.name}${command === undefined ? "" : ` ${command.name}`} --help'`;
-  const remedy = (isKnown ? remedyFor(error) : remedyOf(code)) ?? help;
+  const remedy = permissionRemedy(message) ?? (error instanceof RunnelError ? remedyFor(error) : remedyOf(code)) ??
+    help;
   const exitCode = exitCodeOf(error);
   const output = createOutput(isJsonWanted(host), host);
   output.event("error", { code, message, remedy });
   output.event("exit", { code: exitCode, from: "error" });
   host.stderr(`error: ${isKnown ? printable(message) : message}\n${remedy}\n`);
   return exitCode;
+}
+
+/** `isKnown` is false for a mistake of Runnel's own, which is told with its stack. */
+function described(error: unknown): { isKnown: boolean; code: string; message: string } {
+  if (error instanceof RunnelError) return { isKnown: true, code: error.code, message: error.reason };
+  if (!(error instanceof Error)) return { isKnown: false, code: "internal", message: String(error) };
+  if (isMissingPermission(error)) return { isKnown: true, code: "permission_denied", message: error.message };
+  return { isKnown: false, code: "internal", message: error.stack ?? error.message };
 }
 
 /** Looked up without the options of the command, since the error may be about these. */

@@ -10,6 +10,8 @@ export interface ScreenOptions {
   /** The current width of the terminal, in columns. */
   columns(): number;
   isColored: boolean;
+  /** False where the terminal shows ASCII alone. Default true. */
+  hasUnicode?: boolean;
 }
 
 /** Select Graphic Rendition (ECMA-48 §8.3.117). */
@@ -54,7 +56,13 @@ export class Screen {
   #paint(line: Line): string {
     return line.map(({ text, style }) => {
       const code = codes[style];
-      return this.#options.isColored && code !== "" ? `\x1b[${code}m${text}\x1b[0m` : text;
+      const shown = this.#options.hasUnicode === false ? asciiOf(text) : text;
+      return this.#options.isColored && code !== "" ? `\x1b[${code}m${shown}\x1b[0m` : shown;
     }).join("");
   }
+}
+
+/** As many columns as before: an ellipsis is `~`, any other character beyond ASCII `?`. */
+function asciiOf(text: string): string {
+  return text.replaceAll("…", "~").replace(/[^ -~]/g, "?");
 }

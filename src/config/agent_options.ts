@@ -26,7 +26,12 @@ const edgeAccess = {
 };
 
 export const agentHttpOptions = {
-  edge: textOption({ name: "edge", hint: "URL", help: "the edge to dial", default: "http://127.0.0.1:8080" }),
+  edge: textOption({
+    name: "edge",
+    hint: "URL",
+    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://",
+    default: "http://127.0.0.1:8080",
+  }),
   ...tokenOptions("shown to the edge"),
   name: textOption(
     { name: "name", hint: "LABEL", help: "serves at LABEL.DOMAIN; without it, a random label is drawn" },

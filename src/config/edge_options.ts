@@ -1,5 +1,5 @@
 /** The options of `edge serve`. */
-import { parseListenTarget } from "../net/mod.ts";
+import { type ListenTarget, parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
@@ -18,9 +18,9 @@ export const edgeServeOptions = {
   listen: parsedOption({
     name: "listen",
     hint: "HOST:PORT",
-    help: "where the public and the agents connect; also unix:PATH, fd:N",
+    help: "where the public and the agents connect; also PORT, unix:PATH, fd:N",
     default: "0.0.0.0:8080",
-  }, parseListenTarget),
+  }, parseListen),
   domain: textOption(
     { name: "domain", hint: "DOMAIN", help: "serves tunnels at NAME.DOMAIN", default: "localhost" },
     domainFault,
@@ -94,6 +94,12 @@ export const edgeServeOptions = {
   ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };
+
+/** `http://` may stand before it: what this listener speaks. */
+function parseListen(text: string): ListenTarget {
+  if (/^https:\/\//i.test(text)) throw new Error("needs TLS, which a proxy in front ends: leave https:// out");
+  return parseListenTarget(text.replace(/^http:\/\//i, ""));
+}
 
 function parseLiveType(text: string): string {
   const token = "[!#$%&'+.^_`|~0-9A-Za-z-]+";

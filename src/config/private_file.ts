@@ -26,7 +26,7 @@ export async function readIfExists(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (isSystemError(error, "ENOENT")) return null;
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return null;
     throw error;
   }
 }

@@ -53,7 +53,8 @@ export async function updateSettings(path: string, changes: Readonly<Record<stri
 /** Null where there is no file. */
 async function readText(path: string): Promise<string | null> {
   const text = await readIfExists(path).catch((error: Error) => {
-    throw new UsageError(`The settings ${path} cannot be read: ${error.message}`);
+    const remedy = "Make the file readable, or let XDG_CONFIG_HOME name another folder";
+    throw new UsageError(`The settings ${path} cannot be read: ${error.message}`, remedy);
   });
   if (text !== null && text.length > MAX_FILE_CHARACTERS) {
     throw new UsageError(`The settings ${path} have more than ${MAX_FILE_CHARACTERS} characters`);

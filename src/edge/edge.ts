@@ -43,7 +43,7 @@ export interface EdgeOptions {
    * agents, which can keep an upstream connection for each (NTLM). Default false.
    */
   directVisitors?: boolean;
-  /** Told to agents and by `/healthz`. Default 0.0.0. */
+  /** Told to agents. Default 0.0.0. */
   version?: string;
   /** Those that are not to have their defaults. */
   timeouts?: Partial<ExchangeTimeouts>;
@@ -141,7 +141,7 @@ class RunningEdge implements Edge {
       router,
       tunnels: this.tunnels,
       guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
-      ownRoutes: this.#ownRoutes(options.version ?? DEFAULT_VERSION, agentApi),
+      ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
@@ -219,12 +219,8 @@ class RunningEdge implements Edge {
     });
   }
 
-  #ownRoutes(version: string, agentApi: AgentApi): IngressOptions["ownRoutes"] {
-    const api = createApi({
-      version,
-      isReady: () => !this.#isDraining,
-      tunnelsOnline: () => this.tunnels.online,
-    });
+  #ownRoutes(agentApi: AgentApi): IngressOptions["ownRoutes"] {
+    const api = createApi({ isReady: () => !this.#isDraining });
     // Requests of the public have no session, and are told that they need one.
     api.route("/", agentApi);
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());

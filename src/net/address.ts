@@ -16,11 +16,11 @@ export class AddressError extends RunnelError {
 
 /** The longest `sun_path` (unix(7)) that all systems accept, without the NUL at its end. */
 const MAX_UNIX_PATH_BYTES = 103;
-const FORMS = "expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd:N";
+const FORMS = "expected PORT, HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd:N";
 
 /**
- * Reads `0.0.0.0:8080`, `example.org:80`, `[::1]:80`, `:8080` (every address of the machine), `unix:PATH` or `fd:N`.
- * Ports are 0 (any free one) to 65535.
+ * Reads `8080` (0.0.0.0), `0.0.0.0:8080`, `example.org:80`, `[::1]:80`, `:8080` (every address of the machine, those of
+ * IPv6, too), `unix:PATH` or `fd:N`. Ports are 0 (any free one) to 65535.
  *
  * @throws {AddressError} for anything else
  */
@@ -28,9 +28,9 @@ export function parseListenTarget(text: string): ListenTarget {
   if (text.startsWith("unix:")) return parseUnix(text);
   if (text.startsWith("fd:")) return { kind: "fd", fd: parseDecimal(text, text.slice(3), 0x7fffffff, FORMS) };
   const colon = text.lastIndexOf(":");
-  if (colon < 0) throw new AddressError(text, FORMS);
+  if (colon < 0 && !/^[0-9]+$/.test(text)) throw new AddressError(text, FORMS);
   const port = parseDecimal(text, text.slice(colon + 1), 65535, "the port must be 0 to 65535");
-  return { kind: "tcp", host: parseHost(text, text.slice(0, colon)), port };
+  return { kind: "tcp", host: colon < 0 ? "0.0.0.0" : parseHost(text, text.slice(0, colon)), port };
 }
 
 function parseUnix(text: string): ListenTarget {

@@ -2,6 +2,7 @@
 import { getHeapSpaceStatistics } from "node:v8";
 import { onGarbage } from "../memory/mod.ts";
 import { pausedWatch } from "./paused_watch.ts";
+import { permitListen } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import { interceptWriteErrors } from "./write_errors.ts";
 
@@ -15,6 +16,7 @@ export const deno: Runtime = {
   watch: pausedWatch,
   // While there are immediates, Deno polls in one of 61 turns (2.9.6). It always does when it waits for a timer.
   afterPoll: (then) => void setTimeout(() => setImmediate(then), 0),
+  permitListen,
   tune: () => onGarbage(fillYoungGeneration),
 };
 

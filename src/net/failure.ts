@@ -1,5 +1,6 @@
 /** From the system's error codes, as Bun and Deno report them, to our own. */
 import { type Initiator, messageOf } from "../base/mod.ts";
+import { isMissingPermission } from "./permission.ts";
 import { SocketError, type SocketErrorCode } from "./socket.ts";
 
 interface Meaning {
@@ -51,7 +52,9 @@ function meaning(code: SocketErrorCode, text: string, initiator: Initiator, retr
  * "Cannot connect to 127.0.0.1:3000: connection refused".
  */
 export function socketError(action: string, cause: unknown): SocketError {
-  const known = meanings.get(systemCode(cause));
+  const known = isMissingPermission(cause)
+    ? meaning("permission_denied", messageOf(cause), "user", false)
+    : meanings.get(systemCode(cause));
   if (known === undefined) {
     return new SocketError({
       code: "socket_failed",

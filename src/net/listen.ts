@@ -5,6 +5,7 @@ import * as net from "node:net";
 import { isSystemError } from "../base/mod.ts";
 import { formatTarget, tcpAddress, unixAddress } from "./address.ts";
 import { hasDescriptor } from "./descriptors.ts";
+import { runtime } from "./current_runtime.ts";
 import { dial } from "./dial.ts";
 import { socketError } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
@@ -39,6 +40,7 @@ export async function listen(
 ): Promise<Listener> {
   const bound = await resolved(target);
   try {
+    runtime.permitListen(bound);
     return await bind(bound, onSocket, options);
   } catch (cause) {
     if (bound.kind === "unix" && await removeLeftover(bound.path, cause)) return await bind(bound, onSocket, options);

@@ -4,6 +4,7 @@ export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen } from "./listen.ts";
+export { isMissingPermission } from "./permission.ts";
 export { afterPoll, type PollListener } from "./poll.ts";
 export {
   askHidden,

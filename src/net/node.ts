@@ -13,5 +13,6 @@ export const node: Runtime = {
   watch: pausedWatch,
   // There is a poll in each turn.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
+  permitListen() {},
   tune() {},
 };

@@ -1,5 +1,6 @@
 /** What differs between the runtimes, although all have `node:net`. Each has an object in a file of its own. */
 import type * as net from "node:net";
+import type { ListenTarget } from "./socket.ts";
 
 export type RuntimeName = "bun" | "deno" | "node";
 
@@ -25,6 +26,10 @@ export interface Runtime {
   readonly watch: { add(raw: net.Socket, onBroken: () => void): void; remove(raw: net.Socket): void } | null;
   /** Calls `then` when the event loop has polled the system, and what it told was handled. To be called at a tick's end. */
   afterPoll(then: () => void): void;
+  /**
+   * Throws where the process may not listen on `target` by the runtime's own permissions, after it has asked for them.
+   */
+  permitListen(target: ListenTarget): void;
   /** See `tuneRuntime`. */
   tune(): void;
 }

@@ -9,6 +9,11 @@ describe("parseEdgeUrl", () => {
     ["ws://localhost:8080/", "localhost", 8080, "localhost:8080"],
     ["http://[::1]:8080", "::1", 8080, "[::1]:8080"],
     ["http://EDGE.localhost:80", "edge.localhost", 80, "edge.localhost"],
+    ["127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080"],
+    ["localhost:8080", "localhost", 8080, "localhost:8080"],
+    ["localhost", "localhost", 80, "localhost"],
+    ["[::1]:8080", "::1", 8080, "[::1]:8080"],
+    ["shop.localhost:8080/", "shop.localhost", 8080, "shop.localhost:8080"],
   ];
   for (const [text, host, port, authority] of good) {
     it(`dials ${host} at ${port} when the edge is ${text}`, () => {
@@ -19,8 +24,39 @@ describe("parseEdgeUrl", () => {
     });
   }
 
+  const secure: [text: string, host: string, port: number, authority: string][] = [
+    ["https://example.com", "example.com", 443, "example.com"],
+    ["example.com", "example.com", 443, "example.com"],
+    ["example.com:8443", "example.com", 8443, "example.com:8443"],
+    ["10.0.0.7:8080", "10.0.0.7", 8080, "10.0.0.7:8080"],
+    ["[fe80::1]:8080", "fe80::1", 8080, "[fe80::1]:8080"],
+    ["127.example.com:8080", "127.example.com", 8080, "127.example.com:8080"],
+  ];
+  for (const [text, host, port, authority] of secure) {
+    it(`dials ${host} at ${port} with TLS when the edge is ${text}`, () => {
+      for (const insecure of [false, true]) {
+        const { target, label } = parseEdgeUrl(text, insecure);
+        assert.deepEqual(target, { kind: "tcp", host, port, tls: insecure ? { insecure } : {} });
+        assert.equal(label, `https://${authority}`);
+      }
+    });
+  }
+
+  it("shows no password when the edge has one and no scheme", () => {
+    assert.throws(() => parseEdgeUrl("user:SECRET@example.com"), (error: Error) => !error.message.includes("SECRET"));
+  });
+
   const bad = [
-    ...["", "localhost", "localhost:8080", "ftp://localhost", "http://", "unix:/x", "http://localhost:99999"],
+    ...[
+      "8080",
+      ":8080",
+      "local host:8080",
+      "localhost:99999",
+      "localhost:8080/path",
+      "127.0.0.1:8080?x=1",
+      "mailto:a@b",
+    ],
+    ...["", "ftp://localhost", "http://", "unix:/x", "http://localhost:99999"],
     ...[
       "http://user:pw@localhost",
       "http://:pw@localhost",

@@ -71,10 +71,12 @@ describe("runProgram", () => {
 
   it("prints the usage when an argument is missing and --help is given", async () => {
     for (
-      const [args, usage] of [[["node", "add", "-h"], "nested node add NAME URL"], [
-        ["node", "--help"],
-        "nested COMMAND",
-      ]]
+      const [args, usage] of [
+        [["node", "add", "-h"], "nested node add NAME URL"],
+        [["node", "--help"], "nested COMMAND"],
+        [["help", "node", "add"], "nested node add NAME URL"],
+        [["help", "node"], "nested COMMAND"],
+      ]
     ) {
       const { exitCode, stdout } = await runToEnd(program, args as string[]);
       assert.equal(exitCode, 0);

@@ -19,7 +19,7 @@ export type Event = Readonly<Record<string, unknown>>;
 const pipe: Terminal = { isTerminal: false, columns: 80, rows: 24 };
 
 /** Programs that a test runs together share the log of the process, so only errors are logged by default. */
-const quiet: Record<string, string> = { RUNNEL_LOG_LEVEL: "error" };
+const usual: Record<string, string> = { RUNNEL_LOG_LEVEL: "error", LANG: "C.UTF-8" };
 
 /** The longest that `waitFor` waits. */
 const TIMEOUT_MS = 20_000;
@@ -43,7 +43,7 @@ export class ProgramRun {
     };
     const host: ProgramHost = {
       args,
-      environment: (name) => ({ ...quiet, ...options.environment })[name],
+      environment: (name) => ({ ...usual, ...options.environment })[name],
       platform: "linux",
       home: options.home ?? "/nowhere",
       isRoot: false,

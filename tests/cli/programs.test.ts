@@ -88,7 +88,7 @@ describe("edge serve", () => {
     }));
 
   it("begins with ready and ends with exit when it prints JSON", async () => {
-    const { run, ready } = await startEdge(["--token", token, "--data", "/nowhere/data", "--domain", "example.com"]);
+    const { run, ready } = await startEdge(["--token", token, "--data", "/dev/null/data", "--domain", "example.com"]);
     assert.equal(await run.stop(), 0);
     const { time, ...fields } = ready;
     assert.ok(!Number.isNaN(Date.parse(String(time))));
@@ -100,11 +100,27 @@ describe("edge serve", () => {
       admin: null,
       domain: "example.com",
       publicUrl: `http://example.com:${port}`,
-      dataDir: "/nowhere/data",
+      // The token was given, and nothing else is kept: no folder is made, or named.
+      dataDir: null,
     });
     const { time: _, ...exit } = run.events.at(-1) as Event;
     assert.deepEqual(exit, { event: "exit", code: 0, from: "signal" });
     assert.equal(run.subscriptions, 0);
+  });
+
+  for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0"]) {
+    it(`listens where it was meant to when --listen is ${listen}`, async () => {
+      const run = new ProgramRun(edgeProgram, ["serve", "--listen", listen, "--token", token, "--json"]);
+      const { listen: bound } = await run.event("ready");
+      assert.match(String(bound), listen.includes("127") ? /^127\.0\.0\.1:\d+$/ : /^0\.0\.0\.0:\d+$/);
+      assert.equal(await run.stop(), 0);
+    });
+  }
+
+  it("exits 2 and says where TLS ends when --listen is https", async () => {
+    const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "https://0.0.0.0:443"]);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /^error: --listen .*proxy/);
   });
 
   const commands: readonly [string, string[], RegExp][] = [

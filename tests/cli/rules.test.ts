@@ -123,9 +123,35 @@ for (const program of programs) {
       );
     });
 
-    it("exits 2 and names the commands when none is given", async () => {
+    it("exits 2 and shows its commands when none is given", async () => {
       const names = program.commands.map(({ name }) => name).join(", ");
-      assert.equal(await usageErrorOf(program, []), `The command is missing: one of ${names}`);
+      const plain = await runToEnd(program, []);
+      assert.deepEqual([plain.exitCode, plain.stdout], [2, ""]);
+      const { stdout: usage } = await runToEnd(program, ["--help"]);
+      const error = `error: The command is missing: one of ${names}\nSee '${program.name} --help'\n`;
+      assert.equal(plain.stderr, `${usage}\n${error}`);
+      const json = await runToEnd(program, [], { environment: { RUNNEL_JSON: "1" } });
+      assert.deepEqual(json.events.map(({ event, code }) => [event, code]), [["error", "usage"], ["exit", 2]]);
+    });
+
+    it("prints the same usage for help as for --help, whatever the subject", async () => {
+      for (const words of [[], ...program.commands.map(({ name }) => name.split(" "))]) {
+        const asked = await runToEnd(program, ["help", ...words]);
+        const flagged = await runToEnd(program, [...words, "--help"]);
+        assert.deepEqual([asked.exitCode, asked.stderr, asked.stdout], [0, "", flagged.stdout]);
+        assert.deepEqual(
+          await runToEnd(program, ["help", ...words, "-h"]).then(({ stdout }) => stdout),
+          flagged.stdout,
+        );
+      }
+    });
+
+    it("exits 2 when it is asked for help with what it does not have", async () => {
+      const [first] = program.commands;
+      assert.equal(await usageErrorOf(program, ["help", "nothing"]), "Unknown command nothing");
+      const surplus = 'The argument "surplus" is one too many';
+      assert.equal(await usageErrorOf(program, ["help", ...first!.name.split(" "), "surplus"]), surplus);
+      assert.equal(await usageErrorOf(program, ["help", "--jsn"]), "The flag --jsn stands before the command");
     });
 
     it("exits 2 without its value when a flag stands before the command", async () => {
@@ -145,7 +171,7 @@ for (const program of programs) {
         ? `deno ${process.versions.deno}`
         : `bun ${process.versions.bun}`;
       const system = `${process.platform}-${process.arch}`;
-      for (const args of [["--version"], [...program.commands[0]!.name.split(" "), "--version"]]) {
+      for (const args of [["--version"], ["-v"], [...program.commands[0]!.name.split(" "), "--version"]]) {
         const { exitCode, stdout } = await runToEnd(program, args);
         assert.equal(exitCode, 0);
         const commit = /\((\w+),/.exec(stdout)?.[1] ?? "";

@@ -6,12 +6,13 @@ import { Screen } from "../../src/cli/screen.ts";
 const line = (text: string, style: Style = "plain"): Line => [{ text, style }];
 
 /** A screen on a terminal of 20 columns, and what was written to it. */
-function stage(isColored = false) {
+function stage(isColored = false, hasUnicode = true) {
   const stage = { columns: 20, written: "", screen: null as unknown as Screen };
   stage.screen = new Screen({
     write: (text) => stage.written += text,
     columns: () => stage.columns,
     isColored,
+    hasUnicode,
   });
   return stage;
 }
@@ -30,6 +31,12 @@ describe("Screen", () => {
     assert.equal(take(at), "\r\x1b[Jone\ntwo\n");
     at.screen.draw([line("three")]);
     assert.equal(take(at), "\x1b[2A\r\x1b[Jthree\n");
+  });
+
+  it("draws as many columns of ASCII when the terminal has no more", () => {
+    const at = stage(false, false);
+    at.screen.draw([line("GET /caf\u00e9/too-lo\u2026")]);
+    assert.equal(take(at), "\r\x1b[JGET /caf?/too-lo~\n");
   });
 
   it("goes back over the rows of broken lines when the window has become narrower", () => {

@@ -18,7 +18,8 @@ const languages: Readonly<Record<string, string>> = {
 
 /** `sh` fences that are not run here: the word behind `sh`, and why. */
 const markers: Readonly<Record<string, string>> = {
-  scripts: "demo.sh is run by tests/system, setup.sh and test.sh are what runs this test",
+  scripts: "demo.sh is run by tests/system, setup.sh and test.sh are what runs this test, path.test.ts looks at PATH",
+  deno: "deno_permissions.test.ts runs these, and takes each permission away",
   install: "tests/packaging checks these commands: they install programs and start services",
   library: "library.test.ts runs these programs, with the same permissions",
 };

@@ -22,9 +22,18 @@ const pages = readPages();
 
 /** Flags in the prose that are none of ours. */
 const foreignFlags: Readonly<Record<string, readonly string[]>> = {
-  "README.md": ["once", "edge-runtime", "agent-runtime"],
+  "README.md": ["once", "edge-runtime", "agent-runtime", "port"],
   "CONTRIBUTING.md": ["install-peers", "release"],
-  "docs/install.md": ["prefix"],
+  "docs/install.md": [
+    "prefix",
+    "no-prompt",
+    "allow-all",
+    "allow-env",
+    "allow-net",
+    "allow-read",
+    "allow-sys",
+    "allow-write",
+  ],
   "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
 };
 const everywhere = ["help", "version"];
@@ -35,7 +44,8 @@ const optionNames = (command: Command) => Object.values(command.options).map(({ 
 
 /** The command that `text` calls; undefined where it calls none of ours. */
 function commandOf(text: string): { command: Command | undefined } | undefined {
-  const [name, ...words] = text.split(" ");
+  // `edge help serve` names a command, too.
+  const [name, ...words] = text.replace(/^(edge|agent) help /, "$1 ").split(" ");
   const program = programs.find((item) => item.name === name);
   // `edge` alone, or `edge --version`, is the program and not a call of a command.
   if (program === undefined || !/^[a-z]+$/.test(words[0] ?? "")) return undefined;
@@ -84,6 +94,14 @@ describe("the documentation's words", () => {
       ]);
       const alone = code.filter((text) => text.startsWith("--")).flatMap(flagsIn);
       assert.deepEqual(alone.filter((flag) => !known.has(flag)), []);
+    });
+
+    it(`${page.path} quotes each URL with a query when it is in a command`, () => {
+      const shown = page.fences.filter(({ language }) => ["sh", "console", "text"].includes(language))
+        .flatMap(({ lines }) => lines);
+      const commands = [...shown, ...inlineCode(page)].filter((line) => /\bcurl\b/.test(line));
+      // zsh takes a ? in a word without quotes for a pattern, and runs nothing.
+      assert.deepEqual(commands.filter((line) => /(?<!['"]\S*)https?:\S*\?/.test(line)), []);
     });
 
     it(`${page.path} leads somewhere when a link is followed`, () => assert.deepEqual(deadLinks(page), []));

@@ -5,6 +5,8 @@ import { AddressError, formatAddress, formatTarget, isLoopback, parseListenTarge
 describe("parseListenTarget", () => {
   const valid: [string, unknown][] = [
     ["0.0.0.0:8080", { kind: "tcp", host: "0.0.0.0", port: 8080 }],
+    ["8080", { kind: "tcp", host: "0.0.0.0", port: 8080 }],
+    ["0", { kind: "tcp", host: "0.0.0.0", port: 0 }],
     ["[::1]:80", { kind: "tcp", host: "::1", port: 80 }],
     ["[::]:0", { kind: "tcp", host: "::", port: 0 }],
     ["[fe80::1%eth0]:65535", { kind: "tcp", host: "fe80::1%eth0", port: 65535 }],
@@ -20,8 +22,8 @@ describe("parseListenTarget", () => {
 
   const invalid = [
     "",
-    "8080",
     "localhost",
+    "65536",
     "localhost:",
     "localhost:http",
     "localhost:65536",

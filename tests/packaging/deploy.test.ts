@@ -1,16 +1,22 @@
 /** What runs in Docker and under systemd, as far as it can be checked without them. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { parse } from "yaml";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
 import type { Program } from "../../src/cli/command.ts";
-import { agentHttpOptions } from "../../src/config/mod.ts";
+import { agentHttpOptions, edgeServeOptions } from "../../src/config/mod.ts";
 import type { OptionSpec } from "../../src/config/option.ts";
 import { isOnPath } from "../../scripts/lib/peers.mjs";
+import { programOf } from "../../scripts/lib/toolchain.mjs";
 import { withScratch } from "../support/scratch.ts";
 import { root, run, succeed } from "./stage.ts";
 
@@ -43,10 +49,14 @@ describe("Dockerfile", () => {
     assert.deepEqual(valueOf("USER"), ["65532:65532"]);
     assert.deepEqual(valueOf("VOLUME"), ["/var/lib/runnel"]);
     assert.deepEqual(valueOf("EXPOSE"), ["8080"]);
-    assert.match(valueOf("HEALTHCHECK").join(), /\/healthz/);
+    const check = "/usr/local/lib/runnel/health_check.mjs";
+    assert.match(valueOf("HEALTHCHECK").join(), new RegExp(`CMD BUN_BE_BUN=1 edge ${check}$`));
+    assert.ok(valueOf("COPY").includes(`scripts/lib/health_check.mjs ${check}`));
     assert.deepEqual(JSON.parse(valueOf("CMD").join()), ["edge", "serve"]);
     assert.ok(last.findIndex(({ name }) => name === "USER") > last.findIndex(({ name }) => name === "RUN"));
-    assert.match(valueOf("ENV").join(), /RUNNEL_LISTEN=0\.0\.0\.0:8080 RUNNEL_DATA=\/var\/lib\/runnel/);
+    // Every program of the image gets these: RUNNEL_LISTEN would also be an agent's.
+    assert.deepEqual(valueOf("ENV"), ["RUNNEL_DATA=/var/lib/runnel"]);
+    assert.equal(edgeServeOptions.listen.default, "0.0.0.0:8080");
   });
 
   it("copies only what is there, and leaves out what is installed or built", async () => {
@@ -59,6 +69,75 @@ describe("Dockerfile", () => {
   });
 });
 
+/** A server that answers /healthz with `status`. */
+async function serving(status: number, listen: { port: number; host: string } | { path: string }) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.headers.host}${request.url}`);
+    response.writeHead(status).end("ok");
+  });
+  server.listen(listen);
+  await once(server, "listening");
+  const close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { asked, close, port: (server.address() as AddressInfo).port };
+}
+
+describe("the image's health check", { skip: programOf("bun") === null ? "there is no bun" : false }, () => {
+  /** Its exit code for a container whose first process was called with `words`. */
+  const check = (words: readonly string[], env: Record<string, string> = {}) =>
+    withScratch(async (folder) => {
+      const file = join(folder, "cmdline");
+      await writeFile(file, words.map((word) => `${word}\0`).join(""));
+      const script = join(root, "scripts", "lib", "health_check.mjs");
+      // Not spawnSync: the server that it asks is in this process.
+      const child = spawn(programOf("bun")!, [script, file], { env: { ...process.env, ...env }, stdio: "ignore" });
+      const [code] = await once(child, "close");
+      return code;
+    });
+
+  it("asks an edge where it listens, however it is called", async () => {
+    const { asked, close, port } = await serving(200, { port: 0, host: "127.0.0.1" });
+    const calls: readonly [words: string[], env?: Record<string, string>][] = [
+      [["edge", "serve", "--listen", `0.0.0.0:${port}`]],
+      [["edge", "serve", `--listen=127.0.0.1:${port}`, "--domain", "example.com"]],
+      [["/sbin/docker-init", "--", "edge", "serve", "--listen", `[::]:${port}`]],
+      [["/bin/sh", "-c", `exec /usr/local/bin/edge serve --listen ${port}`]],
+      [["edge", "serve", "--listen", `http://:${port}`]],
+      [["edge", "serve"], { RUNNEL_LISTEN: `0.0.0.0:${port}` }],
+      [["edge", "serve", "--listen", `127.0.0.1:${port}`], { RUNNEL_LISTEN: "127.0.0.1:1" }],
+    ];
+    for (const [words, env] of calls) assert.equal(await check(words, env), 0, words.join(" "));
+    close();
+    assert.deepEqual(asked, calls.map(() => "localhost/healthz"));
+    for (const [words, env] of calls) assert.equal(await check(words, env), 1, words.join(" "));
+  });
+
+  it("asks by a unix socket when the edge listens on one", () =>
+    withScratch(async (folder) => {
+      const path = join(folder, "edge.sock");
+      const { close } = await serving(200, { path });
+      assert.equal(await check(["edge", "serve", "--listen", `unix:${path}`]), 0);
+      close();
+    }));
+
+  it("fails when the edge answers anything but 200", async () => {
+    const { close, port } = await serving(503, { port: 0, host: "127.0.0.1" });
+    assert.equal(await check(["edge", "serve", "--listen", `127.0.0.1:${port}`]), 1);
+    close();
+  });
+
+  it("calls an agent healthy, whatever listens", async () => {
+    for (
+      const words of [["agent", "http", "3000"], ["/sbin/docker-init", "--", "agent", "http", "edge:8080"], ["edge"]]
+    ) {
+      assert.equal(await check(words, { RUNNEL_LISTEN: "127.0.0.1:1" }), 0, words.join(" "));
+    }
+  });
+});
+
 describe("compose.yaml", () => {
   it("runs edge, agent and a private service of which only the edge can be reached", async () => {
     const { services, volumes } = parse(await read("compose.yaml"), { merge: true });
@@ -68,6 +147,12 @@ describe("compose.yaml", () => {
     assert.equal(services.agent.ports, undefined);
     assert.equal(services.agent.network_mode, "service:upstream");
     assert.equal(services.agent.depends_on.edge.condition, "service_healthy");
+    // The edge has the image's check, an agent has nothing to ask.
+    assert.equal(services.edge.healthcheck, undefined);
+    assert.deepEqual(services.agent.healthcheck, { disable: true });
+    const words: string[] = services.agent.command;
+    assert.equal(words[words.indexOf("--edge") + 1], "http://edge:8080");
+    assert.ok(words.includes("--edge-insecure"));
     assert.ok("edge-data" in volumes);
     for (const [name, service] of Object.entries<Record<string, unknown>>(services)) {
       assert.deepEqual([service.read_only, service.cap_drop], [true, ["ALL"]], name);

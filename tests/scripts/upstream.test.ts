@@ -57,6 +57,16 @@ describe("upstream", () => {
     }
   });
 
+  it("exits 1 and names the port when that is busy", async () => {
+    const args = process.versions.deno ? ["run", "-A", program] : [program];
+    const second = spawn(process.execPath, [...args, "--port", String(port)], { stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
+    second.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
+    const [exitCode] = await once(second, "close");
+    assert.equal(exitCode, 1);
+    assert.match(stderr, new RegExp(`^upstream: cannot listen on port ${port}: .*in use.*\n$`));
+  });
+
   it("ticks without end when no one confirms", async () => {
     const stream = await openStream({ port, host, path: "/events" });
     let seen = 0;

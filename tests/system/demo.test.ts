@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -15,7 +16,8 @@ const agentRuntime = process.env.RUNNEL_AGENT_RUNTIME ?? ownRuntime;
 /** Runs demo.sh in another folder, and sends it SIGINT once it has printed what `interruptAt` matches. */
 async function demo(args: string[], interruptAt?: RegExp) {
   const runtimes = ["--edge-runtime", edgeRuntime, "--agent-runtime", agentRuntime];
-  const child = spawn(script, ["--port", "0", ...runtimes, ...args], { cwd: tmpdir() });
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  const child = spawn(script, [...port, ...runtimes, ...args], { cwd: tmpdir() });
   let output = "";
   let interrupted = false;
   for (const stream of [child.stdout, child.stderr]) {
@@ -39,12 +41,32 @@ describe("demo.sh", () => {
     assert.doesNotMatch(output, /^FAIL/m);
   });
 
+  it("exits 1 and names the port when the one that it was asked for is busy", async () => {
+    const busy = createServer();
+    busy.listen(0, "127.0.0.1");
+    await once(busy, "listening");
+    const { port } = busy.address() as AddressInfo;
+    try {
+      const { exitCode, output } = await demo(["--once", "--port", String(port)]);
+      assert.deepEqual([exitCode, output], [
+        1,
+        `demo: port ${port} is busy: stop what listens there, or choose another --port\n`,
+      ]);
+    } finally {
+      busy.close();
+    }
+  });
+
   it("shows URL and ticks, and leaves nothing behind when it is interrupted", async () => {
     const { exitCode, output } = await demo([], /^tick 2,/m);
     const url = output.match(/^http:\S+/)?.[0] ?? "";
     assert.equal(exitCode, 0, output);
     assert.match(url, /^http:\/\/demo\.localhost:\d+\/$/);
     assert.match(output, /\nNothing is left running\./);
+    assert.match(output, /^ {2}export PATH=".*\/bin:\$PATH"$/m);
+    // zsh takes a ? in a word without quotes for a pattern.
+    assert.match(output, /^.* 'http:\S+\?\S+'$/m);
+    assert.doesNotMatch(output, /(?<!')http:\S+\?/);
     await assert.rejects(fetch(`http://127.0.0.1:${new URL(url).port}/`));
   });
 });

@@ -210,6 +210,6 @@ describe("edge", () => {
   it("exits with 5 when its port is taken", async () => {
     const edge = await spawnEdge();
     await assert.rejects(spawnEdge(edge.port), /in use/);
-    assert.match(await (await fetch(`http://127.0.0.1:${edge.port}/healthz`)).text(), /"status":"ok"/);
+    assert.equal(await (await fetch(`http://127.0.0.1:${edge.port}/healthz`)).text(), "ok");
   });
 });

@@ -65,6 +65,15 @@ for (const protocol of protocols) {
       await upstream.close();
     });
 
+    it("says ok at /healthz, and nothing more", async () => {
+      const [head, body] = (await exchange(tunnel, request("example.com", "/healthz"))).split("\r\n\r\n");
+      assert.equal(body, "ok");
+      assert.match(head!, /^content-type: text\/plain; charset=utf-8\r?$/im);
+      assert.match(head!, /^content-length: 2\r?$/im);
+      const names = head!.split("\r\n").slice(1).map((line) => line.split(":")[0]!.toLowerCase());
+      assert.deepEqual(names.sort(), ["connection", "content-length", "content-type", "date"]);
+    });
+
     it("keeps the edge's own paths", async () => {
       for (const host of ["example.com", "EXAMPLE.com.:8080", "127.0.0.1:8080", "[::1]", "localhost"]) {
         for (const [target, answer] of ownPaths) assert.equal(await ask(host, target), answer, `${host}${target}`);
