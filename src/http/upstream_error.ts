@@ -78,9 +78,7 @@ export class UpstreamError extends RunnelError {
   static ofParse(cause: unknown, line: Uint8Array | null = null): UpstreamError {
     let reason = "Malformed answer of the upstream";
     if (cause instanceof RunnelError) reason += `: ${cause.reason}`;
-    const shown = line === null ? "" : showLine(line);
-    // A malformed status line is in the parser's reason.
-    if (shown !== "" && !reason.includes(shown)) reason += `, in the line ${shown}`;
+    if (line !== null) reason += `, in the line ${showLine(line)}`;
     return new UpstreamError("upstream_invalid", reason, cause);
   }
 

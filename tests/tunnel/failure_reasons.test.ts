@@ -204,15 +204,33 @@ for (const protocol of protocols) {
 
     const head = (fields: string) => `HTTP/1.1 200 OK\r\n${fields}\r\n`;
     const malformed: [what: string, answer: string, reason: RegExp][] = [
-      ["a status line that is none", "SSH-2.0-OpenSSH_9.9\r\n", /^[^"]*The status line "SSH-2\.0-OpenSSH_9\.9" is not/],
-      ["a line without a colon", head("Traceback of 10\r\n"), /in the line "Traceback of 10"$/],
-      ["a control character", head("X-A: a\0b\x1b[31m\r\n"), /0x00.*in the line "X-A: a\\u0000b\\u001b\[31m"$/],
-      ["bytes beyond ASCII", head("X\xff: a\x9b\r\n"), /in the line "X\\u00ff: a\\u009b"$/],
-      ["a long line", head(`X-A : ${"x".repeat(200)}\r\n`), /in the line "X-A : x{58}\.\.\."$/],
+      [
+        "a status line that is none",
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        /The status line is not "HTTP\/1\.1 STATUS", .*"SSH-\.\.\."$/,
+      ],
+      ["a status without a blank", "HTTP/1.1 302moved /cb?code=S3CRET\r\n", /in the line "HTTP\/1\.1 302\.\.\."$/],
+      ["a status line without a status", "HTTP/1.1 S3CRET\r\n", /in the line "HTTP\/1\.1\.\.\."$/],
+      ["the request in it", "GET /p?token=S3CRET HTTP/1.1\r\n", /in the line "GET \.\.\."$/],
+      ["a page without a head", "<html>password S3CRET?</html>\r\n", /in the line "<htm\.\.\."$/],
+      ["a reason phrase with a control character", "HTTP/1.1 200 S3CRET\0\r\n", /in the line "HTTP\/1\.1 200\.\.\."$/],
+      ["a line without a colon", head("Traceback of 10\r\n"), /in the line "Trac\.\.\."$/],
+      ["an assignment", head("password=S3CRET\r\n"), /in the line "pass\.\.\."$/],
+      ["words before a colon", head("A S3CRET: 1\r\n"), /in the line "A S3\.\.\."$/],
+      ["a name that is a secret with more behind it", head("my-S3CRET it: 1\r\n"), /in the line "my-S\.\.\."$/],
+      ["a line that is short", head("(a)\r\n"), /in the line "\(a\)"$/],
+      ["a control character", head("X-A: S3CRET\0b\x1b[31m\r\n"), /0x00.*in the line "X-A: \.\.\."$/],
+      ["bytes beyond ASCII", head("X\xff: S3CRET\x9b\r\n"), /in the line "X\\u00ff: \.\.\."$/],
+      ["a long name", head(`${"x".repeat(200)} : 1\r\n`), /in the line "x{64}\.\.\."$/],
       ["a secret value", head("Set-Cookie: S3CRET\0\r\n"), /in the line "Set-Cookie: \.\.\."$/],
       ["a token", head("X-Api-Key : S3CRET\r\n"), /in the line "X-Api-Key : \.\.\."$/],
-      ["a query", head("Location: /a?token=S3CRET\0\r\n"), /in the line "Location: \/a\?\.\.\."$/],
+      ["a value in a field of any name", head("X-Jwt : S3CRET\r\n"), /in the line "X-Jwt : \.\.\."$/],
+      ["a query", head("Location: /a?token=S3CRET\0\r\n"), /in the line "Location: \.\.\."$/],
+      ["a fragment", head("Location: http://x/cb#access_token=S3CRET\0\r\n"), /in the line "Location: \.\.\."$/],
+      ["a password in a URL", head("Link: <http://u:S3CRET@x/>\0\r\n"), /in the line "Link: \.\.\."$/],
       ["a secret that goes on", head("Set-Cookie: a\r\n S3CRET\r\n"), /in the line " \.\.\."$/],
+      ["a field of the framing", head("content-length : 12\r\n"), /in the line "content-length : 12"$/],
+      ["a field behind a bare CR", head("Server: a\rSet-Cookie: S3CRET\r\n"), /in the line "Server: a\.\.\."$/],
       [
         "a length that is no number",
         head("Content-Length: ten\r\n"),
@@ -242,7 +260,7 @@ for (const protocol of protocols) {
       const answer = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-One bad: 1\r\n\r\n";
       await withUpstream(answering(answer), { protocol }, async (tunnel, reports) => {
         await get(tunnel);
-        assert.match((await onlyReport(reports)).reason!, /in the line "X-One bad: 1"$/);
+        assert.match((await onlyReport(reports)).reason!, /in the line "X-On\.\.\."$/);
       });
     });
 
@@ -256,7 +274,7 @@ for (const protocol of protocols) {
       let release = () => {};
       const goOn = new Promise<void>((resolve) => release = resolve);
       await withUpstream(script, { protocol }, async (tunnel, reports, upstream) => {
-        const failed = assertFailure(tunnel, reports, 502, "upstream_invalid", /in the line "X-One bad: 1"$/);
+        const failed = assertFailure(tunnel, reports, 502, "upstream_invalid", /in the line "X-On\.\.\."$/);
         const peer = await upstream.peer(0);
         await eventually(() => peer.sentBytes > 0);
         release();
