@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import type { ClientOptions } from "../../src/http1/client/options.ts";
 import { HttpClient } from "../../src/http1/client/client.ts";
 import { observeExchanges, type RequestReport } from "../../src/http/observer.ts";
-import { dial, type DialTarget, SocketError } from "../../src/net/mod.ts";
+import { dial, type DialOptions, type DialTarget, SocketError } from "../../src/net/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { JsonAgent } from "../support/json_agent.ts";
 import { eventually, removeTemporaryFolders, SocketReader, temporaryPath } from "../support/net.ts";
@@ -127,25 +127,76 @@ for (const protocol of protocols) {
       }
     });
 
-    const certificates: [certificate: CertificateName, isTrusted: boolean, detail: RegExp][] = [
-      ["self_signed", false, /its certificate is self-signed/],
-      ["server", false, /its certificate is signed by an unknown authority/],
-      ["expired", true, /its certificate expired on \d{4}-\d\d-\d\d/],
-      ["other_name", true, /its certificate is not for 127\.0\.0\.1, but for [a-z.]+/],
+    it("says what is wrong with a path that has a file for a folder, and with one that is too long", async () => {
+      const file = await temporaryPath("file");
+      await writeFile(file, "");
+      const long = `/${"a".repeat(120)}`;
+      const faults: [path: string, detail: RegExp][] = [
+        // Bun does not tell the two apart.
+        [
+          `${file}/app.sock`,
+          /(no such socket file|connection refused); start the service, or check the path behind unix:/,
+        ],
+        [long, /invalid argument; use a path of at most 107 bytes behind unix: in TARGET$/],
+      ];
+      for (const [path, detail] of faults) {
+        await withReports({ kind: "unix", path }, { protocol }, async (tunnel, reports) => {
+          await assertFailure(tunnel, reports, 502, "upstream_refused", detail);
+        });
+      }
+    });
+
+    const insecure = "or take any certificate with --upstream-insecure";
+    const certificates: [certificate: CertificateName, isTrusted: boolean, detail: RegExp, remedy: string][] = [
+      ["self_signed", false, /its certificate is self-signed/, "trust its authority with --upstream-ca FILE, "],
+      [
+        "server",
+        false,
+        /its certificate is signed by an unknown authority/,
+        "trust its authority with --upstream-ca FILE, ",
+      ],
+      [
+        "expired",
+        true,
+        /its certificate expired on \d{4}-\d\d-\d\d/,
+        "renew it, check this machine's clock, ",
+      ],
+      [
+        "other_name",
+        true,
+        /its certificate is not for 127\.0\.0\.1, but for [a-z.]+/,
+        "use a name that it is for in TARGET, ",
+      ],
     ];
-    for (const [certificate, isTrusted, detail] of certificates) {
-      it(`says why the certificate ${certificate} is not trusted, and which flags would`, async () => {
+    for (const [certificate, isTrusted, detail, remedy] of certificates) {
+      it(`says why the certificate ${certificate} is not trusted, and what would help`, async () => {
         const server = await startTlsServer(() => {}, { certificate });
         const target = { ...server.target, tls: isTrusted ? trusted : {} };
         await withReports(target, { protocol }, async (tunnel, reports) => {
-          const remedy =
-            "trust its authority with --upstream-ca FILE, or take any certificate with --upstream-insecure";
-          const reason = new RegExp(`^Cannot connect to 127.0.0.1:${server.port}: ${detail.source}; ${remedy}$`);
+          const end = remedy + insecure;
+          const reason = new RegExp(`^Cannot connect to 127.0.0.1:${server.port}: ${detail.source}; ${end}$`);
           await assertFailure(tunnel, reports, 502, "upstream_refused", reason);
         });
         await server.close();
       });
     }
+
+    it("says that an https:// upstream may need http:// when it is silent in the handshake", async () => {
+      const clock = new FakeClock();
+      const upstream = await ScriptedServer.start((peer) => peer.gone());
+      const target = { kind: "tcp", host: "127.0.0.1", port: upstream.port, tls: trusted } as const;
+      const client = { connectTimeoutMs: 7, dial: (to: DialTarget, options: DialOptions) => dial(to, options, clock) };
+      await withReports(target, { protocol, client }, async (tunnel, reports) => {
+        const reason = `Cannot connect to 127.0.0.1:${upstream.port}: the TLS handshake had no answer within 7 ms; ` +
+          "check that it speaks TLS, or ask it with http:// in TARGET";
+        const failed = assertFailure(tunnel, reports, 504, "upstream_timeout", reason);
+        const peer = await upstream.peer(0);
+        await peer.waitFor(() => peer.received !== "");
+        clock.advance(7);
+        await failed;
+      });
+      await upstream.close();
+    });
 
     it("says that an https:// upstream does not speak TLS", async () => {
       const upstream = await ScriptedServer.start(async (peer) => {
@@ -389,7 +440,10 @@ for (const protocol of protocols) {
         assertProblem(await answer, 504, "upstream_timeout");
         const report = await onlyReport(reports);
         assert.deepEqual([report.status, report.code, report.firstByteMs], [504, "upstream_timeout", null]);
-        assert.match(report.reason!, /within the edge's first-byte timeout; raise it with --first-byte-timeout$/);
+        assert.match(
+          report.reason!,
+          /within the edge's first-byte timeout; raise it with the agent's --first-byte-timeout, and with the edge's --max-first-byte-timeout where that is less$/,
+        );
       });
     });
 
