@@ -106,13 +106,19 @@ function socketAdvice(cause: SocketError): Advice {
   }
 }
 
-/** What is wrong with a certificate is told by the words of src/net/tls alone. */
-function tlsAdvice({ reason, tlsFault }: SocketError): Advice {
-  if (tlsFault === "no_tls") return edgeAdvice.tlsToPlain;
-  if (tlsFault !== "certificate") return edgeAdvice.tls;
-  if (reason.includes("its certificate is not for")) return edgeAdvice.certificateName;
-  if (/its certificate (?:expired|is not valid before)/.test(reason)) return edgeAdvice.certificateDates;
-  return edgeAdvice.authority;
+function tlsAdvice({ tlsFault }: SocketError): Advice {
+  switch (tlsFault) {
+    case "no_tls":
+      return edgeAdvice.tlsToPlain;
+    case "certificate_name":
+      return edgeAdvice.certificateName;
+    case "certificate_dates":
+      return edgeAdvice.certificateDates;
+    case "certificate":
+      return edgeAdvice.authority;
+    default:
+      return edgeAdvice.tls;
+  }
 }
 
 function handshakeFailure(edge: EdgeUrl, cause: HandshakeError): AgentError {

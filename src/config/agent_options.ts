@@ -1,5 +1,5 @@
 /** The options of the agent's commands. */
-import { isAuthority } from "../http/mod.ts";
+import { hostSettingFault } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
@@ -45,7 +45,7 @@ export const agentHttpOptions = {
       "two, Origin, Referer and Location follow",
     default: "preserve",
     completion: ["preserve", "rewrite"],
-  }, hostHeaderFault),
+  }, hostSettingFault),
   force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
   connectTimeout: timeoutOption({
     name: "connect-timeout",
@@ -89,8 +89,3 @@ export const agentLoginOptions = {
   ...edgeAccess,
   ...commonOptions,
 };
-
-/** `preserve` and `rewrite` have the form of a host, too. */
-function hostHeaderFault(text: string): string | null {
-  return isAuthority(text) ? null : "is none of preserve, rewrite and a Host such as localhost:3000";
-}

@@ -43,6 +43,19 @@ export function isAuthority(text: string): boolean {
   return areAuthorities.get(text);
 }
 
+/**
+ * What is wrong with `text` as the setting of a Host (`preserve`, `rewrite` or a value), as the end of a sentence; null
+ * where nothing is. A value has none of the delimiters that a name may have by its grammar, and never has.
+ */
+export function hostSettingFault(text: string): string | null {
+  if (text === "preserve" || text === "rewrite") return null;
+  const mode = text.toLowerCase();
+  // A host of that name cannot be meant.
+  if (mode === "preserve" || mode === "rewrite") return `is a mode, which is written ${mode}`;
+  if (isAuthority(text) && !/[!$&'()*+,;=]/.test(text)) return null;
+  return "is none of preserve, rewrite and a Host such as localhost:3000";
+}
+
 /** The offset behind `"[" address "]"`; -1 where the brackets hold no address. */
 function addressEnd(text: string): number {
   const close = text.indexOf("]");

@@ -1,6 +1,6 @@
 /** How asking an upstream fails. The caller that waits for the head and the reader of the body get the same error. */
 import { type Initiator, messageOf, nameErrorClass, RunnelError } from "../base/mod.ts";
-import { type DialTarget, SocketError, type SocketErrorCode } from "../net/mod.ts";
+import { type DialTarget, SocketError, type SocketErrorCode, type TlsFault } from "../net/mod.ts";
 import { showLine } from "./head_line.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 
@@ -78,9 +78,7 @@ export class UpstreamError extends RunnelError {
   static ofParse(cause: unknown, line: Uint8Array | null = null): UpstreamError {
     let reason = "Malformed answer of the upstream";
     if (cause instanceof RunnelError) reason += `: ${cause.reason}`;
-    const shown = line === null ? "" : showLine(line);
-    // A malformed status line is in the parser's reason.
-    if (shown !== "" && !reason.includes(shown)) reason += `, in the line ${shown}`;
+    if (line !== null) reason += `, in the line ${showLine(line)}`;
     return new UpstreamError("upstream_invalid", reason, cause);
   }
 
@@ -117,13 +115,20 @@ const unixRemedies: Partial<Record<SocketErrorCode, string>> = {
   ...tcpRemedies,
   connection_refused: "start the service, or check the path behind unix: in TARGET",
   permission_denied: "let the agent's user read and write that file",
+  // unix(7), without the NUL at the end.
+  address_not_available: "use a path of at most 107 bytes behind unix: in TARGET",
+};
+
+const tlsRemedies: Record<TlsFault, string> = {
+  certificate: "trust its authority with --upstream-ca FILE, or take any certificate with --upstream-insecure",
+  certificate_dates: "renew it, check this machine's clock, or take any certificate with --upstream-insecure",
+  certificate_name: "use a name that it is for in TARGET, or take any certificate with --upstream-insecure",
+  no_tls: "ask it with http:// in TARGET",
+  no_handshake: "check that it speaks TLS, or ask it with http:// in TARGET",
 };
 
 function remedyOfDial({ code, tlsFault }: SocketError, target: DialTarget): string | null {
-  if (tlsFault === "certificate") {
-    return "trust its authority with --upstream-ca FILE, or take any certificate with --upstream-insecure";
-  }
-  if (tlsFault === "no_tls") return "ask it with http:// in TARGET";
+  if (tlsFault !== null) return tlsRemedies[tlsFault];
   if (target.kind === "unix") return unixRemedies[code] ?? null;
   if (code === "connection_reset" && target.tls !== undefined) return "check that it speaks TLS: TARGET says https://";
   return tcpRemedies[code] ?? null;

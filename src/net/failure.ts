@@ -22,6 +22,10 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
   ["ECONNREFUSED", refused],
   // The file of a unix socket is missing.
   ["ENOENT", meaning("connection_refused", "no such socket file", "remote", true)],
+  // A folder of its path is a file.
+  ["ENOTDIR", meaning("connection_refused", "no such socket file", "user", true)],
+  // Such as a path of a unix socket that is too long.
+  ["EINVAL", meaning("address_not_available", "invalid argument", "user", false)],
   ["ECONNRESET", reset],
   ["ECONNABORTED", reset],
   // The other end had reset before we wrote.

@@ -97,8 +97,18 @@ export type SocketErrorCode =
   | "proxy_failed"
   | "socket_failed";
 
-/** What was wrong where TLS failed: the other end's certificate is not trusted, or it sent something else than TLS. */
-export type TlsFault = "certificate" | "no_tls";
+/** What was wrong where TLS failed. */
+export type TlsFault =
+  /** The other end's certificate is not trusted, for none of the next two reasons. */
+  | "certificate"
+  /** The certificate has expired, or is not valid yet. */
+  | "certificate_dates"
+  /** The certificate is for other names. */
+  | "certificate_name"
+  /** The other end sent something else than TLS. */
+  | "no_tls"
+  /** The connection stood, and the handshake was not over in time. */
+  | "no_handshake";
 
 /** A socket, a dial or a listener failed. `cause` is the runtime's own error. */
 export class SocketError extends RunnelError {

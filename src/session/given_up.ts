@@ -29,7 +29,7 @@ function reasonOf(code: ProblemCode, isAnswered: boolean): string {
         ? "Nothing moved for the edge's idle timeout, and the edge broke the answer off; " +
           "let the service send something meanwhile, or raise --idle-timeout at the edge"
         : "The service did not begin its answer within the edge's first-byte timeout; raise it with " +
-          "--first-byte-timeout";
+          "the agent's --first-byte-timeout, and with the edge's --max-first-byte-timeout where that is less";
     case "request_timeout":
       return "The visitor sent nothing of its request, or took nothing of the answer, for too long";
     case "overloaded":

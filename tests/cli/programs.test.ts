@@ -341,7 +341,7 @@ describe("agent http", () => {
       assert.match(await visit(edge, "slow.localhost", "/"), /^HTTP\/1\.1 504 [^]*X-Runnel-Error: upstream_timeout/);
       const { status, code, reason } = await agent.event("request");
       assert.deepEqual([status, code], [504, "upstream_timeout"]);
-      assert.match(String(reason), /--first-byte-timeout$/);
+      assert.match(String(reason), /raise it with the agent's --first-byte-timeout, and with the edge's --max-/);
       assert.equal(await agent.stop(), 0);
       await silent.close();
     });
@@ -437,12 +437,37 @@ describe("agent http", () => {
     }));
 
   it("exits 2 and says what a Host is when --host-header is none", async () => {
-    const wrong = ["a b", "a\r\nX: y", "a\tb", "http://a", "a/b", "user@a", "a:x", "a:65536", ":80", "[::1", "\u00e9"];
+    const wrong = [
+      "a b",
+      "a\r\nX: y",
+      "a\tb",
+      "http://a",
+      "a/b",
+      "user@a",
+      "a:x",
+      "a:65536",
+      ":80",
+      "[::1",
+      "\u00e9",
+      "*",
+      "a,b",
+    ];
     for (const text of wrong) {
       const { exitCode, stderr } = await runToEnd(agentProgram, [...withToken(), "--host-header", text]);
       assert.equal(exitCode, 2, text);
       const fault = `${JSON.stringify(text)} is none of preserve, rewrite and a Host such as localhost:3000`;
       assert.ok(stderr.startsWith(`error: --host-header ${fault}\n`), stderr);
+    }
+  });
+
+  it("exits 2 and names the right spelling when --host-header has a mode in another case", async () => {
+    for (const text of ["Rewrite", "PRESERVE"]) {
+      const { exitCode, stderr } = await runToEnd(agentProgram, [...withToken(), "--host-header", text]);
+      assert.equal(exitCode, 2, text);
+      assert.ok(
+        stderr.startsWith(`error: --host-header "${text}" is a mode, which is written ${text.toLowerCase()}\n`),
+        stderr,
+      );
     }
   });
 

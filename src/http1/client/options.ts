@@ -1,6 +1,6 @@
 /** The options of the client, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import { isAuthority } from "../../http/mod.ts";
+import { hostSettingFault } from "../../http/mod.ts";
 import { dial, type DialOptions, type DialTarget, type Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
@@ -87,9 +87,8 @@ export interface ClientSettings {
 export function verifyClientOptions(options: ClientOptions): ClientSettings {
   const { target, maxSockets = 16_384, hostHeader = "preserve", firstByteMs = null } = options;
   const targetHost = hostOf(target);
-  if (!isAuthority(hostHeader)) {
-    throw new OptionError(`The option hostHeader ${JSON.stringify(hostHeader)} is not a value for Host`);
-  }
+  const fault = hostSettingFault(hostHeader);
+  if (fault !== null) throw new OptionError(`The option hostHeader ${JSON.stringify(hostHeader)} ${fault}`);
   const rewritten = hostHeader === "rewrite" ? targetHost : hostHeader;
   return {
     target,

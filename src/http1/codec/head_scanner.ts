@@ -223,9 +223,12 @@ export class HeadScanner {
   }
 
   #badName(bytes: Uint8Array, start: number, at: number): HttpParseError {
-    const name = showText(latin1(bytes, start, at));
-    if (isSpaceOrTab(bytes[at])) return this.#fail(400, `White space follows the field name ${name}`);
-    return this.#unexpected("a field's name", bytes[at]);
+    if (!isSpaceOrTab(bytes[at])) return this.#unexpected("a field's name", bytes[at]);
+    if (this.#options.side === "response") {
+      // A line that was printed by mistake may begin with a secret.
+      return this.#fail(400, "White space follows a field's name");
+    }
+    return this.#fail(400, `White space follows the field name ${showText(latin1(bytes, start, at))}`);
   }
 
   #unexpected(where: string, byte: number): HttpParseError {

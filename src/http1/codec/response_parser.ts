@@ -6,7 +6,7 @@
  *
  * An interim response (1xx) is a head like any other, and the next push reads the one that follows.
  */
-import { internedLatin1, showText } from "../../base/mod.ts";
+import { internedLatin1 } from "../../base/mod.ts";
 import { type Fields, listedProtocols, unusualReason, withoutFields } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import { HttpParseError } from "./errors.ts";
@@ -110,7 +110,8 @@ export class ResponseParser {
     const isCurrent = line.startsWith("HTTP/1.1 ");
     const status = line.length === 12 || line[12] === " " ? statusCode(line) : -1;
     if ((!isCurrent && !line.startsWith("HTTP/1.0 ")) || status === -1) {
-      throw new HttpParseError(502, `The status line ${showText(line)} is not "HTTP/1.1 STATUS"`);
+      // What it is instead may be secret: an echo of the request, or a page.
+      throw new HttpParseError(502, 'The status line is not "HTTP/1.1 STATUS"');
     }
     this.#statusLine = line;
     this.#status = status;

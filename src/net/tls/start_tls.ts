@@ -54,7 +54,8 @@ class Handshake {
 
   run(options: StartTlsOptions, clock: Clock): Promise<Socket> {
     const cleanUp = () => (this.#socket ?? this.#raw).reset();
-    return attempt<Socket>({ ...options, action: this.#action, clock, cleanUp }, (resolve, reject) => {
+    const timeoutError = () => this.#timedOut(options.timeoutMs);
+    return attempt<Socket>({ ...options, action: this.#action, clock, cleanUp, timeoutError }, (resolve, reject) => {
       if (this.#raw.closed) return reject(this.#lost(null));
       try {
         this.#begin(clock, resolve, reject);
@@ -77,8 +78,8 @@ class Handshake {
       onClose: (error) => reject(this.#lost(error)),
     };
     engine.once("secureConnect", () => {
-      const reason = this.#target.tls?.insecure ? null : distrust(engine, this.#name);
-      if (reason !== null) return reject(this.#failure("tls_failed", reason, undefined, "certificate"));
+      const found = this.#target.tls?.insecure ? null : distrust(engine, this.#name);
+      if (found !== null) return reject(this.#failure("tls_failed", found.reason, undefined, found.fault));
       socket.secured();
       resolve(socket);
     });
@@ -100,6 +101,11 @@ class Handshake {
     } as tls.ConnectionOptions);
   }
 
+  #timedOut(timeoutMs: number): SocketError {
+    const detail = `the TLS handshake had no answer within ${timeoutMs} ms`;
+    return this.#failure("connect_timeout", detail, undefined, "no_handshake");
+  }
+
   #lost(error: SocketError | null): SocketError {
     if (error?.code === "tls_failed") {
       const { cause } = error;
@@ -110,13 +116,13 @@ class Handshake {
   }
 
   #failure(
-    code: "tls_failed" | "connection_reset",
+    code: "tls_failed" | "connection_reset" | "connect_timeout",
     detail: string,
     cause?: unknown,
     tlsFault?: TlsFault,
   ): SocketError {
     const reason = `${this.#action}: ${detail}`;
-    const retryable = code === "connection_reset";
+    const retryable = code !== "tls_failed";
     return new SocketError({ code, reason, initiator: "remote", retryable, cause, tlsFault });
   }
 }

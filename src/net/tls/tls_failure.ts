@@ -1,6 +1,7 @@
 /** Why the certificate of a TLS server is not trusted, in words that lead to the remedy. */
 import type * as tls from "node:tls";
 import { escapeText } from "../../base/mod.ts";
+import type { TlsFault } from "../socket.ts";
 
 const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
 /** By OpenSSL's codes (openssl-verification-options(1)), which both runtimes use. */
@@ -14,17 +15,24 @@ const meanings: ReadonlyMap<string, string> = new Map([
   ["CERT_REVOKED", "its certificate was revoked"],
 ]);
 
+export interface Distrust {
+  readonly reason: string;
+  readonly fault: TlsFault;
+}
+
 /** Returns why the certificate is not trusted for `name`; null where it is. */
-export function distrust(engine: tls.TLSSocket, name: string): string | null {
+export function distrust(engine: tls.TLSSocket, name: string): Distrust | null {
   if (engine.authorized) return null;
   const certificate = engine.getPeerX509Certificate();
   const code = codeOf(engine.authorizationError);
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
-    return `its certificate is not for ${name}, but for ${namesOf(certificate?.subjectAltName)}`;
+    const reason = `its certificate is not for ${name}, but for ${namesOf(certificate?.subjectAltName)}`;
+    return { reason, fault: "certificate_name" };
   }
   // Deno has the same code for an expired certificate and for an unknown authority.
-  return validity(certificate?.validFrom, certificate?.validTo) ?? meanings.get(code) ??
-    `its certificate is bad: ${code}`;
+  const outdated = validity(certificate?.validFrom, certificate?.validTo);
+  if (outdated !== null) return { reason: outdated, fault: "certificate_dates" };
+  return { reason: meanings.get(code) ?? `its certificate is bad: ${code}`, fault: "certificate" };
 }
 
 function codeOf(error: unknown): string {

@@ -429,6 +429,8 @@ describe("HttpClient pool", () => {
         [{ idleMs: 0.5 }, /^The option idleMs is 0\.5, /],
         [{ firstByteMs: -1 }, /^The option firstByteMs is -1, /],
         [{ hostHeader: "a\r\nb" }, /^The option hostHeader "a\\r\\nb" /],
+        [{ hostHeader: "Rewrite" }, /^The option hostHeader "Rewrite" is a mode, which is written rewrite$/],
+        [{ hostHeader: "*" }, /^The option hostHeader "\*" /],
         [{ limits: { headBytes: 1 } }, /^The option headBytes is 1, /],
       ] as const
     ) {
