@@ -137,16 +137,18 @@ class RunningEdge implements Edge {
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
     const router = new Router(this.tunnels, domain);
+    const liveTypes = new LiveTypes(options.liveTypes);
     const ingress = createIngress({
       router,
       tunnels: this.tunnels,
-      guard: new TimeoutGuard(clock, timeouts.defaults, new LiveTypes(options.liveTypes)),
+      guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
     this.#server = new HttpServer(access === null ? ingress : access.observe(ingress, clock), {
       scheme: this.#urls.scheme,
+      isLive: (contentType) => liveTypes.has(contentType),
       nextId: requestIds(),
       ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
       errorAnswer(error, head, client) {

@@ -1,6 +1,6 @@
 /**
  * Timeouts of an exchange. The answer's head must arrive within `firstByteMs`, counted anew with each chunk of the
- * request's body. Then the exchange may be silent for `idleMs`, in both directions together; an answer without a
+ * request's body and with its end, and not while the visitor is waited for: whoever receives the body limits that. Then the exchange may be silent for `idleMs`, in both directions together; an answer without a
  * Content-Length, whose end nobody knows, for `streamIdleMs`. There is no limit on the whole, and none on the silence of
  * live media types and of upgraded streams.
  */
@@ -13,7 +13,7 @@ import { ExchangeError } from "./problems.ts";
 
 /** All in milliseconds; `Infinity`: no limit. */
 export interface ExchangeTimeouts {
-  /** Until the answer's head. Default 60,000. */
+  /** Until the answer's head, as long as no more of the request's body is waited for. Default 60,000. */
   readonly firstByteMs: number;
   /** Without a byte in either direction, once the head of an answer with a Content-Length is there. Default 300,000. */
   readonly idleMs: number;
@@ -64,6 +64,7 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   readonly #timeout: Timeout;
   /** The idle timeout of the answer; null before its head. */
   #idleMs: number | null = null;
+  #awaitsHead = true;
 
   constructor(guard: TimeoutGuard, timeouts: ExchangeTimeouts, signal: CancelSignal) {
     super();
@@ -77,7 +78,7 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   }
 
   run(handler: Handler, head: RequestHead, body: Body): Promise<Answer> {
-    const observed = body instanceof ReadableStream ? observeBody(body, { onChunk: () => this.onChunk() }) : body;
+    const observed = body instanceof ReadableStream ? observeBody(body, new RequestObserver(this, head)) : body;
     let answer: Promise<Answer>;
     try {
       answer = handler(head, observed, this);
@@ -108,7 +109,19 @@ class GuardedExchange extends CancelSource implements BodyObserver {
     this.#signal.removeEventListener("abort", this);
   }
 
+  /** More of the request's body is waited for: the visitor is late, and not the handler. */
+  waitForVisitor(): void {
+    if (this.#awaitsHead) this.#timeout.stop();
+  }
+
+  /** A chunk of the request's body came, or it is over. */
+  requestMoved(): void {
+    if (!this.#awaitsHead) this.#timeout.touch();
+    else if (this.#timeouts.firstByteMs !== Infinity) this.#timeout.start(this.#timeouts.firstByteMs);
+  }
+
   #pass(answer: Answer, requestBody: Body): Answer {
+    this.#awaitsHead = false;
     if (!(answer.body instanceof ReadableStream)) {
       this.onOver();
       return answer;
@@ -133,9 +146,35 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   }
 
   #fail(error: unknown, requestBody: Body): never {
+    this.#awaitsHead = false;
     this.onOver();
     // The server waits until the request's body is read or canceled, and the handler may have done neither.
     cancelBody(requestBody, error);
     throw this.reason instanceof RunnelError ? this.reason : error;
+  }
+}
+
+/** Tells an exchange when its request's body moves, and when it is waited for. */
+class RequestObserver implements BodyObserver {
+  readonly #exchange: GuardedExchange;
+  /** Bytes that are to come before the answer's head: behind an upgrade's content the visitor waits for the 101. */
+  #contentLeft: number;
+
+  constructor(exchange: GuardedExchange, { upgrade, fields }: RequestHead) {
+    this.#exchange = exchange;
+    this.#contentLeft = upgrade === undefined ? Infinity : Number(fieldValue(fields, "content-length") ?? 0);
+  }
+
+  onWait(): void {
+    if (this.#contentLeft > 0) this.#exchange.waitForVisitor();
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    this.#contentLeft -= chunk.length;
+    this.#exchange.requestMoved();
+  }
+
+  onOver(): void {
+    this.#exchange.requestMoved();
   }
 }

@@ -6,7 +6,7 @@ import { defaultExchangeTimeouts, TimeoutGuard } from "../../src/http/timeouts.t
 import type { Answer, Body, Handler } from "../../src/http/message.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../support/client_requests.ts";
 import { FakeClock } from "../support/clock.ts";
-import { bytesOf } from "../support/net.ts";
+import { bytesOf, eventually } from "../support/net.ts";
 
 const lengths = { firstByteMs: 1_000, idleMs: 5_000, streamIdleMs: 50_000 };
 const withLength = ["Content-Length", "1000"];
@@ -132,6 +132,100 @@ describe("TimeoutGuard", () => {
     assert.equal(await Promise.race([answer, "waits"]), "waits");
     clock.advance(1);
     await assert.rejects(answer, isTimeout);
+  });
+
+  it("does not count while a chunk of an upload is waited for, and counts anew from the chunk and from the end", async () => {
+    const upload = new FedBody();
+    let reader!: BodyReader;
+    const answer = ask((head, body, signal) => {
+      reader = new BodyReader({ status: 200, fields: [], body });
+      return silent(head, null, signal);
+    }, upload.stream);
+    for (const [index, text] of ["a", "b"].entries()) {
+      clock.advance(999);
+      const read = reader.next();
+      await eventually(() => upload.pulls === index + 1);
+      clock.advance(1_000_000);
+      assert.equal(await Promise.race([answer, "waits"]), "waits");
+      upload.push(text);
+      assert.equal(await read, text);
+    }
+    const read = reader.next();
+    await eventually(() => upload.pulls === 3);
+    clock.advance(1_000_000);
+    upload.end();
+    await read;
+    clock.advance(999);
+    assert.equal(await Promise.race([answer, "waits"]), "waits");
+    clock.advance(1);
+    await assert.rejects(answer, isTimeout);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("counts from where the handler cancels an upload that it waited for", async () => {
+    const upload = new FedBody();
+    const answer = ask((head, body, signal) => {
+      const reader = (body as ReadableStream<Uint8Array>).getReader();
+      void reader.read();
+      void reader.cancel();
+      return silent(head, null, signal);
+    }, upload.stream);
+    await eventually(() => upload.canceled !== undefined);
+    clock.advance(1_000);
+    await assert.rejects(answer, isTimeout);
+  });
+
+  it("starts nothing behind the head, or behind a failure, when the request's body goes on", async () => {
+    const live = ["Content-Type", "text/event-stream"];
+    const failing: Handler = () => Promise.reject(new Error("failed"));
+    for (const handler of [streaming(new FedBody(), live), failing]) {
+      const upload = new FedBody();
+      let reader!: BodyReader;
+      const answer = ask((head, body, signal) => {
+        reader = new BodyReader({ status: 200, fields: [], body });
+        return handler(head, null, signal);
+      }, upload.stream);
+      await answer.catch(() => {});
+      const read = reader.next();
+      upload.push("x");
+      upload.end();
+      await read;
+      await reader.next();
+      clock.advance(1_000);
+      assert.equal(clock.pending, 0);
+    }
+  });
+
+  it("counts while an upgrade waits for its 101, and not while its content is waited for", async () => {
+    const head = { ...requestHead(), upgrade: "a/1" };
+    for (const length of [null, "2"]) {
+      const upload = new FedBody();
+      let reader!: BodyReader;
+      const asked = length === null ? head : { ...head, fields: ["Content-Length", length] };
+      const answer = guard.call(
+        (head, body, signal) => {
+          reader = new BodyReader({ status: 200, fields: [], body });
+          return silent(head, null, signal);
+        },
+        asked,
+        upload.stream,
+        never,
+      );
+      if (length !== null) {
+        const read = reader.next();
+        await eventually(() => upload.pulls === 1);
+        clock.advance(1_000_000);
+        upload.push("ab");
+        await read;
+      }
+      const pulls = upload.pulls;
+      reader.next().catch(() => {});
+      await eventually(() => upload.pulls === pulls + 1);
+      clock.advance(999);
+      assert.equal(await Promise.race([answer, "waits"]), "waits");
+      clock.advance(1);
+      await assert.rejects(answer, isTimeout);
+    }
   });
 
   it("breaks an answer off when nothing moves for its idle time, counting both directions", async () => {

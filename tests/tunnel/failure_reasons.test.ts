@@ -10,7 +10,7 @@ import { observeExchanges, type RequestReport } from "../../src/http/observer.ts
 import { dial, type DialOptions, type DialTarget, SocketError } from "../../src/net/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { JsonAgent } from "../support/json_agent.ts";
-import { eventually, removeTemporaryFolders, SocketReader, temporaryPath } from "../support/net.ts";
+import { bytesOf, eventually, latin1, removeTemporaryFolders, SocketReader, temporaryPath } from "../support/net.ts";
 import { assertProblem, get, getRequest, readUntilReset, send } from "../support/public_client.ts";
 import { type Script, ScriptedServer } from "../support/scripted_server.ts";
 import { type CertificateName, pem, serverKey, startTlsServer, trusted } from "../support/tls.ts";
@@ -540,6 +540,22 @@ describe("the reason of a request that the edge gave up, over v2", () => {
       const report = await onlyReport(reports);
       assert.deepEqual([report.status, report.code], [408, "request_timeout"]);
       assert.match(report.reason!, /^The visitor sent nothing of its request/);
+    });
+  });
+
+  it("is the request's own timeout, too, where the time until the answer's head is as long", async () => {
+    const clock = new FakeClock();
+    const edge = { clock, timeouts: { firstByteMs: 5_000 }, http: { bodyIdleMs: 5_000 } };
+    await withUpstream(hang, { protocol: "v2", edge }, async (tunnel, reports, upstream) => {
+      const client = await send(tunnel, `POST / HTTP/1.1\r\nHost: ${tunnel.host}\r\nContent-Length: 10\r\n\r\n`);
+      const peer = await upstream.peer(0);
+      await eventually(() => peer.received.endsWith("\r\n\r\n"));
+      clock.advance(4_999);
+      client.socket.write(bytesOf("abc"));
+      await eventually(() => peer.received.endsWith("abc"));
+      clock.advance(5_000);
+      assertProblem(latin1(await client.readAll()), 408, "request_timeout");
+      assert.equal((await onlyReport(reports)).code, "request_timeout");
     });
   });
 

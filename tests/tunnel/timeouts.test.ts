@@ -69,6 +69,21 @@ for (const protocol of protocols) {
       });
     });
 
+    it("let a short answer of known length pass as it comes", async () => {
+      const script: Script = async (peer) => {
+        await peer.readHead();
+        await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+        await peer.gone();
+      };
+      await behind(script, new FakeClock(), {}, async (tunnel, upstream) => {
+        const client = await send(tunnel, getRequest(tunnel));
+        await client.readUntil("\r\n\r\nab");
+        await (await upstream.peer(0)).send("cd");
+        await client.readUntil("cd");
+        client.socket.reset();
+      });
+    });
+
     const silent: [what: string, fields: string, ms: number | null][] = [
       ["an answer of known length", "Content-Length: 99999\r\n", 4_000],
       ["an answer of unknown length", "Transfer-Encoding: chunked\r\n", 6_000],

@@ -3,6 +3,8 @@ import type { Body } from "../message.ts";
 import { type BodyOwner, BodySource } from "./source.ts";
 
 export interface BodyObserver {
+  /** The reader waits for a chunk of a stream. A chunk, or the end, may come at once. */
+  onWait?(): void;
   /** A chunk passes, which the observer must not change, store or release. Where this throws, the body breaks off. */
   onChunk(chunk: Uint8Array): void;
   /**
@@ -45,6 +47,7 @@ class ObservedBody implements BodyOwner {
 
   onPull(): void {
     const reader = this.#reader ?? this.#lock();
+    this.#observer.onWait?.();
     reader.read().then((result) => this.#take(result), (error) => this.#fail(error));
   }
 

@@ -172,9 +172,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
       this.#isHalfClosed = true;
       return this.#limitHalfClosed();
     }
-    // A reset would drop what was not sent of a complete answer, be it this one or that of an earlier request.
-    const isBetween = this.#host.hasAnswered && !this.#isHeadSent;
-    if (this.#isAnswerComplete || isBetween) return this.#endWith(this.#clientClosed(), "close");
+    if (this.#isAnswerComplete) return this.#endWith(this.#clientClosed(), "close");
     this.#leaveClient();
   }
 
@@ -259,8 +257,12 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#host.timeout.start(limitMs);
   }
 
-  /** Ends the exchange with a client that has closed, or is taken to have. */
+  /**
+   * Ends the exchange with a client that has closed, or is taken to have. A reset would drop what was not sent of an
+   * earlier answer. But only a reset tells of the end of an answer that is delimited by the close.
+   */
   #leaveClient(): void {
+    if (this.#host.hasAnswered && this.#framing.kind !== "close") return this.#endWith(this.#clientClosed(), "close");
     this.abort(this.#clientClosed());
     this.#host.socket.reset();
   }

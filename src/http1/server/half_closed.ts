@@ -2,7 +2,7 @@
  * How long a client is served that has sent FIN behind its whole request and may still read. A FIN alone does not tell
  * a program that waits for its answer (`nc -N`) from a browser that has left.
  */
-import { type Fields, fieldValue, isLiveFormat } from "../../http/mod.ts";
+import { type Fields, fieldValue } from "../../http/mod.ts";
 import type { HttpServerOptions } from "./options.ts";
 
 /**
@@ -15,5 +15,5 @@ export function halfClosedMs(options: HttpServerOptions): number {
 
 /** The same for a streamed answer with these fields. */
 export function halfClosedAnswerMs(options: HttpServerOptions, fields: Fields): number {
-  return isLiveFormat(fieldValue(fields, "content-type")) ? options.halfClosedLiveMs : halfClosedMs(options);
+  return options.isLive(fieldValue(fields, "content-type")) ? options.halfClosedLiveMs : halfClosedMs(options);
 }

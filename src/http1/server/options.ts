@@ -1,6 +1,6 @@
 /** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import { type Answer, reasonPhrase, type RequestHead } from "../../http/mod.ts";
+import { type Answer, isLiveFormat, reasonPhrase, type RequestHead } from "../../http/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
@@ -31,8 +31,10 @@ export interface HttpServerOptions {
   halfClosedMs: number;
   /** The same where `scheme` is `https`: browsers, and the proxies that end their TLS, leave with a FIN. Default 0. */
   halfClosedTlsMs: number;
-  /** The same for streamed answers in live formats (`isLiveFormat`), which may never end by themselves. Default 0. */
+  /** The same for streamed answers in live formats (`isLive`), which may never end by themselves. Default 0. */
   halfClosedLiveMs: number;
+  /** Whether answers of this Content-Type are live. Default: `isLiveFormat`. */
+  isLive: (contentType: string | undefined) => boolean;
   /** The scheme of the server's public URLs. Default `http`. */
   scheme: "http" | "https";
   limits: HttpLimits;
@@ -96,6 +98,7 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     halfClosedMs: 30_000,
     halfClosedTlsMs: 0,
     halfClosedLiveMs: 0,
+    isLive: isLiveFormat,
     scheme: "http",
     clock: systemClock,
     nextId: countingIds(),

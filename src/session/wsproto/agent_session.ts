@@ -7,14 +7,11 @@ import {
   type Answer,
   BodyPump,
   cancelBody,
-  collectBody,
-  CollectBudget,
   endToEndFields,
   ExchangeError,
   type Fields,
   fieldValue,
   type Handler,
-  isLiveFormat,
   isProblemCode,
   problemAnswer,
   problemCodeOf,
@@ -58,7 +55,7 @@ export interface JsonAgentSessionOptions {
 }
 
 const DEFAULT_MAX_ACTIVE = 1_024;
-/** Answers up to this Content-Length are sent as one `http_response`. Longer ones are streamed, which takes less memory. */
+/** Bodies up to this size that came with their head are sent with it, as one `http_response`. */
 const WHOLE_LIMIT_BYTES = 64 * 1024;
 
 /** One request, and the signal for its upstream. */
@@ -155,24 +152,11 @@ export class JsonAgentSession implements Session {
     try {
       const answer = await this.#upstream(head, body, signal);
       if (signal.aborted) cancelBody(answer.body, signal.reason);
-      else if (isWhole(answer)) await this.#answerWhole(head.id, answer, signal);
+      else if (isWhole(answer)) this.#sendWhole(head.id, answer);
       else await this.#answerStreamed(head.id, answer, signal);
     } catch (error) {
       if (!signal.aborted) this.#sendFailure(head.id, error);
     }
-  }
-
-  async #answerWhole(id: string, answer: Answer, signal: CancelSignal): Promise<void> {
-    const collected = await collectBody(answer.body, WHOLE_LIMIT_BYTES, new CollectBudget(WHOLE_LIMIT_BYTES), signal);
-    const bytes = "bytes" in collected ? collected.bytes : null;
-    const announced = fieldValue(answer.fields, "content-length");
-    if (bytes === null || (answer.body !== null && bytes.length !== Number(announced))) {
-      throw new ExchangeError(
-        "upstream_invalid",
-        `The answer's body is not as long as its Content-Length, ${announced}`,
-      );
-    }
-    this.#sendWhole(id, { ...answer, body: bytes });
   }
 
   async #answerStreamed(id: string, answer: Answer, signal: RequestUnderWay): Promise<void> {
@@ -280,12 +264,22 @@ export class JsonAgentSession implements Session {
   }
 }
 
-/** Whether an answer is sent as one frame: it has a length, and a short one. */
-function isWhole(answer: Answer): boolean {
-  if (answer.body === null) return true;
-  const length = fieldValue(answer.fields, "content-length");
-  if (length === undefined || isLiveFormat(fieldValue(answer.fields, "content-type"))) return false;
-  return Number(length) <= WHOLE_LIMIT_BYTES;
+/**
+ * Whether an answer is sent as one frame: it is here already, and short.
+ *
+ * @throws {ExchangeError} where its Content-Length is not that of its body
+ */
+function isWhole({ body, fields }: Answer): boolean {
+  if (body === null) return true;
+  if (!(body instanceof Uint8Array)) return false;
+  const announced = fieldValue(fields, "content-length");
+  if (announced !== undefined && Number(announced) !== body.length) {
+    throw new ExchangeError(
+      "upstream_invalid",
+      `The answer's body is not as long as its Content-Length, ${announced}`,
+    );
+  }
+  return body.length <= WHOLE_LIMIT_BYTES;
 }
 
 /** What a 426 asks for stands among the headers, as the upstream sent it. */

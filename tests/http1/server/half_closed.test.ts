@@ -252,9 +252,40 @@ describe("HttpServer: clients that half-close", () => {
       await client.reader.readUntil("chunked\r\n\r\n");
       stage.clock.advance(30_000);
       assert.equal(codeOf(stage.asked[1].signal), "client_closed");
-      await client.expectReset();
+      await client.expectEnd();
     });
   });
+
+  for (const [when, isEarly] of [["before", true], ["behind", false]] as const) {
+    it(`HttpServer drops no earlier answer when the FIN comes ${when} the head of SSE`, async () => {
+      const large = "x".repeat(3_000_000);
+      const source = new FedBody();
+      let answer = (_: Answer) => {};
+      const handler: Handler = (head) => {
+        if (head.target === "/sse") return new Promise((resolve) => answer = resolve);
+        return Promise.resolve({ status: 200, fields: [], body: bytesOf(large) });
+      };
+      await ServerStage.run(handler, {}, async (stage) => {
+        const client = await stage.connect({ paused: true });
+        client.send(GET + GET.replace("/", "/sse"));
+        await stage.called(2);
+        const sse: Answer = { status: 200, fields: ["Content-Type", "text/event-stream"], body: source.stream };
+        if (!isEarly) {
+          answer(sse);
+          await eventually(() => source.pulls > 0);
+        }
+        client.socket.end();
+        await stage.ended(1);
+        if (isEarly) answer(sse);
+        await eventually(() => codeOf(stage.asked[1].signal) === "client_closed");
+        client.socket.resume();
+        const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        await client.expectEnd(`${whole(large)}${head}`);
+        await stage.empty();
+        assert.equal(source.canceled, stage.asked[1].signal.reason);
+      });
+    });
+  }
 
   for (const [what, rest] of [["head", "GET / HT"], ["body", post(10, "half")], ["upgrade", UPGRADE]]) {
     it(`HttpServer answers what is whole and closes when the FIN came in a later request's ${what}`, async () => {

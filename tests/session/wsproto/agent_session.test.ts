@@ -81,6 +81,10 @@ describe("JsonAgentSession", () => {
       body: streamOf("ab", "c"),
     }],
     ["it is NDJSON", { fields: ["content-type", "application/x-ndjson"], body: streamOf("ab", "c") }],
+    ["its body comes behind its head, however short it is", {
+      fields: ["Content-Length", "3"],
+      body: streamOf("ab", "c"),
+    }],
     ["its length is over 64 KiB", { fields: ["Content-Length", "65537"], body: streamOf("ab", "c") }],
   ];
   for (const [when, answer] of streamed) {
@@ -98,7 +102,7 @@ describe("JsonAgentSession", () => {
 
   const whole: [string, Partial<Answer>, string][] = [
     ["it has no body", { status: 204 }, ""],
-    ["it has a short length", { fields: ["Content-Length", "3"], body: streamOf("ab", "c") }, "abc"],
+    ["its body is bytes without a length", { body: bytesOf("abc") }, "abc"],
     ["its body is bytes with their length", { fields: ["Content-Length", "1"], body: bytesOf("\xff") }, "\xff"],
     ["it answers HEAD with a great length", { fields: ["Content-Length", "999999"] }, ""],
   ];
@@ -115,6 +119,19 @@ describe("JsonAgentSession", () => {
     });
   }
 
+  it("sends head and chunk of a short answer at once, and streams bytes of over 64 KiB as one chunk", async () => {
+    const body = new FedBody();
+    const slow = start(answering({ fields: ["Content-Length", "4"], body: body.stream }));
+    slow.link.receive(request);
+    assert.equal((await slow.link.next()).type, "http_response_start");
+    body.push("ab");
+    assert.equal((await slow.link.next()).data_b64, base64("ab"));
+    const { link, session } = start(answering({ fields: ["Content-Length", "65537"], body: patternBytes(65_537) }));
+    link.receive(request);
+    await eventually(() => session.active === 0);
+    assert.deepEqual(link.sentTypes, ["http_response_start", "http_response_chunk", "http_response_end"]);
+  });
+
   it("sends the reason phrase and what a 426 asks for, whole or streamed", async () => {
     for (const body of [null, streamOf("ab")]) {
       const { link } = start(answering({ status: 426, reason: "Use it", upgrade: "a/1,b", fields: ["X", "1"], body }));
@@ -130,20 +147,20 @@ describe("JsonAgentSession", () => {
   });
 
   it("frees a large body when it has sent it, whole or as a chunk", async () => {
-    for (const fields of [["Content-Length", "20000"], []]) {
-      const body = count(patternBytes(20_000));
-      const { link, session } = start(answering({ fields, body }));
+    for (const length of [20_000, 70_000]) {
+      const body = count(patternBytes(length));
+      const { link, session } = start(answering({ body }));
       link.receive(request);
       await eventually(() => session.active === 0);
       const { body_b64, data_b64 } = link.sent.find((frame) => "body_b64" in frame || "data_b64" in frame)!;
-      assert.equal(atob((body_b64 ?? data_b64) as string), latin1(patternBytes(20_000)));
+      assert.equal(atob((body_b64 ?? data_b64) as string), latin1(patternBytes(length)));
       assert.equal(body.length, 0);
     }
   });
 
   for (const [text, length] of [["ab", "3"], ["x".repeat(70_000), "3"], ["abcd", "3"]]) {
     it(`answers upstream_invalid when the body has ${text.length} bytes and Content-Length says ${length}`, async () => {
-      const { link } = start(answering({ fields: ["Content-Length", length], body: streamOf(text) }));
+      const { link } = start(answering({ fields: ["Content-Length", length], body: bytesOf(text) }));
       link.receive(request);
       const { message: _, ...frame } = await link.next();
       assert.deepEqual(frame, { type: "http_response_abort", request_id: "1", code: "upstream_invalid" });
