@@ -43,7 +43,7 @@ describe("expose", () => {
   const start = async (...call: Parameters<typeof options>) => exposed = await expose(options(...call));
 
   const wrong: readonly [given: Record<string, unknown>, code: string, says: RegExp][] = [
-    [{ edge: "example.com" }, "bad_edge_url", /"example\.com"/],
+    [{ edge: "ftp://example.com" }, "bad_edge_url", /"ftp:\/\/example\.com"/],
     [{ token: undefined }, "invalid_option", /token is undefined/],
     [{ token: "" }, "invalid_option", /token is empty/],
     [{ token: "a\nsecret" }, "invalid_option", /token has other characters/],
