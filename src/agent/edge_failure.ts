@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { versionFieldName } from "../config/mod.ts";
 import { fieldValue } from "../http/mod.ts";
-import { SocketError } from "../net/mod.ts";
+import { isMissingPermission, SocketError } from "../net/mod.ts";
 import { parseJson } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
@@ -26,6 +26,7 @@ export const edgeAdvice = {
   noAnswer: passing("Check host and port in --edge, and the firewalls on the way"),
   unknownHost: passing("Check the name in --edge, and the DNS of this machine"),
   network: passing("Check the network of this machine, and --edge"),
+  notAllowed: lasting("Let Deno dial the edge, with --allow-net"),
   silent: passing("Check that an edge listens there: something takes the connection and says nothing"),
   lost: passing("Check that an edge listens there; where the port speaks TLS, write https:// in --edge"),
   lostTls: passing("Check that the port speaks TLS; where it does not, write http:// in --edge"),
@@ -97,6 +98,8 @@ function socketAdvice(cause: SocketError): Advice {
       return edgeAdvice.noAnswer;
     case "host_not_found":
       return edgeAdvice.unknownHost;
+    case "permission_denied":
+      return isMissingPermission(cause.cause) ? edgeAdvice.notAllowed : edgeAdvice.network;
     case "connection_reset":
       return reason.includes("TLS handshake") ? edgeAdvice.lostTls : edgeAdvice.lost;
     case "tls_failed":

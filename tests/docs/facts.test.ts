@@ -34,6 +34,7 @@ const foreignFlags: Readonly<Record<string, readonly string[]>> = {
     "allow-sys",
     "allow-write",
   ],
+  "docs/troubleshooting.md": ["allow-net"],
   "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
 };
 const everywhere = ["help", "version"];
