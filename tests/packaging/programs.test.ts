@@ -91,17 +91,22 @@ describe("the compiled programs", () => {
     for (const program of [edge, agent]) assert.ok((await stat(program)).size < 150e6);
   });
 
-  it("answer the health check of the Dockerfile when the edge serves, and not when nothing does", async () => {
-    const service = new Service(edge, ["serve", "--listen", "127.0.0.1:0", "--token", "secret", "--json"]);
-    const port = String((await service.first()).listen).split(":")[1];
-    const dockerfile = await readFile(join(root, "Dockerfile"), "utf8");
-    const check = /^HEALTHCHECK [^\n]*\\\n\s+CMD (.*)$/m.exec(dockerfile)?.[1].replace("8080", port);
-    assert.ok(check);
-    const env = { PATH: `${folder}:/usr/bin:/bin` };
-    succeed("/bin/sh", ["-c", check], { env });
-    await service.stop();
-    assert.notEqual(run("/bin/sh", ["-c", check], { env }).status, 0);
-  });
+  it("answer the health check of the Dockerfile when the edge serves, and not when nothing does", () =>
+    withScratch(async (here) => {
+      const service = new Service(edge, ["serve", "--listen", "127.0.0.1:0", "--token", "secret", "--json"]);
+      const listen = String((await service.first()).listen);
+      // In place of the command line of the container's first process.
+      const commandLine = join(here, "cmdline");
+      await writeFile(commandLine, ["edge", "serve", "--listen", listen, ""].join("\0"));
+      const dockerfile = await readFile(join(root, "Dockerfile"), "utf8");
+      const check = /^HEALTHCHECK [^\n]*\\\n\s+CMD (.*)$/m.exec(dockerfile)?.[1]
+        .replace("/usr/local/lib/runnel/", join(root, "scripts", "lib") + "/");
+      assert.ok(check);
+      const env = { PATH: `${folder}:/usr/bin:/bin` };
+      succeed("/bin/sh", ["-c", `${check} ${commandLine}`], { env });
+      await service.stop();
+      assert.notEqual(run("/bin/sh", ["-c", `${check} ${commandLine}`], { env }).status, 0);
+    }));
 
   describe("in pipeline.sh", () => {
     let upstream: Server;
