@@ -1,5 +1,5 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
-import { checkRange, type Clock, OptionError } from "../base/mod.ts";
+import { checkRange, type Clock, MAX_TIMER_MS, OptionError } from "../base/mod.ts";
 import { tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
@@ -51,9 +51,6 @@ export interface Exposed {
   /** Closes now; requests under way break off. */
   close(): void;
 }
-
-/** The longest delay that timers of all runtimes accept. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /**
  * Serves `fetch` through an edge, and keeps doing so across lost links. Resolves once the tunnel is open. The process
@@ -126,7 +123,7 @@ function checkOptions({ token, fetch, connectTimeoutMs }: ExposeOptions): void {
   const fault = typeof token === "string" ? tokenFault(token) : `is ${typeof token}, and no text`;
   if (fault !== null) throw new OptionError(`The option token ${fault}`);
   if (typeof fetch !== "function") throw new OptionError(`The option fetch is ${typeof fetch}, and no function`);
-  if (connectTimeoutMs !== undefined) checkRange("connectTimeoutMs", connectTimeoutMs, 1, MAX_DELAY_MS);
+  if (connectTimeoutMs !== undefined) checkRange("connectTimeoutMs", connectTimeoutMs, 1, MAX_TIMER_MS);
 }
 
 type OnError = NonNullable<ExposeOptions["onError"]>;

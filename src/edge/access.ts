@@ -6,6 +6,7 @@ import {
   fieldValue,
   type Handler,
   observeExchanges,
+  pathOf,
   problemCodeOf,
   type RequestHead,
   type RequestReport,
@@ -144,8 +145,7 @@ function requestOf(head: RequestHead | null, client: string): RequestPart {
     return { id: "", client, method: "", host: "", path: "", httpVersion: "1.1", userAgent: null };
   }
   const { id, method, authority: host, target, fields } = head;
-  const query = target.indexOf("?");
-  const path = query < 0 ? target : target.slice(0, query);
+  const path = pathOf(target);
   // Interim answers are for clients of HTTP/1.1 alone.
   const httpVersion = head.onInformational === undefined ? "1.0" : "1.1";
   return { id, client, method, host, path, httpVersion, userAgent: fieldValue(fields, "user-agent") ?? null };

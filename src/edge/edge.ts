@@ -7,6 +7,7 @@ import {
   type ExchangeTimeouts,
   fetchHandler,
   LiveTypes,
+  pathOf,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
@@ -21,7 +22,7 @@ import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
-import { isAgentPath, isOwnPath, pathOf } from "./own_paths.ts";
+import { isAgentPath, isOwnPath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";

@@ -11,12 +11,7 @@
  * A challenge under /.well-known/acme-challenge/ belongs to whoever ordered the certificate. The edge orders none, so
  * all of them are tunnels'.
  */
-
-/** The target without its query. */
-export function pathOf(target: string): string {
-  const end = target.indexOf("?");
-  return end < 0 ? target : target.slice(0, end);
-}
+import { pathOf } from "../http/mod.ts";
 
 /** True for the paths of the agents' API (src/edge/agent_api.ts). */
 export function isAgentApi(target: string): boolean {

@@ -52,8 +52,7 @@ export class LiveTypes {
   }
 
   #find(contentType: string): boolean {
-    const end = contentType.indexOf(";");
-    const type = trimSlice(contentType, 0, end < 0 ? contentType.length : end).toLowerCase();
+    const type = withoutParameters(contentType).toLowerCase();
     return this.#exact.has(type) || this.#prefixes.some((prefix) => type.startsWith(prefix));
   }
 }
@@ -67,7 +66,10 @@ export function isLiveFormat(contentType: string | undefined): boolean {
 
 /** True for `text/event-stream`, with any parameters. */
 export function isEventStream(contentType: string | undefined): boolean {
-  if (contentType === undefined) return false;
+  return contentType !== undefined && equalsLower(withoutParameters(contentType), "text/event-stream");
+}
+
+function withoutParameters(contentType: string): string {
   const end = contentType.indexOf(";");
-  return equalsLower(trimSlice(contentType, 0, end < 0 ? contentType.length : end), "text/event-stream");
+  return trimSlice(contentType, 0, end < 0 ? contentType.length : end);
 }

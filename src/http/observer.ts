@@ -9,7 +9,7 @@ import {
   systemClock,
 } from "../base/mod.ts";
 import { type BodyObserver, observeBody } from "./body/mod.ts";
-import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { type Answer, type Body, type Handler, pathOf, type RequestHead } from "./message.ts";
 import type { ExchangeFigures, OpenExchange, OpenExchanges } from "./open_exchanges.ts";
 import { problemCodeOf } from "./problem_answer.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
@@ -114,9 +114,7 @@ class ObservedExchange implements BodyObserver, ExchangeFigures {
   }
 
   get path(): string {
-    const { target } = this.#head;
-    const query = target.indexOf("?");
-    return query < 0 ? target : target.slice(0, query);
+    return pathOf(this.#head.target);
   }
 
   get status(): number {
