@@ -26,6 +26,9 @@ export interface ProblemKind {
   readonly visitorAdvice: string;
 }
 
+/** The advice about what only agents ask. */
+const forPrograms = "Nothing: this address is for programs.";
+
 export const problemKinds = {
   bad_request: {
     status: 400,
@@ -38,25 +41,25 @@ export const problemKinds = {
     status: 400,
     title: "The name cannot be used",
     remedy: "Choose another --name",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   version_mismatch: {
     status: 400,
     title: "Edge and agent are of versions that do not work together",
     remedy: "Upgrade the older one",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   unauthorized: {
     status: 401,
     title: "The credentials were refused",
     remedy: "Give the edge's token",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   session_required: {
     status: 403,
     title: "This is asked on an agent's session",
     remedy: "Connect with agent",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   tunnel_not_found: {
     status: 404,
@@ -87,7 +90,7 @@ export const problemKinds = {
     status: 409,
     title: "The name is taken",
     remedy: "Use --force, or choose another --name",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   body_too_large: {
     status: 413,
@@ -111,14 +114,14 @@ export const problemKinds = {
     status: 426,
     title: "This needs an upgrade",
     remedy: "Connect with agent",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   too_many_attempts: {
     status: 429,
     title: "Too many refused attempts",
     retryAfter: 1,
     remedy: "Try again in a moment, and check the token",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   head_too_large: {
     status: 431,
@@ -199,7 +202,7 @@ export const problemKinds = {
     title: "The edge has as many tunnels as it takes",
     retryAfter: 60,
     remedy: "Stop tunnels that nobody needs",
-    visitorAdvice: "Nothing: this address is for programs.",
+    visitorAdvice: forPrograms,
   },
   upstream_timeout: {
     status: 504,

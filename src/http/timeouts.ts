@@ -1,8 +1,9 @@
 /**
  * Timeouts of an exchange. The answer's head must arrive within `firstByteMs`, counted anew with each chunk of the
- * request's body and with its end, and not while the visitor is waited for: whoever receives the body limits that. Then the exchange may be silent for `idleMs`, in both directions together; an answer without a
- * Content-Length, whose end nobody knows, for `streamIdleMs`. There is no limit on the whole, and none on the silence of
- * live media types and of upgraded streams.
+ * request's body and with its end, and not while the visitor is waited for: whoever receives the body limits that. Then
+ * the exchange may be silent for `idleMs`, in both directions together; an answer without a Content-Length, whose end
+ * nobody knows, for `streamIdleMs`. There is no limit on the whole, and none on the silence of live media types and of
+ * upgraded streams.
  */
 import { type CancelSignal, CancelSource, type Clock, RunnelError, Timeout } from "../base/mod.ts";
 import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";

@@ -25,9 +25,9 @@ export interface RequestPlan {
 }
 
 /**
- * `body` is the content alone. A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are sent in chunks (RFC 9112
- * §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on. `TE: trailers` is made for this
- * hop.
+ * `body` is the content alone. A body with a Content-Length is sent with it. Other streams, and bodies with trailers, are
+ * sent in chunks (RFC 9112 §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on.
+ * `TE: trailers` is made for this hop.
  *
  * @throws {UpstreamError} `bad_request` for a head that cannot be written, a malformed Content-Length, and a body that
  *   has a reader already

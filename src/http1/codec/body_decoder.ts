@@ -75,7 +75,8 @@ export class BodyDecoder {
 
   /**
    * The trailer fields; empty until `isDone` and where there are none. Hop-by-hop fields, those that Connection nominates
-   * in the head or in the trailers, and those that are not allowed there (framing, routing, authentication, content: RFC 9110 §6.5.1) are dropped.
+   * in the head or in the trailers, and those that are not allowed there (framing, routing, authentication, content:
+   * RFC 9110 §6.5.1) are dropped.
    */
   get trailers(): Fields {
     return this.#trailers;
