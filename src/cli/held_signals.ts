@@ -3,23 +3,21 @@ import type { SignalName } from "../net/mod.ts";
 import { type ProgramHost, variant } from "./host.ts";
 
 /**
- * `host`, with subscriptions to signals that last until `release()`. Without one, a second Ctrl-C would end the process
- * while it writes its last lines, with another exit code. The first signal after a subscription has ended does nothing.
- * The next one has the system's effect, so that a program can be ended whose output nobody reads.
+ * `host`, with subscriptions to signals that last until the process has ended. Without one, a second Ctrl-C would end
+ * the process while it writes its last lines or while the runtime ends, with another exit code. The first signal after a
+ * subscription has ended does nothing. The next one has the system's effect, so that a program can be ended whose output
+ * nobody reads.
  */
-export function holdSignals(host: ProgramHost): { readonly host: ProgramHost; release(): void } {
+export function holdSignals(host: ProgramHost): ProgramHost {
   const subscriptions = new Set<() => void>();
-  const release = () => {
-    for (const unsubscribe of subscriptions) unsubscribe();
-    subscriptions.clear();
-  };
   const onSignal = (name: SignalName, handler: () => void): () => void => {
     let isWanted = true;
     subscriptions.add(host.onSignal(name, () => {
-      if (isWanted) handler();
-      else release();
+      if (isWanted) return handler();
+      for (const unsubscribe of subscriptions) unsubscribe();
+      subscriptions.clear();
     }));
     return () => void (isWanted = false);
   };
-  return { host: variant(host, { onSignal }), release };
+  return variant(host, { onSignal });
 }

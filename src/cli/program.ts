@@ -7,7 +7,6 @@ import { checkArguments } from "./check_arguments.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { checkSubject, findCommand, type FoundCommand, noSuchCommand, runFound } from "./dispatch.ts";
 import { ExitCode, exitCodeOf, permissionRemedy, remedyFor, remedyOf } from "./exit_codes.ts";
-import { holdSignals } from "./held_signals.ts";
 import { commandUsage, programUsage } from "./help.ts";
 import { inLocale, type ProgramHost } from "./host.ts";
 import { createOutput, logOptions } from "./output.ts";
@@ -15,7 +14,7 @@ import { printable } from "./printable.ts";
 
 /** Runs `program` to its end, and resolves to the exit code. Never rejects. */
 export async function runProgram(program: Program, processHost: ProgramHost): Promise<number> {
-  const { host, release } = holdSignals(inLocale(processHost));
+  const host = inLocale(processHost);
   let found: FoundCommand | null = null;
   try {
     const [first, ...others] = host.args;
@@ -37,7 +36,6 @@ export async function runProgram(program: Program, processHost: ProgramHost): Pr
     return fail(error, program, found?.command, host);
   } finally {
     await host.flush();
-    release();
   }
 }
 

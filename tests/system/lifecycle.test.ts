@@ -207,6 +207,16 @@ for (const protocol of protocols) {
 }
 
 describe("edge", () => {
+  it("keeps its exit code when a signal comes after its last line", async () => {
+    const { program } = await spawnEdge();
+    const last = nextEvent(program, "exit");
+    signal(program, "SIGTERM");
+    await last;
+    signal(program, "SIGINT");
+    await exited(program);
+    assert.equal(program.exitCode, 0);
+  });
+
   it("exits with 5 when its port is taken", async () => {
     const edge = await spawnEdge();
     await assert.rejects(spawnEdge(edge.port), /in use/);
