@@ -18,6 +18,7 @@ const ranks: Record<string, number> = {
   observe: 2,
   http: 3,
   config: 4,
+  store: 4,
   http1: 4,
   websocket: 5,
   httpstream: 6,

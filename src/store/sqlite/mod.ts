@@ -1,0 +1,2 @@
+/** The store in one SQLite file. */
+export { openSqliteStore, restoreBackup, type SqliteStoreOptions } from "./open.ts";

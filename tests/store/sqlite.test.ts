@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, it } from "node:test";
+import { openSqliteStore, restoreBackup, type Store } from "../../src/store/mod.ts";
+import { FakeClock } from "../support/clock.ts";
+import { programCommand } from "../support/net.ts";
+import { withScratch } from "../support/scratch.ts";
+import { storeConformance } from "./conformance.ts";
+import { audit, node, putNode } from "./records.ts";
+
+function withStore(use: (store: Store, path: string) => Promise<void>): Promise<void> {
+  return withScratch(async (folder) => {
+    const path = join(folder, "data", "store.db");
+    const store = await openSqliteStore({ path, keptRevisions: 100, auditEntries: 50 });
+    try {
+      await use(store, path);
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+/** Runs `use` with another program's connection to the file. */
+function withDatabase<T>(path: string, use: (database: DatabaseSync) => T): T {
+  const database = new DatabaseSync(path);
+  try {
+    return use(database);
+  } finally {
+    database.close();
+  }
+}
+
+/** Commits in a process of its own. @param limit of the size of files, in units of 512 bytes */
+function startCommits(path: string, limit = "unlimited") {
+  const [command, args] = programCommand("tests/store/programs/commit.ts");
+  // Past the limit a write fails, as on a full disk, since the signal is ignored.
+  const script = 'trap "" XFSZ; ulimit -f "$0"; exec "$@"';
+  const child = spawn("sh", ["-c", script, limit, command, ...args, path], { stdio: ["ignore", "pipe", "inherit"] });
+  const program = {
+    text: "",
+    ended: new Promise((done) => child.once("close", done)),
+    kill: () => child.kill("SIGKILL"),
+  };
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    program.text += text;
+    resolve();
+  });
+  return { ...program, lines: () => program.text.split("\n").slice(0, -1), begun };
+}
+
+storeConformance("SQLite", (use) => withStore((store) => use(store)));
+
+describe("A store in a file", () => {
+  it("is there again when it is opened anew, with its epoch", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      await store.close();
+      const again = await openSqliteStore({ path });
+      assert.deepEqual([await again.revision(), again.epoch], [1, store.epoch]);
+      assert.equal(await again.commit([putNode("b")], audit), 2);
+      await again.close();
+    });
+  });
+
+  it("can be read by its owner alone", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      for (const file of await readdir(join(path, ".."))) {
+        assert.equal((await stat(join(path, "..", file))).mode & 0o777, 0o600, file);
+      }
+      assert.equal((await stat(join(path, ".."))).mode & 0o777, 0o700);
+    });
+  });
+
+  it("has all that was acknowledged when its program is killed", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      for (let round = 0; round < 5; round++) {
+        const program = startCommits(path);
+        await program.begun;
+        program.kill();
+        await program.ended;
+        const [revision, index] = program.lines().at(-1)!.split(" ").map(Number);
+        const store = await openSqliteStore({ path });
+        assert.ok(await store.revision() >= revision);
+        const version = await store.versionAt("node", `node-${index % 50}`, revision);
+        assert.equal(version?.value?.labels.index, String(index));
+        await store.close();
+      }
+    });
+  });
+
+  it("refuses writes on a full disk, loses nothing and still reads", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      const program = startCommits(path, "1000");
+      await program.ended;
+      const lines = program.lines();
+      assert.deepEqual(lines.slice(-2, -1), ["refused unavailable"]);
+      const stored = Number(lines.at(-3)!.split(" ")[0]);
+      assert.equal(lines.at(-1), `reads ${stored}`);
+      const store = await openSqliteStore({ path });
+      assert.equal(await store.revision(), stored);
+      await store.close();
+    });
+  });
+
+  it("waits while another program holds the file, and refuses writes when that lasts", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      const clock = new FakeClock();
+      const patient = await openSqliteStore({ path, clock });
+      const impatient = await openSqliteStore({ path, busyMs: 0 });
+      const other = new DatabaseSync(path);
+      other.exec("BEGIN IMMEDIATE");
+      await assert.rejects(impatient.commit([putNode("a")], audit), { code: "unavailable", retryable: true });
+      assert.equal(await impatient.revision(), 0);
+      const waiting = patient.commit([putNode("a")], audit);
+      other.exec("COMMIT");
+      other.close();
+      clock.advance(20);
+      assert.equal(await waiting, 1);
+      assert.equal(await impatient.commit([putNode("b")], audit), 2);
+      await Promise.all([patient.close(), impatient.close()]);
+    });
+  });
+
+  it("of a newer program, of another one or damaged is refused with what to do, and not changed", async () => {
+    await withStore(async (store, path) => {
+      await store.close();
+      withDatabase(path, (database) => database.exec("PRAGMA user_version = 99"));
+      await assert.rejects(openSqliteStore({ path }), {
+        code: "newer_store",
+        message:
+          `The store ${path} was written by a newer program: its tables have version 99, and this program knows ` +
+          "1. Start the newer program, or restore a backup",
+      });
+      withDatabase(path, (database) => {
+        assert.equal(database.prepare("PRAGMA user_version").get()!.user_version, 99);
+        database.exec("PRAGMA application_id = 1");
+      });
+      await assert.rejects(openSqliteStore({ path }), {
+        code: "damaged_store",
+        message: `The file ${path} is no store of Runnel`,
+      });
+      await writeFile(path, "no database at all\n".repeat(100));
+      await assert.rejects(openSqliteStore({ path }), { code: "damaged_store" });
+      assert.equal((await readFile(path, "utf8")).length, 1_900);
+    });
+  });
+
+  it("cannot be where no file can be", async () => {
+    await withScratch(async (folder) => {
+      await writeFile(join(folder, "file"), "");
+      const path = join(folder, "file", "store.db");
+      await assert.rejects(openSqliteStore({ path }), { code: "unavailable" });
+    });
+  });
+});
+
+describe("A backup of a store", () => {
+  it("is a new file with all of it, and restores to a store of another epoch", async () => {
+    await withStore(async (store, path) => {
+      const backup = `${path}.backup`;
+      await store.commit([{ kind: "node", key: "a", value: node("a", { is: "kept" }) }], audit);
+      await store.backup(backup);
+      await assert.rejects(store.backup(backup), { code: "unavailable" });
+      await store.commit([putNode("b")], audit);
+      await store.close();
+      await restoreBackup(backup, path);
+      const restored = await openSqliteStore({ path });
+      assert.deepEqual((await restored.list("node")).map(({ value }) => value.labels), [{ is: "kept" }]);
+      assert.equal(await restored.revision(), 1);
+      assert.notEqual(restored.epoch, store.epoch);
+      await restored.close();
+      assert.deepEqual((await readdir(join(path, ".."))).sort(), ["store.db", "store.db.backup"]);
+    });
+  });
+
+  it("that is none changes nothing", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      await store.close();
+      const before = await readFile(path);
+      await writeFile(`${path}.backup`, "junk ".repeat(1_000));
+      await assert.rejects(restoreBackup(`${path}.backup`, path), { code: "damaged_store" });
+      await assert.rejects(restoreBackup(`${path}.missing`, path), { code: "unavailable" });
+      assert.deepEqual(await readFile(path), before);
+      await copyFile(path, `${path}.copy`);
+      assert.deepEqual((await readdir(join(path, ".."))).sort(), ["store.db", "store.db.backup", "store.db.copy"]);
+    });
+  });
+});
