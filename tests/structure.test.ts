@@ -19,6 +19,7 @@ const ranks: Record<string, number> = {
   http: 3,
   config: 4,
   store: 4,
+  control: 5,
   http1: 4,
   websocket: 5,
   httpstream: 6,
