@@ -25,6 +25,7 @@ const ranks: Record<string, number> = {
   httpstream: 6,
   session: 7,
   edge: 8,
+  admin: 8,
   agent: 8,
   cli: 9,
   mod: 9,

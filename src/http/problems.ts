@@ -61,11 +61,35 @@ export const problemKinds = {
     remedy: "Connect with agent",
     visitorAdvice: forPrograms,
   },
+  host_not_allowed: {
+    status: 403,
+    title: "The Host is not one of this listener",
+    remedy: "Ask by its address, or add the name with --admin-host",
+    visitorAdvice: forPrograms,
+  },
+  origin_not_allowed: {
+    status: 403,
+    title: "Pages of other sites may not ask this",
+    remedy: "Ask from a program, not from a page of another site",
+    visitorAdvice: forPrograms,
+  },
   tunnel_not_found: {
     status: 404,
     title: "No tunnel has this host",
     remedy: "Compare the host with what agent printed",
     visitorAdvice: "Check the address, or ask whoever gave it to you whether it is still in use.",
+  },
+  node_not_found: {
+    status: 404,
+    title: "There is no such node",
+    remedy: "See edge node list",
+    visitorAdvice: forPrograms,
+  },
+  token_not_found: {
+    status: 404,
+    title: "There is no such token",
+    remedy: "See edge token list",
+    visitorAdvice: forPrograms,
   },
   not_found: {
     status: 404,
@@ -92,6 +116,30 @@ export const problemKinds = {
     remedy: "Use --force, or choose another --name",
     visitorAdvice: forPrograms,
   },
+  hostname_taken: {
+    status: 409,
+    title: "The hostname is taken",
+    remedy: "Choose another hostname, or remove it from the tunnel that has it",
+    visitorAdvice: forPrograms,
+  },
+  port_taken: {
+    status: 409,
+    title: "The port is taken",
+    remedy: "Choose another port",
+    visitorAdvice: forPrograms,
+  },
+  conflict: {
+    status: 409,
+    title: "Someone else changed it meanwhile",
+    remedy: "Try again",
+    visitorAdvice: forPrograms,
+  },
+  too_many: {
+    status: 409,
+    title: "There are as many as the edge takes",
+    remedy: "Remove some that nobody needs",
+    visitorAdvice: forPrograms,
+  },
   body_too_large: {
     status: 413,
     title: "The request's body is too large",
@@ -109,6 +157,12 @@ export const problemKinds = {
     title: "The expectation cannot be met",
     remedy: "Fix the client",
     visitorAdvice: "Try another browser.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: "The body's media type is not understood",
+    remedy: "Send application/json",
+    visitorAdvice: forPrograms,
   },
   upgrade_required: {
     status: 426,
@@ -196,6 +250,13 @@ export const problemKinds = {
     wire: "REFUSED_STREAM",
     remedy: "Try again; see the limits in the README",
     visitorAdvice: "Wait a few seconds, and try again.",
+  },
+  store_unavailable: {
+    status: 503,
+    title: "The edge cannot write to its store",
+    retryAfter: 5,
+    remedy: "Look at the disk of the edge's --data; the detail says what failed",
+    visitorAdvice: forPrograms,
   },
   too_many_tunnels: {
     status: 503,

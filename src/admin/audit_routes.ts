@@ -1,0 +1,20 @@
+/** `/api/v1/audit`: who changed what. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Store } from "../store/mod.ts";
+import { lists } from "./responses.ts";
+import { auditEntrySchema } from "./schemas.ts";
+
+const list = createRoute({
+  method: "get",
+  path: "/api/v1/audit",
+  summary: "The newest changes first",
+  request: { query: z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(100) }) },
+  responses: lists("The entries", z.object({ entries: z.array(auditEntrySchema) })),
+});
+
+export function addAuditRoutes(app: OpenAPIHono, store: Store): void {
+  app.openapi(list, async (c) => {
+    const entries = await store.audit(c.req.valid("query").limit);
+    return c.json({ entries: entries.map((entry) => ({ ...entry, detail: { ...entry.detail } })) }, 200);
+  });
+}

@@ -1,0 +1,2 @@
+/** The admin API of an edge. */
+export { type AdminOptions, createAdmin, openApiDocument } from "./admin.ts";

@@ -1,0 +1,85 @@
+/** `/api/v1/nodes`: the machines that run agents. */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Control } from "../control/mod.ts";
+import type { Stored } from "../store/mod.ts";
+import { pageOf } from "./pages.ts";
+import { Refusal } from "./problems.ts";
+import { answers, creates, jsonBody, lists } from "./responses.ts";
+import {
+  issuedNodeSchema,
+  nameParams,
+  newNodeSchema,
+  nodeSchema,
+  pageQuerySchema,
+  removedNodeSchema,
+  rotationSchema,
+} from "./schemas.ts";
+
+const list = createRoute({
+  method: "get",
+  path: "/api/v1/nodes",
+  summary: "All nodes, sorted by name",
+  request: { query: pageQuerySchema },
+  responses: lists("The nodes", z.object({ nodes: z.array(nodeSchema) })),
+});
+
+const add = createRoute({
+  method: "post",
+  path: "/api/v1/nodes",
+  summary: "Enrol a node",
+  request: { body: jsonBody(newNodeSchema) },
+  responses: creates("The node, with its token", issuedNodeSchema),
+});
+
+const show = createRoute({
+  method: "get",
+  path: "/api/v1/nodes/{name}",
+  summary: "One node",
+  request: { params: nameParams },
+  responses: answers("The node", nodeSchema),
+});
+
+const rotate = createRoute({
+  method: "post",
+  path: "/api/v1/nodes/{name}/rotate",
+  summary: "Give a node a new token",
+  request: { params: nameParams, body: jsonBody(rotationSchema) },
+  responses: answers("The node, with its new token", issuedNodeSchema),
+});
+
+const remove = createRoute({
+  method: "delete",
+  path: "/api/v1/nodes/{name}",
+  summary: "Remove a node with its tokens",
+  request: { params: nameParams },
+  responses: answers("The node is removed", removedNodeSchema),
+});
+
+export function addNodeRoutes(app: OpenAPIHono, control: Control, actor: string): void {
+  const { directory } = control;
+  const told = ({ value, revision }: Stored<"node">) => ({
+    ...value,
+    revision,
+    tunnels: directory.tunnelsOf(value.name),
+  });
+  app.openapi(list, (c) => c.json({ nodes: pageOf(directory.nodes, c.req.valid("query")).map(told) }, 200));
+  app.openapi(add, async (c) => {
+    const { name, labels } = c.req.valid("json");
+    const { node, token } = await control.addNode(name, labels, actor);
+    return c.json({ id: node.id, name, token }, 201);
+  });
+  app.openapi(show, (c) => {
+    const { name } = c.req.valid("param");
+    const node = directory.nodes.get(name);
+    if (node === undefined) throw new Refusal("node_not_found", `There is no node ${name}`);
+    return c.json(told(node), 200);
+  });
+  app.openapi(rotate, async (c) => {
+    const { name } = c.req.valid("param");
+    const { token } = await control.rotateNode(name, c.req.valid("json").graceMs, actor);
+    return c.json({ id: directory.nodes.get(name)?.value.id ?? "", name, token }, 200);
+  });
+  app.openapi(remove, async (c) => {
+    return c.json({ tunnelsWithoutNode: await control.removeNode(c.req.valid("param").name, actor) }, 200);
+  });
+}
