@@ -7,6 +7,7 @@ import { logger } from "../observe/mod.ts";
 import { AccessLog } from "./access_log.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
+import { adminCommands } from "./edge_admin/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { untilStopped, waitingSentence } from "./shutdown.ts";
 import { readToken } from "./token.ts";
@@ -143,5 +144,5 @@ export const edgeProgram: Program = {
   name: "edge",
   summary: "The public side of Runnel, a self-hosted, streaming-first tunnel",
   version: () => versionLine("edge"),
-  commands: [serveCommand, completionCommand("edge")],
+  commands: [serveCommand, ...adminCommands, completionCommand("edge")],
 };

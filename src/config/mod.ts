@@ -1,4 +1,5 @@
 /** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
+export { adminOptions, nodeAddOptions, nodeRotateOptions, tokenAddOptions, tunnelAddOptions } from "./admin_options.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder } from "./data_folder.ts";
@@ -16,6 +17,7 @@ export {
 } from "./option.ts";
 export { agentSettingsPath, defaultDataFolder, type Place } from "./places.ts";
 export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptions } from "./resolve.ts";
+export { createPrivateFile, readIfExists } from "./private_file.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
 export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
 export { formatTimeout, parseTimeout } from "./units.ts";

@@ -1,0 +1,70 @@
+/** The options of the commands that ask an edge's admin API. */
+import { commonOptions } from "./common_options.ts";
+import { durationOption, listOption, parsedOption, textOption } from "./option.ts";
+
+export const adminOptions = {
+  admin: parsedOption({
+    name: "admin",
+    hint: "URL",
+    help: "the admin API of the edge; its token is read from RUNNEL_ADMIN_TOKEN, else from the data folder",
+    default: "http://127.0.0.1:4480",
+  }, parseAdminUrl),
+  data: textOption({
+    name: "data",
+    hint: "DIR",
+    help: "the data folder of the edge, which holds the token of its admin API",
+    completion: "folder",
+  }),
+  ...commonOptions,
+};
+
+export const nodeAddOptions = {
+  label: listOption({ name: "label", hint: "KEY=VALUE", help: "says something about the node" }, parseLabel),
+  ...adminOptions,
+};
+
+export const nodeRotateOptions = {
+  grace: durationOption({ name: "grace", help: "for how long the old token stays valid", default: "0s" }),
+  ...adminOptions,
+};
+
+export const tokenAddOptions = {
+  name: textOption({
+    name: "name",
+    hint: "PATTERN",
+    help: "the names that the token opens; a * at its end stands for any letters",
+    default: "*",
+  }),
+  for: durationOption({ name: "for", help: "when it expires; without it, never" }),
+  ...adminOptions,
+};
+
+export const tunnelAddOptions = {
+  node: listOption({ name: "node", hint: "NODE", help: "a node that may serve it" }, parseText),
+  upstream: textOption({ name: "upstream", hint: "TARGET", help: "what the node's agent dials" }),
+  hostname: listOption({
+    name: "hostname",
+    hint: "HOST",
+    help: "serves this name, too; *.HOST stands for one more label",
+  }, parseText),
+  ...adminOptions,
+};
+
+function parseAdminUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || url.protocol !== "http:" || url.pathname !== "/" || url.search !== "" || url.username !== "") {
+    throw new Error("is no URL such as http://127.0.0.1:4480");
+  }
+  return url;
+}
+
+function parseLabel(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new Error("is no label such as site=fra");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function parseText(text: string): string {
+  if (text === "") throw new Error("is empty");
+  return text;
+}
