@@ -28,7 +28,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   name: "http",
   summary: "Serve a private HTTP service through an edge",
   options: agentHttpOptions,
-  positionals: { TARGET: "3000, host:3000, http://host:3000, https://host or unix:/run/app.sock" },
+  positionals: { TARGET: "3000, :3000, host:3000, http://host:3000, https://host or unix:/run/app.sock" },
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",

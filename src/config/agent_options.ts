@@ -29,7 +29,7 @@ export const agentHttpOptions = {
   edge: textOption({
     name: "edge",
     hint: "URL",
-    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://",
+    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://; PORT is on this machine",
     default: "http://127.0.0.1:8080",
   }),
   ...tokenOptions("shown to the edge"),

@@ -1,5 +1,5 @@
 /** The options of `edge serve`. */
-import { type ListenTarget, parseListenTarget } from "../net/mod.ts";
+import { formatAddress, type ListenTarget, parseListenTarget, readHostPort } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
@@ -14,12 +14,15 @@ import {
 } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
+/** That of `--listen` where it names none. */
+const DEFAULT_PORT = 8080;
+
 export const edgeServeOptions = {
   listen: parsedOption({
     name: "listen",
     hint: "HOST:PORT",
-    help: "where the public and the agents connect; also PORT, unix:PATH, fd:N",
-    default: "0.0.0.0:8080",
+    help: "where the public and the agents connect; also PORT, HOST, :PORT, unix:PATH, fd:N",
+    default: `0.0.0.0:${DEFAULT_PORT}`,
   }, parseListen),
   domain: textOption(
     { name: "domain", hint: "DOMAIN", help: "serves tunnels at NAME.DOMAIN", default: "localhost" },
@@ -98,7 +101,15 @@ export const edgeServeOptions = {
 /** `http://` may stand before it: what this listener speaks. */
 function parseListen(text: string): ListenTarget {
   if (/^https:\/\//i.test(text)) throw new Error("needs TLS, which a proxy in front ends: leave https:// out");
-  return parseListenTarget(text.replace(/^http:\/\//i, ""));
+  if (!/^http:\/\//i.test(text)) return parseListenTarget(text, DEFAULT_PORT);
+  const address = text.slice("http://".length).replace(/\/$/, "");
+  const read = readHostPort(address);
+  if ("host" in read && read.port === null) {
+    // A URL without a port has another default than this option.
+    const complete = formatAddress({ kind: "tcp", host: read.host, port: DEFAULT_PORT });
+    throw new Error(`names no port: write http://${complete}, or another port`);
+  }
+  return parseListenTarget(address);
 }
 
 function parseLiveType(text: string): string {

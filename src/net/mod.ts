@@ -1,5 +1,13 @@
 /** Sockets, dialing, listening, TLS and the process. No other folder knows which runtime it runs on. */
-export { AddressError, formatAddress, formatTarget, isLoopback, parseListenTarget } from "./address.ts";
+export {
+  AddressError,
+  formatAddress,
+  formatTarget,
+  type HostPort,
+  isLoopback,
+  parseListenTarget,
+  readHostPort,
+} from "./address.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";

@@ -108,7 +108,7 @@ describe("edge serve", () => {
     assert.equal(run.subscriptions, 0);
   });
 
-  for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0"]) {
+  for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0", "http://127.0.0.1:0/"]) {
     it(`listens where it was meant to when --listen is ${listen}`, async () => {
       const run = new ProgramRun(edgeProgram, ["serve", "--listen", listen, "--token", token, "--json"]);
       const { listen: bound } = await run.event("ready");
@@ -116,6 +116,15 @@ describe("edge serve", () => {
       assert.equal(await run.stop(), 0);
     });
   }
+
+  it("exits 2 and names the remedy when --listen may mean two ports", async () => {
+    const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "http://127.0.0.1"]);
+    assert.equal(exitCode, 2);
+    assert.match(
+      stderr,
+      /^error: --listen "http:\/\/127\.0\.0\.1" names no port: write http:\/\/127\.0\.0\.1:8080, or another port$/m,
+    );
+  });
 
   it("exits 2 and says where TLS ends when --listen is https", async () => {
     const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "https://0.0.0.0:443"]);
