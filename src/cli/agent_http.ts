@@ -9,7 +9,7 @@ import {
   type V2DialOptions,
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
-import { observeExchanges } from "../http/mod.ts";
+import { observeExchanges, type RequestReport } from "../http/mod.ts";
 import { HttpClient } from "../http1/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
@@ -19,7 +19,7 @@ import type { Command, CommandCall } from "./command.ts";
 import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
-import { untilStopped } from "./shutdown.ts";
+import { type EarlyEnd, earlyEndReason, untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 
 type HttpCall = CommandCall<typeof agentHttpOptions>;
@@ -50,8 +50,15 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
   const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
+  const drainMs = values.drainTimeout;
+  let earlyEnd: EarlyEnd | null = null;
+  const report = (request: RequestReport) => {
+    // Whoever stopped the agent has ended these requests. Nothing has failed.
+    if (earlyEnd === null || request.code !== "agent_lost") return display.request(request, false);
+    display.request({ ...request, reason: `The agent was stopped, ${earlyEndReason(earlyEnd, drainMs)}` }, true);
+  };
   try {
-    const upstream = observeExchanges(client.request, (request) => display.request(request), undefined, display.open);
+    const upstream = observeExchanges(client.request, report, undefined, display.open);
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,
@@ -67,9 +74,17 @@ async function serveHttp(call: HttpCall): Promise<number> {
       events: shownOn(display),
     });
     const finished = agent.run();
-    const drainMs = values.drainTimeout;
-    const onDrain = () => display.stopping(agent.tunnel?.session.active ?? 0, drainMs);
-    await untilStopped(agent, { host, drainMs, finished, onDrain });
+    const active = () => agent.tunnel?.session.active ?? 0;
+    await untilStopped(agent, {
+      host,
+      drainMs,
+      finished,
+      onDrain: () => display.stopping(active(), drainMs),
+      onEarlyEnd: (by) => {
+        earlyEnd = by;
+        display.endingEarly(active(), by, drainMs);
+      },
+    });
     await finished;
   } finally {
     client.close();

@@ -8,7 +8,7 @@ import { AccessLog } from "./access_log.ts";
 import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
 import { ExitCode } from "./exit_codes.ts";
-import { untilStopped, waitingSentence } from "./shutdown.ts";
+import { earlyEndSentences, untilStopped, waitingSentences } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 import { versionLine } from "./version.ts";
 
@@ -68,8 +68,13 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     `Data        ${data?.path ?? "none: the token was given, and nothing else is kept yet"}`,
     `Connect     ${connectCommand(edge, values, data?.tokenPath ?? values.tokenFile)}`,
   );
-  const stopping = () => logger("edge").info(waitingSentence(edge.active, values.drainTimeout));
-  await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
+  const drainMs = values.drainTimeout;
+  await untilStopped(edge, {
+    host,
+    drainMs,
+    onDrain: () => logger("edge").info(waitingSentences(edge.active, drainMs)[0]),
+    onEarlyEnd: (by) => logger("edge").info(earlyEndSentences(edge.active, by, drainMs)[0]),
+  });
   // Its lines may go to the same output, whose last one is the exit.
   await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
