@@ -31,7 +31,7 @@ export class TargetError extends RunnelError {
 export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
   if (text.startsWith("unix:")) return unix(text);
   const fail = (fault: string) => new TargetError(`The target ${JSON.stringify(text)} cannot be read: ${fault}`);
-  if (/^[.~]{0,2}\//.test(text)) throw fail(`write unix:${text} for a unix socket`);
+  if (/^[.~]{0,2}\//.test(text)) throw fail(`folders are not served; for a unix socket, write unix:${text}`);
   const [, scheme, rest] = /^(https?:\/\/)?(.*?)\/?$/is.exec(text) as unknown as [string, string?, string?];
   const address = readDialAddress(rest ?? "", fail);
   if (address === null) {

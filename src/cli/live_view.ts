@@ -260,7 +260,8 @@ interface Row {
 
 function endedRow(request: LiveRequest): Row {
   const { endedAt, method, path, status, bytesOut, durationMs, code, isStopped = false } = request;
-  const note = isStopped ? waiting("ended by the stop") : bad(code);
+  // Visitors may leave whenever they like.
+  const note = isStopped ? waiting("ended by the stop") : code === "canceled" ? faint(code) : bad(code);
   return {
     time: faint(formatTimeOfDay(endedAt)),
     method,

@@ -53,7 +53,7 @@ describe("parseTarget", () => {
     ["::1:3000", /write \[::1\]:3000, or /],
     ["shop", /write shop:PORT, or http:\/\/shop for port 80$/],
     ["shop.example.com", /write shop\.example\.com:PORT, or http:\/\/shop\.example\.com for port 80$/],
-    ["/run/app.sock", /write unix:\/run\/app\.sock for a unix socket$/],
+    ["/run/app.sock", /for a unix socket, write unix:\/run\/app\.sock$/],
     ["65536", /the port must be 1 to 65535$/],
   ];
   for (const [text, remedy] of remedies) {

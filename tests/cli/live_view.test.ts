@@ -222,6 +222,13 @@ describe("renderLive", () => {
     assert.ok(line.every(({ style }) => style !== "bad"));
   });
 
+  it("shows in red what failed, and not that a visitor left", () => {
+    const stylesOf = (code: string) =>
+      (renderLive({ ...online, requests: 1, recent: [request("/", { code })] }, 80, 24).at(-1) as Line)
+        .find(({ text }) => text === code)?.style;
+    assert.deepEqual([stylesOf("upstream_closed"), stylesOf("canceled")], ["bad", "faint"]);
+  });
+
   it("tells why the last request failed, on three lines at most, broken between words", () => {
     const failure = {
       endedAt: new Date(2026, 0, 2, 14, 3, 15),
