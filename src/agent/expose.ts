@@ -100,7 +100,7 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
     events: {
       onReady: (open) => {
         if (tunnel === null) {
-          open.warnings.forEach((text) => onError(new OptionError(`The option firstByteMs: ${text}`)));
+          for (const text of open.warnings ?? []) onError(new OptionError(`The option firstByteMs: ${text}`));
         }
         tunnel = open;
         onReady();
