@@ -42,7 +42,9 @@ export const edgeAdvice = {
   tls: passing("Check that the edge's TLS is of version 1.2 or 1.3, and has a certificate for this name"),
   tunnelHost: lasting("Write the edge's domain itself in --edge, without a tunnel's name"),
   upgradeDropped: lasting("Let the proxy in front of the edge pass Upgrade and Connection (docs/server.md)"),
-  guarded: lasting("Let the proxy in front of the edge pass /agent without a sign-in of its own, and to this machine"),
+  guarded: lasting(
+    "Let the proxy in front of the edge pass /agent without a sign-in of its own, and from this address",
+  ),
   limited: passing("Look at the proxy in front of the edge: it limits how often /agent is asked"),
   notRouted: lasting("Check --edge; where a proxy stands in front of the edge, it must pass /agent to it"),
   otherProgram: lasting("Check host and port in --edge: another program listens there"),

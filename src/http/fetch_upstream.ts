@@ -122,6 +122,6 @@ class SentBody implements BodyObserver {
 function checkChunk(chunk: unknown): void {
   if (chunk instanceof Uint8Array) return;
   throw new TypeError(
-    `A chunk of the answer's body is a ${typeof chunk}, and no Uint8Array: use a TextEncoder for text`,
+    `A chunk of the answer's body is of type ${typeof chunk}, and no Uint8Array: use a TextEncoder for text`,
   );
 }

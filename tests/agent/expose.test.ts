@@ -107,7 +107,7 @@ describe("expose", () => {
 
   const broken: readonly [what: string, chunk: unknown, says: RegExp][] = [
     ["fails", new Error("no luck"), /no luck/],
-    ["gives text", "text", /is a string, and no Uint8Array/],
+    ["gives text", "text", /is of type string, and no Uint8Array/],
   ];
   for (const [what, chunk, says] of broken) {
     it(`tells onError, and breaks the answer off, when the answer's body ${what} in its middle`, async () => {
