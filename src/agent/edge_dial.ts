@@ -20,6 +20,11 @@ export interface EdgeDialOptions {
   timeoutMs?: number;
   /** How to reach the edge, such as `dialThrough(proxy)`. Default: directly. */
   dial?: Dial;
+  /**
+   * A request or an answer that could not be passed on, or a mistake of our own, which cost one exchange; for the log.
+   * Default: does nothing.
+   */
+  onError?(error: unknown): void;
   clock?: Clock;
 }
 

@@ -37,7 +37,7 @@ const MAX_BODY_BYTES = 23 * 1024 * 1024;
 
 /** @throws {AgentError} */
 export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSignal): Promise<OpenTunnel> {
-  const { name, upstream, clock = systemClock } = options;
+  const { name, upstream, onError, clock = systemClock } = options;
   const link = await connect(options, signal);
   const register: Register = {
     type: TypeRegister,
@@ -57,7 +57,7 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
   };
   link.sendText(JSON.stringify(register));
   const registered = await answerInTime(options, signal, (signal) => registration(link, options.edge, signal));
-  const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], clock });
+  const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], onError, clock });
   link.resume();
   const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
   return { session, url: registered.url ?? "", name, tunnelId: name, warnings };

@@ -25,8 +25,6 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
-  onError?(error: unknown): void;
 }
 
 /** @throws {AgentError} */

@@ -130,6 +130,8 @@ function logEvents(): EdgeEvents {
       else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
+    onBadFrame: (id, tunnel, reason) =>
+      log.warn("Tunnel {tunnel}: session {id} sent a frame that cannot be taken: {reason}", { tunnel, id, reason }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
 }

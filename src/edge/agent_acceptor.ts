@@ -1,5 +1,5 @@
 /** Accepts agents at `GET /agent`. The subprotocol that the handshake offers decides which protocol they speak. */
-import type { CancelSignal, Clock } from "../base/mod.ts";
+import type { CancelSignal, Clock, RunnelError } from "../base/mod.ts";
 import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
@@ -26,6 +26,8 @@ export interface AgentAcceptorOptions {
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
   /** Wrong tokens were refused; for the log. */
   onTokensRefused: RefusalReporter;
+  /** An agent sent a frame that could not be taken, which cost one answer; for the log. */
+  onBadFrame(session: EdgeSession, name: string, error: RunnelError): void;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */

@@ -72,6 +72,11 @@ export interface EdgeEvents {
    * @param address null: of many addresses together
    */
   onTokensRefused?(address: string | null, count: number): void;
+  /**
+   * An agent sent a frame with a value that cannot be taken, which cost one answer: the first one of each kind in a
+   * session. `reason` names frame and key.
+   */
+  onBadFrame?(id: string, tunnel: string, reason: string): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are not observed. */
   onRequest?(record: AccessRecord): void;
@@ -215,6 +220,7 @@ class RunningEdge implements Edge {
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
+      onBadFrame: (session, name, { reason }) => options.events?.onBadFrame?.(session.id, name, reason),
       onError: (error) => options.events?.onError?.(error),
       memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
       json: options.json,

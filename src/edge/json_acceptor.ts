@@ -41,7 +41,9 @@ export interface JsonAcceptorOptions {
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
+  /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
+  onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "onBadFrame">;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
@@ -142,12 +144,13 @@ export class JsonAcceptor {
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
     if (owner === null) return await this.#refuseToken(link, peer.address);
-    const session = new JsonEdgeSession(link, {
+    const session: JsonEdgeSession = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
+      onBadFrame: (error) => this.#options.onBadFrame(session, name, error),
     });
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {

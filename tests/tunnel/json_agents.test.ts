@@ -84,7 +84,7 @@ describe("an edge with agents of the JSON protocol", () => {
   const malformed = [
     "{",
     '"register"',
-    '{"type":"http_response","request_id":"1"}',
+    '{"type":"http_response","request_id":1,"status":200,"headers":{}}',
     '{"type":"register","tunnel_id":"old","agent_token":"test-token"}',
   ];
   for (const text of malformed) {

@@ -51,6 +51,8 @@ export interface JsonAgentSessionOptions {
   features: readonly string[];
   /** Requests at one time; further ones are answered with `overloaded`. Default 1,024. */
   maxActive?: number;
+  /** A request could not be read, and was answered with an error; for the log. Default: does nothing. */
+  onError?(error: unknown): void;
   clock?: Clock;
 }
 
@@ -72,6 +74,7 @@ export class JsonAgentSession implements Session {
   readonly #text: HeadText;
   readonly #lineFields: LineFields;
   readonly #maxActive: number;
+  readonly #onError: JsonAgentSessionOptions["onError"];
   readonly #lifetime: JsonLifetime;
   readonly #active = new Map<string, RequestUnderWay>();
   readonly #waitingForDrain: (() => void)[] = [];
@@ -85,12 +88,14 @@ export class JsonAgentSession implements Session {
     this.#text = headTextOf(options.features);
     this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
+    this.#onError = options.onError;
     this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
       peer: "edge",
       isIdle: () => this.#active.size === 0,
       isReadingPaused: () => false,
       isPeerBusy: () => false,
       onMessage: (data) => this.#onMessage(data as string),
+      onBadFrame: (id, error) => this.#refuseBadFrame(id, error),
       onDrain: () => this.#onDrain(),
       onEnd: (end) => this.#onEnd(end),
     });
@@ -127,7 +132,7 @@ export class JsonAgentSession implements Session {
   #serve(frame: HTTPRequest): void {
     const id = frame.request_id;
     if (this.#active.has(id)) throw new FrameError(`\`request_id\` ${id} is in use`);
-    const body = decodeBase64(frame.body_b64, "body_b64");
+    const body = decodeBase64(frame.body_b64, "body_b64", frame);
     const head = requestHead(frame, this.#text);
     if (this.#active.size >= this.#maxActive) {
       const detail = `The agent is serving ${this.#active.size} requests already`;
@@ -139,6 +144,17 @@ export class JsonAgentSession implements Session {
       this.#active.delete(id);
       this.#lifetime.closeIfDrained();
     });
+  }
+
+  /** Answers a request that cannot be read. Not one whose id is in use: its answer would be taken for the other's. */
+  #refuseBadFrame(id: string, error: FrameError): boolean {
+    if (error.type !== TypeHTTPRequest || this.#active.has(id)) return false;
+    const failure = new ExchangeError("upstream_failed", `The request cannot be read: ${error.reason}`, {
+      cause: error,
+    });
+    this.#onError?.(failure);
+    this.#sendFailure(id, failure);
+    return true;
   }
 
   /** The visitor left, or the edge gave up. */

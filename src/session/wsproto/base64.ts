@@ -6,6 +6,12 @@
 import { Buffer } from "node:buffer";
 import { FrameError } from "./frames.ts";
 
+/** The frame whose text is decoded, for the error. */
+interface Framed {
+  readonly type: string;
+  readonly request_id: string;
+}
+
 export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
@@ -13,17 +19,20 @@ export function encodeBase64(bytes: Uint8Array): string {
 /**
  * Takes base64 with padding and without.
  *
- * @param key names the text in the error
+ * @param key of the text in `frame`
  * @throws {FrameError} for anything else; `Buffer` alone passes over what it does not know
  */
-export function decodeBase64(text: string, key: string): Uint8Array {
+export function decodeBase64(text: string, key: string, frame: Framed): Uint8Array {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = Buffer.from(text, "base64");
   if (bytes.length !== Math.floor(((text.length - padding) * 3) / 4) || text.length % 4 === 1) {
-    throw new FrameError(`\`${key}\` is not base64`);
+    throw FrameError.of({ type: frame.type, key, requestId: frame.request_id }, NOT_BASE64);
   }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** What an error says of a text that cannot be decoded. */
+export const NOT_BASE64 = "is not base64";
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD = 0x3d;

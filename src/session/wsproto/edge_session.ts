@@ -74,6 +74,11 @@ export interface JsonEdgeSessionOptions {
   /** Exchanges at one time; further ones get `overloaded`. Default 1,024. */
   maxActive?: number;
   backpressure?: BackpressureLimits;
+  /**
+   * A frame of an answer had a value that could not be taken, so that this answer failed; for the log. Called once for each
+   * key of each frame. Default: does nothing.
+   */
+  onBadFrame?(error: FrameError): void;
   clock?: Clock;
 }
 
@@ -116,6 +121,9 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #budget: CollectBudget;
   readonly #backpressure: Backpressure;
   readonly #lifetime: JsonLifetime;
+  readonly #onBadFrame: JsonEdgeSessionOptions["onBadFrame"];
+  /** The keys of frames of which `onBadFrame` was told. */
+  readonly #toldKeys = new Set<string>();
   /** Requests whose bodies are being collected. */
   #collecting = 0;
   #isLeaving = false;
@@ -134,12 +142,14 @@ export class JsonEdgeSession implements EdgeSession {
     this.#budget = new CollectBudget(options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
     this.#backpressure = new Backpressure(link, clock, options.backpressure ?? defaultBackpressureLimits);
+    this.#onBadFrame = options.onBadFrame;
     this.#lifetime = new JsonLifetime(link, clock, {
       peer: "agent",
       isIdle: () => this.active === 0,
       isReadingPaused: () => this.#backpressure.isPaused,
       isPeerBusy: () => this.#mayBlock && this.#unanswered > 0,
       onMessage: (data) => this.#onMessage(data as Uint8Array),
+      onBadFrame: (id, error) => this.#failBadFrame(id, error),
       onLongMessage: (beginning, error) => this.#onLongMessage(beginning, error.reason),
       onDrain: () => {},
       onEnd: (end) => this.#onEnd(end),
@@ -250,12 +260,11 @@ export class JsonEdgeSession implements EdgeSession {
     const frame = parseAgentFrame(utf8.decode(message));
     switch (frame?.type) {
       case TypeHTTPResponse:
-        this.#countAnswer();
         return this.#onResponse(frame);
       case TypeHTTPResponseStart:
         return this.#onStart(frame);
       case TypeHTTPResponseChunk:
-        return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
+        return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64", frame));
       case TypeHTTPResponseEnd:
         this.#countAnswer();
         return this.streaming.get(frame.request_id)?.end();
@@ -279,12 +288,35 @@ export class JsonEdgeSession implements EdgeSession {
     const text = utf8.decode(beginning);
     const id = requestIdIn(text);
     if (id === null) return false;
-    if (wholeAnswer.test(text)) this.#countAnswer();
     const error = new ExchangeError("upstream_invalid", `The agent's answer is too long for one frame: ${reason}`);
-    this.#takeWaiter(id)?.reject(error);
-    if (this.streaming.has(id)) this.#cancel(id, error);
-    this.#lifetime.closeIfDrained();
+    this.#failAnswer(id, wholeAnswer.test(text), error);
     return true;
+  }
+
+  #failBadFrame(id: string, error: FrameError): true {
+    const kind = `${error.type} ${error.key}`;
+    if (!this.#toldKeys.has(kind)) {
+      this.#toldKeys.add(kind);
+      this.#onBadFrame?.(error);
+    }
+    const reason = `The agent's answer cannot be taken: ${error.reason}`;
+    this.#failAnswer(id, error.type === TypeHTTPResponse, new ExchangeError("upstream_invalid", reason));
+    return true;
+  }
+
+  /**
+   * A frame of the answer to `id` cannot be taken: the answer fails, and no other.
+   *
+   * @param isWhole the frame was the whole answer, so that the agent has nothing left to cancel
+   */
+  #failAnswer(id: string, isWhole: boolean, error: ExchangeError): void {
+    if (isWhole) {
+      this.#countAnswer();
+      this.#takeWaiter(id)?.reject(error);
+    }
+    // What comes behind the end of an answer is dropped.
+    if (this.streaming.get(id)?.isComplete !== true) this.#cancel(id, error);
+    this.#lifetime.closeIfDrained();
   }
 
   #countAnswer(): void {
@@ -292,9 +324,10 @@ export class JsonEdgeSession implements EdgeSession {
   }
 
   #onResponse(frame: HTTPResponse): void {
+    const body = decodeBase64(frame.body_b64, "body_b64", frame);
+    this.#countAnswer();
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
-    const body = decodeBase64(frame.body_b64, "body_b64");
     const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,

@@ -23,9 +23,11 @@ export interface LifetimeOwner {
    * A message came. Not called once the session is over. Bytes are released after the call: what is kept of them needs
    * a reference of its own (src/memory).
    *
-   * @throws {FrameError} which ends the session
+   * @throws {FrameError} which `onBadFrame` is told of, or else ends the session
    */
   onMessage(data: Uint8Array | string): void;
+  /** A frame about the request `id` has a value that cannot be taken. The session ends where this returns false. */
+  onBadFrame(id: string, error: FrameError): boolean;
   /**
    * A message came that is too long, and is dropped. The session ends where this returns false, or is not there.
    *
@@ -117,6 +119,7 @@ export class JsonLifetime {
       if (this.#end === null) this.#owner.onMessage(data);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
+      if (error.requestId !== null && this.#owner.onBadFrame(error.requestId, error)) return;
       this.#link.close(CloseCode.protocolError, closeReason(error.reason));
       this.finish({ code: error.code, reason: error.reason });
     } finally {

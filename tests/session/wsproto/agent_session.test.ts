@@ -254,16 +254,14 @@ describe("JsonAgentSession", () => {
     assert.deepEqual([frame.request_id, frame.status], ["2", 503]);
   });
 
-  for (const frame of [{ ...request, path: undefined }, { ...request, body_b64: "!" }, request]) {
-    it(`closes with the reason when ${frame === request ? "an id is used twice" : "a frame is malformed"}`, async () => {
-      const { link, session, clock } = start(never);
-      link.receive(request);
-      link.receive({ ...frame, request_id: frame === request ? "1" : "2" });
-      assert.equal(link.closedWith?.code, 1002);
-      assert.equal((await session.closed).code, "bad_frame");
-      assert.equal(clock.pending, 0);
-    });
-  }
+  it("closes with the reason when an id is used twice", async () => {
+    const { link, session, clock } = start(never);
+    link.receive(request);
+    link.receive(request);
+    assert.equal(link.closedWith?.code, 1002);
+    assert.equal((await session.closed).code, "bad_frame");
+    assert.equal(clock.pending, 0);
+  });
 
   it("aborts what runs, and asks for nothing more, when the link is gone", async () => {
     const signals: CancelSignal[] = [];
