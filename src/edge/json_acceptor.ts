@@ -4,6 +4,7 @@
  */
 import { CancelSource, type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
+import type { MemoryAccount } from "../httpstream/mod.ts";
 import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import {
@@ -41,7 +42,9 @@ export interface JsonAcceptorOptions {
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory">;
+  /** The bytes that all connections of the process hold. */
+  memory: MemoryAccount;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
@@ -148,6 +151,7 @@ export class JsonAcceptor {
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
+      memory: this.#options.memory,
     });
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
