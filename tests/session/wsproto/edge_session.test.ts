@@ -544,6 +544,18 @@ describe("JsonEdgeSession whose link takes nothing", () => {
     assert.deepEqual([session.bufferedBytes, memory.heldBytes], [0, 0]);
   });
 
+  it("does not take an agent for dead that is silent and takes a long frame slowly", async () => {
+    await begin();
+    for (let part = 0; part < 10; part++) {
+      clock.advance(20_000);
+      if (part % 2 === 0) link.handlers.onProgress?.();
+      else link.handlers.onDrain();
+    }
+    assert.equal(link.aborted, false);
+    clock.advance(25_000);
+    assert.equal(link.aborted, true);
+  });
+
   it("answers overloaded to bodies past its limit, and takes requests without one", async () => {
     await begin({ collectLimitBytes: MIB });
     ask("a", patternBytes(900_000));
