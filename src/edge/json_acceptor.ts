@@ -4,6 +4,7 @@
  */
 import { CancelSource, type Clock, systemClock, type Timer } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
+import type { MemoryAccount } from "../httpstream/mod.ts";
 import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import {
@@ -43,7 +44,9 @@ export interface JsonAcceptorOptions {
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
   /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
   onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "onBadFrame">;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory" | "onBadFrame">;
+  /** The bytes that all connections of the process hold. */
+  memory: MemoryAccount;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
   /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
@@ -151,6 +154,7 @@ export class JsonAcceptor {
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
       onBadFrame: (error) => this.#options.onBadFrame(session, name, error),
+      memory: this.#options.memory,
     });
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {

@@ -24,7 +24,14 @@ import {
 import { nextMaskKey } from "./mask.ts";
 import { MaskBuffer } from "./mask_buffer.ts";
 import { MessageParser, type ParserOptions, type WebSocketEvent } from "./parser.ts";
-import { encodeClosePayload, encodeFrame, encodeTextFrame, type MaskKey, writeFrame } from "./writer.ts";
+import {
+  encodeClosePayload,
+  encodeFrame,
+  encodeFrameHead,
+  encodeTextFrame,
+  type MaskKey,
+  writeFrame,
+} from "./writer.ts";
 
 /** How a WebSocket ended. */
 export interface WebSocketClose {
@@ -36,6 +43,19 @@ export interface WebSocketClose {
   readonly clean: boolean;
   /** Why it is not clean. `null` also after a FIN of the peer without a close frame, and after `abort()`. */
   readonly error: WebSocketProtocolError | CloseTimeoutError | SocketError | null;
+}
+
+/** A message that is made while it is sent, so that a long one never stands in memory as a whole. */
+export interface MessageSource {
+  /** Bytes of the whole message. */
+  readonly byteLength: number;
+  /**
+   * The next part, never empty, whose reference the receiver takes (src/memory). Called as the socket takes bytes, until
+   * the parts have `byteLength` together.
+   */
+  next(): Uint8Array;
+  /** No further part is asked for: all were, or the connection is over. Called once. */
+  onOver(): void;
 }
 
 /** Events of a WebSocket, for its one owner. They are never called within a call of the connection's methods. */
@@ -56,6 +76,8 @@ export interface WebSocketHandlers {
   onBytes?(): void;
   /** After a send that returned false: more can be sent. */
   onDrain(): void;
+  /** The socket took a part of what `sendTextFrom` sends, and there is more of it: the peer reads. */
+  onProgress?(): void;
   /** The last call, exactly once. */
   onClose(close: WebSocketClose): void;
 }
@@ -122,6 +144,13 @@ export class WebSocketConnection {
   #isDrainWanted = false;
   #pendingPong: Uint8Array | null = null;
 
+  /** The message under way, of which `#sourceLeft` bytes are still to come. No other frame may stand within its frame. */
+  #source: MessageSource | null = null;
+  #sourceLeft = 0;
+  /** Frames that wait for the end of that message. */
+  #behind: Uint8Array[] = [];
+  #isEndBehind = false;
+
   constructor(socket: Socket, options: WebSocketOptions) {
     this.handlers = options.handlers;
     this.#socket = socket;
@@ -129,7 +158,7 @@ export class WebSocketConnection {
     this.#parser = new MessageParser(options);
     this.#clock = options.clock ?? systemClock;
     this.#closeTimeoutMs = options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS;
-    this.#writePart = (bytes) => this.#isBlocked = !socket.write(bytes);
+    this.#writePart = (bytes) => this.#isBlocked = !this.#write(bytes);
     socket.handlers = {
       onData: (chunk) => this.#takeBytes(chunk),
       onEnd: () => this.#takeEnd(),
@@ -178,12 +207,32 @@ export class WebSocketConnection {
    */
   sendText(text: string): boolean {
     if (this.#state !== "open") return true;
-    return this.#sent(this.#socket.write(encodeTextFrame(text, this.#nextKey())));
+    return this.#sent(this.#write(encodeTextFrame(text, this.#nextKey())));
   }
 
   /** `sendText` for a text in UTF-8, which is not checked. See `sendBinary` for the ownership of the bytes. */
   sendTextBytes(text: Uint8Array): boolean {
     return this.#sendParts(Opcode.text, [text]);
+  }
+
+  /**
+   * Sends one text message in one frame, part by part as the socket takes them. What is sent meanwhile, control frames
+   * too, waits for its end, and `close()` does not cut it short. Returns as `sendText` does; `onDrain` comes when the
+   * whole message was taken.
+   *
+   * @throws {Error} for a client, whose frames are masked in one piece, and while such a message is under way
+   */
+  sendTextFrom(source: MessageSource): boolean {
+    if (this.#role === "client") throw new Error("A client cannot send a message in parts");
+    if (this.#source !== null) throw new Error("A message is under way");
+    if (this.#state !== "open") {
+      source.onOver();
+      return true;
+    }
+    this.#socket.write(encodeFrameHead(Opcode.text, source.byteLength));
+    this.#source = source;
+    this.#sourceLeft = source.byteLength;
+    return this.#sent(this.#sendOn(source));
   }
 
   /**
@@ -340,7 +389,8 @@ export class WebSocketConnection {
   /** Sends FIN. Reading goes on, for the peer's FIN, and because an RST would overtake our close frame. */
   #end(): void {
     this.#state = "ended";
-    this.#socket.end();
+    if (this.#source === null) this.#socket.end();
+    else this.#isEndBehind = true;
     this.#startCloseTimer();
   }
 
@@ -351,6 +401,10 @@ export class WebSocketConnection {
 
   #takeDrain(): void {
     this.#isBlocked = false;
+    if (this.#source !== null && !this.#sendOn(this.#source)) {
+      this.#isBlocked = true;
+      return this.handlers.onProgress?.();
+    }
     const pong = this.#pendingPong;
     this.#pendingPong = null;
     if (pong !== null) this.#answerPing(pong);
@@ -364,6 +418,9 @@ export class WebSocketConnection {
     this.#state = "closed";
     this.#closeTimer?.cancel();
     this.#pendingPong = null;
+    this.#behind = [];
+    this.#source?.onOver();
+    this.#source = null;
     const clean = this.#received !== null;
     this.handlers.onClose({
       code: this.#received?.code ?? CloseCode.abnormal,
@@ -383,10 +440,33 @@ export class WebSocketConnection {
   #sendParts(opcode: SendOpcode, parts: readonly Uint8Array[]): boolean {
     if (this.#state !== "open") return true;
     if (this.#role === "client") {
-      return this.#sent(this.#socket.write(encodeFrame(opcode, parts, nextMaskKey(), this.#allocateMasked)));
+      return this.#sent(this.#write(encodeFrame(opcode, parts, nextMaskKey(), this.#allocateMasked)));
     }
     writeFrame(opcode, parts, this.#writePart);
     return this.#sent(!this.#isBlocked);
+  }
+
+  /** Every whole frame leaves here. */
+  #write(frame: Uint8Array): boolean {
+    if (this.#source === null) return this.#socket.write(frame);
+    this.#behind.push(frame);
+    return false;
+  }
+
+  /** Sends parts of the message under way, and behind its end what waits for that. False where the socket is full. */
+  #sendOn(source: MessageSource): boolean {
+    let isWritable = true;
+    while (isWritable && this.#sourceLeft > 0) {
+      const part = source.next();
+      this.#sourceLeft -= part.length;
+      isWritable = this.#socket.write(part);
+    }
+    if (this.#sourceLeft > 0) return false;
+    this.#source = null;
+    source.onOver();
+    for (const frame of this.#behind.splice(0)) isWritable = this.#socket.write(frame);
+    if (this.#isEndBehind) this.#socket.end();
+    return isWritable;
   }
 
   #nextKey(): MaskKey {
@@ -394,7 +474,7 @@ export class WebSocketConnection {
   }
 
   #writeControl(opcode: SendOpcode, payload: Uint8Array): boolean {
-    const writable = this.#socket.write(encodeFrame(opcode, [payload], this.#nextKey()));
+    const writable = this.#write(encodeFrame(opcode, [payload], this.#nextKey()));
     this.#isBlocked = !writable;
     return writable;
   }

@@ -67,7 +67,12 @@ export class JsonLifetime {
       onLongMessage: (beginning, error) => this.#end !== null || (owner.onLongMessage?.(beginning, error) ?? false),
       onBytes: () => this.#heartbeat.onBytes(),
       onPong: () => this.#heartbeat.onPong(),
-      onDrain: () => owner.onDrain(),
+      onDrain: () => {
+        this.#heartbeat.onBytes();
+        owner.onDrain();
+      },
+      // A pong waits behind a long message: that the peer takes the message is as good.
+      onProgress: () => this.#heartbeat.onBytes(),
       onClose: (close) => this.#takeClose(close),
     };
   }
