@@ -18,8 +18,8 @@ import {
 } from "../session/mod.ts";
 import { dialWebSocket, WebSocketConnection } from "../websocket/mod.ts";
 import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
-import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
-import { edgeFailure } from "./edge_failure.ts";
+import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
