@@ -220,6 +220,13 @@ describe("Tunnels", () => {
     assert.equal(tunnels.online, 3);
   });
 
+  it("lets an owner have 100 names where nothing else is said", async () => {
+    const session = new FakeSession("1");
+    for (let count = 0; count < 100; count++) await tunnels.claim(`n${count}`, "me", session);
+    await assert.rejects(claimed("more"), isRefusal("too_many_tunnels"));
+    await claimed("more", "somebody");
+  });
+
   it("counts the names of a session that claims several, and frees them with it", async () => {
     start({ maxNamesPerOwner: 3 });
     const session = new FakeSession("1");
