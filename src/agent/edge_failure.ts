@@ -5,12 +5,12 @@
 import { z } from "zod";
 import { showText } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import { errorFieldName, fieldValue, isProblemCode } from "../http/mod.ts";
+import { errorFieldName, fieldValue, isProblemCode, problemKinds } from "../http/mod.ts";
 import { isMissingPermission, SocketError } from "../net/mod.ts";
 import { parseJson } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
-import { AgentError } from "./errors.ts";
+import { AgentError, type AgentErrorCode } from "./errors.ts";
 
 interface Advice {
   readonly remedy: string;
@@ -154,6 +154,7 @@ function answeredFailure(edge: EdgeUrl, cause: HandshakeError, status: number, v
   if (code !== null && status === 429) {
     return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", cause);
   }
+  if (told?.code === "too_many_sessions") return refusal(told.code, told.detail, cause);
   const edgeVersion = fieldValue(cause.fields, versionFieldName.toLowerCase());
   if (status === 400 && (edgeVersion !== undefined || told?.code === "version_mismatch")) {
     const why = detail ?? `it is ${edgeVersion}`;
@@ -212,6 +213,22 @@ function originOf(text: string | undefined, base: string): string | null {
 
 function hostOf(url: string): string {
   return new URL(url).hostname;
+}
+
+/** The refusals of an edge that have a code of their own here. */
+const refusalCodes: readonly AgentErrorCode[] = ["unauthorized", "too_many_attempts", "name_taken", "bad_name"];
+
+/** What to do about others. */
+const refusalRemedies: Readonly<Record<string, string>> = {
+  too_many_tunnels: problemKinds.too_many_tunnels.remedy,
+  too_many_sessions: problemKinds.too_many_sessions.remedy,
+};
+
+/** The error for an edge that refused the tunnel with `code`. */
+export function refusal(code: string | undefined, reason: string, cause?: unknown): AgentError {
+  const known = refusalCodes.find((item) => item === code);
+  const remedy = code !== undefined && Object.hasOwn(refusalRemedies, code) ? refusalRemedies[code] : null;
+  return new AgentError(known ?? "refused", reason, cause, { remedy });
 }
 
 const problem = z.object({ code: z.string().optional(), detail: z.string() });

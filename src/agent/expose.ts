@@ -1,5 +1,6 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
-import { checkRange, type Clock, OptionError } from "../base/mod.ts";
+import { inspect } from "node:util";
+import { checkRange, type Clock, OptionError, printableLines } from "../base/mod.ts";
 import { tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
@@ -160,6 +161,6 @@ function reporterTo(onError: OnError = writeToConsole): OnError {
 
 /** Without the query, which may hold secrets. */
 function writeToConsole(error: unknown, request?: Request): void {
-  if (request === undefined) console.error("runnel:", error);
-  else console.error(`runnel: ${request.method} ${request.url.split("?", 1)[0]}:`, error);
+  const where = request === undefined ? "" : `${request.method} ${request.url.split("?", 1)[0]}: `;
+  console.error(printableLines(`runnel: ${where}${inspect(error)}`));
 }

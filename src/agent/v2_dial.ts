@@ -12,8 +12,8 @@ import {
   V2AgentSession,
 } from "../session/mod.ts";
 import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
-import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
-import { edgeFailure, problemOf } from "./edge_failure.ts";
+import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, problemOf, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";

@@ -69,7 +69,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       hasBeenReady = true;
       toldCause = "";
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
-      for (const warning of warnings) log.warn(warning);
+      for (const warning of warnings) log.warn("{warning}", { warning });
     },
     disconnected(reason) {
       output.event("disconnected", { reason });

@@ -1,6 +1,13 @@
 /** The program `edge`. */
 import { messageOf } from "../base/mod.ts";
-import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
+import {
+  DataFolder,
+  defaultDataFolder,
+  edgeServeOptions,
+  reservedNamesWith,
+  UsageError,
+  version,
+} from "../config/mod.ts";
 import { type AgentPeer, type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
@@ -39,6 +46,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const { values, host, output } = call;
+  const reservedNames = reservedNamesOf(values);
   const { token, data } = await tokenOf(call);
   const edge = await startEdge({
     listen: values.listen,
@@ -53,6 +61,8 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     maxFirstByteMs: values.maxFirstByteTimeout,
     liveTypes: values.liveType,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
+    tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
+    maxSessionsPerOwner: values.sessionsPerToken,
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
     publicUrl: values.publicUrl,
@@ -79,6 +89,16 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** @throws {UsageError} where the default tunnel could never be opened */
+function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): ReadonlySet<string> {
+  const names = reservedNamesWith(reservedName);
+  if (defaultTunnel === undefined || !names.has(defaultTunnel)) return names;
+  throw new UsageError(
+    `--default-tunnel ${defaultTunnel} names a tunnel that cannot be opened, since its name is reserved`,
+    `Choose another name, or free it with --reserved-name=-${defaultTunnel}`,
+  );
 }
 
 /** The edge's token. `data` is null where it was given: nothing else is kept, and a folder would not be made. */
@@ -128,6 +148,10 @@ function logEvents(): EdgeEvents {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
       else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
       else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
+    },
+    onQuotaReached: (reason, count) => {
+      if (count === 1) log.warn("Refused an agent: {reason}", { reason });
+      else log.warn("Refused {count} more agents: {reason}", { count, reason });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onBadFrame: (id, tunnel, reason) =>

@@ -1,5 +1,5 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { type Clock, printable, systemClock, type Timer } from "../base/mod.ts";
 import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
 import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
@@ -7,7 +7,7 @@ import type { CommandCall } from "./command.ts";
 import { canUseColor, canUseUnicode, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, type LiveStream, renderLive } from "./live_view.ts";
 import { logOptions } from "./output.ts";
-import { printable, printablePath } from "./printable.ts";
+import { printablePath } from "./printable.ts";
 import { Screen } from "./screen.ts";
 import type { EarlyEnd } from "./shutdown.ts";
 
@@ -72,7 +72,7 @@ class LiveDisplay implements AgentDisplay {
 
   ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
     this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
-    for (const warning of warnings) logger("agent").warn(warning);
+    for (const warning of warnings) logger("agent").warn("{warning}", { warning });
   }
 
   disconnected(reason: string): void {

@@ -2,8 +2,9 @@
 import { formatAddress, type ListenTarget, parseListenTarget, readHostPort } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { headOptions } from "./head_options.ts";
-import { nameFault } from "./names.ts";
+import { nameFault, parseReservedName } from "./names.ts";
 import {
+  countOption,
   durationOption,
   listOption,
   parsedOption,
@@ -47,6 +48,19 @@ export const edgeServeOptions = {
       help: "the tunnel that serves the domain itself, but for the edge's own paths",
     },
     nameFault,
+  ),
+  reservedName: listOption({
+    name: "reserved-name",
+    hint: "NAME|-NAME",
+    help: "a further name that no tunnel may have; --reserved-name=-mail frees one of the usual ones (docs/server.md)",
+  }, parseReservedName),
+  namesPerToken: countOption(
+    { name: "names-per-token", help: "the most names of tunnels that a token has at one time", default: "100" },
+    ["1", "100000"],
+  ),
+  sessionsPerToken: countOption(
+    { name: "sessions-per-token", help: "the most agents that are connected with a token at one time", default: "200" },
+    ["1", "100000"],
   ),
   directVisitors: switchOption({
     name: "direct-visitors",

@@ -7,6 +7,7 @@ import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
+import { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -18,6 +19,10 @@ export interface AgentAcceptorOptions {
   tunnels: Tunnels;
   timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
+  /** Sessions that the owner of a token may have at one time. Default 200. */
+  maxSessionsPerOwner?: number;
+  /** A session was refused because its token has as many already; for the log. */
+  onQuotaReached(reason: string): void;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
@@ -32,7 +37,10 @@ export interface AgentAcceptorOptions {
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
   memory: MemoryAccount;
-  json?: Pick<JsonAcceptorOptions, "session" | "registerTimeoutMs" | "maxUnregistered" | "maxFrameBytes">;
+  json?: Pick<
+    JsonAcceptorOptions,
+    "session" | "registerTimeoutMs" | "maxUnregistered" | "maxUnregisteredPerAddress" | "maxFrameBytes"
+  >;
   clock: Clock;
 }
 
@@ -46,7 +54,8 @@ export class AgentAcceptor {
 
   constructor(options: AgentAcceptorOptions) {
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
-    const shared = { ...options, refusals: this.#refusals, nextSessionId: () => `s${++this.#sessionCount}` };
+    const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
+    const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
     this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
     this.#json = new JsonAcceptor({
       ...options.json,

@@ -8,6 +8,7 @@ import {
   fetchHandler,
   LiveTypes,
   pathOf,
+  problemAnswer,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
@@ -22,8 +23,9 @@ import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
-import { isAgentPath, isOwnPath } from "./own_paths.ts";
+import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
+import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { sharedToken } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
@@ -53,7 +55,9 @@ export interface EdgeOptions {
   /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
   liveTypes?: readonly string[];
   http?: HttpServerInit;
-  tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
+  tunnels?: Omit<TunnelsOptions, "clock" | "onFull" | "onReplaced">;
+  /** Agents that may be connected with one token at one time. Default 200. */
+  maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
@@ -77,6 +81,8 @@ export interface EdgeEvents {
    * session. `reason` names frame and key.
    */
   onBadFrame?(id: string, tunnel: string, reason: string): void;
+  /** Tunnels or sessions were refused for `reason`: the first one, then how many more there were in each minute. */
+  onQuotaReached?(reason: string, count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are not observed. */
   onRequest?(record: AccessRecord): void;
@@ -123,6 +129,7 @@ class RunningEdge implements Edge {
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
+  readonly #quotaCounts: RefusalCounts;
   #listener: Listener | null = null;
   #isDraining = false;
 
@@ -131,9 +138,11 @@ class RunningEdge implements Edge {
     const events = options.events ?? {};
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
+    this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
     this.tunnels = new Tunnels({
       ...options.tunnels,
       clock,
+      onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
     const onTunnel = tunnelReporter(events);
@@ -206,6 +215,7 @@ class RunningEdge implements Edge {
   #stopAccepting(): Promise<void> {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
+    this.#quotaCounts.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 
@@ -219,6 +229,8 @@ class RunningEdge implements Edge {
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
+      maxSessionsPerOwner: options.maxSessionsPerOwner,
+      onQuotaReached: (reason) => this.#quotaCounts.add(reason),
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
       onBadFrame: (session, name, { reason }) => options.events?.onBadFrame?.(session.id, name, reason),
       onError: (error) => options.events?.onError?.(error),
@@ -235,9 +247,19 @@ class RunningEdge implements Edge {
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
+      const refusal = probeRefusal(head);
+      if (refusal !== null) return Promise.resolve(refusal);
       return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
+}
+
+/** The answer to a probe of another method than those that read; null for any other request. */
+function probeRefusal(head: RequestHead): Answer | null {
+  const { method, target } = head;
+  if (method === "GET" || method === "HEAD" || !isProbePath(target)) return null;
+  const problem = problemAnswer("method_not_allowed", `${pathOf(target)} has no ${method}`, ["Allow", "GET, HEAD"]);
+  return inAcceptedForm(problem, "method_not_allowed", acceptOf(head));
 }
 
 /** The answer where a handler rejects, and where there is no head because it could not be read. */

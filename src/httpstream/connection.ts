@@ -51,6 +51,7 @@ export class Connection {
   readonly #incoming: Incoming;
   readonly #liveness: Liveness;
   readonly #ready = new Deferred<void>();
+  readonly #ended = new Deferred<CloseInfo>();
   readonly #closed = new Deferred<CloseInfo>();
   readonly #maxControlBytes: number;
   #drainStep: DrainStep = DrainStep.NONE;
@@ -112,7 +113,8 @@ export class Connection {
     link.handlers = {
       onMessage: (message) => this.#receiveMessage(message),
       onDrain: () => this.#outgoing.linkDrained(),
-      onClose: (info) => this.#linkClosed(info),
+      onEnd: (info) => this.#linkEnded(info),
+      onClose: (info) => this.#linkEnded(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
     this.#sendSettings();
@@ -123,7 +125,12 @@ export class Connection {
     return this.#ready.promise;
   }
 
-  /** Resolves, never rejects, once the link is closed and every stream has ended. */
+  /** Resolves, never rejects, once the connection carries nothing any more. The link may take longer to close. */
+  get ended(): Promise<CloseInfo> {
+    return this.#ended.promise;
+  }
+
+  /** Resolves, never rejects, once the link has ended at both sides and every stream has ended. */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
   }
@@ -390,7 +397,8 @@ export class Connection {
     report(cause);
   }
 
-  #linkClosed(info: LinkCloseInfo): void {
+  /** The link carries nothing any more, whether its socket is closed yet or not. */
+  #linkEnded(info: LinkCloseInfo): void {
     if (this.#closeInfo === null) {
       const isOrderly = info.clean && info.code === CloseCode.goingAway && this.#isPeerDraining;
       const reason = `The link closed with ${info.code}${info.reason === "" ? "" : `: ${info.reason}`}`;
@@ -415,6 +423,7 @@ export class Connection {
     this.#pendingPing = null;
     this.#ready.resolve();
     this.#streams.failAll(`The connection ended: ${reason}`, error);
+    this.#ended.resolve(this.#closeInfo);
     this.#defer(() => this.#streams.dispatch());
   }
 

@@ -78,6 +78,11 @@ export interface WebSocketHandlers {
   onDrain(): void;
   /** The socket took a part of what `sendTextFrom` sends, and there is more of it: the peer reads. */
   onProgress?(): void;
+  /**
+   * The peer has closed, or broke a rule: no message follows, and none can be sent. Called once at most, and not after
+   * `abort()`. `onClose` follows when the socket has closed, which a peer can delay by `closeTimeoutMs`.
+   */
+  onEnd?(close: WebSocketClose): void;
   /** The last call, exactly once. */
   onClose(close: WebSocketClose): void;
 }
@@ -127,6 +132,7 @@ export class WebSocketConnection {
   };
 
   #state: "open" | "closing" | "ended" | "closed" = "open";
+  #isEndTold = false;
   #received: { readonly code: number; readonly reason: string } | null = null;
   #failure: WebSocketProtocolError | CloseTimeoutError | null = null;
   #closeTimer: Timer | null = null;
@@ -377,6 +383,7 @@ export class WebSocketConnection {
     if (this.#role === "server") return this.#end();
     this.#state = "ended";
     this.#startCloseTimer();
+    this.#tellEnd();
   }
 
   /** The peer broke a rule: the close frame says which (RFC 6455 §7.1.7). */
@@ -392,6 +399,13 @@ export class WebSocketConnection {
     if (this.#source === null) this.#socket.end();
     else this.#isEndBehind = true;
     this.#startCloseTimer();
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#isEndTold) return;
+    this.#isEndTold = true;
+    this.handlers.onEnd?.(this.#closeInfo(null));
   }
 
   #takeEnd(): void {
@@ -421,13 +435,17 @@ export class WebSocketConnection {
     this.#behind = [];
     this.#source?.onOver();
     this.#source = null;
+    this.handlers.onClose(this.#closeInfo(error));
+  }
+
+  #closeInfo(error: SocketError | null): WebSocketClose {
     const clean = this.#received !== null;
-    this.handlers.onClose({
+    return {
       code: this.#received?.code ?? CloseCode.abnormal,
       reason: this.#received?.reason ?? "",
       clean,
       error: clean ? null : this.#failure ?? error,
-    });
+    };
   }
 
   #startCloseTimer(): void {

@@ -127,8 +127,13 @@ export class RequestParser {
     if (!isCurrent && version !== "HTTP/1.0") {
       throw new HttpParseError(505, `The request is in ${version}, not HTTP/1.1`);
     }
-    if (method === "CONNECT") throw new HttpParseError(405, "The method CONNECT is not served");
-    if (method === "TRACE") throw new HttpParseError(501, "The method TRACE is not served");
+    // In any case of letters: an upstream may take `trace` for TRACE.
+    if (method.length === 7 && method.toUpperCase() === "CONNECT") {
+      throw new HttpParseError(405, `The method ${method} is not served`);
+    }
+    if (method.length === 5 && method.toUpperCase() === "TRACE") {
+      throw new HttpParseError(501, `The method ${method} is not served`);
+    }
     this.#method = method;
     this.#target = target;
     this.#version = isCurrent ? "1.1" : "1.0";

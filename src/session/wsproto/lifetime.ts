@@ -73,7 +73,11 @@ export class JsonLifetime {
       },
       // A pong waits behind a long message: that the peer takes the message is as good.
       onProgress: () => this.#heartbeat.onBytes(),
-      onClose: (close) => this.#takeClose(close),
+      onEnd: (close) => this.#takeEnd(close),
+      onClose: (close) => {
+        this.#takeEnd(close);
+        this.#linkClosed.resolve();
+      },
     };
   }
 
@@ -132,12 +136,12 @@ export class JsonLifetime {
     }
   }
 
-  #takeClose(close: WebSocketClose): void {
+  /** No message follows, whether the socket is closed yet or not. */
+  #takeEnd(close: WebSocketClose): void {
     const broken = close.error instanceof WebSocketProtocolError ? close.error.reason : "";
     const closed = `The link to the ${this.#owner.peer} closed with ${close.code}`;
     const reason = close.reason || broken || closed;
     this.finish({ code: close.code === REPLACED_CLOSE_CODE ? "replaced" : "link_closed", reason });
-    this.#linkClosed.resolve();
   }
 
   #die(silentMs: number): void {
