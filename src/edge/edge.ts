@@ -14,7 +14,7 @@ import {
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
-import { MemoryAccount } from "../httpstream/mod.ts";
+import { MemoryAccount } from "../memory/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
@@ -55,7 +55,7 @@ export interface EdgeOptions {
   http?: HttpServerInit;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
-  /** Bytes that all agents' connections may hold together. Default 1 GiB. */
+  /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
   clock?: Clock;
@@ -86,6 +86,8 @@ export interface Edge {
   readonly connections: number;
   /** Exchanges of the public that are under way. */
   readonly active: number;
+  /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
+  readonly bufferedBytes: number;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -118,12 +120,14 @@ class RunningEdge implements Edge {
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
+  readonly #memory: MemoryAccount;
   #listener: Listener | null = null;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
     const clock = options.clock ?? systemClock;
     const events = options.events ?? {};
+    this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
     this.tunnels = new Tunnels({
@@ -158,6 +162,7 @@ class RunningEdge implements Edge {
         return answer;
       },
       onError: (error) => events.onError?.(error),
+      memory: this.#memory,
       clock,
       ...options.http,
     });
@@ -178,6 +183,10 @@ class RunningEdge implements Edge {
 
   get active(): number {
     return this.#server.active;
+  }
+
+  get bufferedBytes(): number {
+    return this.#memory.heldBytes + this.#server.unreadBytes;
   }
 
   urlOf(name?: string): string {
@@ -216,7 +225,7 @@ class RunningEdge implements Edge {
       onTunnel,
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
       onError: (error) => options.events?.onError?.(error),
-      memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
+      memory: this.#memory,
       json: options.json,
       clock,
     });

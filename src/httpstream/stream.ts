@@ -511,7 +511,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** Brings the sums of the stream and of the connection in line with what the stream holds now. */
   #updateHeldBytes(): void {
     const headerBytes = this.#isOver ? 0 : this.#send.headerBytes + this.#events.headerBytes;
-    const bytes = this.#isOver ? 0 : headerBytes + this.#send.unsentBytes + this.#receive.heldBytes;
+    const bytes = this.#isOver ? 0 : headerBytes + this.#send.heldBytes + this.#receive.heldBytes;
     if (bytes === this.#heldBytes && headerBytes === this.#heldHeaderBytes) return;
     this.#host.addHeldBytes(bytes - this.#heldBytes, headerBytes - this.#heldHeaderBytes);
     this.#heldBytes = bytes;

@@ -4,7 +4,8 @@
  */
 import type { Clock } from "../base/mod.ts";
 import { ConnectionError, StreamError } from "./errors.ts";
-import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
+import { MemoryAccount } from "../memory/mod.ts";
+import { GrowthPool, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { PeerSettings } from "./peer_settings.ts";
