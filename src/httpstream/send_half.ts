@@ -104,9 +104,10 @@ export class SendHalf {
   /**
    * Queues bytes, and the end. Returns false where the sender should wait until everything has left.
    *
+   * @param isCrowded the connection holds so much that a sender waits as long as anything waits. Default false.
    * @throws {StreamError} `invalid_state` before the head and after the end.
    */
-  send(bytes: Uint8Array, isEnd: boolean): boolean {
+  send(bytes: Uint8Array, isEnd: boolean, isCrowded = false): boolean {
     if (this.#state === Half.BROKEN) return true;
     this.#step(isEnd ? HalfEvent.DATA_END : HalfEvent.DATA, isEnd ? "the end" : "bytes");
     if (bytes.length > 0) {
@@ -116,7 +117,8 @@ export class SendHalf {
       if (this.#chunks.length - this.#firstChunk >= this.#compactAt) this.#compact();
     }
     if (isEnd) this.#queueEnd();
-    this.#isSenderWaiting = this.#unsentBytes > Math.min(UNSENT_HIGH_WATER_BYTES, Math.max(0, this.window.available));
+    const highWaterBytes = isCrowded ? 0 : Math.min(UNSENT_HIGH_WATER_BYTES, Math.max(0, this.window.available));
+    this.#isSenderWaiting = this.#unsentBytes > highWaterBytes;
     return !this.#isSenderWaiting;
   }
 

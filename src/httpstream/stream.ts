@@ -36,6 +36,8 @@ export interface StreamHost {
   readonly peerFeatures: number;
   /** Whether so many header bytes wait that new streams are refused and interim heads are dropped. */
   readonly isHeaderLimitReached: boolean;
+  /** Whether so much is held that nobody should send ahead of what leaves. */
+  readonly isCrowded: boolean;
   /** The block of these fields. @throws {StreamError} `invalid_headers`, `headers_too_large`. */
   encode(fields: Fields, flags: number): Uint8Array;
   /** Something waits to leave: flushes at the end of the tick. */
@@ -181,7 +183,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   }
 
   send(bytes: Uint8Array, end: boolean): boolean {
-    const isReady = this.#send.send(bytes, end);
+    const isReady = this.#send.send(bytes, end, this.#host.isCrowded);
     this.#afterQueue();
     return isReady;
   }

@@ -24,6 +24,12 @@ import {
   ProtocolError,
 } from "./wire/mod.ts";
 
+/**
+ * With this part of the limit held (32 MiB by default) senders do not send ahead any more. Few streams never hold as
+ * much, and with many one chunk of each keeps the link busy.
+ */
+const CROWDED_DIVISOR = 8;
+
 export interface StreamsOptions extends ConnectionOptions {
   clock: Clock;
   onStream: NewStreamHandler;
@@ -96,6 +102,10 @@ export class Streams implements StreamHost {
 
   get rttMs(): number {
     return this.#options.outgoing.inflight.rttMs;
+  }
+
+  get isCrowded(): boolean {
+    return this.#memory.heldBytes > this.#limits.maxHeldBytes / CROWDED_DIVISOR;
   }
 
   get isHeaderLimitReached(): boolean {
@@ -191,6 +201,9 @@ export class Streams implements StreamHost {
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
+      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
+      // What waits to leave makes no event. To free some of it makes one.
+      this.#memory.enforceLimit();
       while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
     } finally {
       this.#isDispatching = false;
