@@ -8,7 +8,7 @@
  *
  * Content is passed on as it lies in the reads: nothing is copied or collected, and no object is made for a chunk.
  *
- * Framing may be many times the content. Chunks of one byte are legal, and cost whoever sends them six times their
+ * Of a request framing may be many times the content. Chunks of one byte are legal, and cost whoever sends them six times their
  * content. Beyond that a body gets a budget: what a chunk's framing takes over 16 bytes and twice its content is excess,
  * which later chunks with less framing pay back, and over 16 KiB of it end the body. It is the rule of Go's net/http,
  * and stops only paddings of zeros or extensions that come with hardly any content.
@@ -106,7 +106,7 @@ export class BodyDecoder {
    * while the body goes on, and the bytes behind it once it is complete.
    *
    * @throws {HttpParseError} for a chunk whose syntax is wrong or whose size is above 2^53 - 1, for an extension or a
-   *   trailer section over the limits, and for more than 16 KiB of excess framing. The decoder must not be used after it.
+   *   trailer section over the limits, and for more than 16 KiB of excess framing in a request. The decoder must not be used after it.
    */
   push(chunk: Uint8Array, onData: (slice: Uint8Array) => void): Uint8Array | null {
     return this.pushPieces(chunk, {
@@ -268,7 +268,7 @@ export class BodyDecoder {
   #countExcess(): void {
     const framingBytes = this.#sizeDigits + this.#extensionBytes + LINE_END_BYTES;
     const excess = this.#excessBytes + framingBytes - FREE_FRAMING_BYTES - 2 * this.#left;
-    if (excess > MAX_EXCESS_BYTES) {
+    if (this.#side === "request" && excess > MAX_EXCESS_BYTES) {
       throw this.#fail(400, "The framing of the body's chunks is far longer than its content");
     }
     this.#excessBytes = Math.max(0, excess);

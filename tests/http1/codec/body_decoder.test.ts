@@ -235,6 +235,14 @@ describe("BodyDecoder on chunks", () => {
     }
   });
 
+  it("BodyDecoder takes an answer when its sizes are followed by many blanks, as long as it comes", () => {
+    const decoder = new BodyDecoder(chunked, defaultLimits, "response");
+    const read = toBytes(`1${" ".repeat(250)}\r\nx\r\n`.repeat(100));
+    let bytes = 0;
+    for (let round = 0; round < 10; round++) decoder.push(read, (slice) => void (bytes += slice.length));
+    assert.equal(bytes, 1_000);
+  });
+
   it("BodyDecoder takes a body in chunks when they are tiny, padded, or signed in extensions, as long as it comes", () => {
     const usual: [chunk: string, content: string][] = [
       ["1\r\nx\r\n", "x"],
