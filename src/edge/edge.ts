@@ -15,7 +15,7 @@ import {
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
-import { MemoryAccount } from "../httpstream/mod.ts";
+import { MemoryAccount } from "../memory/mod.ts";
 import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
@@ -59,7 +59,7 @@ export interface EdgeOptions {
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
-  /** Bytes that all agents' connections may hold together. Default 1 GiB. */
+  /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
   clock?: Clock;
@@ -97,6 +97,8 @@ export interface Edge {
   readonly connections: number;
   /** Exchanges of the public that are under way. */
   readonly active: number;
+  /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
+  readonly bufferedBytes: number;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -130,12 +132,14 @@ class RunningEdge implements Edge {
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
   readonly #quotaCounts: RefusalCounts;
+  readonly #memory: MemoryAccount;
   #listener: Listener | null = null;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
     const clock = options.clock ?? systemClock;
     const events = options.events ?? {};
+    this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
@@ -172,6 +176,7 @@ class RunningEdge implements Edge {
         return answer;
       },
       onError: (error) => events.onError?.(error),
+      memory: this.#memory,
       clock,
       ...options.http,
     });
@@ -192,6 +197,10 @@ class RunningEdge implements Edge {
 
   get active(): number {
     return this.#server.active;
+  }
+
+  get bufferedBytes(): number {
+    return this.#memory.heldBytes + this.#server.unreadBytes;
   }
 
   urlOf(name?: string): string {
@@ -234,7 +243,7 @@ class RunningEdge implements Edge {
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
       onBadFrame: (session, name, { reason }) => options.events?.onBadFrame?.(session.id, name, reason),
       onError: (error) => options.events?.onError?.(error),
-      memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
+      memory: this.#memory,
       json: options.json,
       clock,
     });

@@ -11,7 +11,12 @@ export const deno: Runtime = {
   pause() {},
   resume() {},
   writeNow: () => 0,
-  interceptReads() {},
+  // A paused stream reads on until it holds its mark, and takes reads of up to 64 KiB: with the runtime's own mark, of
+  // 64 KiB, two of them waited in each paused socket. A stream that flows passes reads on whatever its mark is.
+  interceptReads(raw) {
+    const state = (raw as { _readableState?: { highWaterMark: number } })._readableState;
+    if (state !== undefined) state.highWaterMark = 1;
+  },
   interceptWriteErrors,
   watch: pausedWatch,
   // While there are immediates, Deno polls in one of 61 turns (2.9.6). It always does when it waits for a timer.

@@ -90,6 +90,10 @@ export class NodeSocket implements Socket, TickListener {
     return this.#gatheredBytes + this.#raw.writableLength;
   }
 
+  get unreadBytes(): number {
+    return this.#raw.readableLength;
+  }
+
   get closed(): boolean {
     return this.#isClosed || this.#isReset;
   }

@@ -17,7 +17,7 @@ export interface Runtime {
   writeNow(raw: net.Socket, bytes: Uint8Array): number;
   /**
    * Offers each read to `take`, before the runtime's stream. The stream gets a read where `take` returns false or other
-   * bytes wait in the stream, and it gets the end.
+   * bytes wait in the stream, and it gets the end. Deno offers none: there a paused stream is made to hold one read.
    */
   interceptReads(raw: net.Socket, take: (chunk: Uint8Array) => boolean): void;
   /** Gives `onFailure` the errors of the stream's writes, which would destroy `raw`, with all that it has not read. */

@@ -56,6 +56,11 @@ export interface Socket {
   readonly remote: SocketAddress;
   /** Bytes that were written and not yet taken by the kernel. */
   readonly bufferedBytes: number;
+  /**
+   * Bytes that the runtime has read and holds while this socket is paused. None on Bun; on Deno up to 64 KiB, since its
+   * streams stop only behind a read.
+   */
+  readonly unreadBytes: number;
   /** True once `onClose` or `reset()` was called. Writes are then dropped. */
   readonly closed: boolean;
   /**

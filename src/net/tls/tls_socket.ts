@@ -106,6 +106,10 @@ export class TlsSocket implements Socket, TickListener {
     return this.#gatheredBytes + this.#engine.writableLength + this.#raw.bufferedBytes;
   }
 
+  get unreadBytes(): number {
+    return this.#engine.readableLength + this.#raw.unreadBytes;
+  }
+
   get closed(): boolean {
     return this.#isClosed || this.#isReset;
   }

@@ -369,15 +369,17 @@ describe("RequestParser over time", () => {
     const chunk = toBytes(`${get("Content-Length: 4\r\n")}body`);
     const parser = new RequestParser();
     parser.push(chunk);
-    assert.equal(toText(parser.rest), "body");
-    assert.equal(parser.rest.buffer, chunk.buffer);
+    const rest = parser.takeRest();
+    assert.equal(toText(rest), "body");
+    assert.equal(rest.buffer, chunk.buffer);
+    assert.equal(parser.takeRest().length, 0, "they are given once");
   });
 
   it("RequestParser forgets the rest when the next push comes", () => {
     const parser = new RequestParser();
     parser.push(toBytes(`${get("")}rest`));
     parser.push(new Uint8Array(0));
-    assert.equal(parser.rest.length, 0);
+    assert.equal(parser.takeRest().length, 0);
   });
 
   it("RequestParser reads pipelined requests in order, an empty line between them skipped", () => {

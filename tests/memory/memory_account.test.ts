@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { MemoryAccount } from "../../../src/httpstream/flow/mod.ts";
+import { MemoryAccount } from "../../src/memory/mod.ts";
 
 describe("MemoryAccount", () => {
   it("reserves what fits it and the accounts above it, and nothing else", () => {

@@ -1,9 +1,11 @@
 /**
- * Bytes that a connection holds for its streams, and that all connections of a process hold together:
+ * Bytes that are held for others: by each agent's connection for its streams, and by all of them and the visitors'
+ * connections together:
  *
  *     account of the process      every byte; past its limit, the connection that holds most frees some
- *       ├─ account of a connection
- *       └─ account of a connection     its own bytes; past its limit, it frees some
+ *       ├─ account of an agent's connection
+ *       ├─ account of an agent's connection     its own bytes; past its limit, it frees some
+ *       └─ what visitors' connections hold: added by the HTTP server, which has limits of its own
  */
 export class MemoryAccount {
   readonly limitBytes: number;
