@@ -1,0 +1,84 @@
+// @ts-check
+/** Hostile peers against a real edge, one scenario after the other: what does a neighbor feel of them? */
+import { readOptions, usageError } from "../lib/arguments.mjs";
+import { programOf, setUp } from "../lib/toolchain.mjs";
+import { broken, cells, columns, markdownRow } from "./report.mjs";
+import { scenarios } from "./scenarios/mod.mjs";
+import { play } from "./stage.mjs";
+
+/** @typedef {import("../lib/toolchain.mjs").Runtime} Runtime */
+
+const help = `Usage: scripts/abuse.sh [--runtime bun|deno|all] [--only NAME]… [--short] [--list] [--json | --markdown]
+
+Starts an edge, and beside a neighbor's tunnel a flood: one scenario after the other, each bounded in count and time.
+For each it prints what the neighbor's requests took (beside the same at rest), how much the edge's memory grew, which
+growth what it says to hold allows, the sockets it had open, and what ended. Exits with 1 where a bound is broken.
+
+  --runtime RUNTIME  what edge and agents run on (default all)
+  --only NAME        only this scenario, or those whose names begin with NAME
+  --short            few peers and seconds, and no bound on times: for test.sh
+  --list             print the scenarios
+  --json             print one JSON object a line
+  --markdown         print the table of docs/limits.md
+  --help             print this
+
+Needs Linux: memory and descriptors are read from /proc.`;
+
+function readArguments() {
+  const { values } = readOptions("abuse", help, {
+    options: {
+      runtime: { type: "string", default: "all" },
+      only: { type: "string", multiple: true, default: [] },
+      short: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      markdown: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (!["bun", "deno", "all"].includes(values.runtime)) usageError("abuse", `no such runtime: ${values.runtime}`);
+  if (values.json && values.markdown) usageError("abuse", "--json and --markdown exclude each other");
+  for (const name of values.only) {
+    if (!scenarios.some((scenario) => scenario.name.startsWith(name))) usageError("abuse", `no such scenario: ${name}`);
+  }
+  return values;
+}
+
+/** @param {ReturnType<typeof readArguments>} options */
+async function run({ runtime, only, short, json, markdown }) {
+  const wanted = scenarios.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)));
+  const runtimes = /** @type {Runtime[]} */ (runtime === "all" ? ["bun", "deno"] : [runtime]);
+  let passed = 0;
+  let failed = 0;
+  if (markdown) console.log(`${markdownRow(columns)}\n${markdownRow(columns.map(() => "---"))}`);
+  else if (!json) console.log(columns.join("  "));
+  for (const scenario of wanted) {
+    for (const item of runtimes.filter((name) => programOf(name) !== null)) {
+      const result = await play(item, scenario, short);
+      const faults = broken(scenario, result, short);
+      if (json) console.log(JSON.stringify({ ...result, faults }));
+      else if (markdown) console.log(markdownRow(cells(scenario, result)));
+      else console.log(`${faults.length === 0 ? "ok  " : "FAIL"} ${cells(scenario, result).join("  ")}`);
+      if (!json) {
+        for (const fault of faults) (markdown ? console.error : console.log)(`       ${scenario.name}: ${fault}`);
+      }
+      if (faults.length === 0) passed++;
+      else failed++;
+    }
+  }
+  if (!json && !markdown) console.log(`\n${passed} passed, ${failed} failed`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+const options = readArguments();
+if (options.list) {
+  for (const { name, what } of scenarios) console.log(`${name.padEnd(24)} ${what}`);
+  process.exit(0);
+}
+if (process.platform !== "linux") {
+  console.log("abuse: skipped: memory and descriptors are read from /proc (Linux)");
+  process.exit(0);
+}
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
+setUp();
+await run(options);
