@@ -1,6 +1,11 @@
 // @ts-check
-/** One flood as a process: it runs what its task names, prints `ready`, then `ended` with what came of it, and ends. */
+/**
+ * One flood as a process: it runs what its task names, prints `ready`, then `ended` with what came of it. What a flood
+ * leaves open stays so until standard input ends.
+ */
 import * as agents from "./floods/agents.mjs";
+import * as answers from "./floods/answers.mjs";
+import * as probes from "./floods/probes.mjs";
 import * as visitors from "./floods/visitors.mjs";
 
 /**
@@ -12,7 +17,10 @@ import * as visitors from "./floods/visitors.mjs";
 
 /** @type {Task} */
 const task = JSON.parse(process.argv[2]);
-/** How often each thing happened: bytes that were sent, answers by status, closes by code. @type {Record<string, number>} */
+/**
+ * How often each thing happened: bytes that were sent, answers by status, closes by code.
+ * @type {Record<string, number>}
+ */
 const counts = {};
 let end = () => {};
 /** @type {Promise<void>} */
@@ -20,13 +28,16 @@ const until = new Promise((resolve) => end = resolve);
 setTimeout(end, task.seconds * 1000);
 process.stdin.on("end", () => process.exit()).resume();
 
-const run = /** @type {Record<string, (task: Task, flood: Flood) => Promise<unknown>>} */ ({ ...visitors, ...agents })[
-  task.kind
-];
+const run = /** @type {Record<string, (task: Task, flood: Flood) => Promise<unknown>>} */ ({
+  ...visitors,
+  ...agents,
+  ...answers,
+  ...probes,
+})[task.kind];
 if (run === undefined) throw new Error(`there is no flood ${task.kind}`);
 console.log(JSON.stringify({ event: "ready" }));
 const told = await run(task, {
   until,
   count: (what, times = 1) => void (counts[what] = (counts[what] ?? 0) + times),
 });
-process.stdout.write(JSON.stringify({ event: "ended", counts, told }) + "\n", () => process.exit());
+console.log(JSON.stringify({ event: "ended", counts, told }));

@@ -2,6 +2,8 @@
 /** Hostile peers against a real edge, one scenario after the other: what does a neighbor feel of them? */
 import { readOptions, usageError } from "../lib/arguments.mjs";
 import { programOf, setUp } from "../lib/toolchain.mjs";
+import { findNginx } from "../bench/nginx.mjs";
+import { playOnNginx } from "./nginx.mjs";
 import { broken, cells, columns, markdownRow } from "./report.mjs";
 import { scenarios } from "./scenarios/mod.mjs";
 import { play } from "./stage.mjs";
@@ -44,24 +46,45 @@ function readArguments() {
   return values;
 }
 
+/**
+ * The neighbor's latency at nginx by scenario: one flood serves both runtimes.
+ * @type {Map<string, import("./stage.mjs").Latency>}
+ */
+const nginxResults = new Map();
+const nginxProgram = findNginx();
+
+/** @param {import("./scenarios/mod.mjs").Scenario} scenario @param {boolean} short */
+async function nginxResult(scenario, short) {
+  if (!scenario.nginx || short) return undefined;
+  if (nginxProgram === null) return null;
+  const known = nginxResults.get(scenario.name);
+  if (known !== undefined) return known;
+  const result = await playOnNginx(nginxProgram, scenario, short);
+  nginxResults.set(scenario.name, result);
+  return result;
+}
+
 /** @param {ReturnType<typeof readArguments>} options */
 async function run({ runtime, only, short, json, markdown }) {
-  const wanted = scenarios.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)));
+  const wanted = scenarios.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)))
+    .filter((scenario) => !short || scenario.short !== null);
   const runtimes = /** @type {Runtime[]} */ (runtime === "all" ? ["bun", "deno"] : [runtime]);
   let passed = 0;
   let failed = 0;
   if (markdown) console.log(`${markdownRow(columns)}\n${markdownRow(columns.map(() => "---"))}`);
-  else if (!json) console.log(columns.join("  "));
+  else if (!json) console.log(`     ${columns.join("  ")}`);
   for (const scenario of wanted) {
     for (const item of runtimes.filter((name) => programOf(name) !== null)) {
       const result = await play(item, scenario, short);
+      const nginx = await nginxResult(scenario, short);
       const faults = broken(scenario, result, short);
-      if (json) console.log(JSON.stringify({ ...result, faults }));
-      else if (markdown) console.log(markdownRow(cells(scenario, result)));
-      else console.log(`${faults.length === 0 ? "ok  " : "FAIL"} ${cells(scenario, result).join("  ")}`);
-      if (!json) {
-        for (const fault of faults) (markdown ? console.error : console.log)(`       ${scenario.name}: ${fault}`);
-      }
+      const row = cells(scenario, result, nginx);
+      if (json) console.log(JSON.stringify({ ...result, nginx, faults }));
+      else if (markdown) console.log(markdownRow(row));
+      else console.log(`${faults.length === 0 ? "ok  " : "FAIL"} ${row.join("  ")}`);
+      // The table alone is what goes to standard output where it is to be pasted.
+      const print = markdown || json ? console.error : console.log;
+      for (const fault of faults) print(`       ${scenario.name}, ${item}: ${fault}`);
       if (faults.length === 0) passed++;
       else failed++;
     }

@@ -82,20 +82,41 @@ export class Talker {
   }
 }
 
-/** A program of this folder, by Node. @param {string} name @param {string} file @param {Line} task @param {Place} place */
+/**
+ * A program of this folder, by Node.
+ * @param {string} name @param {string} file @param {Line} task @param {Place} place
+ */
 export function startTool(name, file, task, place = {}) {
   const args = [join(root, "scripts/abuse", file), JSON.stringify(task)];
   return new Talker(name, placed(process.execPath, args, place));
 }
 
-/** A TypeScript program. @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args @param {Place} place */
+/**
+ * A TypeScript program.
+ * @param {string} name @param {Runtime} runtime @param {string} file @param {string[]} args @param {Place} place
+ */
 export function startProgram(name, runtime, file, args, place = {}) {
   const program = programOf(runtime);
   if (program === null) throw new Error(`there is no ${runtime} on this machine`);
   return new Talker(`${name} (${runtime})`, placed(program, runArguments(runtime, join(root, file), args), place));
 }
 
-/** Whether what `command` needs is there: runs it once. @param {string} command @param {string[]} args */
-export function works(command, args) {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+/**
+ * Bytes that the kernel holds to be sent on connections of `port`; null where `ss` does not tell.
+ * @param {number} port
+ */
+export function kernelBytes(port) {
+  const { status, stdout } = spawnSync("ss", ["-tmnH", `sport = :${port}`], { encoding: "utf8" });
+  if (status !== 0) return null;
+  const held = Array.from(stdout.matchAll(/skmem:\(r\d+,rb\d+,t(\d+),tb\d+,f\d+,w(\d+)/g));
+  return held.reduce((sum, [, sending, queued]) => sum + Number(sending) + Number(queued), 0);
+}
+
+/**
+ * Has the kernel drop what is sent to `address`, one of the loopback's, or take that back. False where it may not.
+ * @param {"add" | "del"} act @param {string} address
+ */
+export function dropPacketsTo(act, address) {
+  const words = ["route", act, "blackhole", `${address}/32`, "table", "local"];
+  return spawnSync("ip", words, { stdio: "ignore" }).status === 0;
 }

@@ -19,7 +19,10 @@ function pour(socket, part) {
   more();
 }
 
-/** What a request's path wants of its connection. @type {Record<string, (socket: import("node:net").Socket) => void>} */
+/**
+ * What a request's path wants of its connection.
+ * @type {Record<string, (socket: import("node:net").Socket) => void>}
+ */
 const acts = {
   /** Reads nothing more. */
   "/stall": (socket) => socket.pause(),

@@ -19,7 +19,7 @@ export const frameTypes = {
 };
 
 /**
- * A WebSocket frame of a client. Its mask is zero, which is as good as any other to its receiver and costs nothing here.
+ * A WebSocket frame of a client. Its mask is zero: as good as any other to its receiver, and free here.
  * @param {number} opcode @param {Buffer | string} payload @param {boolean} fin
  */
 export function webSocketFrame(opcode, payload = "", fin = true) {
@@ -32,7 +32,10 @@ export function webSocketFrame(opcode, payload = "", fin = true) {
   return Buffer.concat([head, body]);
 }
 
-/** A frame of runnel.v2. @param {number} type @param {number} streamId @param {Buffer | string} payload @param {number} flags */
+/**
+ * A frame of runnel.v2.
+ * @param {number} type @param {number} streamId @param {Buffer | string} payload @param {number} flags
+ */
 export function frame(type, streamId = 0, payload = "", flags = 0) {
   const body = Buffer.from(payload);
   const head = Buffer.alloc(9);
@@ -79,6 +82,7 @@ export class AgentLink {
   end = "";
   /** @type {(opcode: number, payload: Buffer) => void} */
   onMessage = () => {};
+  /** @type {Buffer} */
   #read = Buffer.alloc(0);
 
   /** @param {Socket} socket */
@@ -90,12 +94,12 @@ export class AgentLink {
 
   /**
    * Resolves once the edge has answered 101. Rejects with its status line where it has not.
-   * @param {Pick<Task, "port" | "token">} task @param {"v2" | "json"} protocol
+   * @param {{ port: number, token: string, from?: string }} task @param {"v2" | "json"} protocol
    * @returns {Promise<AgentLink>}
    */
-  static dial({ port, token }, protocol) {
+  static dial({ port, token, from }, protocol) {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port, noDelay: true });
+      const socket = connect({ host: "127.0.0.1", port, noDelay: true, localAddress: from });
       const v2 = protocol === "v2" ? `Sec-WebSocket-Protocol: runnel.v2\r\nAuthorization: Bearer ${token}\r\n` : "";
       socket.write(
         `GET /agent HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${v2}` +
@@ -119,6 +123,16 @@ export class AgentLink {
       };
       socket.on("data", onHead);
     });
+  }
+
+  /** The frames of one message of runnel.v2. @param {Buffer} message */
+  static *framesOf(message) {
+    for (let at = 0; at + 9 <= message.length;) {
+      const length = message.readUIntBE(at, 3);
+      const payload = message.subarray(at + 9, at + 9 + length);
+      yield { type: message[at + 3], streamId: message.readUInt32BE(at + 5), payload };
+      at += 9 + length;
+    }
   }
 
   /** A link whose tunnel `name` is open. @param {Task} task @param {"v2" | "json"} protocol @param {string} name */
@@ -168,13 +182,9 @@ export class AgentLink {
 
   /** @param {Buffer} message */
   #noteGoAway(message) {
-    for (let at = 0; at + 9 <= message.length;) {
-      const length = message.readUIntBE(at, 3);
-      if (message[at + 3] === frameTypes.goAway && length >= 8) {
-        const code = message.readUInt32BE(at + 13);
-        this.end = `GOAWAY ${code} ${message.toString("utf8", at + 17, at + 9 + length)}`;
-      }
-      at += 9 + length;
+    for (const { type, payload } of AgentLink.framesOf(message)) {
+      if (type !== frameTypes.goAway || payload.length < 8) continue;
+      this.end = `GOAWAY ${payload.readUInt32BE(4)} ${payload.toString("utf8", 8)}`;
     }
   }
 }

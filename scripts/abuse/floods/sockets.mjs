@@ -9,7 +9,10 @@ import { connect } from "node:net";
 /** Connections that are begun at once: more than the backlog of a listener would be lost to the kernel. */
 const atOnce = 200;
 
-/** Writes `part` again and again, as fast as it is taken, `limit` bytes at most. @param {Socket} socket @param {Buffer} part */
+/**
+ * Writes `part` again and again, as fast as it is taken, `limit` bytes at most.
+ * @param {Socket} socket @param {Buffer} part
+ */
 export function pour(socket, part, limit = Infinity) {
   let left = limit;
   const more = () => {
@@ -23,7 +26,8 @@ export function pour(socket, part, limit = Infinity) {
 }
 
 /**
- * Connects `task.count` sockets and calls `use` for each. Resolves once the flood's time is over, with all of them; they are reset.
+ * Connects `task.count` sockets and calls `use` for each. Resolves with those that are left, once the time
+ * is over.
  * Counts `connected`, the status of the first answer as `answered 200`, and an end before the flood's as `closed` or by
  * the error's code.
  * @param {Task} task @param {Flood} flood @param {(socket: Socket, index: number) => void} use
@@ -36,7 +40,7 @@ export async function openSockets(task, flood, use) {
   /** @param {number} index @returns {Promise<void>} */
   const open = (index) =>
     new Promise((resolve) => {
-      const socket = connect({ host: "127.0.0.1", port: task.port, noDelay: true });
+      const socket = connect({ host: "127.0.0.1", port: task.port, noDelay: true, localAddress: task.from });
       sockets.add(socket);
       socket.on("connect", () => {
         flood.count("connected");

@@ -1,5 +1,6 @@
 // @ts-check
 /** Visitors of a tunnel that mean harm. Each function is one kind of flood. */
+import { connect } from "node:net";
 import { openSockets, pour, resetAll } from "./sockets.mjs";
 
 /** @typedef {import("node:net").Socket} Socket */
@@ -15,7 +16,10 @@ const blockOf = (text) => Buffer.from(text.repeat(Math.max(1, Math.floor(blockBy
 const uploadHead = ({ host, path = "/sink" }, framing) =>
   `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${framing}\r\n\r\n`;
 
-/** Uploads whose chunks are all `task.chunk`, `task.bytesEach` of them at most. @param {Task} task @param {Flood} flood */
+/**
+ * Uploads whose chunks are all `task.chunk`, `task.bytesEach` of them at most.
+ * @param {Task} task @param {Flood} flood
+ */
 export async function chunks(task, flood) {
   const block = blockOf(task.chunk);
   resetAll(
@@ -50,7 +54,10 @@ export async function idle(task, flood) {
   resetAll(await openSockets(task, flood, () => {}));
 }
 
-/** What is sent byte by byte, one each `task.everyMs`, on every socket: heads, or bodies. @param {Task} task @param {Flood} flood */
+/**
+ * What is sent byte by byte, one each `task.everyMs`, on every socket: heads, or bodies.
+ * @param {Task} task @param {Flood} flood
+ */
 export async function drip(task, flood) {
   const begin = task.body
     ? uploadHead(task, "Content-Length: 1000000")
@@ -93,10 +100,111 @@ export async function pipelined(task, flood) {
   const mark = Buffer.from("HTTP/1.1 200");
   resetAll(
     await openSockets(task, flood, (socket) => {
-      socket.on("data", (read) => {
+      socket.on("data", (/** @type {Buffer} */ read) => {
         for (let at = read.indexOf(mark); at >= 0; at = read.indexOf(mark, at + 1)) flood.count("answers");
       });
       socket.write(request.repeat(task.requests));
     }),
   );
+}
+
+/** How far a visitor comes before it resets its connection: bytes of its request, then bytes of the answer. */
+const phases = [[0, 0], [1, 0], [20, 0], [60, 0], [Infinity, 0], [Infinity, 1], [Infinity, 100]];
+const paths = ["/small", "/events", "/endless", "/sink", "/stall"];
+
+/**
+ * `task.count` visitors, 50 at a time, that reset their connections in every phase of an exchange.
+ * @param {Task} task @param {Flood} flood
+ */
+export async function resets(task, flood) {
+  let index = 0;
+  let isOver = false;
+  void flood.until.then(() => isOver = true);
+  const worker = async () => {
+    while (index < task.count && !isOver) {
+      const number = index++;
+      const [sent, wanted] = phases[number % phases.length];
+      await resetAt(task, paths[Math.floor(number / phases.length) % paths.length], sent, wanted);
+      flood.count("visitors");
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, worker));
+  await flood.until;
+}
+
+/** @param {Task} task @param {string} path @param {number} sent @param {number} wanted @returns {Promise<void>} */
+function resetAt(task, path, sent, wanted) {
+  return new Promise((resolve) => {
+    const isUpload = path === "/sink" || path === "/stall";
+    const head = isUpload
+      ? uploadHead({ ...task, path }, "Content-Length: 100000")
+      : `GET ${path} HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`;
+    const text = isUpload ? head + "x".repeat(1000) : head;
+    const socket = connect({ host: "127.0.0.1", port: task.port, noDelay: true });
+    let read = 0;
+    const leave = () => socket.resetAndDestroy();
+    socket.on("close", () => resolve()).on("error", () => {});
+    socket.on("data", (chunk) => (read += chunk.length) >= wanted && leave());
+    socket.on("connect", () => {
+      if (sent === 0) return leave();
+      socket.write(text.slice(0, sent), () => {
+        // Nothing may come of an upload that its upstream does not answer.
+        if (wanted === 0) leave();
+        else if (isUpload) setTimeout(leave, 20);
+      });
+    });
+  });
+}
+
+/** `task.count` upgrades, 20 at a time, each closed behind its 101. @param {Task} task @param {Flood} flood */
+export async function webSockets(task, flood) {
+  let left = task.count;
+  let isOver = false;
+  void flood.until.then(() => isOver = true);
+  const head = `GET /ws HTTP/1.1\r\nHost: ${task.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  const worker = async () => {
+    while (left-- > 0 && !isOver) {
+      await new Promise((resolve) => {
+        const socket = connect({ host: "127.0.0.1", port: task.port, noDelay: true });
+        socket.on("error", () => {}).on("close", resolve);
+        socket.once("data", (read) => {
+          flood.count(`upgraded ${read.toString("latin1", 9, 12)}`);
+          if (left % 2 === 0) socket.resetAndDestroy();
+          else socket.end();
+        });
+        socket.write(head);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, worker));
+  await flood.until;
+}
+
+/** Requests one after the other on every connection, `task.requests` in all. @param {Task} task @param {Flood} flood */
+export async function requests(task, flood) {
+  let left = task.requests;
+  const request = `GET /small HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`;
+  const mark = Buffer.from("HTTP/1.1 200");
+  resetAll(
+    await openSockets(task, flood, (socket) => {
+      socket.on("data", (/** @type {Buffer} */ read) => {
+        if (read.indexOf(mark) < 0) return;
+        flood.count("answers");
+        if (left-- > 0) socket.write(request);
+      });
+      socket.write(request);
+    }),
+  );
+}
+
+/**
+ * Asks for `task.path` from `task.from`, whose packets are then lost: no FIN, no RST. Nothing of it is ever closed.
+ * @param {Task} task @param {Flood} flood
+ */
+export async function vanishing(task, flood) {
+  await openSockets(task, flood, (socket) => {
+    socket.write(`GET ${task.path} HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`);
+    socket.on("data", () => {});
+  });
 }
