@@ -11,7 +11,7 @@ import * as visitors from "./floods/visitors.mjs";
 /**
  * What every flood is told; the rest depends on its kind.
  * @typedef {{ kind: string, port: number, host: string, token: string, seconds: number, count: number } &
- *   Record<string, any>} Task
+ *   Record<string, any>} Task `seconds` is the most that it may take
  * @typedef {{ count: (what: string, times?: number) => void, until: Promise<void> }} Flood
  */
 

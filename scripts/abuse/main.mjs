@@ -6,9 +6,11 @@ import { findNginx } from "../bench/nginx.mjs";
 import { playOnNginx } from "./nginx.mjs";
 import { broken, cells, columns, markdownRow } from "./report.mjs";
 import { scenarios } from "./scenarios/mod.mjs";
-import { play } from "./stage.mjs";
+import { Stage } from "./stage.mjs";
 
 /** @typedef {import("../lib/toolchain.mjs").Runtime} Runtime */
+/** @typedef {import("./scenarios/mod.mjs").Scenario} Scenario */
+/** @typedef {import("./stage.mjs").Result} Result */
 
 const help = `Usage: scripts/abuse.sh [--runtime bun|deno|all] [--only NAME]… [--short] [--list] [--json | --markdown]
 
@@ -53,29 +55,64 @@ function readArguments() {
 const nginxResults = new Map();
 const nginxProgram = findNginx();
 
-/** @param {import("./scenarios/mod.mjs").Scenario} scenario @param {boolean} short */
+/** @param {Scenario} scenario @param {boolean} short */
 async function nginxResult(scenario, short) {
   if (!scenario.nginx || short) return undefined;
   if (nginxProgram === null) return null;
   const known = nginxResults.get(scenario.name);
   if (known !== undefined) return known;
-  const result = await playOnNginx(nginxProgram, scenario, short);
+  const result = await playOnNginx(nginxProgram, scenario);
   nginxResults.set(scenario.name, result);
   return result;
 }
 
-/** @param {ReturnType<typeof readArguments>} options */
-async function run({ runtime, only, short, json, markdown }) {
+/**
+ * The scenarios that the options name; those that share a stage, together.
+ * @param {ReturnType<typeof readArguments>} options
+ */
+function wantedOf({ only, short }) {
   const wanted = scenarios.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)))
-    .filter((scenario) => !short || scenario.short !== null);
+    .filter((scenario) => !short || scenario.short !== undefined);
+  if (!short) return wanted;
+  const keys = [...new Set(wanted.map(Stage.keyOf))];
+  return keys.flatMap((key) => wanted.filter((scenario) => Stage.keyOf(scenario) === key));
+}
+
+/**
+ * Plays the scenarios: each on programs of its own, the short ones of equal needs on the same.
+ * @param {ReturnType<typeof readArguments>} options @param {Runtime} runtime
+ * @param {(scenario: Scenario, result: Result) => Promise<void>} report
+ */
+async function playAll(options, runtime, report) {
+  /** @type {Stage | null} */
+  let stage = null;
+  let key = "";
+  try {
+    for (const scenario of wantedOf(options)) {
+      if (stage !== null && !(options.short && Stage.keyOf(scenario) === key)) {
+        await stage.stop();
+        stage = null;
+      }
+      if (stage === null) {
+        key = Stage.keyOf(scenario);
+        stage = new Stage(runtime, scenario);
+      }
+      await report(scenario, await stage.play(scenario, options.short));
+    }
+  } finally {
+    await stage?.stop();
+  }
+}
+
+/** @param {ReturnType<typeof readArguments>} options */
+async function run(options) {
+  const { runtime, short, json, markdown } = options;
   const runtimes = /** @type {Runtime[]} */ (runtime === "all" ? ["bun", "deno"] : [runtime]);
-  let passed = 0;
-  let failed = 0;
+  const total = { passed: 0, failed: 0 };
   if (markdown) console.log(`${markdownRow(columns)}\n${markdownRow(columns.map(() => "---"))}`);
   else if (!json) console.log(`     ${columns.join("  ")}`);
-  for (const scenario of wanted) {
-    for (const item of runtimes.filter((name) => programOf(name) !== null)) {
-      const result = await play(item, scenario, short);
+  for (const item of runtimes.filter((name) => programOf(name) !== null)) {
+    await playAll(options, item, async (scenario, result) => {
       const nginx = await nginxResult(scenario, short);
       const faults = broken(scenario, result, short);
       const row = cells(scenario, result, nginx);
@@ -85,17 +122,16 @@ async function run({ runtime, only, short, json, markdown }) {
       // The table alone is what goes to standard output where it is to be pasted.
       const print = markdown || json ? console.error : console.log;
       for (const fault of faults) print(`       ${scenario.name}, ${item}: ${fault}`);
-      if (faults.length === 0) passed++;
-      else failed++;
-    }
+      total[faults.length === 0 ? "passed" : "failed"]++;
+    });
   }
-  if (!json && !markdown) console.log(`\n${passed} passed, ${failed} failed`);
-  if (failed > 0) process.exitCode = 1;
+  if (!json && !markdown) console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  if (total.failed > 0) process.exitCode = 1;
 }
 
 const options = readArguments();
 if (options.list) {
-  for (const { name, what } of scenarios) console.log(`${name.padEnd(24)} ${what}`);
+  for (const { name, what } of wantedOf(options)) console.log(`${name.padEnd(24)} ${what}`);
   process.exit(0);
 }
 if (process.platform !== "linux") {

@@ -2,7 +2,7 @@
 /** The same flood at an nginx between visitor and upstream: what does a neighbor feel of it there? */
 import { NginxFarm, streamed } from "../bench/nginx.mjs";
 import { startTool } from "./processes.mjs";
-import { flood, floodedName, neighborName, taskOf } from "./stage.mjs";
+import { flood, floodedName, neighborName, startVisitor, taskOf } from "./stage.mjs";
 
 /** @typedef {import("./processes.mjs").Talker} Talker */
 /** @typedef {import("./scenarios/mod.mjs").Scenario} Scenario */
@@ -12,9 +12,9 @@ const settings = `${streamed} proxy_request_buffering off; client_max_body_size 
 
 /**
  * The neighbor's latency beside the flood.
- * @param {string} program @param {Scenario} scenario @param {boolean} short
+ * @param {string} program @param {Scenario} scenario
  */
-export async function playOnNginx(program, scenario, short) {
+export async function playOnNginx(program, scenario) {
   const farm = new NginxFarm(program);
   /** @type {Talker[]} */
   const tools = [];
@@ -31,7 +31,8 @@ export async function playOnNginx(program, scenario, short) {
     );
     const other = { host: `${neighborName}.localhost`, port: (await quiet.told("ready")).port };
     const proxy = await farm.startProxy("proxy", (await loud.told("ready")).port, settings, other);
-    const { flooded } = await flood(programs, proxy.port, { ...taskOf(scenario, short), token: "" });
+    const visitor = programs.add(await startVisitor(proxy.port));
+    const { flooded } = await flood(programs, visitor, taskOf(scenario, false, { port: proxy.port, token: "" }), false);
     return flooded;
   } finally {
     for (const tool of tools.toReversed()) tool.child.kill();

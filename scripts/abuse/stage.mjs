@@ -37,7 +37,10 @@ import { dropPacketsTo, kernelBytes, startProgram, startTool } from "./processes
 export const neighborName = "neighbor";
 export const floodedName = "flooded";
 const everyMs = 10;
-const restMs = 1500;
+/** Until the neighbor's connections are there and its programs have settled, and how long its rest is then measured. */
+const settleMs = 1000;
+const restMs = { full: 1000, short: 200 };
+const behindMs = { full: 1000, short: 200 };
 const sampleMs = 50;
 /** How long descriptors of the flood may take to come back. */
 const recoverMs = 10_000;
@@ -94,139 +97,157 @@ class Programs {
   }
 }
 
-/** The edge and the agents of a scenario. */
-class Stage extends Programs {
-  #runtime;
-  #scenario;
-  token = randomBytes(16).toString("hex");
-  port = 0;
+/**
+ * What the neighbor's visitor measures before a flood and beside it.
+ *
+ * @param {Pick<Programs, "add">} programs @param {Talker} visitor @param {Record<string, any>} task
+ * @param {boolean} short @param {() => void} onRest called when the flood is about to begin
+ */
+export async function flood(programs, visitor, task, short, onRest = () => {}) {
+  await measured(visitor);
+  await sleep(short ? restMs.short : restMs.full);
+  const rest = await measured(visitor);
+  onRest();
+  const flooding = programs.add(startTool("flood", "flood.mjs", task, { nice: true }));
+  await flooding.told("ready");
+  await measured(visitor);
+  await Promise.race([sleep(task.seconds * 1000), flooding.told("ended")]);
+  const flooded = await measured(visitor);
+  const { counts, told } = await flooding.told("ended");
+  return { rest, flooded, counts, told, flooding };
+}
 
-  /** @param {Runtime} runtime @param {Scenario} scenario */
-  constructor(runtime, scenario) {
+/** Asks for the neighbor at `port`, from now on; resolves once it has settled. @param {number} port */
+export async function startVisitor(port) {
+  const visitor = startTool("neighbor", "neighbor.mjs", { port, host: `${neighborName}.localhost`, everyMs });
+  await sleep(settleMs);
+  return visitor;
+}
+
+/** What a flood is told. @param {Scenario} scenario @param {boolean} short @param {Record<string, any>} more */
+export function taskOf(scenario, short, more) {
+  const host = `${scenario.sharesAgent ? neighborName : floodedName}.localhost`;
+  return { name: scenario.name, host, ...scenario.flood, ...(short ? scenario.short : {}), ...more };
+}
+
+/** Edge, agents, upstreams and the neighbor's visitor, on which scenarios of the same needs can be played. */
+export class Stage extends Programs {
+  #runtime;
+  #needs;
+  #token = randomBytes(16).toString("hex");
+  #port = 0;
+  /** What the edge told last of itself, and the most of it since a flood began. */
+  #figures = { bufferedBytes: 0, mostBytes: 0, connections: 0 };
+  #programs;
+
+  /** @param {Runtime} runtime @param {Pick<Scenario, "sharesAgent" | "descriptors" | "readsLog">} needs */
+  constructor(runtime, needs) {
     super();
     this.#runtime = runtime;
-    this.#scenario = scenario;
+    this.#needs = needs;
+    this.#programs = this.#start();
   }
 
-  async startEdge() {
-    const { sharesAgent = false, descriptors, readsLog = false } = this.#scenario;
-    this.port = await freePort();
+  /** The scenarios of one key can be played on one stage. @param {Scenario} scenario */
+  static keyOf({ sharesAgent, descriptors, readsLog }) {
+    return JSON.stringify({ sharesAgent, descriptors, readsLog });
+  }
+
+  /** Starts all, and resolves with those that are looked at. */
+  async #start() {
+    const edge = await this.#startEdge();
+    const agent = await this.#startTunnel(neighborName, this.#needs.sharesAgent);
+    if (!this.#needs.sharesAgent) await this.#startTunnel(floodedName);
+    return { edge, agent, visitor: this.add(await startVisitor(this.#port)) };
+  }
+
+  /** @param {Scenario} scenario @param {boolean} short @returns {Promise<Result>} */
+  async play(scenario, short) {
+    const { edge, agent, visitor } = await this.#programs;
+    const figures = this.#figures;
+    const task = taskOf(scenario, short, { port: this.#port, token: this.#token });
+    const before = { descriptors: 0, connections: 0, lines: 0 };
+    /** @type {Watch[]} */
+    const watches = [];
+    const { flooding, ...measures } = await flood(this, visitor, task, short, () => {
+      Object.assign(before, {
+        descriptors: edge.descriptors,
+        connections: figures.connections,
+        lines: edge.lines.length,
+      });
+      figures.mostBytes = 0;
+      watches.push(new Watch(edge, this.#port), new Watch(agent));
+    });
+    if (scenario.vanishes !== undefined) dropPacketsTo("add", scenario.vanishes);
+    try {
+      const freshFrom = performance.now();
+      await untilAnswering(this.#port, `${neighborName}.localhost`);
+      const freshMs = performance.now() - freshFrom;
+      await sleep(short ? behindMs.short : behindMs.full);
+      const after = await measured(visitor);
+      const leftBytes = figures.bufferedBytes;
+      const vanished = await this.#watch(scenario, short, before.connections);
+      flooding.child.kill();
+      const deadline = performance.now() + recoverMs;
+      while (edge.descriptors > before.descriptors && performance.now() < deadline) await sleep(sampleMs);
+      const [watch, agentWatch] = watches;
+      const { restBytes, grownBytes, kernelBytes } = watch;
+      return {
+        ...{ scenario: scenario.name, runtime: this.#runtime, ...measures, after, freshMs, vanished },
+        memory: { restBytes, grownBytes, bufferedBytes: figures.mostBytes, leftBytes },
+        ...{ agentGrownBytes: agentWatch.grownBytes, kernelBytes },
+        descriptors: { rest: before.descriptors, most: watch.descriptors, after: edge.descriptors },
+        ends: edge.lines.slice(before.lines).filter((line) => line.event === "sessionEnd"),
+        log: this.#needs.readsLog ? edge.child.stderr.split("\n").filter((line) => line !== "") : [],
+        died: edge.isRunning ? null : "the edge has ended",
+      };
+    } finally {
+      for (const item of watches) item.stop();
+      if (scenario.vanishes !== undefined) dropPacketsTo("del", scenario.vanishes);
+    }
+  }
+
+  /** Waits as long as the scenario wants. Resolves with the connections that are still there beside those of before. */
+  async #watch(
+    /** @type {Scenario} */ { watchSeconds = 0, vanishes },
+    /** @type {boolean} */ short,
+    restConnections = 0,
+  ) {
+    const until = performance.now() + (short ? 0 : watchSeconds * 1000);
+    const extra = () => Math.max(0, this.#figures.connections - restConnections);
+    while (performance.now() < until && !(vanishes !== undefined && extra() === 0)) await sleep(sampleMs);
+    return extra();
+  }
+
+  async #startEdge() {
+    const { sharesAgent = false, descriptors, readsLog = false } = this.#needs;
+    this.#port = await freePort();
     const place = sharesAgent ? {} : { on: /** @type {const} */ ("measured"), descriptors };
     const [file, ...words] = readsLog
-      ? ["bin/edge.ts", "serve", "--listen", `127.0.0.1:${this.port}`, "--token", this.token, "--json"]
-      : ["scripts/abuse/edge.ts", JSON.stringify({ port: this.port, token: this.token })];
+      ? ["bin/edge.ts", "serve", "--listen", `127.0.0.1:${this.#port}`, "--token", this.#token, "--json"]
+      : ["scripts/abuse/edge.ts", JSON.stringify({ port: this.#port, token: this.#token })];
     const edge = this.add(startProgram("edge", this.#runtime, file, words, place));
+    edge.onLine = (line) => {
+      if (line.event !== "figures") return;
+      Object.assign(this.#figures, { bufferedBytes: line.bufferedBytes, connections: line.connections });
+      this.#figures.mostBytes = Math.max(this.#figures.mostBytes, line.bufferedBytes);
+    };
     await edge.told("ready");
     return edge;
   }
 
-  /** An upstream and its agent, once both serve. @param {string} name @param {string} protocol */
-  async startTunnel(name, protocol, isMeasured = false) {
+  /** An upstream and its agent, once both serve. @param {string} name */
+  async #startTunnel(name, isMeasured = false) {
     const upstream = this.add(startTool(`upstream of ${name}`, "upstream.mjs", {}));
     const { port } = await upstream.told("ready");
-    const place = isMeasured ? { on: /** @type {const} */ ("measured"), descriptors: this.#scenario.descriptors } : {};
-    const words = ["http", String(port), "--edge", `http://127.0.0.1:${this.port}`, "--token", this.token];
+    const place = isMeasured ? { on: /** @type {const} */ ("measured"), descriptors: this.#needs.descriptors } : {};
     const agent = this.add(
       startProgram(`agent of ${name}`, this.#runtime, "bin/agent.ts", [
-        ...[...words, "--name", name, "--protocol", protocol, "--log-level", "error"],
+        ...["http", String(port), "--edge", `http://127.0.0.1:${this.#port}`, "--token", this.#token],
+        ...["--name", name, "--log-level", "error"],
       ], place),
     );
-    await Promise.race([untilAnswering(this.port, `${name}.localhost`), agent.child.lost]);
-    return { upstream, agent };
+    await Promise.race([untilAnswering(this.#port, `${name}.localhost`), agent.child.lost]);
+    return agent;
   }
-}
-
-/** @param {Scenario} scenario @param {boolean} short */
-export const taskOf = (scenario, short) => ({ ...scenario.flood, ...(short ? scenario.short : {}) });
-
-/** @param {Runtime} runtime @param {Scenario} scenario @param {boolean} short @returns {Promise<Result>} */
-export async function play(runtime, scenario, short) {
-  const stage = new Stage(runtime, scenario);
-  try {
-    return await playOn(stage, runtime, scenario, short);
-  } finally {
-    await stage.stop();
-    if (scenario.vanishes !== undefined) dropPacketsTo("del", scenario.vanishes);
-  }
-}
-
-/**
- * The neighbor's figures before, beside and behind a flood at `port`.
- * @param {Pick<Programs, "add">} programs @param {number} port
- * @param {Record<string, any>} task @param {() => void} onRest called when the flood is about to begin
- */
-export async function flood(programs, port, task, onRest = () => {}) {
-  const host = `${neighborName}.localhost`;
-  const visitor = programs.add(startTool("neighbor", "neighbor.mjs", { port, host, everyMs }));
-  await sleep(restMs);
-  await measured(visitor);
-  await sleep(restMs / 2);
-  const rest = await measured(visitor);
-  onRest();
-  const flooding = programs.add(
-    startTool("flood", "flood.mjs", { host: `${floodedName}.localhost`, ...task, port }, { nice: true }),
-  );
-  await flooding.told("ready");
-  await measured(visitor);
-  await sleep(task.seconds * 1000);
-  const flooded = await measured(visitor);
-  const { counts, told } = await flooding.told("ended");
-  return { rest, flooded, counts, told, flooding, after: () => measured(visitor) };
-}
-
-/**
- * @param {Stage} stage
- * @param {Runtime} runtime @param {Scenario} scenario @param {boolean} short @returns {Promise<Result>}
- */
-async function playOn(stage, runtime, scenario, short) {
-  const { agent: protocol = "v2", sharesAgent = false, readsLog = false } = scenario;
-  const edge = await stage.startEdge();
-  const neighbor = await stage.startTunnel(neighborName, "v2", sharesAgent);
-  if (protocol !== "none" && !sharesAgent) await stage.startTunnel(floodedName, protocol);
-  const figures = { bufferedBytes: 0, mostBytes: 0, connections: 0 };
-  edge.onLine = (line) => {
-    if (line.event !== "figures") return;
-    Object.assign(figures, { bufferedBytes: line.bufferedBytes, connections: line.connections });
-    figures.mostBytes = Math.max(figures.mostBytes, line.bufferedBytes);
-  };
-  const task = {
-    ...taskOf(scenario, short),
-    token: stage.token,
-    ...(sharesAgent ? { host: `${neighborName}.localhost` } : {}),
-  };
-  let restDescriptors = 0;
-  let restConnections = 0;
-  /** @type {Watch[]} */
-  const watches = [];
-  const { rest, flooded, counts, told, flooding, after } = await flood(stage, stage.port, task, () => {
-    restDescriptors = edge.descriptors;
-    restConnections = figures.connections;
-    watches.push(new Watch(edge, stage.port), new Watch(neighbor.agent));
-  });
-  if (scenario.vanishes !== undefined) dropPacketsTo("add", scenario.vanishes);
-  const freshFrom = performance.now();
-  await untilAnswering(stage.port, `${neighborName}.localhost`);
-  const freshMs = performance.now() - freshFrom;
-  await sleep(1000);
-  const behind = await after();
-  const leftBytes = figures.bufferedBytes;
-  const watchUntil = performance.now() + (short ? 0 : (scenario.watchSeconds ?? 0) * 1000);
-  const isGone = () => scenario.vanishes !== undefined && figures.connections <= restConnections;
-  while (performance.now() < watchUntil && !isGone()) await sleep(sampleMs);
-  const vanished = Math.max(0, figures.connections - restConnections);
-  flooding.child.kill();
-  const deadline = performance.now() + recoverMs;
-  while (edge.descriptors > restDescriptors && performance.now() < deadline) await sleep(sampleMs);
-  const [watch, agentWatch] = watches;
-  for (const item of watches) item.stop();
-  return {
-    ...{ scenario: scenario.name, runtime, rest, flooded, after: behind, freshMs, vanished, counts, told },
-    memory: { restBytes: watch.restBytes, grownBytes: watch.grownBytes, bufferedBytes: figures.mostBytes, leftBytes },
-    agentGrownBytes: agentWatch.grownBytes,
-    kernelBytes: watch.kernelBytes,
-    descriptors: { rest: restDescriptors, most: watch.descriptors, after: edge.descriptors },
-    ends: edge.lines.filter((line) => line.event === "sessionEnd"),
-    log: readsLog ? edge.child.stderr.split("\n").filter((line) => line !== "") : [],
-    died: edge.isRunning ? null : "the edge has ended",
-  };
 }

@@ -101,35 +101,36 @@ function pourMade(socket, next) {
   more();
 }
 
-/** `task.frames`, without end, on one link each. @param {Task} task @param {Flood} flood */
+/**
+ * `task.frames`, without end, on one link; with `task.repeat` on the next one when that is ended.
+ * @param {Task} task @param {Flood} flood
+ */
 export async function senselessFrames(task, flood) {
-  const links = [];
-  const visitors = [];
-  for (let index = 0; index < task.count; index++) {
-    const name = `flood-${index}`;
-    const link = await AgentLink.open(task, task.protocol, name);
-    links.push(link);
-    let streamId = 0;
-    if (onStream.has(task.frames)) {
-      const opened = nextStream(link);
-      visitors.push(visit(task, name));
-      streamId = await opened;
-    }
-    const { once, again } = senseless[task.frames](streamId);
-    link.socket.on("error", () => {});
-    void link.closed.then(() => flood.count(link.end === "" ? "closed" : link.end));
-    if (once !== undefined) link.socket.write(once);
-    if (typeof again === "function") pourMade(link.socket, again);
-    else pour(link.socket, again);
+  let isOver = false;
+  void flood.until.then(() => isOver = true);
+  for (let index = 0; !isOver && (index === 0 || task.repeat); index++) {
+    await senselessLink(task, flood, `${task.name}-${index}`).catch((error) =>
+      flood.count(`refused: ${error.message}`)
+    );
   }
-  // What is left of the time, where all have been ended, shows whether the neighbor is well again.
-  await flood.until;
-  for (const link of links) {
-    flood.count("sent bytes", link.socket.bytesWritten - link.socket.writableLength);
-    if (!link.socket.destroyed) flood.count("still open");
-    link.socket.resetAndDestroy();
-  }
-  resetAll(visitors);
+}
+
+/** One link, until it is ended or the flood is over. @param {Task} task @param {Flood} flood @param {string} name */
+async function senselessLink(task, flood, name) {
+  const link = await AgentLink.open(task, task.protocol, name);
+  link.socket.on("error", () => {});
+  const opened = nextStream(link);
+  const visitor = onStream.has(task.frames) ? visit(task, name) : null;
+  const { once, again } = senseless[task.frames](visitor === null ? 0 : await opened);
+  if (once !== undefined) link.socket.write(once);
+  if (typeof again === "function") pourMade(link.socket, again);
+  else pour(link.socket, again);
+  await Promise.race([link.closed, flood.until]);
+  flood.count("sent bytes", link.socket.bytesWritten - link.socket.writableLength);
+  if (!link.socket.destroyed) flood.count("still open");
+  else flood.count(link.end === "" ? "closed" : link.end);
+  link.socket.resetAndDestroy();
+  visitor?.resetAndDestroy();
 }
 
 /**
@@ -137,7 +138,7 @@ export async function senselessFrames(task, flood) {
  * @param {Task} task @param {Flood} flood
  */
 export async function slowAgent(task, flood) {
-  const link = await AgentLink.open(task, task.protocol, "flood-0");
+  const link = await AgentLink.open(task, task.protocol, task.name);
   const { socket } = link;
   socket.on("error", () => {});
   socket.pause();
@@ -150,7 +151,7 @@ export async function slowAgent(task, flood) {
   const bytes = Math.ceil(task.bytesEach / block.length) * block.length;
   resetAll(
     await openSockets(task, flood, (visitor) => {
-      visitor.write(`POST /x HTTP/1.1\r\nHost: flood-0.localhost\r\nContent-Length: ${bytes}\r\n\r\n`);
+      visitor.write(`POST /x HTTP/1.1\r\nHost: ${task.name}.localhost\r\nContent-Length: ${bytes}\r\n\r\n`);
       pour(visitor, block, bytes);
     }),
   );
@@ -158,16 +159,15 @@ export async function slowAgent(task, flood) {
 
 /** One session that claims `task.count` names. Told: how many it got. @param {Task} task @param {Flood} flood */
 export async function names(task, flood) {
-  const link = await AgentLink.open(task, "v2", "flood-0");
+  const link = await AgentLink.open(task, "v2", task.name);
   link.socket.on("error", () => {});
-  const wanted = task.names ?? Array.from({ length: task.count }, (_, index) => `name-${index}`);
+  const wanted = task.names ?? Array.from({ length: task.count }, (_, index) => `${task.name}-${index}`);
   const got = [];
   for (const [index, name] of wanted.entries()) {
     const status = await claim(link, 3 + 2 * index, name);
     flood.count(`answered ${status}`);
     if (status === "201") got.push(name);
   }
-  await flood.until;
   link.socket.resetAndDestroy();
   return task.names === undefined ? got.length : got;
 }
@@ -228,7 +228,6 @@ export async function unregistered(task, flood) {
     () => "registered",
     (error) => String(error.message),
   );
-  await flood.until;
   for (const { socket } of links) socket.resetAndDestroy();
   return honest;
 }
@@ -239,9 +238,9 @@ export async function unregistered(task, flood) {
  * @param {Task} task @param {Flood} flood
  */
 export async function ruleBreaker(task, flood) {
-  const link = await AgentLink.open(task, task.protocol, "flood-0");
+  const link = await AgentLink.open(task, task.protocol, task.name);
   link.socket.on("error", () => {});
-  const visitor = visit(task, "flood-0");
+  const visitor = visit(task, task.name);
   const asked = new Promise((resolve) => link.onMessage = resolve);
   const answered = new Promise((resolve) => {
     visitor.once("data", (read) => resolve(read.toString("latin1", 9, 12)));
@@ -254,7 +253,6 @@ export async function ruleBreaker(task, flood) {
   const status = await Promise.race([answered, flood.until.then(() => "none")]);
   const afterMs = performance.now() - at;
   flood.count(`answered ${status}`);
-  await flood.until;
   link.socket.resetAndDestroy();
   return { status, afterMs };
 }
@@ -263,14 +261,14 @@ export async function ruleBreaker(task, flood) {
 export async function forgers(task, flood) {
   const reason = "x\n2026-01-01T00:00:00.000Z [INFO] runnel.edge: forged\u001b[2J\u202e\r\nforged";
   for (let index = 0; index < task.count; index++) {
-    const link = await AgentLink.open(task, index % 2 === 0 ? "v2" : "json", `flood-${index}`);
+    const link = await AgentLink.open(task, index % 2 === 0 ? "v2" : "json", `${task.name}-${index}`);
     link.socket.on("error", () => {});
     const code = Buffer.from([1000 >> 8, 1000 & 255]);
     if (index % 4 === 0) {
       link.send(opcodes.binary, frame(frameTypes.goAway, 0, Buffer.concat([u32(0), u32(2), Buffer.from(reason)])));
     }
     link.send(opcodes.close, Buffer.concat([code, Buffer.from(reason)]));
+    await link.closed;
     flood.count("sessions");
   }
-  await flood.until;
 }

@@ -88,7 +88,7 @@ export async function hostileAnswers(task, flood) {
   const wrong = [];
   for (const [index, head] of heads.entries()) {
     for (const protocol of /** @type {const} */ (["v2", "json"])) {
-      const name = `flood-${protocol}-${index}`;
+      const name = `${task.name}-${protocol}-${index}`;
       const link = await AgentLink.open(task, protocol, name);
       link.socket.on("error", () => {});
       if (protocol === "v2") answerV2(link, head);
@@ -100,6 +100,5 @@ export async function hostileAnswers(task, flood) {
       link.socket.resetAndDestroy();
     }
   }
-  await flood.until;
   return wrong;
 }

@@ -98,10 +98,21 @@ export async function askers(task, flood) {
 export async function pipelined(task, flood) {
   const request = `GET /small HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`;
   const mark = Buffer.from("HTTP/1.1 200");
+  let left = task.count * task.requests;
+  /** @type {() => void} */
+  let finish = () => {};
+  const done = /** @type {Promise<void>} */ (new Promise((resolve) => finish = resolve));
   resetAll(
-    await openSockets(task, flood, (socket) => {
+    await openSockets(task, { ...flood, until: Promise.race([flood.until, done]) }, (socket) => {
+      let end = Buffer.alloc(0);
       socket.on("data", (/** @type {Buffer} */ read) => {
-        for (let at = read.indexOf(mark); at >= 0; at = read.indexOf(mark, at + 1)) flood.count("answers");
+        // What marks an answer may come in two reads.
+        const text = Buffer.concat([end, read]);
+        for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + 1)) {
+          flood.count("answers");
+          if (--left === 0) finish();
+        }
+        end = text.subarray(Math.max(0, text.length - mark.length + 1));
       });
       socket.write(request.repeat(task.requests));
     }),
@@ -129,7 +140,6 @@ export async function resets(task, flood) {
     }
   };
   await Promise.all(Array.from({ length: 50 }, worker));
-  await flood.until;
 }
 
 /** @param {Task} task @param {string} path @param {number} sent @param {number} wanted @returns {Promise<void>} */
@@ -178,21 +188,26 @@ export async function webSockets(task, flood) {
     }
   };
   await Promise.all(Array.from({ length: 20 }, worker));
-  await flood.until;
 }
 
 /** Requests one after the other on every connection, `task.requests` in all. @param {Task} task @param {Flood} flood */
 export async function requests(task, flood) {
   let left = task.requests;
+  let open = task.count;
+  /** @type {() => void} */
+  let finish = () => {};
+  const done = /** @type {Promise<void>} */ (new Promise((resolve) => finish = resolve));
   const request = `GET /small HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`;
   const mark = Buffer.from("HTTP/1.1 200");
   resetAll(
-    await openSockets(task, flood, (socket) => {
+    await openSockets(task, { ...flood, until: Promise.race([flood.until, done]) }, (socket) => {
       socket.on("data", (/** @type {Buffer} */ read) => {
         if (read.indexOf(mark) < 0) return;
         flood.count("answers");
         if (left-- > 0) socket.write(request);
+        else if (--open === 0) finish();
       });
+      left--;
       socket.write(request);
     }),
   );

@@ -46,22 +46,22 @@ export const answers = [
   {
     name: "names",
     what: "a session that claims 1,175 names",
-    flood: { kind: "names", count: 1175, seconds: 5 },
-    agent: "none",
+    flood: { kind: "names", count: 1175, seconds: 8 },
+    short: {},
     check: ({ told }) => told <= mostNames ? [] : [`it got ${told} names`],
   },
   {
     name: "trusted-names",
     what: "a session that claims names which attract trust",
-    flood: { kind: "names", names: trusted, count: trusted.length, seconds: 2 },
-    agent: "none",
+    flood: { kind: "names", names: trusted, count: trusted.length, seconds: 5 },
+    short: {},
     check: ({ told }) => told.length === 0 ? [] : [`it got ${told.join(", ")}`],
   },
   {
     name: "forged-log-lines",
     what: "sessions that end with line breaks, escape sequences and right-to-left marks",
-    flood: { kind: "forgers", count: 8, seconds: 2 },
-    agent: "none",
+    flood: { kind: "forgers", count: 8, seconds: 5 },
+    short: {},
     readsLog: true,
     check: ({ log }) => {
       const wrong = log.filter((line) => !logLine.test(line));
@@ -77,8 +77,8 @@ export const answers = [
   {
     name: "rule-breaking-agent",
     what: "an agent that breaks a rule of WebSocket and keeps its socket while a visitor waits",
-    flood: { kind: "ruleBreaker", protocol: "v2", count: 1, seconds: 7 },
-    agent: "none",
+    flood: { kind: "ruleBreaker", protocol: "v2", count: 1, seconds: 10 },
+    short: {},
     check: ({ told }, short) => [
       ...(told.status === "502" ? [] : [`the visitor got ${told.status}, not 502`]),
       ...(short || told.afterMs < 1000 ? [] : [`the visitor waited ${(told.afterMs / 1000).toFixed(1)} s for it`]),
@@ -87,14 +87,15 @@ export const answers = [
   {
     name: "hostile-answers",
     what: "answers of agents that would break out of their heads",
-    flood: { kind: "hostileAnswers", count: 1, seconds: 8 },
-    agent: "none",
+    flood: { kind: "hostileAnswers", count: 1, seconds: 20 },
+    short: {},
     check: ({ told }) => told.map((/** @type {unknown} */ item) => `it was passed on: ${JSON.stringify(item)}`),
   },
   {
     name: "hostile-requests",
     what: "requests that are refused",
-    flood: { kind: "probes", requests: probes.map(([request]) => [request]), count: 1, seconds: 3 },
+    flood: { kind: "probes", requests: probes.map(([request]) => [request]), count: 1, seconds: 10 },
+    short: {},
     check: checkProbes,
   },
 ];

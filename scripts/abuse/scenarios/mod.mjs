@@ -12,9 +12,7 @@ import { work } from "./work.mjs";
  * @property {string} name
  * @property {string} what one line for the table
  * @property {Record<string, any>} flood kind, count, and what its kind wants; `seconds` is how long it lasts
- * @property {Record<string, any> | null} [short] what of `flood` the short form has instead; null where there is none
- * @property {"v2" | "json" | "none"} [agent] the protocol of the agent behind the flooded tunnel; none: the flood has
- *   its own. Default v2.
+ * @property {Record<string, any>} [short] what of `flood` the short form has instead; without it there is none
  * @property {boolean} [sharesAgent] true: the flooded tunnel is the neighbor's own, and the agent is what is measured
  * @property {number} [descriptors] the most that the measured program may have open
  * @property {boolean} [hasLatencyBound] false: the flood is one that an edge may be busy with. Default true.
