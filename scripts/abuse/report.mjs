@@ -45,8 +45,9 @@ export function broken(scenario, result, short) {
     faults.push(`the flood was not ended by ${scenario.endsWith.source}: ${JSON.stringify(counts)}`);
   }
   faults.push(...scenario.check?.(result, short) ?? []);
+  if (result.freshMs === null) faults.push("a new visitor had no answer behind the flood");
   if (short) return faults;
-  if (result.freshMs > freshLimitMs) {
+  if (result.freshMs !== null && result.freshMs > freshLimitMs) {
     faults.push(`a new visitor waited ${result.freshMs.toFixed(0)} ms behind the flood`);
   }
   if (scenario.hasLatencyBound === false) return faults;

@@ -25,7 +25,8 @@ import { dropPacketsTo, kernelBytes, startProgram, startTool } from "./processes
  * @property {number} agentGrownBytes the same growth of the neighbor's agent
  * @property {number | null} kernelBytes the most that the kernel held for the edge's connections; null: unknown
  * @property {{ rest: number, most: number, after: number }} descriptors of the edge
- * @property {number} freshMs until a visitor on a new connection had an answer, behind the flood
+ * @property {number | null} freshMs until a visitor on a new connection had an answer, behind the flood; null: it had
+ *   none
  * @property {number} vanished connections that the edge still had of those that are gone without a word
  * @property {Record<string, number>} counts what the flood has counted
  * @property {any} told what else the flood tells
@@ -42,7 +43,7 @@ const settleMs = 1000;
 const restMs = { full: 1000, short: 200 };
 const behindMs = { full: 1000, short: 200 };
 const sampleMs = 50;
-/** How long descriptors of the flood may take to come back. */
+/** How long descriptors of the flood, and an answer for a new visitor, may take. */
 const recoverMs = 10_000;
 
 /** Samples a program's memory and descriptors until `stop()`. */
@@ -180,9 +181,7 @@ export class Stage extends Programs {
     });
     if (scenario.vanishes !== undefined) dropPacketsTo("add", scenario.vanishes);
     try {
-      const freshFrom = performance.now();
-      await untilAnswering(this.#port, `${neighborName}.localhost`);
-      const freshMs = performance.now() - freshFrom;
+      const freshMs = await this.#askFresh();
       await sleep(short ? behindMs.short : behindMs.full);
       const after = await measured(visitor);
       const leftBytes = figures.bufferedBytes;
@@ -205,6 +204,13 @@ export class Stage extends Programs {
       for (const item of watches) item.stop();
       if (scenario.vanishes !== undefined) dropPacketsTo("del", scenario.vanishes);
     }
+  }
+
+  /** Milliseconds until a visitor on a new connection has an answer; null where there is none. */
+  async #askFresh() {
+    const from = performance.now();
+    const asked = untilAnswering(this.#port, `${neighborName}.localhost`).then(() => performance.now() - from);
+    return await Promise.race([asked.catch(() => null), sleep(recoverMs, null, { ref: false })]);
   }
 
   /** Waits as long as the scenario wants. Resolves with the connections that are still there beside those of before. */

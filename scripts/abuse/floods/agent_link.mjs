@@ -4,7 +4,6 @@ import { connect } from "node:net";
 import { randomBytes } from "node:crypto";
 
 /** @typedef {import("node:net").Socket} Socket */
-/** @typedef {import("../flood.mjs").Task} Task */
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 export const frameTypes = {
@@ -115,7 +114,10 @@ export class AgentLink {
         if (end < 0) return;
         socket.off("data", onHead);
         const line = read.toString("latin1", 0, read.indexOf("\r\n"));
-        if (!line.includes(" 101 ")) return reject(new Error(line));
+        if (!line.includes(" 101 ")) {
+          socket.destroy();
+          return reject(new Error(line));
+        }
         const link = new AgentLink(socket);
         socket.on("data", (more) => link.#take(/** @type {Buffer} */ (more)));
         link.#take(read.subarray(end + 4));
@@ -135,7 +137,10 @@ export class AgentLink {
     }
   }
 
-  /** A link whose tunnel `name` is open. @param {Task} task @param {"v2" | "json"} protocol @param {string} name */
+  /**
+   * A link whose tunnel `name` is open.
+   * @param {{ port: number, token: string, from?: string }} task @param {"v2" | "json"} protocol @param {string} name
+   */
   static async open(task, protocol, name) {
     const link = await AgentLink.dial(task, protocol);
     const isOpen = new Promise((resolve) => link.onMessage = (_, payload) => payload.includes("/") && resolve(payload));
