@@ -120,13 +120,21 @@ function connectionOptions(fields) {
   return names;
 }
 
-/** Node's parser is stricter with chunk extensions than RFC 9112 §7.1.1 wants of those that ignore them. */
-function withoutExtensions(/** @type {Conversation} */ { text, cuts }) {
-  return { text: text.replace(/^([0-9a-f]+)[ \t]*;[^\r\n]*(?=\r\n)/gim, "$1"), cuts };
+/**
+ * What means the same to us, but not to Node: it reads chunk extensions, which may be ignored (RFC 9112 §7.1.1), and
+ * refuses fields of framing in trailers, which may be dropped (RFC 9110 §6.5.1); behind an upgrade that it does not take
+ * it reads no further request.
+ * @param {Conversation} conversation
+ */
+function plainer({ text, cuts }) {
+  const plain = text.replace(/^([0-9a-f]+)[ \t]*;[^\r\n]*(?=\r\n)/gim, "$1")
+    .replace(/^0+\r\n(?:Content-Length: 5|Transfer-Encoding: chunked)\r\n\r\n/gm, "0\r\n\r\n")
+    .replace(/^Upgrade:/gim, "X-Upgrade:");
+  return { text: plain, cuts };
 }
 
 /** The conversation that a target is of. @param {string} target */
-const numberOf = (target) => /\/(c\d+)-\d/.exec(target)?.[1];
+const numberOf = (target) => /(c\d+)-/.exec(target)?.[1];
 
 /** The path of a target, which may be in absolute form. @param {string} target */
 const originForm = (target) => target.replace(/^http:\/\/[^/?#]*/i, "") || "/";
@@ -173,7 +181,7 @@ export class RequestFuzzer {
     const conversation = { text: text.replaceAll(mark, `c${++this.#count}`), cuts };
     const answers = await converse(this.#port, conversation);
     const { received, faults } = this.#upstream.take();
-    await converse(this.#reference.port, withoutExtensions(conversation));
+    await converse(this.#reference.port, plainer(conversation));
     const reference = this.#reference.take();
     const fault = faults.find((code) => !stricterCodes.has(code) && !lostCodes.has(code));
     if (fault !== undefined) throw new Error(`the agent sent what no server reads: ${fault}`);
@@ -183,7 +191,9 @@ export class RequestFuzzer {
     if (this.#sent.size > remembered) this.#sent.delete(/** @type {string} */ (this.#sent.keys().next().value));
     for (const request of received) if (request.isWhole) this.#judge(request);
     const targets = answeredTargets(answers);
-    const own = received.filter(({ isWhole, target }) => isWhole && numberOf(target) === `c${this.#count}`);
+    const own = received.filter(({ isWhole, target }) =>
+      isWhole && (numberOf(target) ?? `c${this.#count}`) === `c${this.#count}`
+    );
     const whole = own.map(({ target }) => target);
     // Answers may be missing where the edge has closed, but those that came are in order.
     if (targets.some((target, index) => target !== whole[index])) {
