@@ -11,7 +11,7 @@ const limitMs = 120_000;
 const skip = process.platform === "linux" ? false : "memory and descriptors are read from /proc";
 
 describe("scripts/fuzz.sh", () => {
-  for (const [subject, runs] of [["requests", "400"], ["frames", "200"]] as const) {
+  for (const [subject, runs] of [["requests", "200"], ["frames", "100"]] as const) {
     it(`finds nothing when it sends ${runs} ${subject} of a fixed seed`, { skip, timeout: limitMs }, () => {
       const args = [subject, "--runtime", runtimeName, "--runs", runs, "--seed", "14"];
       const { status, stdout, stderr } = spawnSync(join(root, "scripts", "fuzz.sh"), args, { encoding: "utf8" });
