@@ -179,6 +179,9 @@ export class Stage extends Programs {
       figures.mostBytes = 0;
       watches.push(new Watch(edge, this.#port), new Watch(agent));
     });
+    // Also where a signal ends this script: a route would outlive it.
+    const restore = () => void (scenario.vanishes !== undefined && dropPacketsTo("del", scenario.vanishes));
+    process.once("exit", restore);
     if (scenario.vanishes !== undefined) dropPacketsTo("add", scenario.vanishes);
     try {
       const freshMs = await this.#askFresh();
@@ -202,7 +205,8 @@ export class Stage extends Programs {
       };
     } finally {
       for (const item of watches) item.stop();
-      if (scenario.vanishes !== undefined) dropPacketsTo("del", scenario.vanishes);
+      process.off("exit", restore);
+      restore();
     }
   }
 
