@@ -10,7 +10,8 @@ import {
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
 import { observeExchanges } from "../http/mod.ts";
-import { HttpClient } from "../http1/mod.ts";
+import { type Dial, HttpClient } from "../http1/mod.ts";
+import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
@@ -49,13 +50,14 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
-  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
+  const dialUpstream = withTcpTimeout(dialDirectly, values.tcpTimeout);
+  const client = new HttpClient({ target: target.dial, dial: dialUpstream, connectionAuth, hostHeader, limits });
   try {
     const upstream = observeExchanges(client.request, (request) => display.request(request), undefined, display.open);
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,
-        dial,
+        dial: withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout),
         token,
         upstream,
         upstreamLabel: target.label,
@@ -77,6 +79,10 @@ async function serveHttp(call: HttpCall): Promise<number> {
   }
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
+  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
 }
 
 /** Throws `UsageError` where the protocol cannot name visitors' connections. */

@@ -56,6 +56,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
     publicUrl: values.publicUrl,
+    tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
   });
@@ -123,6 +124,11 @@ function logEvents(): EdgeEvents {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
       else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
       else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
+    },
+    onShed: (count) => {
+      const remedy = "raise the limit of open files (ulimit -n)";
+      const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";
+      log.warn(`Refused ${what} descriptors run out: ${remedy}`, { count });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),

@@ -6,6 +6,7 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  type Handler,
   LiveTypes,
   pathOf,
   problemCodeOf,
@@ -25,6 +26,7 @@ import { createIngress, type IngressOptions } from "./ingress.ts";
 import { isAgentPath, isOwnPath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { Router } from "./router.ts";
+import { ShedCount, sheddingHandler } from "./shedding.ts";
 import { sharedToken } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
@@ -53,6 +55,8 @@ export interface EdgeOptions {
   /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
   liveTypes?: readonly string[];
   http?: HttpServerInit;
+  /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
+  tcpTimeoutMs?: number;
   tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
   json?: AgentAcceptorOptions["json"];
   /** Bytes that all agents' connections may hold together. Default 1 GiB. */
@@ -72,6 +76,8 @@ export interface EdgeEvents {
    * @param address null: of many addresses together
    */
   onTokensRefused?(address: string | null, count: number): void;
+  /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
+  onShed?(count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are not observed. */
   onRequest?(record: AccessRecord): void;
@@ -103,6 +109,9 @@ interface AcceptorParts {
   readonly onTunnel: OnTunnel;
 }
 
+/** For connections past the descriptors: each must soon make room for the next one. */
+const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
+
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -118,6 +127,10 @@ class RunningEdge implements Edge {
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
+  /** Serves one request on each connection that is past the descriptors. */
+  readonly #surplusServer: HttpServer;
+  readonly #shed: ShedCount;
+  readonly #tcpTimeoutMs: number | undefined;
   #listener: Listener | null = null;
   #isDraining = false;
 
@@ -147,7 +160,8 @@ class RunningEdge implements Edge {
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
-    this.#server = new HttpServer(access === null ? ingress : access.observe(ingress, clock), {
+    const observed = (handler: Handler) => access === null ? handler : access.observe(handler, clock);
+    const http: HttpServerInit = {
       scheme: this.#urls.scheme,
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: requestIds(),
@@ -160,11 +174,20 @@ class RunningEdge implements Edge {
       onError: (error) => events.onError?.(error),
       clock,
       ...options.http,
-    });
+    };
+    this.#server = new HttpServer(observed(ingress), http);
+    this.#surplusServer = new HttpServer(observed(sheddingHandler(ingress, router)), { ...http, ...surplusWaits });
+    void this.#surplusServer.drain();
+    this.#shed = new ShedCount((count) => events.onShed?.(count), clock);
+    this.#tcpTimeoutMs = options.tcpTimeoutMs;
   }
 
   async listen(target: ListenTarget): Promise<void> {
-    this.#listener = await listen(target, (socket) => this.#server.accept(socket));
+    this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
+      onSurplus: (socket) => this.#surplusServer.accept(socket),
+      onShed: this.#shed.add,
+      tcpTimeoutMs: this.#tcpTimeoutMs,
+    });
     this.#urls.listenPort = this.#listener.address.port;
   }
 
@@ -173,11 +196,11 @@ class RunningEdge implements Edge {
   }
 
   get connections(): number {
-    return this.#server.connections;
+    return this.#server.connections + this.#surplusServer.connections;
   }
 
   get active(): number {
-    return this.#server.active;
+    return this.#server.active + this.#surplusServer.active;
   }
 
   urlOf(name?: string): string {
@@ -186,7 +209,7 @@ class RunningEdge implements Edge {
 
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
-    await this.#server.drain();
+    await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
     await this.#acceptor.drain();
     await closed;
   }
@@ -195,12 +218,14 @@ class RunningEdge implements Edge {
     const closed = this.#stopAccepting();
     this.#acceptor.close("The edge is shutting down");
     this.#server.close();
+    this.#surplusServer.close();
     await closed;
   }
 
   #stopAccepting(): Promise<void> {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
+    this.#shed.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 
