@@ -10,7 +10,8 @@ import {
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
 import { observeExchanges, type RequestReport } from "../http/mod.ts";
-import { HttpClient } from "../http1/mod.ts";
+import { type Dial, HttpClient } from "../http1/mod.ts";
+import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
@@ -49,7 +50,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
-  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
+  const dialUpstream = withTcpTimeout(dialDirectly, values.tcpTimeout);
+  const client = new HttpClient({ target: target.dial, dial: dialUpstream, connectionAuth, hostHeader, limits });
   const drainMs = values.drainTimeout;
   let earlyEnd: EarlyEnd | null = null;
   const report = (request: RequestReport) => {
@@ -62,7 +64,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,
-        dial,
+        dial: withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout),
         token,
         upstream,
         upstreamLabel: target.label,
@@ -92,6 +94,10 @@ async function serveHttp(call: HttpCall): Promise<number> {
   }
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
+  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
 }
 
 /** Throws `UsageError` where the protocol cannot name visitors' connections. */

@@ -66,6 +66,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
     publicUrl: values.publicUrl,
+    tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
   });
@@ -152,6 +153,11 @@ function logEvents(): EdgeEvents {
     onQuotaReached: (reason, count) => {
       if (count === 1) log.warn("Refused an agent: {reason}", { reason });
       else log.warn("Refused {count} more agents: {reason}", { count, reason });
+    },
+    onShed: (count) => {
+      const remedy = "raise the limit of open files (ulimit -n)";
+      const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";
+      log.warn(`Refused ${what} descriptors run out: ${remedy}`, { count });
     },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onBadFrame: (id, tunnel, reason) =>

@@ -1,6 +1,7 @@
 /** The options of `edge serve`. */
 import { formatAddress, type ListenTarget, parseListenTarget, readHostPort } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault, parseReservedName } from "./names.ts";
 import {
@@ -108,6 +109,7 @@ export const edgeServeOptions = {
     name: "json-body-limit",
     help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",
   }),
+  ...connectionOptions,
   ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };

@@ -6,6 +6,7 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  type Handler,
   LiveTypes,
   pathOf,
   problemAnswer,
@@ -27,6 +28,7 @@ import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
+import { sheddingHandler } from "./shedding.ts";
 import { sharedToken } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
@@ -55,6 +57,8 @@ export interface EdgeOptions {
   /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
   liveTypes?: readonly string[];
   http?: HttpServerInit;
+  /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
+  tcpTimeoutMs?: number;
   tunnels?: Omit<TunnelsOptions, "clock" | "onFull" | "onReplaced">;
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
@@ -83,6 +87,8 @@ export interface EdgeEvents {
   onBadFrame?(id: string, tunnel: string, reason: string): void;
   /** Tunnels or sessions were refused for `reason`: the first one, then how many more there were in each minute. */
   onQuotaReached?(reason: string, count: number): void;
+  /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
+  onShed?(count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are not observed. */
   onRequest?(record: AccessRecord): void;
@@ -116,6 +122,9 @@ interface AcceptorParts {
   readonly onTunnel: OnTunnel;
 }
 
+/** For connections past the descriptors: each must soon make room for the next one. */
+const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
+
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -133,6 +142,10 @@ class RunningEdge implements Edge {
   readonly #server: HttpServer;
   readonly #quotaCounts: RefusalCounts;
   readonly #memory: MemoryAccount;
+  /** Serves one request on each connection that is past the descriptors. */
+  readonly #surplusServer: HttpServer;
+  readonly #shedCounts: RefusalCounts;
+  readonly #tcpTimeoutMs: number | undefined;
   #listener: Listener | null = null;
   #isDraining = false;
 
@@ -165,7 +178,8 @@ class RunningEdge implements Edge {
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
-    this.#server = new HttpServer(access === null ? ingress : access.observe(ingress, clock), {
+    const observed = (handler: Handler) => access === null ? handler : access.observe(handler, clock);
+    const http: HttpServerInit = {
       scheme: this.#urls.scheme,
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: requestIds(),
@@ -179,11 +193,20 @@ class RunningEdge implements Edge {
       memory: this.#memory,
       clock,
       ...options.http,
-    });
+    };
+    this.#server = new HttpServer(observed(ingress), http);
+    this.#surplusServer = new HttpServer(observed(sheddingHandler(ingress, router)), { ...http, ...surplusWaits });
+    void this.#surplusServer.drain();
+    this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
+    this.#tcpTimeoutMs = options.tcpTimeoutMs;
   }
 
   async listen(target: ListenTarget): Promise<void> {
-    this.#listener = await listen(target, (socket) => this.#server.accept(socket));
+    this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
+      onSurplus: (socket) => this.#surplusServer.accept(socket),
+      onShed: () => this.#shedCounts.add("descriptors"),
+      tcpTimeoutMs: this.#tcpTimeoutMs,
+    });
     this.#urls.listenPort = this.#listener.address.port;
   }
 
@@ -192,11 +215,11 @@ class RunningEdge implements Edge {
   }
 
   get connections(): number {
-    return this.#server.connections;
+    return this.#server.connections + this.#surplusServer.connections;
   }
 
   get active(): number {
-    return this.#server.active;
+    return this.#server.active + this.#surplusServer.active;
   }
 
   get bufferedBytes(): number {
@@ -209,7 +232,7 @@ class RunningEdge implements Edge {
 
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
-    await this.#server.drain();
+    await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
     await this.#acceptor.drain();
     await closed;
   }
@@ -218,6 +241,7 @@ class RunningEdge implements Edge {
     const closed = this.#stopAccepting();
     this.#acceptor.close("The edge is shutting down");
     this.#server.close();
+    this.#surplusServer.close();
     await closed;
   }
 
@@ -225,6 +249,7 @@ class RunningEdge implements Edge {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
     this.#quotaCounts.close();
+    this.#shedCounts.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 

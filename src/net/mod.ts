@@ -11,7 +11,7 @@ export {
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
-export { listen } from "./listen.ts";
+export { listen, type ListenOptions } from "./listen.ts";
 export { isMissingPermission } from "./permission.ts";
 export { afterPoll, type PollListener } from "./poll.ts";
 export {
@@ -45,4 +45,5 @@ export {
   type TlsFault,
   type TlsOptions,
 } from "./socket.ts";
+export { DEFAULT_TCP_TIMEOUT_MS } from "./tcp_options.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -14,5 +14,10 @@ export const node: Runtime = {
   // There is a poll in each turn.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   permitListen() {},
+  revive: null,
+  openLibc() {
+    throw new Error("Node has no call of C libraries");
+  },
+  withDescriptor() {},
   tune() {},
 };

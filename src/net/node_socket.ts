@@ -16,6 +16,7 @@ import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { runtime } from "./current_runtime.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
+import { silenceWatch, type Watched } from "./silence_watch.ts";
 import {
   BROKEN_WAIT_MS,
   noHandlers,
@@ -39,6 +40,12 @@ const PENDING_BYTES = 256 * 1024;
 /** Adjacent chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;
 
+export interface NodeSocketOptions {
+  /** Milliseconds until a peer that vanished is given up. Default `Infinity`: never. */
+  tcpTimeoutMs?: number;
+  clock?: Clock;
+}
+
 export class NodeSocket implements Socket, TickListener {
   handlers: SocketHandlers = noHandlers;
   readonly local: SocketAddress;
@@ -61,6 +68,7 @@ export class NodeSocket implements Socket, TickListener {
   #error: Error | null = null;
   /** Of a broken socket whose owner reads on. */
   #brokenTimeout: Timeout | null = null;
+  #watched: Watched | null = null;
   readonly #clock: Clock;
   readonly #onWritten = () => this.#takeWritten();
   readonly #onLost = () => this.#break(brokenError());
@@ -69,7 +77,8 @@ export class NodeSocket implements Socket, TickListener {
    * @param raw connected, paused, `allowHalfOpen`
    * @param path that of a unix socket, else null
    */
-  constructor(raw: net.Socket, path: string | null, clock: Clock = systemClock) {
+  constructor(raw: net.Socket, path: string | null, options: NodeSocketOptions = {}) {
+    const { tcpTimeoutMs = Infinity, clock = systemClock } = options;
     openDescriptor();
     this.#raw = raw;
     this.#clock = clock;
@@ -83,6 +92,9 @@ export class NodeSocket implements Socket, TickListener {
     raw.on("end", () => this.#takeEnd());
     raw.on("error", (error: Error) => this.#error ??= error);
     raw.on("close", () => this.#takeClose());
+    if (path === null && tcpTimeoutMs !== Infinity) {
+      this.#watched = silenceWatch()?.add(raw, tcpTimeoutMs, () => this.#giveUp()) ?? null;
+    }
     this.#updateWatch();
   }
 
@@ -274,6 +286,13 @@ export class NodeSocket implements Socket, TickListener {
     this.#takeWritten();
   }
 
+  /** The peer has vanished. A reset has the kernel forget what it holds for it. */
+  #giveUp(): void {
+    if (this.closed || this.#raw.destroyed) return;
+    this.#error ??= Object.assign(new Error("The peer has vanished"), { code: "ETIMEDOUT" });
+    this.#raw.resetAndDestroy();
+  }
+
   /** A read that bypasses the runtime's stream. Returns false while paused: the stream then holds it. */
   #takeRead(chunk: Uint8Array): boolean {
     if (this.#isPaused) return false;
@@ -301,6 +320,7 @@ export class NodeSocket implements Socket, TickListener {
     this.#isClosed = true;
     this.#brokenTimeout?.close();
     this.#updateWatch();
+    if (this.#watched !== null) silenceWatch()?.remove(this.#watched);
     closeDescriptor();
     this.#dropGathered();
     this.handlers.onClose(this.#isReset ? null : this.#failure());

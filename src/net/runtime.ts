@@ -1,5 +1,6 @@
 /** What differs between the runtimes, although all have `node:net`. Each has an object in a file of its own. */
 import type * as net from "node:net";
+import type { Libc } from "./libc_functions.ts";
 import type { ListenTarget } from "./socket.ts";
 
 export type RuntimeName = "bun" | "deno" | "node";
@@ -30,6 +31,12 @@ export interface Runtime {
    * Throws where the process may not listen on `target` by the runtime's own permissions, after it has asked for them.
    */
   permitListen(target: ListenTarget): void;
+  /** Has a listener whose accept failed accept again. Null: the runtime goes on by itself. */
+  readonly revive: ((server: net.Server, backlog: number) => void) | null;
+  /** Opens the C library of that file name, by `libcSignatures`. Throws where there is none, or it may not be called. */
+  openLibc(name: string): Libc;
+  /** Calls `use` with the descriptor of `raw`, which is valid during the call; not where there is none. */
+  withDescriptor(raw: net.Socket | net.Server, libc: Libc, use: (fd: number) => void): void;
   /** See `tuneRuntime`. */
   tune(): void;
 }

@@ -160,6 +160,8 @@ export interface DialOptions {
   timeoutMs?: number;
   /** Ends the dial with `aborted`. */
   signal?: AbortSignal;
+  /** Milliseconds until a peer that vanished is given up; see `ListenOptions`. Default 90,000. */
+  tcpTimeoutMs?: number;
 }
 
 /** Where to listen: port 0 is any free one; `fd` is an inherited descriptor that listens already (on Deno: on TCP). */

@@ -33,11 +33,13 @@ const foreignFlags: Readonly<Record<string, readonly string[]>> = {
     "no-prompt",
     "allow-all",
     "allow-env",
+    "allow-ffi",
     "allow-net",
     "allow-read",
     "allow-sys",
     "allow-write",
   ],
+  "docs/server.md": ["allow-ffi"],
   "docs/troubleshooting.md": ["allow-net"],
   "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
 };
