@@ -1,6 +1,6 @@
 /** A WebSocket as a link: binary messages alone, each of at most 256 KiB (docs/protocol.md). */
 import type { Socket } from "../net/mod.ts";
-import { WebSocketConnection, type WebSocketOptions } from "../websocket/mod.ts";
+import { WebSocketConnection, type WebSocketOptions, WebSocketProtocolError } from "../websocket/mod.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 import { MAX_MESSAGE_BYTES } from "./wire/mod.ts";
 
@@ -20,7 +20,10 @@ export class WebSocketLink implements Link {
         onMessage: (data) => this.handlers.onMessage(data as Uint8Array),
         onBytes: () => this.handlers.onBytes?.(),
         onDrain: () => this.handlers.onDrain(),
-        onClose: ({ code, reason, clean }) => this.handlers.onClose({ code, reason, clean }),
+        onClose: ({ code, reason, clean, error }) => {
+          const broken = error instanceof WebSocketProtocolError ? error.reason : "";
+          this.handlers.onClose({ code, reason: reason || broken, clean });
+        },
       },
     });
   }

@@ -37,4 +37,5 @@ export {
   type TlsFault,
   type TlsOptions,
 } from "./socket.ts";
+export { Queue, type TurnTaker, waitForTurn } from "./turns.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -1,4 +1,5 @@
 /** Decodes one socket read: its content, without the framing, becomes one chunk. */
+import { work } from "../../base/mod.ts";
 import { emptyBytes, release, share } from "../../memory/mod.ts";
 import type { BodyDecoder } from "./body_decoder.ts";
 
@@ -47,6 +48,7 @@ export function decodeRead(decoder: BodyDecoder, read: Uint8Array): DecodedRead 
   gatherer.begin(read);
   const rest = decoder.push(read, gatherer.take);
   const content = gatherer.finish();
+  work.units += read.length - content.length - (rest === null ? 0 : rest.length);
   if (content === read || rest === read) return { content, rest };
   if (content.length > 0) share(read, content);
   if (rest !== null && rest.length > 0) share(read, rest);

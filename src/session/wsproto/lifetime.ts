@@ -2,7 +2,7 @@
  * How a session of the JSON protocol lives and ends, the same at both ends: its heartbeat, its messages until the end,
  * and each way in which it can be over.
  */
-import type { Clock } from "../../base/mod.ts";
+import { type Clock, FloodBudget } from "../../base/mod.ts";
 import { release } from "../../memory/mod.ts";
 import { CloseCode, type WebSocketClose, WebSocketProtocolError } from "../../websocket/mod.ts";
 import type { SessionEnd } from "../session.ts";
@@ -20,12 +20,13 @@ export interface LifetimeOwner {
   /** True while the peer may be unable to answer a ping, because it is busy with a request. */
   isPeerBusy(): boolean;
   /**
-   * A message came. Not called once the session is over. Bytes are released after the call: what is kept of them needs
+   * A message came. Not called once the session is over. Returns nothing where it had a use, else what it costs in the
+   * budget of floods: 1, or less where it may be late. Bytes are released after the call: what is kept of them needs
    * a reference of its own (src/memory).
    *
    * @throws {FrameError} which ends the session
    */
-  onMessage(data: Uint8Array | string): void;
+  onMessage(data: Uint8Array | string): number | void;
   /**
    * A message came that is too long, and is dropped. The session ends where this returns false, or is not there.
    *
@@ -47,6 +48,10 @@ export class JsonLifetime {
   readonly #heartbeat: JsonHeartbeat;
   readonly #closed = Promise.withResolvers<SessionEnd>();
   readonly #linkClosed = Promise.withResolvers<void>();
+  /** Of messages without use, against the others. */
+  readonly #flood: FloodBudget;
+  readonly #clock: Clock;
+  #usefulMessages = 0;
   #isDraining = false;
   #end: SessionEnd | null = null;
 
@@ -54,6 +59,8 @@ export class JsonLifetime {
   constructor(link: JsonLink, clock: Clock, owner: LifetimeOwner) {
     this.#link = link;
     this.#owner = owner;
+    this.#clock = clock;
+    this.#flood = new FloodBudget(clock.now());
     this.closed = this.#closed.promise;
     this.#heartbeat = new JsonHeartbeat(link, clock, {
       isExempt: () => owner.isReadingPaused(),
@@ -114,7 +121,9 @@ export class JsonLifetime {
     this.#heartbeat.onBytes();
     try {
       // A request that crosses our close frame is not served: its answer could not be sent.
-      if (this.#end === null) this.#owner.onMessage(data);
+      const cost = this.#end === null ? this.#owner.onMessage(data) ?? 0 : 0;
+      if (cost === 0) this.#usefulMessages++;
+      else if (!this.#flood.take(this.#clock.now(), this.#usefulMessages, cost)) this.#endFlood();
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#link.close(CloseCode.protocolError, closeReason(error.reason));
@@ -122,6 +131,12 @@ export class JsonLifetime {
     } finally {
       if (typeof data !== "string") release(data);
     }
+  }
+
+  #endFlood(): void {
+    const reason = "More messages without use came than the others allow";
+    this.#link.close(CloseCode.policyViolation, reason);
+    this.finish({ code: "flooded", reason });
   }
 
   #takeClose(close: WebSocketClose): void {
