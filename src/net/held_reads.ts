@@ -1,7 +1,7 @@
 /** Reads of one socket that wait, and are given to its owner in parts as their turns come (turns.ts). */
 import { work } from "../base/mod.ts";
 import { release, slice } from "../memory/mod.ts";
-import { BYTES_PER_COPY_UNIT, isCheap, Queue, type TurnTaker, turns } from "./turns.ts";
+import { BYTES_PER_COPY_UNIT, isCheap, Queue, turns, type TurnTaker } from "./turns.ts";
 
 /** A part: in the dearest framing some 0.1 ms. While parts turn out cheap, the next one is four times as long. */
 const PART_BYTES = 4 * 1024;

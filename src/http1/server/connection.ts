@@ -12,7 +12,14 @@
 import { Timeout, work } from "../../base/mod.ts";
 import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
 import { concat, emptyBytes, release } from "../../memory/mod.ts";
-import { Queue, type Socket, type SocketError, type SocketHandlers, type TurnTaker, waitForTurn } from "../../net/mod.ts";
+import {
+  Queue,
+  type Socket,
+  type SocketError,
+  type SocketHandlers,
+  type TurnTaker,
+  waitForTurn,
+} from "../../net/mod.ts";
 import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError } from "./errors.ts";

@@ -9,7 +9,15 @@
  * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
-import { atTickEnd, type Clock, nameErrorClass, systemClock, type TickListener, Timeout, work } from "../../base/mod.ts";
+import {
+  atTickEnd,
+  type Clock,
+  nameErrorClass,
+  systemClock,
+  type TickListener,
+  Timeout,
+  work,
+} from "../../base/mod.ts";
 import { concat, disown, reportGarbage } from "../../memory/mod.ts";
 import { formatAddress } from "../address.ts";
 import { HeldReads, type HeldReadsOwner } from "../held_reads.ts";
