@@ -92,6 +92,7 @@ export class Connection {
       onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
     const { maxFields, maxHeaderBlockBytes } = this.#limits;
+    const { inflight } = this.#outgoing;
     this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, { maxFields, maxBytes: maxHeaderBlockBytes }, {
       onSettings: (settings) => {
         this.#streams.applySettings(settings);
@@ -102,6 +103,9 @@ export class Connection {
       onPing: (payload) => this.#outgoing.pong(payload),
       onPong: (payload) => this.#receivePong(payload),
       onAck: (count) => this.#receiveAck(count),
+      get sentFrames() {
+        return inflight.sentCount;
+      },
     });
     this.#liveness = new Liveness({
       clock: this.#clock,
@@ -289,7 +293,7 @@ export class Connection {
     }
   }
 
-  #receiveAck(count: number): void {
+  #receiveAck(count: number): boolean {
     const { inflight, scheduler } = this.#outgoing;
     const before = inflight.ackedCount;
     if (!inflight.acknowledge(count, this.#streams.now)) {
@@ -299,19 +303,21 @@ export class Connection {
         scope: "connection",
       });
     }
-    if (count === before) return;
+    if (count === before) return false;
     this.#liveness.progressed(this.#streams.now, inflight.sentCount > count);
     if (!scheduler.isEmpty) this.#outgoing.scheduleFlush();
+    return true;
   }
 
-  #receivePong(payload: Uint8Array): void {
+  #receivePong(payload: Uint8Array): boolean {
     const pending = this.#pendingPing;
     const number = new DataView(payload.buffer, payload.byteOffset).getUint32(4);
     // The answer to an earlier PING, or to none, measures nothing.
-    if (pending === null || number !== this.#pingCount) return;
+    if (pending === null || number !== this.#pingCount) return false;
     this.#pendingPing = null;
     this.#pingRttMs = this.#streams.now - pending.sentAt;
     pending.answer.resolve(this.#pingRttMs);
+    return true;
   }
 
   #receiveGoAway(lastStreamId: number, errorCode: number, reason: string): void {

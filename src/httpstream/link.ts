@@ -10,6 +10,7 @@
 export interface LinkCloseInfo {
   /** The WebSocket close code (RFC 6455 §7.4); 1006 where the link broke without a closing handshake. */
   readonly code: number;
+  /** The peer's, or the rule of WebSockets that the peer broke. */
   readonly reason: string;
   /** True after a closing handshake. */
   readonly clean: boolean;

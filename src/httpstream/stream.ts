@@ -63,6 +63,8 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   readonly entry: SchedulerEntry = new SchedulerEntry(this);
   /** When bytes last moved, or began to wait. */
   movedAt = 0;
+  /** How many came. Written by `Incoming` alone. */
+  interimHeads = 0;
   /** Written by the host alone, as is `isInCompactionQueue`. */
   isInEventQueue = false;
   isInCompactionQueue = false;

@@ -48,6 +48,7 @@ export const bun: Runtime = {
   watch: null,
   // There is a poll in each turn, and a reset is told in the one after.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
+  afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
   revive: null,
   openLibc,

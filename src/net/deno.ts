@@ -35,6 +35,7 @@ export const deno: Runtime = {
   watch: pausedWatch,
   // While there are immediates, Deno polls in one of 61 turns (2.9.6). It always does when it waits for a timer.
   afterPoll: (then) => void setTimeout(() => setImmediate(then), 0),
+  afterNextPoll: (then) => void setTimeout(then, 0),
   permitListen,
   // Once accept(2) has failed, for want of descriptors or memory, Deno accepts no more and reports nothing (2.9.6).
   revive: (server, backlog) => void handleOf(server)?.listen?.(backlog),

@@ -13,6 +13,7 @@ export const node: Runtime = {
   watch: pausedWatch,
   // There is a poll in each turn.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
+  afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
   revive: null,
   openLibc() {

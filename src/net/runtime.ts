@@ -27,6 +27,8 @@ export interface Runtime {
   readonly watch: { add(raw: net.Socket, onBroken: () => void): void; remove(raw: net.Socket): void } | null;
   /** Calls `then` when the event loop has polled the system, and what it told was handled. To be called at a tick's end. */
   afterPoll(then: () => void): void;
+  /** Calls `then` when the event loop has polled the system once more, so that other sockets come first. */
+  afterNextPoll(then: () => void): void;
   /**
    * Throws where the process may not listen on `target` by the runtime's own permissions, after it has asked for them.
    */

@@ -10,8 +10,8 @@
  * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
  * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
-import { type Clock, nameErrorClass, RunnelError, systemClock, type Timer } from "../base/mod.ts";
-import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
+import { type Clock, FloodBudget, nameErrorClass, RunnelError, systemClock, type Timer, work } from "../base/mod.ts";
+import { emptyBytes, MAX_CUT_BYTES, release, sharedAllocator } from "../memory/mod.ts";
 import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
   CloseCode,
@@ -114,6 +114,10 @@ export class CloseTimeoutError extends RunnelError {
 }
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
+/** Bytes that are read behind our close frame, for the peer's. Twice the largest window of a stream may be under way. */
+const MAX_LATE_BYTES = 8 * 1024 * 1024;
+/** What reading a text costs, which is JSON mostly (src/net/turns.ts). */
+const UNITS_PER_TEXT = 128;
 
 /** Reads from the beginning. No handler is called before a later microtask. */
 export class WebSocketConnection {
@@ -131,11 +135,18 @@ export class WebSocketConnection {
     return this.#maskBuffer.take(length, this.#socket.bufferedBytes === 0);
   };
 
+  readonly #unitsPerMessage: number;
+  /** Of pings, pongs and empty frames, against messages and their fragments. */
+  readonly #flood: FloodBudget;
+  /** The empty frames that were measured. */
+  #emptyFrames = 0;
+
   #state: "open" | "closing" | "ended" | "closed" = "open";
   #isEndTold = false;
   #received: { readonly code: number; readonly reason: string } | null = null;
   #failure: WebSocketProtocolError | CloseTimeoutError | null = null;
   #closeTimer: Timer | null = null;
+  #lateBytes = 0;
 
   /** Set by `pause()`. The socket starts paused, and is resumed once the parser has no more messages. */
   #isPaused = false;
@@ -163,6 +174,8 @@ export class WebSocketConnection {
     this.#role = options.role;
     this.#parser = new MessageParser(options);
     this.#clock = options.clock ?? systemClock;
+    this.#unitsPerMessage = options.accept === "binary" ? 0 : UNITS_PER_TEXT;
+    this.#flood = new FloodBudget(this.#clock.now());
     this.#closeTimeoutMs = options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS;
     this.#writePart = (bytes) => this.#isBlocked = !this.#write(bytes);
     socket.handlers = {
@@ -304,10 +317,19 @@ export class WebSocketConnection {
   }
 
   #takeBytes(chunk: Uint8Array): void {
+    if (this.#state !== "open" && this.#isTooLate(chunk.length)) return void release(chunk);
     this.handlers.onBytes?.();
-    if (!this.#receives()) return;
+    if (!this.#receives()) return void release(chunk);
     this.#parser.push(chunk);
     this.#read();
+  }
+
+  /** A peer that goes on sending is not read any more. The close timer ends that. */
+  #isTooLate(bytes: number): boolean {
+    this.#lateBytes += bytes;
+    if (this.#lateBytes <= MAX_LATE_BYTES) return false;
+    this.#socket.pause();
+    return true;
   }
 
   #scheduleRead(): void {
@@ -326,6 +348,7 @@ export class WebSocketConnection {
     try {
       while (!this.#isPaused && this.#receives()) {
         const event = this.#next();
+        this.#measureEmptyFrames();
         if (event === null) break;
         this.#take(event);
       }
@@ -334,7 +357,7 @@ export class WebSocketConnection {
     }
     if (this.#isPaused) return;
     if (this.#isPeerEndPending) this.#end();
-    if (this.#isSocketPaused) {
+    if (this.#isSocketPaused && this.#lateBytes <= MAX_LATE_BYTES) {
       this.#isSocketPaused = false;
       this.#socket.resume();
     }
@@ -354,9 +377,27 @@ export class WebSocketConnection {
     }
   }
 
+  #measureEmptyFrames(): void {
+    const count = this.#parser.emptyFrames - this.#emptyFrames;
+    if (count === 0) return;
+    this.#emptyFrames += count;
+    this.#measure(count);
+  }
+
+  /** Frames without use came: a flood of them ends the connection. */
+  #measure(count: number): void {
+    const { dataFrames, emptyFrames } = this.#parser;
+    if (!this.#receives() || this.#flood.take(this.#clock.now(), dataFrames - emptyFrames, count)) return;
+    const reason = "More pings, pongs and empty frames came than the messages between them allow";
+    this.#fail(new WebSocketProtocolError(CloseCode.policyViolation, reason));
+  }
+
   #take(event: WebSocketEvent): void {
+    if (event.kind === "ping" || event.kind === "pong") this.#measure(1);
+    if (!this.#receives()) return;
     switch (event.kind) {
       case "message":
+        work.units += this.#unitsPerMessage;
         return this.handlers.onMessage(event.data);
       case "long":
         if (this.handlers.onLongMessage?.(event.beginning, event.error) !== true) this.#fail(event.error);

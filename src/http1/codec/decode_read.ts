@@ -1,4 +1,5 @@
 /** Decodes one socket read: its content, without the framing, becomes one chunk. */
+import { work } from "../../base/mod.ts";
 import { emptyBytes, release, share, tightened } from "../../memory/mod.ts";
 import type { BodyDecoder, PieceTaker } from "./body_decoder.ts";
 
@@ -54,6 +55,7 @@ export function decodeRead(decoder: BodyDecoder, read: Uint8Array): DecodedRead 
   gatherer.begin();
   const rest = decoder.pushPieces(read, gatherer);
   const content = gatherer.contentOf(read);
+  work.units += read.length - content.length - (rest === null ? 0 : rest.length);
   if (content === read || rest === read) return { content, rest };
   if (content.length > 0) share(read, content);
   if (rest !== null && rest.length > 0) share(read, rest);

@@ -146,8 +146,9 @@ export class JsonAgentSession implements Session {
     this.#lifetime.close(reason);
   }
 
-  #onMessage(text: string): void {
+  #onMessage(text: string): number | void {
     const frame = parseEdgeFrame(text);
+    if (frame === null) return 1;
     if (frame?.type === TypeHTTPRequest) this.#serve(frame);
     else if (frame?.type === TypeHTTPRequestCancel) this.#cancel(frame);
   }

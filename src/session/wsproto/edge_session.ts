@@ -96,6 +96,9 @@ export const UNANNOUNCED_BODY_LIMIT_BYTES = 7 * MIB;
 const DEFAULT_COLLECT_LIMIT_BYTES = 64 * MIB;
 const DEFAULT_MAX_ACTIVE = 1_024;
 
+/** What a chunk for nobody costs in the budget of floods: its visitor may just have left. */
+const LATE_COST = 1 / 64;
+
 const utf8 = new TextDecoder();
 
 const lengthField: ReadonlySet<string> = new Set(["content-length"]);
@@ -277,7 +280,7 @@ export class JsonEdgeSession implements EdgeSession {
     return most > 0;
   }
 
-  #onMessage(message: Uint8Array): void {
+  #onMessage(message: Uint8Array): number | void {
     const chunk = decodeChunkFrame(message);
     if (chunk !== null) return this.#onChunk(chunk.id, chunk.data);
     const frame = parseAgentFrame(utf8.decode(message));
@@ -297,7 +300,7 @@ export class JsonEdgeSession implements EdgeSession {
       case TypeDraining:
         return this.#leave();
       case undefined:
-        return;
+        return 1;
       default:
         throw new FrameError(`Frame \`${frame?.type}\` has no place in a registered session`);
     }
@@ -381,9 +384,12 @@ export class JsonEdgeSession implements EdgeSession {
     });
   }
 
-  #onChunk(id: string, data: Uint8Array): void {
+  #onChunk(id: string, data: Uint8Array): number | void {
     const answerBody = this.streaming.get(id);
-    if (answerBody === undefined) return void release(data);
+    if (answerBody === undefined) {
+      release(data);
+      return LATE_COST;
+    }
     answerBody.push(data);
     this.#backpressure.pushed(answerBody, () => {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));

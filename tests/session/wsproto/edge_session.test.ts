@@ -49,6 +49,23 @@ describe("JsonEdgeSession", () => {
     link.receive({ type: "http_response_chunk", request_id: "1", data_b64: base64(text) });
   const end = () => link.receive({ type: "http_response_end", request_id: "1" });
 
+  it("ends with 1008 when messages of an unknown type come without end", async () => {
+    for (let count = 0; count < 1_000; count++) link.receive({ type: "news" });
+    assert.equal(link.closedWith, null);
+    link.receive({ type: "news" });
+    assert.equal(link.closedWith!.code, 1008);
+    assert.equal((await session.closed).code, "flooded");
+  });
+
+  it("ends with 1008 when chunks for nobody come without end, and not when a few thousand are late", async () => {
+    const late = () => link.receive({ type: "http_response_chunk", request_id: "gone", data_b64: base64("x") });
+    for (let count = 0; count < 60_000; count++) late();
+    assert.equal(link.closedWith, null);
+    for (let count = 0; count < 5_000 && link.closedWith === null; count++) late();
+    assert.equal(link.closedWith!.code, 1008);
+    assert.equal((await session.closed).code, "flooded");
+  });
+
   const targets: [target: string, path: string, query: string][] = [
     ["/", "/", ""],
     ["/x?a=b?c", "/x", "a=b?c"],
