@@ -187,7 +187,7 @@ export class Stage extends Programs {
       const freshMs = await this.#askFresh();
       await sleep(short ? behindMs.short : behindMs.full);
       const after = await measured(visitor);
-      const leftBytes = figures.bufferedBytes;
+      const leftBytes = await this.#leftBytes(scenario);
       const vanished = await this.#watch(scenario, short, before.connections);
       flooding.child.kill();
       const deadline = performance.now() + recoverMs;
@@ -208,6 +208,15 @@ export class Stage extends Programs {
       process.off("exit", restore);
       restore();
     }
+  }
+
+  /** What is held behind the flood: a reset of a paused socket is noticed within about a second. */
+  async #leftBytes(/** @type {Scenario} */ { leftBytes }) {
+    const until = performance.now() + recoverMs;
+    while (leftBytes !== undefined && this.#figures.bufferedBytes > leftBytes && performance.now() < until) {
+      await sleep(sampleMs);
+    }
+    return this.#figures.bufferedBytes;
   }
 
   /** Milliseconds until a visitor on a new connection has an answer; null where there is none. */

@@ -79,6 +79,9 @@ export class AgentLink {
   socket;
   /** Why it ended, as its peer said it; empty while it lives. */
   end = "";
+  #tellEnd = () => {};
+  /** Resolves when the edge has said that it ends the link, or the socket is closed. @type {Promise<void>} */
+  ended = new Promise((resolve) => this.#tellEnd = resolve);
   /** @type {(opcode: number, payload: Buffer) => void} */
   onMessage = () => {};
   /** @type {Buffer} */
@@ -89,6 +92,7 @@ export class AgentLink {
     this.socket = socket;
     /** Resolves when the socket is closed. @type {Promise<void>} */
     this.closed = new Promise((resolve) => socket.once("close", resolve));
+    void this.closed.then(this.#tellEnd);
   }
 
   /**
@@ -179,6 +183,7 @@ export class AgentLink {
   #message(opcode, payload) {
     if (opcode === opcodes.close && payload.length >= 2) {
       this.end ||= `${payload.readUInt16BE(0)} ${payload.toString("utf8", 2)}`.trim();
+      this.#tellEnd();
     }
     if (opcode === opcodes.ping) this.send(opcodes.pong, payload);
     if (opcode === opcodes.binary) this.#noteGoAway(payload);
@@ -190,6 +195,7 @@ export class AgentLink {
     for (const { type, payload } of AgentLink.framesOf(message)) {
       if (type !== frameTypes.goAway || payload.length < 8) continue;
       this.end = `GOAWAY ${payload.readUInt32BE(4)} ${payload.toString("utf8", 8)}`;
+      this.#tellEnd();
     }
   }
 }

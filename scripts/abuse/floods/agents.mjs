@@ -125,10 +125,10 @@ async function senselessLink(task, flood, name) {
   if (once !== undefined) link.socket.write(once);
   if (typeof again === "function") pourMade(link.socket, again);
   else pour(link.socket, again);
-  await Promise.race([link.closed, flood.until]);
+  await Promise.race([link.ended, flood.until]);
   flood.count("sent bytes", link.socket.bytesWritten - link.socket.writableLength);
-  if (!link.socket.destroyed) flood.count("still open");
-  else flood.count(link.end === "" ? "closed" : link.end);
+  if (link.end !== "") flood.count(link.end);
+  else flood.count(link.socket.destroyed ? "closed" : "still open");
   link.socket.resetAndDestroy();
   visitor?.resetAndDestroy();
 }

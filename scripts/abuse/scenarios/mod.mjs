@@ -17,7 +17,7 @@ import { work } from "./work.mjs";
  * @property {number} [descriptors] the most that the measured program may have open
  * @property {boolean} [hasLatencyBound] false: the flood is one that an edge may be busy with. Default true.
  * @property {boolean} [neighborMayFail] true: what is exhausted is the neighbor's, too
- * @property {boolean} [returnsMemory] true: nothing may be held once the visitors have left
+ * @property {number} [leftBytes] the most that may be held once the visitors have left
  * @property {number} [watchSeconds] how long memory is watched behind the flood
  * @property {string} [vanishes] the address of the flood, whose packets are lost behind it
  * @property {boolean} [readsLog] true: the edge is the program itself, whose log is read
