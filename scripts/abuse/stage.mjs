@@ -20,8 +20,9 @@ import { dropPacketsTo, kernelBytes, startProgram, startTool } from "./processes
  * @property {Latency} rest the neighbor's before the flood
  * @property {Latency} flooded the same meanwhile
  * @property {Latency} after the same in the second behind it
- * @property {{ restBytes: number, grownBytes: number, bufferedBytes: number, leftBytes: number }} memory the edge's: at
- *   rest, the most above that, the most that it says to hold, and what it says so a second behind the flood
+ * @property {{ restBytes: number, grownBytes: number, leavingBytes: number, bufferedBytes: number, leftBytes: number }}
+ *   memory the edge's: at rest, the most above that during the flood and as it leaves, the most that it says to hold, and
+ *   what it says so behind the flood
  * @property {number} agentGrownBytes the same growth of the neighbor's agent
  * @property {number | null} kernelBytes the most that the kernel held for the edge's connections; null: unknown
  * @property {{ rest: number, most: number, after: number }} descriptors of the edge
@@ -43,12 +44,17 @@ const settleMs = 1000;
 const restMs = { full: 1000, short: 200 };
 const behindMs = { full: 1000, short: 200 };
 const sampleMs = 50;
+/** The last part of a flood, in which its visitors may leave already. */
+const leavingMs = 300;
 /** How long descriptors of the flood, and an answer for a new visitor, may take. */
 const recoverMs = 10_000;
 
 /** Samples a program's memory and descriptors until `stop()`. */
 class Watch {
   grownBytes = 0;
+  /** The same from when the flood leaves on. On Bun a reset has all that is unread read, and then dropped. */
+  leavingBytes = 0;
+  #isLeaving = false;
   descriptors = 0;
   /** @type {number | null} */
   kernelBytes = 0;
@@ -60,12 +66,18 @@ class Watch {
     let samples = 0;
     this.#timer = setInterval(() => {
       if (!program.isRunning) return;
-      this.grownBytes = Math.max(this.grownBytes, program.child.memory.resident - this.restBytes);
+      const bytes = program.child.memory.resident - this.restBytes;
+      if (this.#isLeaving) this.leavingBytes = Math.max(this.leavingBytes, bytes);
+      else this.grownBytes = Math.max(this.grownBytes, bytes);
       this.descriptors = Math.max(this.descriptors, program.descriptors);
       if (port === null || samples++ % 20 !== 0) return;
-      const bytes = kernelBytes(port);
-      this.kernelBytes = bytes === null ? null : Math.max(this.kernelBytes ?? 0, bytes);
+      const inKernel = kernelBytes(port);
+      this.kernelBytes = inKernel === null ? null : Math.max(this.kernelBytes ?? 0, inKernel);
     }, sampleMs);
+  }
+
+  leave() {
+    this.#isLeaving = true;
   }
 
   stop() {
@@ -103,8 +115,9 @@ class Programs {
  *
  * @param {Pick<Programs, "add">} programs @param {Talker} visitor @param {Record<string, any>} task
  * @param {boolean} short @param {() => void} onRest called when the flood is about to begin
+ * @param {() => void} onLeaving called when it is about to end
  */
-export async function flood(programs, visitor, task, short, onRest = () => {}) {
+export async function flood(programs, visitor, task, short, onRest = () => {}, onLeaving = () => {}) {
   await measured(visitor);
   await sleep(short ? restMs.short : restMs.full);
   const rest = await measured(visitor);
@@ -112,7 +125,9 @@ export async function flood(programs, visitor, task, short, onRest = () => {}) {
   const flooding = programs.add(startTool("flood", "flood.mjs", task, { nice: true }));
   await flooding.told("ready");
   await measured(visitor);
-  await Promise.race([sleep(task.seconds * 1000), flooding.told("ended")]);
+  await Promise.race([sleep(task.seconds * 1000 - leavingMs), flooding.told("ended")]);
+  onLeaving();
+  await Promise.race([sleep(leavingMs), flooding.told("ended")]);
   const flooded = await measured(visitor);
   const { counts, told } = await flooding.told("ended");
   return { rest, flooded, counts, told, flooding };
@@ -178,7 +193,7 @@ export class Stage extends Programs {
       });
       figures.mostBytes = 0;
       watches.push(new Watch(edge, this.#port), new Watch(agent));
-    });
+    }, () => watches[0].leave());
     // Also where a signal ends this script: a route would outlive it.
     const restore = () => void (scenario.vanishes !== undefined && dropPacketsTo("del", scenario.vanishes));
     process.once("exit", restore);
@@ -193,10 +208,10 @@ export class Stage extends Programs {
       const deadline = performance.now() + recoverMs;
       while (edge.descriptors > before.descriptors && performance.now() < deadline) await sleep(sampleMs);
       const [watch, agentWatch] = watches;
-      const { restBytes, grownBytes, kernelBytes } = watch;
+      const { restBytes, grownBytes, leavingBytes, kernelBytes } = watch;
       return {
         ...{ scenario: scenario.name, runtime: this.#runtime, ...measures, after, freshMs, vanished },
-        memory: { restBytes, grownBytes, bufferedBytes: figures.mostBytes, leftBytes },
+        memory: { restBytes, grownBytes, leavingBytes, bufferedBytes: figures.mostBytes, leftBytes },
         ...{ agentGrownBytes: agentWatch.grownBytes, kernelBytes },
         descriptors: { rest: before.descriptors, most: watch.descriptors, after: edge.descriptors },
         ends: edge.lines.slice(before.lines).filter((line) => line.event === "sessionEnd"),

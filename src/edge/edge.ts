@@ -17,7 +17,7 @@ import {
 import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { type AgentPeer, createAgentApi } from "./agent_api.ts";
@@ -223,7 +223,7 @@ class RunningEdge implements Edge {
   }
 
   get bufferedBytes(): number {
-    return this.#memory.heldBytes + this.#server.unreadBytes;
+    return this.#memory.heldBytes + this.#server.unreadBytes + heldReadBytes();
   }
 
   urlOf(name?: string): string {

@@ -1,6 +1,6 @@
 /** Reads of one socket that wait, and are given to its owner in parts as their turns come (turns.ts). */
 import { work } from "../base/mod.ts";
-import { release, slice } from "../memory/mod.ts";
+import { compacted, isCounted, release, slice } from "../memory/mod.ts";
 import { BYTES_PER_COPY_UNIT, isCheap, Queue, turns, type TurnTaker } from "./turns.ts";
 
 /** A part: in the dearest framing some 0.1 ms. While parts turn out cheap, the next one is four times as long. */
@@ -36,13 +36,13 @@ export class HeldReads implements TurnTaker {
 
   add(read: Uint8Array): void {
     this.#reads.push(read);
-    turns.heldBytes += read.length;
+    turns.heldBytes += heldBytes(read);
   }
 
   /** Takes the first read, outside of a turn. */
   shift(): Uint8Array {
     const read = this.#reads.shift()!;
-    turns.heldBytes -= read.length;
+    turns.heldBytes -= heldBytes(read);
     return read;
   }
 
@@ -57,7 +57,7 @@ export class HeldReads implements TurnTaker {
   /** The socket is over, or was reset. */
   drop(): void {
     for (const read of this.#reads) {
-      turns.heldBytes -= read.length;
+      turns.heldBytes -= heldBytes(read);
       release(read);
     }
     this.#reads = [];
@@ -83,10 +83,11 @@ export class HeldReads implements TurnTaker {
     if (length > this.#partBytes) {
       const rest = slice(part, this.#partBytes, length);
       this.#reads.unshift(rest);
-      turns.heldBytes += rest.length;
+      turns.heldBytes += heldBytes(rest);
       const first = slice(part, 0, this.#partBytes);
       release(part);
-      part = first;
+      // The owner may keep it for long.
+      part = compacted(first);
     }
     const bytes = part.length;
     this.#owner.takeRead(part);
@@ -97,4 +98,9 @@ export class HeldReads implements TurnTaker {
     this.#isCheap &&= wasCheap;
     this.#partBytes = wasCheap ? this.#partBytes * GROWTH : PART_BYTES;
   }
+}
+
+/** What a read, or the rest of one, keeps in memory. */
+function heldBytes(read: Uint8Array): number {
+  return isCounted(read) ? read.buffer.byteLength : read.length;
 }

@@ -46,5 +46,5 @@ export {
   type TlsOptions,
 } from "./socket.ts";
 export { DEFAULT_TCP_TIMEOUT_MS } from "./tcp_options.ts";
-export { Queue, type TurnTaker, waitForTurn } from "./turns.ts";
+export { heldReadBytes, Queue, type TurnTaker, waitForTurn } from "./turns.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -120,6 +120,11 @@ class Turns {
 /** Of the process: all sockets share one event loop. */
 export const turns = new Turns();
 
+/** Bytes of reads that all sockets of the process hold until their turns come. */
+export function heldReadBytes(): number {
+  return turns.heldBytes;
+}
+
 /** Whether a read of `bytes` bytes that cost `units` is cheap for its length. */
 export function isCheap(units: number, bytes: number): boolean {
   return units <= CHEAP_UNITS + bytes / BYTES_PER_UNIT;
