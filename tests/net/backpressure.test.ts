@@ -63,8 +63,8 @@ for (const transport of transports) {
   });
 }
 
-/** One read of the runtime, which may be under way when the socket is paused, and what TLS has of it. */
-const READ_BYTES = 64 * 1024;
+/** One read of the runtime, 512 KiB on Bun, which may be under way when the socket is paused, and what TLS has of it. */
+const READ_BYTES = (512 + 64) * 1024;
 
 /** Writes without end, as the socket asks for it. */
 class Filler {
