@@ -56,6 +56,8 @@ export const bun: Runtime = {
     const fd = handleOf(raw)?.fd;
     if (fd !== undefined && fd >= 0) use(fd);
   },
+  // It closes a socket whose later write fails, with the unread answer.
+  canBoundDialed: false,
   tune: () => onGarbage(collectInTime),
 };
 

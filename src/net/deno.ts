@@ -46,6 +46,7 @@ export const deno: Runtime = {
     use(fd);
     libc.close(fd);
   },
+  canBoundDialed: true,
   tune: () => onGarbage(fillYoungGeneration),
 };
 

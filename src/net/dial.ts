@@ -4,6 +4,7 @@ import * as net from "node:net";
 import { type Clock, systemClock } from "../base/mod.ts";
 import { formatTarget, isLoopbackName } from "./address.ts";
 import { attempt } from "./attempt.ts";
+import { runtime } from "./current_runtime.ts";
 import { canDial, closeDescriptor, dialLimit, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
@@ -63,7 +64,7 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
       closeDescriptor();
       if (target.kind === "tcp") {
         keepAliveOf(raw, tcpTimeoutMs);
-        setTcpOptions(raw, tcpTimeoutMs);
+        setTcpOptions(raw, tcpTimeoutMs, runtime.canBoundDialed);
       }
       resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, { tcpTimeoutMs, clock }));
     }

@@ -19,6 +19,7 @@ export interface HeldReadsOwner {
 export class HeldReads implements TurnTaker {
   readonly #owner: HeldReadsOwner;
   #reads: Uint8Array[] = [];
+  #bytes = 0;
   #partBytes = PART_BYTES;
   #isWaiting = false;
   #isCheap = true;
@@ -34,15 +35,20 @@ export class HeldReads implements TurnTaker {
     return this.#reads.length === 0;
   }
 
+  /** What the reads keep in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add(read: Uint8Array): void {
     this.#reads.push(read);
-    turns.heldBytes += heldBytes(read);
+    this.#count(heldBytes(read));
   }
 
   /** Takes the first read, outside of a turn. */
   shift(): Uint8Array {
     const read = this.#reads.shift()!;
-    turns.heldBytes -= heldBytes(read);
+    this.#count(-heldBytes(read));
     return read;
   }
 
@@ -56,10 +62,8 @@ export class HeldReads implements TurnTaker {
 
   /** The socket is over, or was reset. */
   drop(): void {
-    for (const read of this.#reads) {
-      turns.heldBytes -= heldBytes(read);
-      release(read);
-    }
+    this.#count(-this.#bytes);
+    for (const read of this.#reads) release(read);
     this.#reads = [];
   }
 
@@ -77,13 +81,18 @@ export class HeldReads implements TurnTaker {
     return Queue.NONE;
   }
 
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    turns.heldBytes += bytes;
+  }
+
   #takePart(): void {
     let part = this.shift();
     const { length } = part;
     if (length > this.#partBytes) {
       const rest = slice(part, this.#partBytes, length);
       this.#reads.unshift(rest);
-      turns.heldBytes += heldBytes(rest);
+      this.#count(heldBytes(rest));
       const first = slice(part, 0, this.#partBytes);
       release(part);
       // The owner may keep it for long.

@@ -103,7 +103,7 @@ function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options:
       server.off("error", reject);
       // An accept that fails (out of descriptors, a client that has left) concerns that client alone.
       server.on("error", () => {});
-      if (path === null) setTcpOptions(server, tcpTimeoutMs);
+      if (path === null) setTcpOptions(server, tcpTimeoutMs, true);
       if (runtime.revive !== null) reviver = new Reviver(() => runtime.revive?.(server, backlog));
       resolve(new NodeListener(server, boundAddress(server, target), reviver));
     });

@@ -20,5 +20,6 @@ export const node: Runtime = {
     throw new Error("Node has no call of C libraries");
   },
   withDescriptor() {},
+  canBoundDialed: false,
   tune() {},
 };

@@ -42,6 +42,9 @@ const PENDING_BYTES = 256 * 1024;
 /** Adjacent chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;
 
+/** A socket of which so much is held is not read meanwhile. */
+const HELD_BYTES = 64 * 1024;
+
 export interface NodeSocketOptions {
   /** Milliseconds until a peer that vanished is given up. Default `Infinity`: never. */
   tcpTimeoutMs?: number;
@@ -63,7 +66,7 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   #isPaused = true;
   /** A read is held where so many units were spent in this iteration; 0 while its reads are dear (turns.ts). */
   #unitLimit = UNITS_PER_ITERATION;
-  /** Null while nothing is held. The raw socket is paused meanwhile; its end and its close wait behind what is held. */
+  /** Null while nothing is held. The end of the raw socket, and its close, wait behind what is held. */
   #held: HeldReads | null = null;
   #isEndHeld = false;
   #isCloseHeld = false;
@@ -368,9 +371,10 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
     if (this.#held === null) {
       if (!turns.canHold) return false;
       this.#held = new HeldReads(this);
-      this.#pauseRaw();
     }
     this.#held.add(count(chunk));
+    // On Bun a paused socket loses what is unread when the peer resets it, such as the rest of a short answer.
+    if (this.#held.bytes >= HELD_BYTES) this.#pauseRaw();
     this.#held.wait(this.#unitLimit > 0);
     return true;
   }

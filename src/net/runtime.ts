@@ -39,6 +39,11 @@ export interface Runtime {
   openLibc(name: string): Libc;
   /** Calls `use` with the descriptor of `raw`, which is valid during the call; not where there is none. */
   withDescriptor(raw: net.Socket | net.Server, libc: Libc, use: (fd: number) => void): void;
+  /**
+   * Whether the kernel may be made to hold little for a dialed socket. Where it takes less of an upload, the runtime
+   * itself writes the rest later, and an early answer must survive that this fails.
+   */
+  readonly canBoundDialed: boolean;
   /** See `tuneRuntime`. */
   tune(): void;
 }

@@ -36,12 +36,14 @@ const MAX_RTO_MS = 120_000;
 /**
  * Has the kernel probe the peer of `raw`, or of each socket that a server accepts: half of `timeoutMs` after the last
  * sign of it, and then three times within the other half. `Infinity`: never.
+ *
+ * @param isBounded whether it holds few bytes
  */
-export function setTcpOptions(raw: net.Socket | net.Server, timeoutMs: number): void {
+export function setTcpOptions(raw: net.Socket | net.Server, timeoutMs: number, isBounded: boolean): void {
   const library = libc();
   if (library === null) return;
   runtime.withDescriptor(raw, library, (fd) => {
-    setOption(library, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+    if (isBounded) setOption(library, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
     if (timeoutMs === Infinity) return;
     const intervalMs = timeoutMs / 2 / PROBES;
     setOption(library, fd, SOL_SOCKET, SO_KEEPALIVE, 1);

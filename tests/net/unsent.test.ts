@@ -52,7 +52,8 @@ describe("The kernel", { skip: cannotVanish }, () => {
     }
   });
 
-  it("holds little for an upstream or an edge that takes nothing (dialed end)", async () => {
+  const skip = cannotVanish || (runtime.canBoundDialed ? false : "the runtime would lose early answers");
+  it("holds little for an upstream or an edge that takes nothing (dialed end)", { skip }, async () => {
     const peers: net.Socket[] = [];
     const server = net.createServer({ pauseOnConnect: true }, (raw) => void peers.push(raw));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
