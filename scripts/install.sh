@@ -48,6 +48,10 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -n "$from" ] || usage_error "FROM is missing"
+# A quoted ~ is not the shell's, and would be made as a folder of that name.
+case $prefix in
+  "~" | "~/"*) prefix=${HOME:?}${prefix#"~"} ;;
+esac
 
 has() {
   command -v "$1" >/dev/null 2>&1
@@ -160,7 +164,8 @@ for unit in "$unpacked"/systemd/*; do
 done
 
 printf 'install: %s\n' "$("$prefix/bin/edge" --version)" "$("$prefix/bin/agent" --version)"
+bin=$(cd "$prefix/bin" && pwd)
 case :$PATH: in
-  *":$prefix/bin:"*) ;;
-  *) printf 'install: %s is not on PATH\n' "$prefix/bin" ;;
+  *":$prefix/bin:"* | *":$bin:"*) ;;
+  *) printf 'install: %s is not on PATH: export PATH="%s:$PATH"\n' "$bin" "$bin" ;;
 esac

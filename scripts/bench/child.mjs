@@ -44,6 +44,11 @@ export class Child {
     return this.#child.pid;
   }
 
+  /** The end of what it wrote to standard error. */
+  get stderr() {
+    return this.#stderr;
+  }
+
   get stdin() {
     return /** @type {import("node:stream").Writable} */ (this.#child.stdin);
   }

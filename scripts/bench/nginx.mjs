@@ -23,7 +23,7 @@ export const bulkBytes = 256 * 1024 * 1024;
  * A body passes as it comes, in pieces as large as Runnel's; those of 4 KiB, nginx's own choice, take three times as
  * long.
  */
-const streamed = "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 2 64k; proxy_busy_buffers_size 64k;";
+export const streamed = "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 2 64k; proxy_busy_buffers_size 64k;";
 
 /** Where nginx is, or null. Debian keeps it in /usr/sbin, which is not on everyone's PATH. */
 export function findNginx() {
@@ -74,8 +74,17 @@ export class NginxFarm {
    * A proxy in front of 127.0.0.1:`originPort`, by default one that streams.
    * @param {string} name @param {number} originPort
    * @param {string} buffers how a body passes; the empty text leaves that to nginx
+   * @param {{ host: string, port: number } | null} other a second origin, for requests with that Host
    */
-  startProxy(name, originPort, buffers = streamed) {
+  startProxy(name, originPort, buffers = streamed, other = null) {
+    /** @param {number} port */
+    const second = (port) =>
+      other === null ? "" : `
+      server {
+        listen 127.0.0.1:${port};
+        server_name ${other.host};
+        location / { proxy_pass http://127.0.0.1:${other.port}; proxy_http_version 1.1; }
+      }`;
     return this.#start(name, (port) => `
       upstream origin {
         server 127.0.0.1:${originPort};
@@ -91,7 +100,7 @@ export class NginxFarm {
           proxy_set_header Host $host;
           ${buffers}
         }
-      }`);
+      }${second(port)}`);
   }
 
   /**
@@ -119,8 +128,8 @@ export class NginxFarm {
       master_process off;
       pid ${folder}/pid;
       error_log stderr warn;
-      worker_rlimit_nofile 8192;
-      events { worker_connections 4096; }
+      worker_rlimit_nofile 16384;
+      events { worker_connections 8192; }
       http {
         access_log off;
         keepalive_requests 1000000000;

@@ -9,10 +9,11 @@
  */
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
+import { isIP } from "node:net";
 import { basename } from "node:path";
 import process from "node:process";
 
-const usualListen = "0.0.0.0:8080";
+const usualPort = 8080;
 const limitMs = 4_000;
 
 /** Where the edge of this command line listens; null where it calls no edge. @param {readonly string[]} words */
@@ -20,17 +21,22 @@ function listenOf(words) {
   const at = words.findIndex((word, i) => /^edge(?:\.[jt]s)?$/.test(basename(word)) && words[i + 1] === "serve");
   if (at < 0) return null;
   const flag = words.findIndex((word, i) => i > at && /^--listen(?:=|$)/.test(word));
-  if (flag < 0) return process.env.RUNNEL_LISTEN || usualListen;
+  if (flag < 0) return process.env.RUNNEL_LISTEN || String(usualPort);
   return words[flag] === "--listen" ? words[flag + 1] : words[flag].slice("--listen=".length);
 }
 
 /** What `node:http` connects to. @param {string} listen as `--listen` takes it */
-function target(listen) {
+export function target(listen) {
   if (listen.startsWith("unix:")) return { socketPath: listen.slice("unix:".length) };
-  const [, host = "", port] = /^(?:http:\/\/)?(?:(.*):)?(\d+)$/i.exec(listen) ?? [];
-  if (port === undefined) throw new Error(`cannot connect to ${listen}`);
-  const isAny = ["", "0.0.0.0", "[::]"].includes(host);
-  return { host: isAny ? "127.0.0.1" : host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  const address = listen.replace(/^http:\/\//i, "").replace(/\/$/, "");
+  const [, host, port] = /^\d+$/.test(address)
+    ? [address, "", address]
+    : isIP(address) === 6
+    ? [address, address]
+    : /^([^:[\]]*|\[[^[\]]*\])(?::(\d+))?$/.exec(address) ?? [];
+  if (host === undefined || listen.startsWith("fd:")) throw new Error(`cannot connect to ${listen}`);
+  const isAny = ["", "*", "0.0.0.0", "[::]", "::"].includes(host);
+  return { host: isAny ? "127.0.0.1" : host.replace(/^\[|\]$/g, ""), port: Number(port ?? usualPort) };
 }
 
 /** @param {string} listen @returns {Promise<void>} */
@@ -48,13 +54,19 @@ function check(listen) {
   });
 }
 
-try {
-  // A shell's command is one argument of several words.
-  const words = readFileSync(process.argv[2] ?? "/proc/1/cmdline", "latin1").split(/[\0\s]+/);
-  const listen = listenOf(words);
-  if (listen !== null) await check(listen);
-  process.exit(0);
-} catch (error) {
-  console.error(`unhealthy: ${error instanceof Error ? error.message : error}`);
-  process.exit(1);
+/** @param {string} file holds the command line of the container's first process */
+async function main(file) {
+  try {
+    // A shell's command is one argument of several words.
+    const words = readFileSync(file, "latin1").split(/[\0\s]+/);
+    const listen = listenOf(words);
+    if (listen !== null) await check(listen);
+    process.exit(0);
+  } catch (error) {
+    console.error(`unhealthy: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
 }
+
+// False in a test that imports this file alone.
+if (import.meta.main !== false) await main(process.argv[2] ?? "/proc/1/cmdline");

@@ -19,12 +19,16 @@ export class Program extends EventEmitter {
   #child;
   #stderr = "";
 
-  /** @param {string} name @param {Form} form @param {string} file @param {string[]} args */
-  constructor(name, form, file, args) {
+  /**
+   * @param {string} name @param {Form} form @param {string} file @param {string[]} args
+   * @param {number | null} descriptors the most that it may have open; null: as many as this process
+   */
+  constructor(name, form, file, args, descriptors = null) {
     super();
     this.name = name;
     this.form = form;
-    const [command, ...words] = commandOf(form, file, args);
+    const limited = descriptors === null ? [] : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"];
+    const [command, ...words] = [...limited, ...commandOf(form, file, args)];
     this.#child = spawn(command, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     Program.running.add(this);
     this.#child.stderr.setEncoding("utf8").on("data", (text) => {

@@ -59,7 +59,7 @@ function testFiles(filter) {
 const isSystemTest = (file) => file.startsWith("tests/system/");
 
 /** Their figures are worth nothing beside others. @param {string} file */
-const runsAlone = (file) => /^tests\/system\/(demo|memory)\b/.test(file);
+const runsAlone = (file) => /^tests\/(system\/(demo|memory)|scripts\/(abuse|fuzz))\b/.test(file);
 
 /** What is tested once for a release, being the same code in other clothes. @param {string} file */
 const isReleaseTest = (file) => file.startsWith("tests/packaging/");

@@ -5,7 +5,7 @@ import type { Handler } from "../http/mod.ts";
 import type { WebSocketDialOptions } from "../websocket/mod.ts";
 import { cutShort, edgeAdvice } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
-import { AgentError, type AgentErrorCode } from "./errors.ts";
+import { AgentError } from "./errors.ts";
 
 export interface EdgeDialOptions {
   edge: EdgeUrl;
@@ -20,6 +20,11 @@ export interface EdgeDialOptions {
   timeoutMs?: number;
   /** How to reach the edge, such as `dialThrough(proxy)`. Default: directly. */
   dial?: Dial;
+  /**
+   * A request or an answer that could not be passed on, or a mistake of our own, which cost one exchange; for the log.
+   * Default: does nothing.
+   */
+  onError?(error: unknown): void;
   clock?: Clock;
 }
 
@@ -29,14 +34,6 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebSocketDialOptions {
   const { edge, dial, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
   return { target: edge.target, authority: edge.authority, path: "/agent", timeoutMs, signal, dial, clock };
-}
-
-/** The refusals of an edge that have a code of their own here. */
-const refusalCodes: readonly AgentErrorCode[] = ["unauthorized", "too_many_attempts", "name_taken", "bad_name"];
-
-/** The error for an edge that refused the tunnel with `code`. */
-export function refusal(code: string | undefined, reason: string): AgentError {
-  return new AgentError(refusalCodes.find((known) => known === code) ?? "refused", reason);
 }
 
 /**

@@ -3,13 +3,14 @@
  * not started yet does, another program on its port does not.
  */
 import { z } from "zod";
+import { showText } from "../base/mod.ts";
 import { versionFieldName } from "../config/mod.ts";
-import { fieldValue } from "../http/mod.ts";
+import { errorFieldName, fieldValue, isProblemCode, problemKinds } from "../http/mod.ts";
 import { isMissingPermission, SocketError } from "../net/mod.ts";
 import { parseJson } from "../session/mod.ts";
 import { HandshakeError } from "../websocket/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
-import { AgentError } from "./errors.ts";
+import { AgentError, type AgentErrorCode } from "./errors.ts";
 
 interface Advice {
   readonly remedy: string;
@@ -41,6 +42,10 @@ export const edgeAdvice = {
   tls: passing("Check that the edge's TLS is of version 1.2 or 1.3, and has a certificate for this name"),
   tunnelHost: lasting("Write the edge's domain itself in --edge, without a tunnel's name"),
   upgradeDropped: lasting("Let the proxy in front of the edge pass Upgrade and Connection (docs/server.md)"),
+  guarded: lasting(
+    "Let the proxy in front of the edge pass /agent without a sign-in of its own, and from this address",
+  ),
+  limited: passing("Look at the proxy in front of the edge: it limits how often /agent is asked"),
   notRouted: lasting("Check --edge; where a proxy stands in front of the edge, it must pass /agent to it"),
   otherProgram: lasting("Check host and port in --edge: another program listens there"),
   proxy: passing("Check --proxy, or HTTPS_PROXY and NO_PROXY"),
@@ -142,32 +147,52 @@ function answeredFailure(edge: EdgeUrl, cause: HandshakeError, status: number, v
   const text = new TextDecoder().decode(cause.body);
   const told = problemOf(text);
   const detail = told?.detail;
-  if (status === 401) return new AgentError("unauthorized", detail ?? "The edge refused the token", cause);
-  if (status === 429) return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", cause);
+  const code = fieldValue(cause.fields, errorFieldName.toLowerCase()) ?? (isProblemCode(told?.code) ? told.code : null);
+  if (code !== null && status === 401) {
+    return new AgentError("unauthorized", detail ?? "The edge refused the token", cause);
+  }
+  if (code !== null && status === 429) {
+    return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", cause);
+  }
+  if (told?.code === "too_many_sessions") return refusal(told.code, told.detail, cause);
   const edgeVersion = fieldValue(cause.fields, versionFieldName.toLowerCase());
   if (status === 400 && (edgeVersion !== undefined || told?.code === "version_mismatch")) {
     const why = detail ?? `it is ${edgeVersion}`;
     const reason = `The edge ${edge.label} does not work with this agent (${version}): ${why}`;
     return new AgentError("protocol_mismatch", reason, cause);
   }
-  const location = originOf(fieldValue(cause.fields, "location"));
-  if (status >= 300 && status < 400 && location !== null) {
-    const isToTls = location.startsWith("https:") && edge.target.tls === undefined &&
-      hostOf(location) === hostOf(edge.label);
-    const advice = isToTls ? edgeAdvice.redirectToTls : edgeAdvice.redirect;
-    return unreachable(edge, `it answered /agent with ${status}: a redirect to ${location}`, advice, cause);
-  }
+  if (redirects.has(status)) return redirected(edge, cause, status);
   if (status === 400 && edge.target.tls === undefined && isTlsComplaint(text)) {
     return unreachable(edge, "the port speaks TLS", edgeAdvice.plainToTls, cause);
   }
-  const answered = `it answered /agent with ${status}${detail === undefined ? "" : `: ${detail}`}`;
-  return unreachable(edge, answered, answerAdvice(status, fieldValue(cause.fields, "x-runnel-error")), cause);
+  const server = code === null ? fieldValue(cause.fields, "server") : undefined;
+  const answered = `it answered /agent with ${status}${server === undefined ? "" : ` (Server: ${showText(server)})`}`;
+  const shown = detail === undefined ? "" : `: ${code === null ? showText(detail) : detail}`;
+  return unreachable(edge, answered + shown, answerAdvice(status, code), cause);
 }
 
-/** @param code of the edge's own problem; undefined where what answered is no edge */
-function answerAdvice(status: number, code: string | undefined): Advice {
+/** Those that name another place (RFC 9110 §15.4). */
+const redirects: ReadonlySet<number> = new Set([300, 301, 302, 303, 307, 308]);
+
+function redirected(edge: EdgeUrl, cause: HandshakeError, status: number): AgentError {
+  const location = fieldValue(cause.fields, "location");
+  const origin = originOf(location, edge.label);
+  const isToTls = origin !== null && origin.startsWith("https:") && edge.target.tls === undefined &&
+    hostOf(origin) === hostOf(edge.label);
+  let where = `to ${origin}`;
+  if (location === undefined) where = "that does not say where to";
+  else if (origin === null) where = "to no address of HTTP";
+  else if (origin === new URL(edge.label).origin) where = "to another path there";
+  const advice = isToTls ? edgeAdvice.redirectToTls : edgeAdvice.redirect;
+  return unreachable(edge, `it answered /agent with ${status}: a redirect ${where}`, advice, cause);
+}
+
+/** @param code of the edge's own problem; null where what answered is no edge */
+function answerAdvice(status: number, code: string | null): Advice {
   if (code === "upgrade_required") return edgeAdvice.upgradeDropped;
-  if (code !== undefined && hostProblems.has(code)) return edgeAdvice.tunnelHost;
+  if (code !== null && hostProblems.has(code)) return edgeAdvice.tunnelHost;
+  if (status === 401 || status === 403 || status === 407) return edgeAdvice.guarded;
+  if (status === 429) return edgeAdvice.limited;
   if (status === 408 || status === 425) return edgeAdvice.busy;
   return status >= 500 && status !== 501 && status !== 505 ? edgeAdvice.busy : edgeAdvice.notRouted;
 }
@@ -180,14 +205,30 @@ function isTlsComplaint(text: string): boolean {
   return /HTTPS port|HTTPS server|SSL-enabled server port/i.test(text);
 }
 
-/** Scheme, host and port alone: the rest may be secret. Null where the text is no absolute URL of HTTP. */
-function originOf(text: string | undefined): string | null {
-  const url = text !== undefined && URL.canParse(text) ? new URL(text) : null;
+/** Scheme, host and port alone: the rest may be secret. Null where the text, seen from `base`, is no URL of HTTP. */
+function originOf(text: string | undefined, base: string): string | null {
+  const url = text !== undefined && URL.canParse(text, base) ? new URL(text, base) : null;
   return url !== null && /^https?:$/.test(url.protocol) ? url.origin : null;
 }
 
 function hostOf(url: string): string {
   return new URL(url).hostname;
+}
+
+/** The refusals of an edge that have a code of their own here. */
+const refusalCodes: readonly AgentErrorCode[] = ["unauthorized", "too_many_attempts", "name_taken", "bad_name"];
+
+/** What to do about others. */
+const refusalRemedies: Readonly<Record<string, string>> = {
+  too_many_tunnels: problemKinds.too_many_tunnels.remedy,
+  too_many_sessions: problemKinds.too_many_sessions.remedy,
+};
+
+/** The error for an edge that refused the tunnel with `code`. */
+export function refusal(code: string | undefined, reason: string, cause?: unknown): AgentError {
+  const known = refusalCodes.find((item) => item === code);
+  const remedy = code !== undefined && Object.hasOwn(refusalRemedies, code) ? refusalRemedies[code] : null;
+  return new AgentError(known ?? "refused", reason, cause, { remedy });
 }
 
 const problem = z.object({ code: z.string().optional(), detail: z.string() });

@@ -2,7 +2,7 @@
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
-import { isSecure, tcpTargetOf, withoutBrackets } from "./url_target.ts";
+import { dialAuthority, isSecure, tcpTargetOf, withoutBrackets } from "./url_target.ts";
 
 export interface EdgeUrl {
   /** With `tls` where the edge is `https://` or `wss://`. */
@@ -26,8 +26,8 @@ export class EdgeUrlError extends RunnelError {
 
 /**
  * Reads a URL of `http://`, `https://`, `ws://` or `wss://` with a host, and a port where it is not the default. Without a
- * scheme it is `http://` for this machine (`127.0.0.1:8080`), and `https://` for any other one. The token is sent there
- * and nowhere else: redirects are not followed.
+ * scheme it is `http://` for this machine (`127.0.0.1:8080`), and `https://` for any other one. A port alone (`8080`,
+ * `:8080`) and 0.0.0.0 are this machine. The token is sent there and nowhere else: redirects are not followed.
  *
  * @param insecure allows plain `http://` to a host that is not this machine, and any certificate of an `https://` one.
  *   The token could then be read on the way. Default false.
@@ -38,7 +38,7 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
   const url = urlOf(text);
   if (url === null || !/^(?:http|ws)s?:$/.test(url.protocol)) {
     const shown = JSON.stringify(text.replace(/^[^/]*@/, ""));
-    throw new EdgeUrlError(`The edge ${shown} is none of https://HOST[:PORT], http://HOST[:PORT], HOST[:PORT]`);
+    throw new EdgeUrlError(`The edge ${shown} is none of https://HOST[:PORT], http://HOST[:PORT], HOST[:PORT], PORT`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "" || url.pathname !== "/") {
     throw new EdgeUrlError(`The edge ${text} has more than a scheme, a host and a port`);
@@ -59,10 +59,17 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
 
 /** Null where `text` is no URL. Without a scheme, it is http on this machine, and https to every other one. */
 function urlOf(text: string): URL | null {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return parsed(text);
-  if (/^\d*$/.test(text) || text.includes("@")) return null;
-  const url = parsed(`https://${text}`);
-  return url !== null && isLoopback(withoutBrackets(url.hostname)) ? parsed(`http://${text}`) : url;
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*?)\/?$/is.exec(text) as unknown as [string, string?, string?];
+  const address = rest ?? "";
+  const authority = dialAuthority(
+    address,
+    (fault) => new EdgeUrlError(`The edge ${JSON.stringify(text)} cannot be read: ${fault}`),
+  );
+  // Of another form, such as with a path.
+  if (scheme !== undefined) return parsed(authority === address ? text : `${scheme}${authority}`);
+  if (address === "" || address.includes("@")) return null;
+  const url = parsed(`https://${authority}`);
+  return url !== null && isLoopback(withoutBrackets(url.hostname)) ? parsed(`http://${authority}`) : url;
 }
 
 function parsed(text: string): URL | null {

@@ -1,5 +1,6 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
-import { checkRange, type Clock, MAX_TIMER_MS, OptionError } from "../base/mod.ts";
+import { inspect } from "node:util";
+import { checkRange, type Clock, OptionError, printableLines } from "../base/mod.ts";
 import { tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
@@ -25,15 +26,24 @@ export interface ExposeOptions {
   edgeInsecure?: boolean;
   /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
   edgeCa?: string;
-  /** Milliseconds for which the first connection is tried, 1 to 2,147,483,647. Default 10,000. */
+  /**
+   * Milliseconds for which the first connection is tried, from 1. `Infinity`: for ever, whatever the edge answers, but
+   * for a name that no tunnel can have; this also holds for what it answers after a lost link. Default 10,000.
+   */
   connectTimeoutMs?: number;
+  /**
+   * Milliseconds that the edge waits for an answer of `fetch` to begin, from 1; `Infinity`: for ever. Where it gives less,
+   * `onError` is told once. Default: the edge's own setting.
+   */
+  firstByteMs?: number;
   /** The link to the edge was lost. Reconnecting begins, and is tried for ever, unless another agent took the name. */
   onDisconnected?(reason: string): void;
   /** The tunnel is open; after each lost link again. */
   onReady?(url: string): void;
   /**
-   * Something failed that nobody waits for: `fetch` threw or returned no `Response`, the body of its answer failed (both
-   * with the `request`), one of these functions threw, or after a lost link the edge refuses for good or another agent has
+   * Something failed that nobody waits for: `fetch` threw or returned no `Response`, the body of its answer failed or was
+   * not as long as its Content-Length (each with the `request`), one of these functions threw, the edge gives less than
+   * `firstByteMs` (an `OptionError`), or after a lost link the edge refuses for good or another agent has
    * taken the name (an `AgentError`). Default: it is written to the console, with method and URL, without the query.
    */
   onError?(error: unknown, request?: Request): void;
@@ -85,11 +95,14 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
   const agent = new Agent({
     open: (signal) => {
-      const { token, force, clock, name = tunnel?.name } = options;
-      return openV2Tunnel({ edge, token, upstream, name, force, version, clock, onError }, signal);
+      const { token, force, firstByteMs, clock, name = tunnel?.name } = options;
+      return openV2Tunnel({ edge, token, upstream, name, force, firstByteMs, version, clock, onError }, signal);
     },
     events: {
       onReady: (open) => {
+        if (tunnel === null) {
+          for (const text of open.warnings ?? []) onError(new OptionError(`The option firstByteMs: ${text}`));
+        }
         tunnel = open;
         onReady();
         guarded(() => options.onReady?.(open.url));
@@ -119,11 +132,17 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 }
 
 /** @throws {OptionError} which does not show the token */
-function checkOptions({ token, fetch, connectTimeoutMs }: ExposeOptions): void {
+function checkOptions({ token, fetch, connectTimeoutMs, firstByteMs }: ExposeOptions): void {
   const fault = typeof token === "string" ? tokenFault(token) : `is ${typeof token}, and no text`;
   if (fault !== null) throw new OptionError(`The option token ${fault}`);
   if (typeof fetch !== "function") throw new OptionError(`The option fetch is ${typeof fetch}, and no function`);
-  if (connectTimeoutMs !== undefined) checkRange("connectTimeoutMs", connectTimeoutMs, 1, MAX_TIMER_MS);
+  checkTimeout("connectTimeoutMs", connectTimeoutMs);
+  checkTimeout("firstByteMs", firstByteMs);
+}
+
+/** @throws {OptionError} */
+function checkTimeout(name: string, value: number | undefined): void {
+  if (value !== undefined && value !== Infinity) checkRange(name, value, 1);
 }
 
 type OnError = NonNullable<ExposeOptions["onError"]>;
@@ -142,6 +161,6 @@ function reporterTo(onError: OnError = writeToConsole): OnError {
 
 /** Without the query, which may hold secrets. */
 function writeToConsole(error: unknown, request?: Request): void {
-  if (request === undefined) console.error("runnel:", error);
-  else console.error(`runnel: ${request.method} ${request.url.split("?", 1)[0]}:`, error);
+  const where = request === undefined ? "" : `${request.method} ${request.url.split("?", 1)[0]}: `;
+  console.error(printableLines(`runnel: ${where}${inspect(error)}`));
 }

@@ -16,10 +16,10 @@ import {
   TypeRegister,
   TypeRegistered,
 } from "../session/mod.ts";
-import { dialWebSocket, WebSocketConnection } from "../websocket/mod.ts";
+import { dialWebSocket, type WebSocketClose, WebSocketConnection } from "../websocket/mod.ts";
 import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
-import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
-import { edgeFailure } from "./edge_failure.ts";
+import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -37,7 +37,7 @@ const MAX_BODY_BYTES = 23 * 1024 * 1024;
 
 /** @throws {AgentError} */
 export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSignal): Promise<OpenTunnel> {
-  const { name, upstream, clock = systemClock } = options;
+  const { name, upstream, onError, clock = systemClock } = options;
   const link = await connect(options, signal);
   const register: Register = {
     type: TypeRegister,
@@ -57,7 +57,7 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
   };
   link.sendText(JSON.stringify(register));
   const registered = await answerInTime(options, signal, (signal) => registration(link, options.edge, signal));
-  const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], clock });
+  const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], onError, clock });
   link.resume();
   const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
   return { session, url: registered.url ?? "", name, tunnelId: name, warnings };
@@ -90,6 +90,10 @@ function registration(link: WebSocketConnection, edge: EdgeUrl, signal: AbortSig
       link.abort();
       reject(error);
     };
+    const closed = (close: WebSocketClose) => {
+      const reason = `The edge ${edge.label} closed the link with ${close.code} ${close.reason}`.trim();
+      fail(new AgentError("edge_unreachable", reason));
+    };
     if (signal.aborted) return fail(signal.reason);
     signal.addEventListener("abort", () => fail(signal.reason));
     link.handlers = {
@@ -108,10 +112,8 @@ function registration(link: WebSocketConnection, edge: EdgeUrl, signal: AbortSig
         }
       },
       onDrain: () => {},
-      onClose: (close) => {
-        const reason = `The edge ${edge.label} closed the link with ${close.code} ${close.reason}`.trim();
-        fail(new AgentError("edge_unreachable", reason));
-      },
+      onEnd: closed,
+      onClose: closed,
     };
     link.resume();
   });

@@ -4,7 +4,7 @@ import { BlockList, isIP } from "node:net";
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
-import { isSecure, tcpTargetOf } from "./url_target.ts";
+import { dialAuthority, isSecure, tcpTargetOf } from "./url_target.ts";
 
 export interface ProxyTarget {
   /** With `tls` where the proxy itself is `https://`. */
@@ -57,7 +57,13 @@ export function proxyFor(edge: EdgeUrl, sources: ProxySources): ProxyTarget | nu
 }
 
 function parseProxy(text: string, source: string, tls: TlsOptions): ProxyTarget {
-  const full = /^[a-zA-Z][a-zA-Z0-9+.-]*:\/\//.test(text) ? text : `http://${text}`;
+  const [, scheme = "http://", credentials = "", address = ""] =
+    /^([a-zA-Z][a-zA-Z0-9+.-]*:\/\/)?([^/?#]*@)?(.*?)\/?$/s.exec(text) ?? [];
+  const authority = dialAuthority(
+    address,
+    (fault) => new ProxyUrlError(`The proxy ${address} of ${source} cannot be read: ${fault}`),
+  );
+  const full = `${scheme}${credentials}${authority}`;
   const url = URL.canParse(full) ? new URL(full) : null;
   if (url === null) throw new ProxyUrlError(`The proxy of ${source} is no URL: ${withoutCredentials(text)}`);
   const label = `${url.protocol}//${url.host}`;

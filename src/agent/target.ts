@@ -1,8 +1,8 @@
 /** What `agent http TARGET` may name: a port, a host and port, a URL, or a unix socket. */
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
-import type { DialTarget, TlsOptions } from "../net/mod.ts";
+import { type DialTarget, formatAddress, isLoopback, type TlsOptions } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
-import { withoutBrackets } from "./url_target.ts";
+import { isThisMachine, readDialAddress } from "./url_target.ts";
 
 export interface UpstreamTarget {
   readonly dial: DialTarget;
@@ -22,31 +22,39 @@ export class TargetError extends RunnelError {
 }
 
 /**
- * A port alone is one of `localhost`, on whichever of its addresses the service listens.
+ * A port alone (`3000`, `:3000`) and addresses on which one can only listen (`0.0.0.0:3000`) are of `localhost`, on
+ * whichever of its addresses the service is.
  *
  * @param tls how an `https://` target is trusted. Default: by the runtime's list of authorities.
- * @throws {TargetError} which names the value and the forms that are allowed
+ * @throws {TargetError} which names the value and the forms that are allowed, or what to write instead
  */
 export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
-  if (/^\d+$/.test(text)) return tcp("localhost", text, text);
   if (text.startsWith("unix:")) return unix(text);
-  const match = /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:@?#\s[\]]+)(?::(\d+))?\/?$/.exec(text);
-  const [, scheme, host, port] = match ?? [];
-  if (scheme === "https://") return tcp(host, port ?? "443", text, checked(tls));
-  if (scheme === "http://") return tcp(host, port ?? "80", text);
-  if (port !== undefined) return tcp(host, port, text);
-  throw new TargetError(
-    `The target ${JSON.stringify(text)} is none of PORT, HOST:PORT, http://HOST[:PORT] without a path, ` +
-      "https://HOST[:PORT], unix:PATH",
-  );
+  const fail = (fault: string) => new TargetError(`The target ${JSON.stringify(text)} cannot be read: ${fault}`);
+  if (/^[.~]{0,2}\//.test(text)) throw fail(`folders are not served; for a unix socket, write unix:${text}`);
+  const [, scheme, rest] = /^(https?:\/\/)?(.*?)\/?$/is.exec(text) as unknown as [string, string?, string?];
+  const address = readDialAddress(rest ?? "", fail);
+  if (address === null) {
+    throw new TargetError(
+      `The target ${JSON.stringify(text)} is none of PORT, HOST:PORT, http://HOST[:PORT] without a path, ` +
+        "https://HOST[:PORT], unix:PATH",
+    );
+  }
+  const host = isThisMachine(address.host) ? "localhost" : address.host;
+  const isSecure = scheme?.toLowerCase() === "https://";
+  if (scheme === undefined && address.port === null && !isLoopback(host)) {
+    // It may be a tunnel's name or its public host.
+    const shown = host.includes(":") ? `[${host}]` : host;
+    throw fail(`write ${shown}:PORT, or http://${shown} for port 80`);
+  }
+  return tcp(host, address.port ?? (isSecure ? 443 : 80), isSecure ? checked(tls) : undefined);
 }
 
-function tcp(host: string, port: string, text: string, tls?: TlsOptions): UpstreamTarget {
-  const number = Number(port);
-  if (number < 1 || number > 65_535) throw new TargetError(`The target ${text} has no port from 1 to 65535`);
-  const target = { kind: "tcp", host: withoutBrackets(host), port: number } as const;
-  if (tls === undefined) return { dial: target, label: `http://${host}:${number}` };
-  return { dial: { ...target, tls }, label: `https://${host}:${number}` };
+function tcp(host: string, port: number, tls: TlsOptions | undefined): UpstreamTarget {
+  const target = { kind: "tcp", host, port } as const;
+  const authority = formatAddress(target);
+  if (tls === undefined) return { dial: target, label: `http://${authority}` };
+  return { dial: { ...target, tls }, label: `https://${authority}` };
 }
 
 function checked(tls: TlsOptions): TlsOptions {

@@ -12,8 +12,8 @@ import {
   V2AgentSession,
 } from "../session/mod.ts";
 import { askedTimeouts, timeoutWarnings } from "./asked_timeouts.ts";
-import { answerInTime, type EdgeDialOptions, refusal, webSocketTo } from "./edge_dial.ts";
-import { edgeFailure, problemOf } from "./edge_failure.ts";
+import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts";
+import { edgeFailure, problemOf, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
@@ -25,8 +25,6 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
-  /** An answer that could not be passed on, or a mistake of our own, which cost one stream; for the log. Default: nothing. */
-  onError?(error: unknown): void;
 }
 
 /** @throws {AgentError} */

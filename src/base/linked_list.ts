@@ -29,6 +29,21 @@ export class LinkedList<T extends ListNode<T>> {
     return this.#first;
   }
 
+  get last(): T | null {
+    return this.#last;
+  }
+
+  /** Adds a member in front of `next`, which is in this list. It must not be in a list. */
+  insertBefore(member: T, next: T): void {
+    member.list = this;
+    member.previous = next.previous;
+    member.next = next;
+    if (next.previous === null) this.#first = member;
+    else next.previous.next = member;
+    next.previous = member;
+    this.#size++;
+  }
+
   /** Adds a member at the end. It must not be in a list. */
   append(member: T): void {
     member.list = this;

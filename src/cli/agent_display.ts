@@ -5,7 +5,7 @@ import { logger } from "../observe/mod.ts";
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
 import type { Output } from "./output.ts";
 import { printablePath } from "./printable.ts";
-import { waitingSentence } from "./shutdown.ts";
+import { type EarlyEnd, earlyEndSentences, waitingSentences } from "./shutdown.ts";
 
 /** What is known from the start. */
 export interface AgentView {
@@ -31,7 +31,8 @@ export interface AgentDisplay {
    * @param because why the last attempt failed; null before the first one
    */
   reconnecting(attempt: number, inMs: number, because: string | null): void;
-  request(report: RequestReport): void;
+  /** @param isStopped the request was ended by the stop of the agent, see `endingEarly` */
+  request(report: RequestReport, isStopped: boolean): void;
   /**
    * The first signal came.
    *
@@ -39,6 +40,13 @@ export interface AgentDisplay {
    * @param drainMs milliseconds that they may take
    */
   stopping(count: number, drainMs: number): void;
+  /**
+   * A second signal or the timeout of the drain ends what still runs.
+   *
+   * @param count requests under way
+   * @param drainMs milliseconds that they were given
+   */
+  endingEarly(count: number, by: EarlyEnd, drainMs: number): void;
   close(): void;
 }
 
@@ -61,7 +69,7 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       hasBeenReady = true;
       toldCause = "";
       output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
-      for (const warning of warnings) log.warn(warning);
+      for (const warning of warnings) log.warn("{warning}", { warning });
     },
     disconnected(reason) {
       output.event("disconnected", { reason });
@@ -74,22 +82,23 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       else if (isNew(because)) log.info(`${message}: {because}`, { inMs, attempt, because });
       else log.debug(message, { inMs, attempt });
     },
-    request(report) {
+    request(report, isStopped) {
       // There may be thousands a second, so the line is made only where it is printed.
-      if (!output.isJson) return output.event("request", noFields, requestLine(report));
+      if (!output.isJson) return output.event("request", noFields, requestLine(report, isStopped));
       output.event("request", { ...report });
-      if (isFailure(report)) logFailure(report);
+      if (isFailure(report, isStopped)) logFailure(report);
     },
-    stopping: (count, drainMs) => log.info(waitingSentence(count, drainMs)),
+    stopping: (count, drainMs) => log.info(waitingSentences(count, drainMs)[0]),
+    endingEarly: (count, by, drainMs) => log.info(earlyEndSentences(count, by, drainMs)[0]),
     close() {},
   };
 }
 
 const noFields = {};
 
-/** True where a request ended early, and not because the visitor left. */
-export function isFailure({ code }: Pick<RequestReport, "code">): boolean {
-  return code !== undefined && code !== "canceled";
+/** True where a request ended early, and neither because the visitor left nor because the agent was stopped. */
+export function isFailure({ code }: Pick<RequestReport, "code">, isStopped: boolean): boolean {
+  return code !== undefined && code !== "canceled" && !isStopped;
 }
 
 /** For those who read the log alone: the events go to a script. */
@@ -99,12 +108,13 @@ function logFailure({ id, method, path, code, reason }: RequestReport): void {
 }
 
 /** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end, with its cause. */
-function requestLine(report: RequestReport): string {
+function requestLine(report: RequestReport, isStopped: boolean): string {
   const { method, path, status, bytesOut, durationMs, code, reason } = report;
   const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
   const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;
   if (code === undefined) return line;
-  return isFailure(report) ? `${line} ${code}: ${reason}` : `${line} ${code}`;
+  if (isStopped) return `${line} ${reason}`;
+  return isFailure(report, isStopped) ? `${line} ${code}: ${reason}` : `${line} ${code}`;
 }
 
 let shownSecond = -1;

@@ -9,8 +9,9 @@ import {
   type V2DialOptions,
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
-import { observeExchanges } from "../http/mod.ts";
-import { HttpClient } from "../http1/mod.ts";
+import { observeExchanges, type RequestReport } from "../http/mod.ts";
+import { type Dial, HttpClient } from "../http1/mod.ts";
+import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
@@ -19,7 +20,7 @@ import type { Command, CommandCall } from "./command.ts";
 import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
-import { untilStopped } from "./shutdown.ts";
+import { type EarlyEnd, earlyEndReason, untilStopped } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 
 type HttpCall = CommandCall<typeof agentHttpOptions>;
@@ -28,7 +29,7 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
   name: "http",
   summary: "Serve a private HTTP service through an edge",
   options: agentHttpOptions,
-  positionals: { TARGET: "3000, host:3000, http://host:3000, https://host or unix:/run/app.sock" },
+  positionals: { TARGET: "3000, :3000, host:3000, http://host:3000, https://host or unix:/run/app.sock" },
   examples: [
     "agent http 3000",
     "agent http 3000 --edge http://127.0.0.1:8080 --token-file token --name shop",
@@ -49,13 +50,21 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
-  const client = new HttpClient({ target: target.dial, connectionAuth, hostHeader, limits });
+  const dialUpstream = withTcpTimeout(dialDirectly, values.tcpTimeout);
+  const client = new HttpClient({ target: target.dial, dial: dialUpstream, connectionAuth, hostHeader, limits });
+  const drainMs = values.drainTimeout;
+  let earlyEnd: EarlyEnd | null = null;
+  const report = (request: RequestReport) => {
+    // Whoever stopped the agent has ended these requests. Nothing has failed.
+    if (earlyEnd === null || request.code !== "agent_lost") return display.request(request, false);
+    display.request({ ...request, reason: `The agent was stopped, ${earlyEndReason(earlyEnd, drainMs)}` }, true);
+  };
   try {
-    const upstream = observeExchanges(client.request, (request) => display.request(request), undefined, display.open);
+    const upstream = observeExchanges(client.request, report, undefined, display.open);
     const agent = new Agent({
       open: tunnelOpener(values, {
         edge,
-        dial,
+        dial: withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout),
         token,
         upstream,
         upstreamLabel: target.label,
@@ -67,9 +76,17 @@ async function serveHttp(call: HttpCall): Promise<number> {
       events: shownOn(display),
     });
     const finished = agent.run();
-    const drainMs = values.drainTimeout;
-    const onDrain = () => display.stopping(agent.tunnel?.session.active ?? 0, drainMs);
-    await untilStopped(agent, { host, drainMs, finished, onDrain });
+    const active = () => agent.tunnel?.session.active ?? 0;
+    await untilStopped(agent, {
+      host,
+      drainMs,
+      finished,
+      onDrain: () => display.stopping(active(), drainMs),
+      onEarlyEnd: (by) => {
+        earlyEnd = by;
+        display.endingEarly(active(), by, drainMs);
+      },
+    });
     await finished;
   } finally {
     client.close();
@@ -77,6 +94,10 @@ async function serveHttp(call: HttpCall): Promise<number> {
   }
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
+  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
 }
 
 /** Throws `UsageError` where the protocol cannot name visitors' connections. */

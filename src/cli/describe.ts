@@ -24,6 +24,12 @@ const rules = [
   "Unknown flags, missing values, surplus arguments and repeated flags end the program with exit code 2; only flags " +
   "that say so may be repeated.",
   "Durations have a unit: `500ms`, `30s`, `5m`, `1h`. So have sizes: `64KiB`, `4MiB`.",
+  "`--listen` takes `HOST:PORT`, `[IPV6]:PORT`, `PORT` (every IPv4 address), `:PORT` or `*:PORT` (every address), and " +
+  "`HOST` alone (port 8080).",
+  "TARGET, `--edge` and `--proxy` take `HOST:PORT`, `[IPV6]:PORT`, and `PORT` or `:PORT` (this machine, as `0.0.0.0:PORT` " +
+  "is), each with `http://` or `https://` before it; `HOST` alone has port 80, with `https://` 443. Without a scheme, " +
+  "`--edge` is `https://` where it is not this machine, and a TARGET on another machine needs its port. An IPv6 address " +
+  "without a port needs no brackets.",
   "Switches are `true` or `false` in a variable and in the settings file; a variable separates the items of a list " +
   "with commas.",
   "`--help` or `-h` prints the usage of a command, `--version` or `-v` the version; `edge help serve` is `edge serve " +

@@ -1,6 +1,13 @@
 /** The program `edge`. */
 import { messageOf } from "../base/mod.ts";
-import { DataFolder, defaultDataFolder, edgeServeOptions, version } from "../config/mod.ts";
+import {
+  DataFolder,
+  defaultDataFolder,
+  edgeServeOptions,
+  reservedNamesWith,
+  UsageError,
+  version,
+} from "../config/mod.ts";
 import { type AgentPeer, type Edge, type EdgeEvents, startEdge } from "../edge/mod.ts";
 import { formatAddress, isLoopback } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
@@ -9,7 +16,7 @@ import type { Command, CommandCall, Program } from "./command.ts";
 import { completionCommand } from "./completion.ts";
 import { adminCommands } from "./edge_admin/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
-import { untilStopped, waitingSentence } from "./shutdown.ts";
+import { earlyEndSentences, untilStopped, waitingSentences } from "./shutdown.ts";
 import { readToken } from "./token.ts";
 import { versionLine } from "./version.ts";
 
@@ -40,6 +47,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const { values, host, output } = call;
+  const reservedNames = reservedNamesOf(values);
   const { token, data } = await tokenOf(call);
   const edge = await startEdge({
     listen: values.listen,
@@ -54,9 +62,12 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     maxFirstByteMs: values.maxFirstByteTimeout,
     liveTypes: values.liveType,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
+    tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
+    maxSessionsPerOwner: values.sessionsPerToken,
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
     events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
     publicUrl: values.publicUrl,
+    tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
   });
@@ -69,12 +80,27 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     `Data        ${data?.path ?? "none: the token was given, and nothing else is kept yet"}`,
     `Connect     ${connectCommand(edge, values, data?.tokenPath ?? values.tokenFile)}`,
   );
-  const stopping = () => logger("edge").info(waitingSentence(edge.active, values.drainTimeout));
-  await untilStopped(edge, { host, drainMs: values.drainTimeout, onDrain: stopping });
+  const drainMs = values.drainTimeout;
+  await untilStopped(edge, {
+    host,
+    drainMs,
+    onDrain: () => logger("edge").info(waitingSentences(edge.active, drainMs)[0]),
+    onEarlyEnd: (by) => logger("edge").info(earlyEndSentences(edge.active, by, drainMs)[0]),
+  });
   // Its lines may go to the same output, whose last one is the exit.
   await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** @throws {UsageError} where the default tunnel could never be opened */
+function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): ReadonlySet<string> {
+  const names = reservedNamesWith(reservedName);
+  if (defaultTunnel === undefined || !names.has(defaultTunnel)) return names;
+  throw new UsageError(
+    `--default-tunnel ${defaultTunnel} names a tunnel that cannot be opened, since its name is reserved`,
+    `Choose another name, or free it with --reserved-name=-${defaultTunnel}`,
+  );
 }
 
 /** The edge's token. `data` is null where it was given: nothing else is kept, and a folder would not be made. */
@@ -125,7 +151,18 @@ function logEvents(): EdgeEvents {
       else if (count === 1) log.warn("Refused a wrong token from {address}", { address, count });
       else log.warn("Refused {count} more wrong tokens from {address}", { address, count });
     },
+    onQuotaReached: (reason, count) => {
+      if (count === 1) log.warn("Refused an agent: {reason}", { reason });
+      else log.warn("Refused {count} more agents: {reason}", { count, reason });
+    },
+    onShed: (count) => {
+      const remedy = "raise the limit of open files (ulimit -n)";
+      const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";
+      log.warn(`Refused ${what} descriptors run out: ${remedy}`, { count });
+    },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
+    onBadFrame: (id, tunnel, reason) =>
+      log.warn("Tunnel {tunnel}: session {id} sent a frame that cannot be taken: {reason}", { tunnel, id, reason }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
 }

@@ -72,6 +72,7 @@ const remedies: Readonly<Record<string, string>> = {
   login_failed: "Let XDG_CONFIG_HOME name a folder that can be written, or give agent http --edge and --token-file",
   address_in_use: "Stop what listens there, or choose another --listen",
   permission_denied: "Choose a port over 1023, or let the service manager pass the socket as fd:3",
+  host_not_found: "Choose an address of this machine for --listen",
   address_not_available: "Choose an address of this machine for --listen",
   internal: "This is a mistake in Runnel: please report it with the text above",
 };

@@ -1,5 +1,5 @@
 /** The live view of `agent http`: holds its state, and draws it at most ten times a second. */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { type Clock, printable, systemClock, type Timer } from "../base/mod.ts";
 import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
 import { configureLog, logger } from "../observe/mod.ts";
 import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
@@ -7,8 +7,9 @@ import type { CommandCall } from "./command.ts";
 import { canUseColor, canUseUnicode, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, type LiveStream, renderLive } from "./live_view.ts";
 import { logOptions } from "./output.ts";
-import { printable, printablePath } from "./printable.ts";
+import { printablePath } from "./printable.ts";
 import { Screen } from "./screen.ts";
+import type { EarlyEnd } from "./shutdown.ts";
 
 /** From a change until the view is drawn, so that changes which come together are drawn together. */
 const DRAW_DELAY_MS = 100;
@@ -71,7 +72,7 @@ class LiveDisplay implements AgentDisplay {
 
   ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
     this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
-    for (const warning of warnings) logger("agent").warn(warning);
+    for (const warning of warnings) logger("agent").warn("{warning}", { warning });
   }
 
   disconnected(reason: string): void {
@@ -84,19 +85,23 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ status: { kind: "reconnecting", attempt, reason: because === null ? known : printable(because) } });
   }
 
-  request(report: Parameters<AgentDisplay["request"]>[0]): void {
+  request(report: Parameters<AgentDisplay["request"]>[0], isStopped: boolean): void {
     const { method, path, status, bytesOut, durationMs, code = "", reason = "" } = report;
-    const request = { endedAt: new Date(), method, path: printablePath(path), status, bytesOut, durationMs, code };
+    const endedAt = new Date();
+    const request = { endedAt, method, path: printablePath(path), status, bytesOut, durationMs, code, isStopped };
     if (this.#recent.push(request) > MAX_ROWS) this.#recent.shift();
     const { requests, failed, bytesOut: sum } = this.#state;
     const change = { requests: requests + 1, bytesOut: sum + bytesOut };
-    if (!isFailure(report)) return this.#change(change);
-    const { endedAt } = request;
+    if (!isFailure(report, isStopped)) return this.#change(change);
     this.#change({ ...change, failed: failed + 1, failure: { endedAt, code, reason: printable(reason) } });
   }
 
   stopping(count: number, drainMs: number): void {
     this.#change({ status: { kind: "stopping", count, drainMs } });
+  }
+
+  endingEarly(count: number, by: EarlyEnd, drainMs: number): void {
+    this.#change({ status: { kind: "endedEarly", count, by, drainMs } });
   }
 
   /** Prints a line of the log above the view. */
@@ -110,7 +115,9 @@ class LiveDisplay implements AgentDisplay {
   /** Draws for the last time. What was drawn stays on the terminal. */
   close(): void {
     if (this.#isClosed) return;
-    if (this.#state.url !== null) this.#state = { ...this.#state, status: { kind: "ended" } };
+    if (this.#state.url !== null && this.#state.status.kind !== "endedEarly") {
+      this.#state = { ...this.#state, status: { kind: "ended" } };
+    }
     this.#draw();
     this.#isClosed = true;
     this.#sampleTimer?.cancel();
@@ -146,7 +153,9 @@ class LiveDisplay implements AgentDisplay {
   /** Brings the state up to date with the requests that are under way. */
   #lookAtOpen(): void {
     const { status } = this.#state;
-    if (status.kind === "ended") return void (this.#state = { ...this.#state, open: undefined });
+    if (status.kind === "ended" || status.kind === "endedEarly") {
+      return void (this.#state = { ...this.#state, open: undefined });
+    }
     const now = this.#clock.now();
     const streams: LiveStream[] = [];
     let count = 0;

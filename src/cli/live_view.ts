@@ -3,7 +3,7 @@
  *
  *     https://shop.example.com -> http://localhost:3000
  *     Online through https://example.com (json), Ctrl-C ends it
- *     3 requests, 1.2 MiB sent, 1 failed, 2 open (1 moving)
+ *     2 open (1 moving), 3 requests, 1 failed, 1.2 MiB sent
  *     14:03:15 upstream_refused: Cannot connect to localhost:3000: connection refused; start the service, or check …
  *
  *     14:03:09  GET   /              200    4.1 KiB   12 ms
@@ -13,7 +13,7 @@
  *     open      GET   /events        200   14.2 MiB  3m21s  moving
  */
 import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
-import { waitingSentence } from "./shutdown.ts";
+import { type EarlyEnd, earlyEndSentences, waitingSentences } from "./shutdown.ts";
 
 export type LiveStatus =
   /** `reason`: why the last attempt failed; empty before the first has. */
@@ -22,6 +22,8 @@ export type LiveStatus =
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
   /** The first signal came: `count` requests may take `drainMs` milliseconds. */
   | { readonly kind: "stopping"; readonly count: number; readonly drainMs: number }
+  /** The stop ended `count` requests that were under way. */
+  | { readonly kind: "endedEarly"; readonly count: number; readonly by: EarlyEnd; readonly drainMs: number }
   | { readonly kind: "ended" };
 
 /** One request that has ended. Each character of `path` takes one column. */
@@ -35,6 +37,8 @@ export interface LiveRequest {
   readonly durationMs: number;
   /** Of the problem that ended it; empty where there was none. */
   readonly code: string;
+  /** True where the stop of the agent ended it. Default false. */
+  readonly isStopped?: boolean;
 }
 
 /** One request that is under way. Each character of `path` takes one column. */
@@ -93,14 +97,26 @@ export interface Span {
 /** The spans of one line, from left to right. */
 export type Line = readonly Span[];
 
+/** A part of the view above the rows of requests. */
+interface Block {
+  /** Where the window is low, blocks of a lower rank are shown first. */
+  readonly rank: number;
+  /** At most `rows` lines, 1 or more. */
+  fit(rows: number): Line[];
+}
+
+/** What stands below the counts and may be long leaves so much of a low window to the streams, if there are any. */
+const STREAM_ROWS = 2;
+
 /**
  * At most `rows` lines of at most `columns` characters. A public URL that is longer is broken over several lines, so
- * that it can be read and copied whole.
+ * that it can be read and copied whole. Where the rows do not suffice, these come first: that the agent is not online
+ * and why, such as what Ctrl-C waits for; how many streams are open; the URL.
  */
 export function renderLive(state: LiveState, columns: number, rows: number): Line[] {
-  const head = [...addressLines(state, columns), ...sentences(state, columns)].slice(0, Math.max(rows, 1));
-  const rowsLeft = rows - head.length - 1;
   const streams = state.open?.streams ?? [];
+  const head = headLines(state, columns, Math.max(rows, 1), streams.length > 0 ? STREAM_ROWS : 0);
+  const rowsLeft = rows - head.length - 1;
   if (rowsLeft < 1 || streams.length + state.recent.length === 0) return head;
   // What is under way has half of the rows at least, where it needs them.
   const openRows = Math.min(streams.length, Math.max(Math.ceil(rowsLeft / 2), rowsLeft - state.recent.length));
@@ -108,78 +124,112 @@ export function renderLive(state: LiveState, columns: number, rows: number): Lin
   return [...head, [], ...rowLines([...ended.map(endedRow), ...streams.slice(-openRows).map(openRow)], columns)];
 }
 
-function addressLines({ url, upstream, edge }: LiveState, columns: number): Line[] {
+/** @param streamRows how many rows the blocks of the last rank leave free */
+function headLines(state: LiveState, columns: number, rows: number, streamRows: number): Line[] {
+  const blocks = blocksOf(state, columns);
+  const shown = new Map<Block, Line[]>();
+  let rowsLeft = rows;
+  for (const block of [...blocks].sort((a, b) => a.rank - b.rank)) {
+    const most = block.rank === LAST_RANK ? rowsLeft - streamRows : rowsLeft;
+    const lines = most < 1 ? [] : block.fit(most);
+    shown.set(block, lines);
+    rowsLeft -= lines.length;
+  }
+  return blocks.flatMap((block) => shown.get(block) as Line[]);
+}
+
+const LAST_RANK = 4;
+
+/** From top to bottom. */
+function blocksOf(state: LiveState, columns: number): Block[] {
+  const { status, url, warnings = [], failure, requests } = state;
+  const isOnline = status.kind === "online";
+  const hasOpen = (state.open?.count ?? 0) > 0;
+  const isFirstConnection = url === null && status.kind === "connecting";
+  const told: Span[] = warnings.map(waiting);
+  if (requests > 0 && failure !== undefined && failure.reason !== "") {
+    told.push(bad(`${formatTimeOfDay(failure.endedAt)} ${failure.code}: ${failure.reason}`));
+  }
+  return [
+    { rank: isFirstConnection ? 0 : 2, fit: (rows) => addressLines(state, columns, rows) },
+    {
+      rank: isOnline ? 3 : 0,
+      fit: (rows) =>
+        isFirstConnection ? broken(faint(status.reason), columns, rows) : statusLines(state, columns, rows),
+    },
+    ...told.slice(0, warnings.length).map((text) => textBlock(text, columns)),
+    { rank: hasOpen ? 1 : 3, fit: () => countLines(state, columns) },
+    ...told.slice(warnings.length).map((text) => textBlock(text, columns)),
+  ];
+}
+
+function textBlock(text: Span, columns: number): Block {
+  return { rank: LAST_RANK, fit: (rows) => broken(text, columns, Math.min(rows, MAX_TEXT_LINES)) };
+}
+
+function addressLines({ url, upstream, edge }: LiveState, columns: number, rows: number): Line[] {
   if (url === null) return [cut([strong(`Connecting to ${edge}`)], columns)];
-  const lines = Array.from(
-    { length: Math.ceil(url.length / columns) },
-    (_, index): Line => [strong(url.slice(index * columns, (index + 1) * columns))],
-  );
-  if (lines.length > 1) return lines;
-  return [cut([strong(url), faint(` -> ${upstream}`)], columns)];
+  if (url.length <= columns) return [cut([strong(url), faint(` -> ${upstream}`)], columns)];
+  return broken(strong(url), columns, rows);
 }
 
-function sentences(state: LiveState, columns: number): Line[] {
-  const { requests, url, failure, warnings = [] } = state;
-  const lines = url === null && state.status.kind === "connecting"
-    ? broken(state.status.reason, faint, columns, Infinity)
-    : [cut(statusLine(state), columns)];
-  for (const warning of warnings) lines.push(...broken(warning, waiting, columns));
-  const counts = countsOf(state);
-  if (counts !== "") lines.push(cut([faint(counts)], columns));
-  if (requests === 0) return lines;
-  if (failure === undefined || failure.reason === "") return lines;
-  const { endedAt, code, reason } = failure;
-  return [...lines, ...broken(`${formatTimeOfDay(endedAt)} ${code}: ${reason}`, bad, columns)];
-}
-
-/** `3 requests, 1.2 MiB sent, 1 failed, 2 open (1 moving)`; empty where there was none. */
-function countsOf({ requests, failed, bytesOut, open }: LiveState): string {
-  const parts = requests === 0
-    ? []
-    : [`${requests} ${requests === 1 ? "request" : "requests"}`, `${formatBytes(bytesOut)} sent`];
+/** `2 open (1 moving), 3 requests, 1 failed, 1.2 MiB sent`: as much of it as fits; none where there was nothing. */
+function countLines({ requests, failed, bytesOut, open }: LiveState, columns: number): Line[] {
+  const parts: string[] = [];
+  if (open !== undefined && open.count > 0) {
+    const counted = `${open.count} open`;
+    parts.push(firstFitting([`${counted} (${open.moving} moving)`, counted], columns));
+  }
+  if (requests > 0) parts.push(`${requests} ${requests === 1 ? "request" : "requests"}`);
   if (failed > 0) parts.push(`${failed} failed`);
-  if (open !== undefined && open.count > 0) parts.push(`${open.count} open (${open.moving} moving)`);
-  return parts.join(", ");
+  if (requests > 0) parts.push(`${formatBytes(bytesOut)} sent`);
+  while (parts.length > 1 && parts.join(", ").length > columns) parts.pop();
+  return parts.length === 0 ? [] : [cut([faint(parts.join(", "))], columns)];
 }
 
 /** The most lines for one text beside others. */
 const MAX_TEXT_LINES = 3;
 
-/**
- * A text of several lines, broken between words where there are blanks at all.
- *
- * @param maxLines an ellipsis stands for what is left of the text. Default 3.
- */
-function broken(
-  text: string,
-  style: (text: string) => Span,
-  columns: number,
-  maxLines: number = MAX_TEXT_LINES,
-): Line[] {
+/** A text of at most `maxLines` lines, broken between words where there are blanks. An ellipsis stands for the rest. */
+function broken({ text, style }: Span, columns: number, maxLines: number): Line[] {
   const lines: Line[] = [];
   let rest = text;
   while (rest.length > columns && lines.length < maxLines - 1) {
     const blank = rest.lastIndexOf(" ", columns);
     const end = blank > 0 ? blank : columns;
-    lines.push([style(rest.slice(0, end))]);
+    lines.push([{ text: rest.slice(0, end), style }]);
     rest = rest.slice(end).trimStart();
   }
-  return rest === "" ? lines : [...lines, cut([style(rest)], columns)];
+  return rest === "" ? lines : [...lines, cut([{ text: rest, style }], columns)];
 }
 
-function statusLine({ status, edge, protocol }: LiveState): Line {
+/** The first of `texts` that has no more than `columns` characters, or the last one. */
+function firstFitting(texts: readonly string[], columns: number): string {
+  return texts.find((text) => text.length <= columns) ?? texts.at(-1) as string;
+}
+
+function statusLines({ status, edge, protocol }: LiveState, columns: number, rows: number): Line[] {
   switch (status.kind) {
     case "connecting":
-      return [waiting("Connecting")];
+      return [cut([waiting("Connecting")], columns)];
     case "online":
-      return [good("Online"), faint(` through ${edge} (${protocol}), Ctrl-C ends it`)];
+      return [cut([good("Online"), faint(` through ${edge} (${protocol}), Ctrl-C ends it`)], columns)];
     case "reconnecting":
-      return [waiting("Reconnecting"), faint(`, attempt ${status.attempt}: ${status.reason}`)];
+      return [cut([waiting("Reconnecting"), faint(`, attempt ${status.attempt}: ${status.reason}`)], columns)];
     case "stopping":
-      return [waiting(waitingSentence(status.count, status.drainMs))];
+      return sentenceLines(waitingSentences(status.count, status.drainMs), columns, rows);
+    case "endedEarly":
+      return sentenceLines(earlyEndSentences(status.count, status.by, status.drainMs), columns, rows);
     case "ended":
-      return [plain("Ended")];
+      return [cut([plain("Ended")], columns)];
   }
+}
+
+/** The first sentence that fits on `rows` lines, or what fits of the last one. */
+function sentenceLines(sentences: readonly string[], columns: number, rows: number): Line[] {
+  const whole = sentences.map((sentence) => broken(waiting(sentence), columns, Infinity));
+  const last = waiting(sentences.at(-1) as string);
+  return whole.find((lines) => lines.length <= rows) ?? broken(last, columns, rows);
 }
 
 /** The widths of the cells, in columns. The path takes what is left. */
@@ -188,11 +238,15 @@ const GAP_COLUMNS = 2;
 const MIN_PATH_COLUMNS = 8;
 
 /** The cells that are left out where the window is narrow, in this order. */
-const dispensable = ["note", "time", "bytes", "duration"] as const;
+const dispensable = ["note", "time", "bytes", "duration", "mark"] as const;
+
+/** What an open stream has in place of the time at which it ended. Where that is left out, it has a cell of its own. */
+const OPEN_MARK = "open";
 
 /** The cells of one request, under way or over. */
 interface Row {
   readonly time: Span;
+  readonly isOpen: boolean;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -200,15 +254,40 @@ interface Row {
   readonly durationMs: number;
   /** The code of a problem, or whether a stream moves. */
   readonly note: Span;
+  /** True where the stop of the agent ended it, whatever its status is. */
+  readonly isStopped: boolean;
 }
 
-function endedRow({ endedAt, method, path, status, bytesOut, durationMs, code }: LiveRequest): Row {
-  return { time: faint(formatTimeOfDay(endedAt)), method, path, status, bytes: bytesOut, durationMs, note: bad(code) };
+function endedRow(request: LiveRequest): Row {
+  const { endedAt, method, path, status, bytesOut, durationMs, code, isStopped = false } = request;
+  // Visitors may leave whenever they like.
+  const note = isStopped ? waiting("ended by the stop") : code === "canceled" ? faint(code) : bad(code);
+  return {
+    time: faint(formatTimeOfDay(endedAt)),
+    method,
+    path,
+    status,
+    bytes: bytesOut,
+    durationMs,
+    note,
+    isStopped,
+    isOpen: false,
+  };
 }
 
 function openRow({ method, path, status, bytes, ageMs, idleMs }: LiveStream): Row {
   const note = idleMs === null ? good("moving") : faint(`idle ${formatDuration(idleMs)}`);
-  return { time: waiting("open"), method, path, status, bytes, durationMs: ageMs, note };
+  return {
+    time: waiting(OPEN_MARK),
+    method,
+    path,
+    status,
+    bytes,
+    durationMs: ageMs,
+    note,
+    isStopped: false,
+    isOpen: true,
+  };
 }
 
 function rowLines(rows: readonly Row[], columns: number): Line[] {
@@ -226,6 +305,7 @@ function rowLines(rows: readonly Row[], columns: number): Line[] {
   for (const name of dispensable) {
     if (columnsForPath() >= MIN_PATH_COLUMNS) break;
     shown.delete(name);
+    if (name === "time" && rows.some(({ isOpen }) => isOpen)) shown.set("mark", OPEN_MARK.length);
   }
   const longest = Math.max(...rows.map(({ path }) => path.length));
   shown.set("path", Math.max(1, Math.min(columnsForPath(), longest)));
@@ -233,10 +313,17 @@ function rowLines(rows: readonly Row[], columns: number): Line[] {
 }
 
 function rowLine(row: Row, shown: ReadonlyMap<string, number>): Line {
-  const { status } = row;
-  const outcome = status >= 500 || status === 0 ? bad : status >= 400 ? waiting : good;
+  const { status, isStopped, isOpen } = row;
+  const outcome = isStopped || (isOpen && status === 0)
+    ? waiting
+    : status >= 500 || status === 0
+    ? bad
+    : status >= 400
+    ? waiting
+    : good;
   const cells: readonly (readonly [string, Span, "left" | "right"])[] = [
     ["time", row.time, "left"],
+    ["mark", waiting(isOpen ? OPEN_MARK : ""), "left"],
     ["method", plain(row.method), "left"],
     ["path", plain(row.path), "left"],
     ["status", outcome(status === 0 ? "-" : String(status)), "right"],

@@ -1,8 +1,8 @@
 /** What the programs print: lines or, with `--json`, JSON on standard output, and the log on standard error. */
+import { printable, printableJson } from "../base/mod.ts";
 import type { commonOptions, OptionValues } from "../config/mod.ts";
 import type { LogOptions } from "../observe/mod.ts";
 import type { ProgramHost } from "./host.ts";
-import { printable } from "./printable.ts";
 
 /** What an event or a result has besides its name and its time, under the keys of its JSON. */
 export type EventFields = Readonly<Record<string, unknown>>;
@@ -22,7 +22,7 @@ export interface Output {
 }
 
 export function createOutput(isJson: boolean, host: Pick<ProgramHost, "stdout">): Output {
-  const printObject = (fields: EventFields) => void host.stdout(JSON.stringify(fields) + "\n");
+  const printObject = (fields: EventFields) => void host.stdout(printableJson(JSON.stringify(fields)) + "\n");
   const printLines = (lines: readonly string[]) => {
     if (lines.length > 0) host.stdout(lines.map(printable).join("\n") + "\n");
   };

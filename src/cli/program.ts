@@ -1,5 +1,5 @@
 /** One program of several commands: finds the command, checks the arguments, resolves the options, runs, exits. */
-import { RunnelError } from "../base/mod.ts";
+import { printable, printableLines, RunnelError } from "../base/mod.ts";
 import { type GivenFlags, parseSwitch, resolveOptions } from "../config/mod.ts";
 import { isMissingPermission } from "../net/mod.ts";
 import { configureLog } from "../observe/mod.ts";
@@ -10,7 +10,6 @@ import { ExitCode, exitCodeOf, permissionRemedy, remedyFor, remedyOf } from "./e
 import { commandUsage, programUsage } from "./help.ts";
 import { inLocale, type ProgramHost } from "./host.ts";
 import { createOutput, logOptions } from "./output.ts";
-import { printable } from "./printable.ts";
 
 /** Runs `program` to its end, and resolves to the exit code. Never rejects. */
 export async function runProgram(program: Program, processHost: ProgramHost): Promise<number> {
@@ -64,7 +63,7 @@ function fail(error: unknown, program: Program, command: Command | undefined, ho
   const output = createOutput(isJsonWanted(host), host);
   output.event("error", { code, message, remedy });
   output.event("exit", { code: exitCode, from: "error" });
-  host.stderr(`error: ${isKnown ? printable(message) : message}\n${remedy}\n`);
+  host.stderr(`error: ${isKnown ? printable(message) : printableLines(message)}\n${printable(remedy)}\n`);
   return exitCode;
 }
 

@@ -2,6 +2,7 @@
  * A few lines at the end of a terminal's output, which are drawn again in place. The alternate screen is not used and
  * the cursor is not hidden: however the program ends, the terminal needs no repair, and the last lines stay.
  */
+import { printable } from "../base/mod.ts";
 import type { Line, Style } from "./live_view.ts";
 
 export interface ScreenOptions {
@@ -34,7 +35,9 @@ export class Screen {
   }
 
   /** Draws `lines` in place of those that were drawn before. */
-  draw(lines: readonly Line[]): void {
+  draw(unchecked: readonly Line[]): void {
+    // Whoever made the lines, nothing in them moves the cursor.
+    const lines = unchecked.map((line) => line.map(({ text, style }) => ({ text: printable(text), style })));
     const text = lines.map((line) => `${this.#paint(line)}\n`).join("");
     this.#options.write(this.#erase() + text);
     this.#drawn = lines.map((line) => line.reduce((width, span) => width + span.text.length, 0));

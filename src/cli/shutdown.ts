@@ -20,18 +20,53 @@ export interface StopOptions {
   drainMs: number;
   /** Called at the first signal. */
   onDrain?: () => void;
+  /** Called once, before `close()` ends what still runs. */
+  onEarlyEnd?: (by: EarlyEnd) => void;
   /** Settles when the subject ends by itself. Default: it never does. `untilStopped` passes its rejection on. */
   finished?: Promise<unknown>;
   clock?: Clock;
 }
 
-/** What a person is told at the first signal. @param count requests under way @param drainMs how long they may take */
-export function waitingSentence(count: number, drainMs: number): string {
-  if (count === 0) return "Stopping: no request is under way";
+/** What ended a drain before its time: a second signal, or the timeout of the drain. */
+export type EarlyEnd = "signal" | "timeout";
+
+/**
+ * What a person is told at the first signal, the longest sentence first: a narrow window shows a shorter one.
+ *
+ * @param count requests under way
+ * @param drainMs milliseconds that they may take
+ */
+export function waitingSentences(count: number, drainMs: number): readonly [string, ...string[]] {
+  if (count === 0) return ["Stopping: no request is under way", "Stopping"];
   const [requests, them] = count === 1 ? ["request", "it"] : ["requests", "them"];
+  return [
+    `Waiting for ${count} ${requests}, at most ${drainTime(drainMs)}; Ctrl-C again ends ${them}`,
+    `Waiting for ${count} ${requests}; Ctrl-C again ends ${them}`,
+    `Waiting for ${count}; Ctrl-C ends ${them}`,
+    `${count} open; Ctrl-C ends`,
+  ];
+}
+
+/**
+ * What a person is told when a drain is over before all has ended, the longest sentence first.
+ *
+ * @param count requests that were under way
+ * @param drainMs milliseconds that they were given
+ */
+export function earlyEndSentences(count: number, by: EarlyEnd, drainMs: number): readonly [string, ...string[]] {
+  if (count === 0) return ["Ended at once: no request was under way", "Ended"];
+  const ended = `Ended ${count} ${count === 1 ? "request" : "requests"}`;
+  return [`${ended} under way, ${earlyEndReason(by, drainMs)}`, ended, `Ended ${count}`];
+}
+
+/** Goes on after what was ended. */
+export function earlyEndReason(by: EarlyEnd, drainMs: number): string {
+  return by === "signal" ? "at the second signal" : `after ${drainTime(drainMs)} of waiting`;
+}
+
+function drainTime(drainMs: number): string {
   const isSeconds = drainMs % 1000 === 0 && drainMs < 60_000;
-  const longest = isSeconds ? `${drainMs / 1000} s` : formatDuration(drainMs);
-  return `Waiting for ${count} ${requests}, at most ${longest}; Ctrl-C again ends ${them}`;
+  return isSeconds ? `${drainMs / 1000} s` : formatDuration(drainMs);
 }
 
 /**
@@ -42,13 +77,16 @@ export async function untilStopped(subject: Stoppable, options: StopOptions): Pr
   const { host, drainMs, finished = new Promise(() => {}), clock = systemClock } = options;
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
-  const closeNow = () => {
+  let hasEndedEarly = false;
+  const closeNow = (by: EarlyEnd) => {
+    if (!hasEndedEarly) options.onEarlyEnd?.(by);
+    hasEndedEarly = true;
     Promise.resolve(subject.close()).then(stopped.resolve, stopped.reject);
   };
   const onStop = () => {
-    if (++signals > 1) return closeNow();
+    if (++signals > 1) return closeNow("signal");
     options.onDrain?.();
-    const timer = clock.after(drainMs, closeNow);
+    const timer = clock.after(drainMs, () => closeNow("timeout"));
     subject.drain().then(stopped.resolve, stopped.reject).finally(() => timer.cancel());
   };
   const endHold = holdProcess();

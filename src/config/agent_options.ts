@@ -1,6 +1,7 @@
 /** The options of the agent's commands. */
 import { hostSettingFault } from "../http/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
 import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
@@ -29,7 +30,7 @@ export const agentHttpOptions = {
   edge: textOption({
     name: "edge",
     hint: "URL",
-    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://",
+    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://; PORT is on this machine",
     default: "http://127.0.0.1:8080",
   }),
   ...tokenOptions("shown to the edge"),
@@ -79,6 +80,7 @@ export const agentHttpOptions = {
     help:
       "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
   }),
+  ...connectionOptions,
   ...headOptions("an upstream's answer", "more is a 502"),
   ...commonOptions,
 };

@@ -1,9 +1,11 @@
 /** The options of `edge serve`. */
-import { type ListenTarget, parseListenTarget } from "../net/mod.ts";
+import { formatAddress, type ListenTarget, parseListenTarget, readHostPort } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
+import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
-import { nameFault } from "./names.ts";
+import { nameFault, parseReservedName } from "./names.ts";
 import {
+  countOption,
   durationOption,
   listOption,
   parsedOption,
@@ -14,12 +16,15 @@ import {
 } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
+/** That of `--listen` where it names none. */
+const DEFAULT_PORT = 8080;
+
 export const edgeServeOptions = {
   listen: parsedOption({
     name: "listen",
     hint: "HOST:PORT",
-    help: "where the public and the agents connect; also PORT, unix:PATH, fd:N",
-    default: "0.0.0.0:8080",
+    help: "where the public and the agents connect; also PORT, HOST, :PORT, unix:PATH, fd:N",
+    default: `0.0.0.0:${DEFAULT_PORT}`,
   }, parseListen),
   domain: textOption(
     { name: "domain", hint: "DOMAIN", help: "serves tunnels at NAME.DOMAIN", default: "localhost" },
@@ -44,6 +49,19 @@ export const edgeServeOptions = {
       help: "the tunnel that serves the domain itself, but for the edge's own paths",
     },
     nameFault,
+  ),
+  reservedName: listOption({
+    name: "reserved-name",
+    hint: "NAME|-NAME",
+    help: "a further name that no tunnel may have; --reserved-name=-mail frees one of the usual ones (docs/server.md)",
+  }, parseReservedName),
+  namesPerToken: countOption(
+    { name: "names-per-token", help: "the most names of tunnels that a token has at one time", default: "100" },
+    ["1", "100000"],
+  ),
+  sessionsPerToken: countOption(
+    { name: "sessions-per-token", help: "the most agents that are connected with a token at one time", default: "200" },
+    ["1", "100000"],
   ),
   directVisitors: switchOption({
     name: "direct-visitors",
@@ -91,6 +109,7 @@ export const edgeServeOptions = {
     name: "json-body-limit",
     help: "the largest request body for agents of the JSON protocol; without it 10MiB, or 7MiB if they announce none",
   }),
+  ...connectionOptions,
   ...headOptions("a request", "more is a 431"),
   ...commonOptions,
 };
@@ -98,7 +117,15 @@ export const edgeServeOptions = {
 /** `http://` may stand before it: what this listener speaks. */
 function parseListen(text: string): ListenTarget {
   if (/^https:\/\//i.test(text)) throw new Error("needs TLS, which a proxy in front ends: leave https:// out");
-  return parseListenTarget(text.replace(/^http:\/\//i, ""));
+  if (!/^http:\/\//i.test(text)) return parseListenTarget(text, DEFAULT_PORT);
+  const address = text.slice("http://".length).replace(/\/$/, "");
+  const read = readHostPort(address);
+  if ("host" in read && read.port === null) {
+    // A URL without a port has another default than this option.
+    const complete = formatAddress({ kind: "tcp", host: read.host, port: DEFAULT_PORT });
+    throw new Error(`names no port: write http://${complete}, or another port`);
+  }
+  return parseListenTarget(address);
 }
 
 function parseLiveType(text: string): string {

@@ -4,7 +4,7 @@ export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
-export { nameFault, randomName } from "./names.ts";
+export { defaultReservedNames, nameFault, randomName, type ReservedName, reservedNamesWith } from "./names.ts";
 export { didYouMean } from "./nearest.ts";
 export {
   type Completion,

@@ -1,5 +1,5 @@
 /** Accepts agents at `GET /agent`. The subprotocol that the handshake offers decides which protocol they speak. */
-import type { CancelSignal, Clock } from "../base/mod.ts";
+import type { CancelSignal, Clock, RunnelError } from "../base/mod.ts";
 import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
@@ -7,6 +7,7 @@ import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
+import { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
@@ -18,6 +19,10 @@ export interface AgentAcceptorOptions {
   tunnels: Tunnels;
   timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
+  /** Sessions that the owner of a token may have at one time. Default 200. */
+  maxSessionsPerOwner?: number;
+  /** A session was refused because its token has as many already; for the log. */
+  onQuotaReached(reason: string): void;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
@@ -26,11 +31,16 @@ export interface AgentAcceptorOptions {
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
   /** Wrong tokens were refused; for the log. */
   onTokensRefused: RefusalReporter;
+  /** An agent sent a frame that could not be taken, which cost one answer; for the log. */
+  onBadFrame(session: EdgeSession, name: string, error: RunnelError): void;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
   memory: MemoryAccount;
-  json?: Pick<JsonAcceptorOptions, "session" | "registerTimeoutMs" | "maxUnregistered" | "maxFrameBytes">;
+  json?: Pick<
+    JsonAcceptorOptions,
+    "session" | "registerTimeoutMs" | "maxUnregistered" | "maxUnregisteredPerAddress" | "maxFrameBytes"
+  >;
   clock: Clock;
 }
 
@@ -44,7 +54,8 @@ export class AgentAcceptor {
 
   constructor(options: AgentAcceptorOptions) {
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
-    const shared = { ...options, refusals: this.#refusals, nextSessionId: () => `s${++this.#sessionCount}` };
+    const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
+    const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
     this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
     this.#json = new JsonAcceptor({
       ...options.json,

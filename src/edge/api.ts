@@ -19,7 +19,7 @@ export function createApi(options: ApiOptions): Hono {
       ? c.json({ status: "ready" })
       : visitorProblem(c, "overloaded", "The edge is shutting down");
   });
-  app.notFound((c) => visitorProblem(c, "not_found", `The edge has no route ${c.req.method} ${c.req.path}`));
+  app.notFound((c) => visitorProblem(c, "not_found", `The edge has no page at ${c.req.path}`));
   return app;
 }
 
@@ -31,7 +31,7 @@ export function problemResponse(code: ProblemCode, detail: string): Response {
 /** The same in the form that the visitor accepts. Agents get no page. */
 function visitorProblem({ req }: Context, code: ProblemCode, detail: string): Response {
   const fields = ["Accept", req.header("accept") ?? ""];
-  const accept = isAgentApi(req.path) ? null : acceptOf({ method: req.method, fields });
+  const accept = isAgentApi(req.path) ? null : acceptOf({ fields });
   return responseOf(inAcceptedForm(problemAnswer(code, detail), code, accept));
 }
 

@@ -6,25 +6,29 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  type Handler,
   LiveTypes,
   pathOf,
+  problemAnswer,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
 } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
-import { MemoryAccount } from "../httpstream/mod.ts";
-import { listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import { MemoryAccount } from "../memory/mod.ts";
+import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
-import { isAgentPath, isOwnPath } from "./own_paths.ts";
+import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
+import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
+import { sheddingHandler } from "./shedding.ts";
 import { sharedToken } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
@@ -53,9 +57,13 @@ export interface EdgeOptions {
   /** Media types of answers that may be silent for any time, beside the known ones. Default none. */
   liveTypes?: readonly string[];
   http?: HttpServerInit;
-  tunnels?: Omit<TunnelsOptions, "clock" | "onReplaced">;
+  /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
+  tcpTimeoutMs?: number;
+  tunnels?: Omit<TunnelsOptions, "clock" | "onFull" | "onReplaced">;
+  /** Agents that may be connected with one token at one time. Default 200. */
+  maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
-  /** Bytes that all agents' connections may hold together. Default 1 GiB. */
+  /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
   clock?: Clock;
@@ -72,6 +80,15 @@ export interface EdgeEvents {
    * @param address null: of many addresses together
    */
   onTokensRefused?(address: string | null, count: number): void;
+  /**
+   * An agent sent a frame with a value that cannot be taken, which cost one answer: the first one of each kind in a
+   * session. `reason` names frame and key.
+   */
+  onBadFrame?(id: string, tunnel: string, reason: string): void;
+  /** Tunnels or sessions were refused for `reason`: the first one, then how many more there were in each minute. */
+  onQuotaReached?(reason: string, count: number): void;
+  /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
+  onShed?(count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are not observed. */
   onRequest?(record: AccessRecord): void;
@@ -86,6 +103,8 @@ export interface Edge {
   readonly connections: number;
   /** Exchanges of the public that are under way. */
   readonly active: number;
+  /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
+  readonly bufferedBytes: number;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -103,6 +122,9 @@ interface AcceptorParts {
   readonly onTunnel: OnTunnel;
 }
 
+/** For connections past the descriptors: each must soon make room for the next one. */
+const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
+
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -118,17 +140,26 @@ class RunningEdge implements Edge {
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
+  readonly #quotaCounts: RefusalCounts;
+  readonly #memory: MemoryAccount;
+  /** Serves one request on each connection that is past the descriptors. */
+  readonly #surplusServer: HttpServer;
+  readonly #shedCounts: RefusalCounts;
+  readonly #tcpTimeoutMs: number | undefined;
   #listener: Listener | null = null;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
     const clock = options.clock ?? systemClock;
     const events = options.events ?? {};
+    this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
+    this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
     this.tunnels = new Tunnels({
       ...options.tunnels,
       clock,
+      onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
     const onTunnel = tunnelReporter(events);
@@ -147,7 +178,8 @@ class RunningEdge implements Edge {
       defaultTunnel: options.defaultTunnel,
       onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
     });
-    this.#server = new HttpServer(access === null ? ingress : access.observe(ingress, clock), {
+    const observed = (handler: Handler) => access === null ? handler : access.observe(handler, clock);
+    const http: HttpServerInit = {
       scheme: this.#urls.scheme,
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: requestIds(),
@@ -158,13 +190,23 @@ class RunningEdge implements Edge {
         return answer;
       },
       onError: (error) => events.onError?.(error),
+      memory: this.#memory,
       clock,
       ...options.http,
-    });
+    };
+    this.#server = new HttpServer(observed(ingress), http);
+    this.#surplusServer = new HttpServer(observed(sheddingHandler(ingress, router)), { ...http, ...surplusWaits });
+    void this.#surplusServer.drain();
+    this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
+    this.#tcpTimeoutMs = options.tcpTimeoutMs;
   }
 
   async listen(target: ListenTarget): Promise<void> {
-    this.#listener = await listen(target, (socket) => this.#server.accept(socket));
+    this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
+      onSurplus: (socket) => this.#surplusServer.accept(socket),
+      onShed: () => this.#shedCounts.add("descriptors"),
+      tcpTimeoutMs: this.#tcpTimeoutMs,
+    });
     this.#urls.listenPort = this.#listener.address.port;
   }
 
@@ -173,11 +215,15 @@ class RunningEdge implements Edge {
   }
 
   get connections(): number {
-    return this.#server.connections;
+    return this.#server.connections + this.#surplusServer.connections;
   }
 
   get active(): number {
-    return this.#server.active;
+    return this.#server.active + this.#surplusServer.active;
+  }
+
+  get bufferedBytes(): number {
+    return this.#memory.heldBytes + this.#server.unreadBytes + heldReadBytes();
   }
 
   urlOf(name?: string): string {
@@ -186,7 +232,7 @@ class RunningEdge implements Edge {
 
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
-    await this.#server.drain();
+    await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
     await this.#acceptor.drain();
     await closed;
   }
@@ -195,12 +241,15 @@ class RunningEdge implements Edge {
     const closed = this.#stopAccepting();
     this.#acceptor.close("The edge is shutting down");
     this.#server.close();
+    this.#surplusServer.close();
     await closed;
   }
 
   #stopAccepting(): Promise<void> {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
+    this.#quotaCounts.close();
+    this.#shedCounts.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 
@@ -214,9 +263,12 @@ class RunningEdge implements Edge {
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
+      maxSessionsPerOwner: options.maxSessionsPerOwner,
+      onQuotaReached: (reason) => this.#quotaCounts.add(reason),
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
+      onBadFrame: (session, name, { reason }) => options.events?.onBadFrame?.(session.id, name, reason),
       onError: (error) => options.events?.onError?.(error),
-      memory: new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES),
+      memory: this.#memory,
       json: options.json,
       clock,
     });
@@ -229,9 +281,19 @@ class RunningEdge implements Edge {
     const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
+      const refusal = probeRefusal(head);
+      if (refusal !== null) return Promise.resolve(refusal);
       return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
+}
+
+/** The answer to a probe of another method than those that read; null for any other request. */
+function probeRefusal(head: RequestHead): Answer | null {
+  const { method, target } = head;
+  if (method === "GET" || method === "HEAD" || !isProbePath(target)) return null;
+  const problem = problemAnswer("method_not_allowed", `${pathOf(target)} has no ${method}`, ["Allow", "GET, HEAD"]);
+  return inAcceptedForm(problem, "method_not_allowed", acceptOf(head));
 }
 
 /** The answer where a handler rejects, and where there is no head because it could not be read. */

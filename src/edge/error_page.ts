@@ -29,11 +29,14 @@ const securityFields = [
   ...["X-Content-Type-Options", "nosniff"],
 ];
 
-/** The `Accept` of a request whose answer may be a page; null for HEAD and for handshakes of upgrades. */
+/**
+ * The `Accept` of a request whose answer may be a page; null for handshakes of upgrades. HEAD has the fields that GET would
+ * have (RFC 9110 §9.3.2).
+ */
 export function acceptOf(
-  { method, fields, upgrade }: Pick<RequestHead, "method" | "fields" | "upgrade">,
+  { fields, upgrade }: Pick<RequestHead, "fields" | "upgrade">,
 ): string | null {
-  return method === "HEAD" || upgrade !== undefined ? null : fieldValues(fields, "accept").join(", ");
+  return upgrade !== undefined ? null : fieldValues(fields, "accept").join(", ");
 }
 
 /**

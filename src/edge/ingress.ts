@@ -10,6 +10,7 @@ import {
   forwardedFields,
   type Handler,
   isForwarded,
+  pathOf,
   publicAnswer,
   type RequestHead,
   type TimeoutGuard,
@@ -61,7 +62,7 @@ export function createIngress(options: IngressOptions): Handler {
     if (answer !== null) return answer;
     const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
     if (fallback !== undefined) return askTunnel(fallback, head, body, signal);
-    throw new ExchangeError("not_found", `The edge has no page at ${head.target.slice(0, 200)}`);
+    throw new ExchangeError("not_found", `The edge has no page at ${pathOf(head.target).slice(0, 200)}`);
   }
 
   return (head, body, signal) => {

@@ -2,8 +2,9 @@
  * Accepts agents of the JSON protocol. A link's first frame must be `register`, within 10 s and of 4 KiB at most. The edge
  * answers with `registered`, after which the agent has a session, or with an `error` frame that says why not.
  */
-import { CancelSource, type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { CancelSource, type Clock, systemClock } from "../base/mod.ts";
 import type { Answer, Fields, RequestHead } from "../http/mod.ts";
+import type { MemoryAccount } from "../httpstream/mod.ts";
 import { release } from "../memory/mod.ts";
 import type { Socket } from "../net/mod.ts";
 import {
@@ -27,25 +28,34 @@ import {
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import type { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
+import { UnregisteredLinks } from "./unregistered_links.ts";
 
 export interface JsonAcceptorOptions {
   tunnels: Tunnels;
   timeouts: TunnelTimeouts;
   checkToken: TokenCheck;
   refusals: TokenRefusals;
+  quota: SessionQuota;
   /** The public URL of a tunnel. */
   urlOf(name: string): string;
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
-  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes">;
+  /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
+  onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
+  session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory" | "onBadFrame">;
+  /** The bytes that all connections of the process hold. */
+  memory: MemoryAccount;
   /** Milliseconds until `register` must have come. Default 10,000. */
   registerTimeoutMs?: number;
-  /** Links that have not registered yet; further ones are closed with 1013. Default 1,024. */
+  /** Links that have not registered yet; for a further one another is closed with 1013. Default 1,024. */
   maxUnregistered?: number;
+  /** Those of one address. Default 256. */
+  maxUnregisteredPerAddress?: number;
   /**
    * The largest frame of a registered agent. Default 32 MiB, since an agent may send a whole answer as one frame. A longer
    * one fails the answer that it belongs to.
@@ -55,7 +65,6 @@ export interface JsonAcceptorOptions {
 }
 
 const DEFAULT_REGISTER_TIMEOUT_MS = 10_000;
-const DEFAULT_MAX_UNREGISTERED = 1_024;
 export const DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024;
 /** The largest message of a link that has not registered. */
 const MAX_REGISTER_BYTES = 4_096;
@@ -71,13 +80,14 @@ const noHandlers: WebSocketHandlers = { onMessage() {}, onDrain() {}, onClose() 
 export class JsonAcceptor {
   readonly #options: JsonAcceptorOptions;
   readonly #clock: Clock;
-  /** The links that have not registered, each with the timer that limits that. */
-  readonly #unregistered = new Map<WebSocketConnection, Timer>();
+  readonly #unregistered: UnregisteredLinks;
   #isClosed = false;
 
   constructor(options: JsonAcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { maxUnregistered: maxLinks, maxUnregisteredPerAddress: maxLinksPerAddress } = options;
+    this.#unregistered = new UnregisteredLinks({ maxLinks, maxLinksPerAddress });
   }
 
   /** The 101 to a handshake that is in order. @param fields the handshake's own */
@@ -89,7 +99,7 @@ export class JsonAcceptor {
   /** Closes the links that have not registered, and takes no further ones. */
   close(): void {
     this.#isClosed = true;
-    for (const link of [...this.#unregistered.keys()]) this.#close(link, CloseCode.goingAway, shuttingDown);
+    for (const link of this.#unregistered.list()) this.#close(link, CloseCode.goingAway, shuttingDown);
   }
 
   #takeSocket(socket: Socket, rest: Uint8Array, peer: AgentPeer): void {
@@ -103,18 +113,17 @@ export class JsonAcceptor {
       handlers: {
         onMessage: (data) => this.#onFirst(link, data as Uint8Array, peer),
         onDrain: () => {},
+        onEnd: () => this.#remove(link),
         onClose: () => this.#remove(link),
       },
     });
     if (this.#isClosed) return this.#close(link, CloseCode.goingAway, shuttingDown);
-    if (this.#unregistered.size >= (this.#options.maxUnregistered ?? DEFAULT_MAX_UNREGISTERED)) {
-      return this.#close(link, TRY_AGAIN_LATER, "Too many agents are registering");
-    }
     const timer = this.#clock.after(
       this.#options.registerTimeoutMs ?? DEFAULT_REGISTER_TIMEOUT_MS,
       () => this.#refuse(link, "register_timeout", "No `register` frame came in time", CloseCode.policyViolation),
     );
-    this.#unregistered.set(link, timer);
+    const tooMany = this.#unregistered.add(link, peer.address, timer);
+    if (tooMany !== null) this.#close(tooMany, TRY_AGAIN_LATER, "Too many agents are registering");
   }
 
   #onFirst(link: WebSocketConnection, message: Uint8Array, peer: AgentPeer): void {
@@ -142,13 +151,18 @@ export class JsonAcceptor {
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
     if (owner === null) return await this.#refuseToken(link, peer.address);
-    const session = new JsonEdgeSession(link, {
+    const tooMany = this.#options.quota.refusal(owner);
+    if (tooMany !== null) throw new ClaimError("too_many_sessions", tooMany);
+    const session: JsonEdgeSession = new JsonEdgeSession(link, {
       clock: this.#clock,
       ...this.#options.session,
       id: this.#options.nextSessionId(),
       features: frame.features ?? [],
       agentBodyLimitBytes: frame.max_body_bytes,
+      onBadFrame: (error) => this.#options.onBadFrame(session, name, error),
+      memory: this.#options.memory,
     });
+    this.#options.quota.add(owner, session);
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
       await tunnels.claim(name, owner, session, frame.force, timeouts);
@@ -183,6 +197,7 @@ export class JsonAcceptor {
     link.handlers = {
       onMessage: (data) => void release(data as Uint8Array),
       onDrain: () => {},
+      onEnd: () => gone.abort("The link closed"),
       onClose: () => gone.abort("The link closed"),
     };
     link.resume();
@@ -205,8 +220,7 @@ export class JsonAcceptor {
   }
 
   #remove(link: WebSocketConnection): void {
-    this.#unregistered.get(link)?.cancel();
-    this.#unregistered.delete(link);
+    this.#unregistered.remove(link);
   }
 }
 

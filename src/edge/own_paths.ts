@@ -23,10 +23,15 @@ export function isAgentPath(target: string): boolean {
   return pathOf(target) === "/agent" || isAgentApi(target);
 }
 
+/** True for the paths that say how the edge is. */
+export function isProbePath(target: string): boolean {
+  const path = pathOf(target);
+  return path === "/healthz" || path === "/readyz";
+}
+
 /** True for the paths of agents and of probes, who may know the edge by any name. */
 export function isServicePath(target: string): boolean {
-  const path = pathOf(target);
-  return path === "/healthz" || path === "/readyz" || isAgentPath(target);
+  return isProbePath(target) || isAgentPath(target);
 }
 
 /** True for the paths that are the edge's own on its domain. */

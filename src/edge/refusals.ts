@@ -66,8 +66,8 @@ export class TokenRefusals {
   }
 }
 
-/** Refused tokens by address. The first one is reported at once, those after it in one count a minute. */
-class RefusalCounts {
+/** Refusals by address, or by what else. The first one is reported at once, those after it in one count a minute. */
+export class RefusalCounts {
   readonly #clock: Clock;
   readonly #report: RefusalReporter;
   /** Refusals that were not reported yet. */

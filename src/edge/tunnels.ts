@@ -3,7 +3,7 @@
  * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
-import { nameFault } from "../config/mod.ts";
+import { defaultReservedNames, nameFault } from "../config/mod.ts";
 import type { ExchangeTimeouts } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 
@@ -17,7 +17,7 @@ export interface Tunnel {
   readonly timeouts: ExchangeTimeouts | undefined;
 }
 
-export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels";
+export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
@@ -39,6 +39,12 @@ export interface TunnelsOptions {
   challengeMs?: number;
   /** Tunnels, offline ones included. Default 10,000. */
   maxTunnels?: number;
+  /** Of one owner, offline ones included: the one that is offline longest gives way to a new one. Default 100. */
+  maxNamesPerOwner?: number;
+  /** Names that no tunnel may have. Default: those of src/config/names.ts. */
+  reservedNames?: ReadonlySet<string>;
+  /** A name was refused because there are as many already; for the log. */
+  onFull?(reason: string): void;
   /** A session was replaced; for the log. */
   onReplaced?(name: string, why: string): void;
 }
@@ -46,10 +52,11 @@ export interface TunnelsOptions {
 const DEFAULT_RESERVE_MS = 600_000;
 const DEFAULT_CHALLENGE_MS = 3_000;
 const DEFAULT_MAX_TUNNELS = 10_000;
+export const DEFAULT_MAX_NAMES_PER_OWNER = 100;
 
 interface Entry {
   readonly name: string;
-  owner: string;
+  readonly owner: string;
   session: EdgeSession | null;
   timeouts: ExchangeTimeouts | undefined;
   freedAt: number;
@@ -59,10 +66,14 @@ interface Entry {
 
 export class Tunnels {
   readonly #entries = new Map<string, Entry>();
+  readonly #entriesByOwner = new Map<string, Set<Entry>>();
   readonly #clock: Clock;
   readonly #reserveMs: number;
   readonly #challengeMs: number;
   readonly #maxTunnels: number;
+  readonly #maxNamesPerOwner: number;
+  readonly #reservedNames: ReadonlySet<string>;
+  readonly #onFull: (reason: string) => void;
   readonly #onReplaced: (name: string, why: string) => void;
 
   constructor(options: TunnelsOptions = {}) {
@@ -70,6 +81,9 @@ export class Tunnels {
     this.#reserveMs = options.reserveMs ?? DEFAULT_RESERVE_MS;
     this.#challengeMs = options.challengeMs ?? DEFAULT_CHALLENGE_MS;
     this.#maxTunnels = options.maxTunnels ?? DEFAULT_MAX_TUNNELS;
+    this.#maxNamesPerOwner = options.maxNamesPerOwner ?? DEFAULT_MAX_NAMES_PER_OWNER;
+    this.#reservedNames = options.reservedNames ?? defaultReservedNames;
+    this.#onFull = options.onFull ?? (() => {});
     this.#onReplaced = options.onReplaced ?? (() => {});
   }
 
@@ -77,7 +91,7 @@ export class Tunnels {
   get(name: string): Tunnel | undefined {
     const entry = this.#entries.get(name);
     if (entry === undefined || !this.#isExpired(entry)) return entry;
-    this.#entries.delete(name);
+    this.#remove(entry);
     return undefined;
   }
 
@@ -105,6 +119,9 @@ export class Tunnels {
   ): Promise<void> {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
+    if (this.#reservedNames.has(name)) {
+      throw new ClaimError("bad_name", `The name ${name} is reserved: edge serve --reserved-name=-${name} frees it`);
+    }
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     const holder = entry.session;
@@ -137,22 +154,47 @@ export class Tunnels {
   #entry(name: string, owner: string): Entry {
     const known = this.#entries.get(name);
     if (known !== undefined && !this.#isExpired(known)) return known;
-    if (known === undefined && this.#entries.size >= this.#maxTunnels) this.#evictOffline();
+    if (known !== undefined) this.#remove(known);
+    const own = this.#entriesByOwner.get(owner);
+    if (own !== undefined && own.size >= this.#maxNamesPerOwner) {
+      this.#evictOffline(own, `The token has ${own.size} names, as many as --names-per-token of the edge lets it have`);
+    } else if (this.#entries.size >= this.#maxTunnels) {
+      this.#evictOffline(this.#entries.values(), `The edge has ${this.#maxTunnels} tunnels already`);
+    }
     const freedAt = this.#clock.now();
     const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
-    this.#entries.set(name, entry);
+    this.#add(entry);
     return entry;
   }
 
-  /** Drops the tunnel that is offline longest; never one that is online. */
-  #evictOffline(): void {
+  #add(entry: Entry): void {
+    this.#entries.set(entry.name, entry);
+    const own = this.#entriesByOwner.get(entry.owner);
+    if (own === undefined) this.#entriesByOwner.set(entry.owner, new Set([entry]));
+    else own.add(entry);
+  }
+
+  #remove(entry: Entry): void {
+    this.#entries.delete(entry.name);
+    const own = this.#entriesByOwner.get(entry.owner);
+    own?.delete(entry);
+    if (own?.size === 0) this.#entriesByOwner.delete(entry.owner);
+  }
+
+  /**
+   * Drops the tunnel of `entries` that is offline longest; never one that is online.
+   *
+   * @throws {ClaimError} with `reason` where none is offline
+   */
+  #evictOffline(entries: Iterable<Entry>, reason: string): void {
     let oldest: Entry | null = null;
-    for (const entry of this.#entries.values()) {
+    for (const entry of entries) {
       if (entry.session !== null || entry.isChallenged) continue;
       if (oldest === null || entry.freedAt < oldest.freedAt) oldest = entry;
     }
-    if (oldest === null) throw new ClaimError("too_many_tunnels", `The edge has ${this.#maxTunnels} tunnels already`);
-    this.#entries.delete(oldest.name);
+    if (oldest !== null) return this.#remove(oldest);
+    this.#onFull(reason);
+    throw new ClaimError("too_many_tunnels", reason);
   }
 
   #isExpired(entry: Entry): boolean {

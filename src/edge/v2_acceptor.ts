@@ -17,6 +17,7 @@ import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../ses
 import { type AgentIdentity, agentPeerOf } from "./agent_api.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import type { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck } from "./tokens.ts";
 
 /** Streams that an agent may have open at once. */
@@ -29,6 +30,7 @@ export interface V2AcceptorOptions {
   version: string;
   checkToken: TokenCheck;
   refusals: TokenRefusals;
+  quota: SessionQuota;
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
@@ -71,7 +73,9 @@ export class V2Acceptor {
   }
 
   #upgrade(head: RequestHead, owner: string): Answer {
-    const { agentRoutes, onSession, nextSessionId, memory, version } = this.#options;
+    const { agentRoutes, onSession, nextSessionId, memory, version, quota } = this.#options;
+    const refusal = quota.refusal(owner);
+    if (refusal !== null) return problemAnswer("too_many_sessions", refusal);
     // Both are set before the first stream can come.
     let connection: Pick<Connection, "acceptedStreams">;
     let routes: Handler;
@@ -84,9 +88,13 @@ export class V2Acceptor {
     });
     return upgrader.upgradeResponse(head, (upgraded) => {
       const session = new V2EdgeSession(nextSessionId(), upgraded, this.#clock);
+      // Another one may have come between the answer and its sending.
+      const tooMany = quota.refusal(owner);
+      quota.add(owner, session);
       connection = upgraded;
       routes = agentRoutes({ owner, session, peer: agentPeerOf(head) });
       onSession(session);
+      if (tooMany !== null) session.close(tooMany);
     }, [versionFieldName, version]);
   }
 }

@@ -31,7 +31,7 @@ export function fetchHandler(app: FetchApp, origin: string): Handler {
 
 function requestOf(origin: string, head: RequestHead, body: Body, cancel: CancelSignal): Request | null {
   const { method, target } = head;
-  if (/^(?:CONNECT|TRACE|TRACK)$/i.test(method)) return null;
+  if (!usualMethods.has(method) && !canHaveMethod(method)) return null;
   const url = origin + (target === "*" ? "/*" : escapeBytes(target));
   const headers = headersOf(head);
   const signal = abortSignalOf(cancel);
@@ -42,6 +42,17 @@ function requestOf(origin: string, head: RequestHead, body: Body, cancel: Cancel
   // `duplex` is required with streams (Fetch §5.4) and missing in some type libraries.
   const init: RequestInit & { duplex: "half" } = { method, headers, signal, body: body as BodyInit, duplex: "half" };
   return new Request(url, init);
+}
+
+const usualMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** True where a `Request` keeps the method: it makes GET of `get`, and Bun's makes GET of any that it does not know. */
+function canHaveMethod(method: string): boolean {
+  try {
+    return new Request("http://a/", { method }).method === method && !/^(?:CONNECT|TRACE|TRACK)$/i.test(method);
+  } catch {
+    return false;
+  }
 }
 
 /** The target's bytes from 0x80 as `%XX`: a URL would encode each as a character in UTF-8, which has two bytes. */

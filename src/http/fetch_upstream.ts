@@ -1,7 +1,8 @@
 /** A function like `fetch` as an upstream: a program exposes itself without a socket. */
-import { type CancelSignal, messageOf, RunnelError } from "../base/mod.ts";
-import { cancelBody, observeBody } from "./body/mod.ts";
+import { type CancelSignal, messageOf, RunnelError, showText } from "../base/mod.ts";
+import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
 import { fetchHandler } from "./fetch_handler.ts";
+import { fieldValue, parseLength } from "./fields.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { UpstreamError } from "./upstream_error.ts";
 
@@ -12,8 +13,8 @@ export interface FetchUpstreamOptions {
   /** Scheme and authority of every request's URL, such as `http://app.internal`. Default: the client's own. */
   base?: string;
   /**
-   * The function threw, returned no `Response`, or the body of its answer failed. Not called for what a client that
-   * leaves makes fail. Default: does nothing.
+   * The function threw, returned no `Response`, or the body of its answer failed or was not as long as its
+   * Content-Length. Not called for what a client that leaves makes fail. Default: does nothing.
    */
   onError?(error: unknown, request: Request): void;
 }
@@ -67,24 +68,60 @@ function checkResponse(response: Response): Response {
   return response;
 }
 
-/** None for HEAD: most functions answer it as a GET, with a body. */
-function sentBody(head: RequestHead, { body }: Answer, report: (error: unknown) => void): Body {
-  if (head.method === "HEAD" && body !== null) {
+/**
+ * None for HEAD: most functions answer it as a GET, with a body.
+ *
+ * @throws {TypeError} for a Content-Length that is no number, or without a body
+ */
+function sentBody({ method }: RequestHead, { status, fields, body }: Answer, report: (error: unknown) => void): Body {
+  if (method === "HEAD") {
     cancelBody(body, new UpstreamError("canceled", "An answer to HEAD has no body"));
     return null;
   }
-  return observeBody(body, {
-    onChunk: checkChunk,
-    onOver(error, isCanceled) {
-      if (error !== undefined && !isCanceled) report(error);
-    },
-  });
+  // Of a 304 it is the length of another answer.
+  const announced = status === 304 ? undefined : fieldValue(fields, "content-length");
+  const length = announced === undefined ? null : parseLength(announced);
+  if (length === -1) {
+    throw new TypeError(`The Content-Length of the function's Response is ${showText(announced!)}, and no number`);
+  }
+  if (length !== null && body === null) checkLength(0, length);
+  return observeBody(body, new SentBody(length, report));
+}
+
+/** @throws {TypeError} where the body is not as long as its Content-Length */
+function checkLength(bytes: number, length: number): void {
+  if (bytes > length) throw new TypeError(`The answer's body is longer than its Content-Length, ${length}`);
+  if (bytes < length) throw new TypeError(`The answer's body has ${bytes} bytes, and its Content-Length is ${length}`);
+}
+
+/** Tells of what is wrong with the body of an answer. The edge breaks the answer off where the body is too short. */
+class SentBody implements BodyObserver {
+  readonly #length: number | null;
+  readonly #report: (error: unknown) => void;
+  #bytes = 0;
+
+  /** @param length the Content-Length; null where there is none */
+  constructor(length: number | null, report: (error: unknown) => void) {
+    this.#length = length;
+    this.#report = report;
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    checkChunk(chunk);
+    this.#bytes += chunk.length;
+    if (this.#length !== null && this.#bytes > this.#length) checkLength(this.#bytes, this.#length);
+  }
+
+  onOver(error?: unknown, isCanceled?: boolean): void {
+    if (error === undefined && this.#length !== null) checkLength(this.#bytes, this.#length);
+    if (error !== undefined && isCanceled !== true) this.#report(error);
+  }
 }
 
 /** A function's stream may give anything. */
 function checkChunk(chunk: unknown): void {
   if (chunk instanceof Uint8Array) return;
   throw new TypeError(
-    `A chunk of the answer's body is a ${typeof chunk}, and no Uint8Array: use a TextEncoder for text`,
+    `A chunk of the answer's body is of type ${typeof chunk}, and no Uint8Array: use a TextEncoder for text`,
   );
 }

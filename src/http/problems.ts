@@ -262,7 +262,14 @@ export const problemKinds = {
     status: 503,
     title: "The edge has as many tunnels as it takes",
     retryAfter: 60,
-    remedy: "Stop tunnels that nobody needs",
+    remedy: "Stop tunnels that nobody needs, or raise --names-per-token at the edge",
+    visitorAdvice: forPrograms,
+  },
+  too_many_sessions: {
+    status: 503,
+    title: "The token has as many sessions as it may have",
+    retryAfter: 5,
+    remedy: "Stop agents that nobody needs, or raise --sessions-per-token at the edge",
     visitorAdvice: forPrograms,
   },
   upstream_timeout: {

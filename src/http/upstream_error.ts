@@ -18,7 +18,7 @@ const initiators = {
   upstream_invalid: "remote",
   /** The function that stands for an upstream threw. */
   upstream_failed: "remote",
-  /** Too many requests wait for a socket already. */
+  /** Too many requests wait for a socket already, or the agent has no descriptor for another one. */
   overloaded: "library",
   /** The request cannot be sent: its head is malformed, or its body is not as long as its Content-Length. */
   bad_request: "user",
@@ -56,8 +56,12 @@ export class UpstreamError extends RunnelError {
       return new UpstreamError("upstream_refused", `Cannot connect: ${messageOf(cause)}`, cause);
     }
     if (cause.code === "aborted") return UpstreamError.ofCancel(cause);
-    const code = cause.code === "connect_timeout" ? "upstream_timeout" : "upstream_refused";
-    return new UpstreamError(code, cause.reason, cause, remedyOfDial(cause, target));
+    return new UpstreamError(
+      dialCodes[cause.code] ?? "upstream_refused",
+      cause.reason,
+      cause,
+      remedyOfDial(cause, target),
+    );
   }
 
   /** For a connection that ended before `what` it owed. @param cause why its socket closed; null after a FIN */
@@ -101,6 +105,12 @@ export class UpstreamError extends RunnelError {
     return new UpstreamError("canceled", "The caller canceled the request", cause);
   }
 }
+
+/** Of dials that fail otherwise than by `upstream_refused`. */
+const dialCodes: Partial<Record<SocketErrorCode, UpstreamErrorCode>> = {
+  connect_timeout: "upstream_timeout",
+  out_of_descriptors: "overloaded",
+};
 
 const tcpRemedies: Partial<Record<SocketErrorCode, string>> = {
   connection_refused: "start the service, or check the port in TARGET",

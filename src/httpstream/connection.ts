@@ -51,6 +51,7 @@ export class Connection {
   readonly #incoming: Incoming;
   readonly #liveness: Liveness;
   readonly #ready = new Deferred<void>();
+  readonly #ended = new Deferred<CloseInfo>();
   readonly #closed = new Deferred<CloseInfo>();
   readonly #maxControlBytes: number;
   #drainStep: DrainStep = DrainStep.NONE;
@@ -91,6 +92,7 @@ export class Connection {
       onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
     const { maxFields, maxHeaderBlockBytes } = this.#limits;
+    const { inflight } = this.#outgoing;
     this.#incoming = new Incoming(this.#streams, this.#outgoing.acks, { maxFields, maxBytes: maxHeaderBlockBytes }, {
       onSettings: (settings) => {
         this.#streams.applySettings(settings);
@@ -101,6 +103,9 @@ export class Connection {
       onPing: (payload) => this.#outgoing.pong(payload),
       onPong: (payload) => this.#receivePong(payload),
       onAck: (count) => this.#receiveAck(count),
+      get sentFrames() {
+        return inflight.sentCount;
+      },
     });
     this.#liveness = new Liveness({
       clock: this.#clock,
@@ -112,7 +117,8 @@ export class Connection {
     link.handlers = {
       onMessage: (message) => this.#receiveMessage(message),
       onDrain: () => this.#outgoing.linkDrained(),
-      onClose: (info) => this.#linkClosed(info),
+      onEnd: (info) => this.#linkEnded(info),
+      onClose: (info) => this.#linkEnded(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
     this.#sendSettings();
@@ -123,7 +129,12 @@ export class Connection {
     return this.#ready.promise;
   }
 
-  /** Resolves, never rejects, once the link is closed and every stream has ended. */
+  /** Resolves, never rejects, once the connection carries nothing any more. The link may take longer to close. */
+  get ended(): Promise<CloseInfo> {
+    return this.#ended.promise;
+  }
+
+  /** Resolves, never rejects, once the link has ended at both sides and every stream has ended. */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
   }
@@ -282,7 +293,7 @@ export class Connection {
     }
   }
 
-  #receiveAck(count: number): void {
+  #receiveAck(count: number): boolean {
     const { inflight, scheduler } = this.#outgoing;
     const before = inflight.ackedCount;
     if (!inflight.acknowledge(count, this.#streams.now)) {
@@ -292,19 +303,21 @@ export class Connection {
         scope: "connection",
       });
     }
-    if (count === before) return;
+    if (count === before) return false;
     this.#liveness.progressed(this.#streams.now, inflight.sentCount > count);
     if (!scheduler.isEmpty) this.#outgoing.scheduleFlush();
+    return true;
   }
 
-  #receivePong(payload: Uint8Array): void {
+  #receivePong(payload: Uint8Array): boolean {
     const pending = this.#pendingPing;
     const number = new DataView(payload.buffer, payload.byteOffset).getUint32(4);
     // The answer to an earlier PING, or to none, measures nothing.
-    if (pending === null || number !== this.#pingCount) return;
+    if (pending === null || number !== this.#pingCount) return false;
     this.#pendingPing = null;
     this.#pingRttMs = this.#streams.now - pending.sentAt;
     pending.answer.resolve(this.#pingRttMs);
+    return true;
   }
 
   #receiveGoAway(lastStreamId: number, errorCode: number, reason: string): void {
@@ -390,7 +403,8 @@ export class Connection {
     report(cause);
   }
 
-  #linkClosed(info: LinkCloseInfo): void {
+  /** The link carries nothing any more, whether its socket is closed yet or not. */
+  #linkEnded(info: LinkCloseInfo): void {
     if (this.#closeInfo === null) {
       const isOrderly = info.clean && info.code === CloseCode.goingAway && this.#isPeerDraining;
       const reason = `The link closed with ${info.code}${info.reason === "" ? "" : `: ${info.reason}`}`;
@@ -415,6 +429,7 @@ export class Connection {
     this.#pendingPing = null;
     this.#ready.resolve();
     this.#streams.failAll(`The connection ended: ${reason}`, error);
+    this.#ended.resolve(this.#closeInfo);
     this.#defer(() => this.#streams.dispatch());
   }
 

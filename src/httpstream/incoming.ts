@@ -1,4 +1,5 @@
 /** What comes in: each frame of a message is checked against the state of its stream and connection, and handed to it. */
+import { FloodBudget, work } from "../base/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { AckTracker } from "./flow/mod.ts";
 import { type PeerSettings, readPeerSettings } from "./peer_settings.ts";
@@ -19,9 +20,23 @@ export interface IncomingHandlers {
   onSettings(settings: PeerSettings): void;
   onGoAway(lastStreamId: number, errorCode: number, reason: string): void;
   onPing(payload: Uint8Array): void;
-  onPong(payload: Uint8Array): void;
-  onAck(count: number): void;
+  /** Returns whether it answers a PING that was sent, and was not answered. */
+  onPong(payload: Uint8Array): boolean;
+  /** Returns whether it acknowledges anything new. */
+  onAck(count: number): boolean;
+  /** Counted frames that were sent so far: each may be answered. */
+  readonly sentFrames: number;
 }
+
+/** Our own updates are of half a window. Smaller ones are answers to frames that were sent, or a flood. */
+const SMALL_UPDATE_BYTES = 1_024;
+/** Interim heads of a stream that can be passed on. */
+const MAX_INTERIM_HEADS = 16;
+/**
+ * What a frame without use costs (src/base/flood_budget.ts). Control frames have a use once a stream, and streams cross
+ * each other's ends; of DATA a whole window may be late.
+ */
+const COST = { USELESS: 1, CONTROL: 1 / 16, LATE_DATA: 1 / 64 } as const;
 
 /** The flags that make HEADERS an interim head or trailers; without any of them it opens or answers a stream. */
 const HEAD_KIND_FLAGS = Flag.INFORMATIONAL | Flag.TRAILERS;
@@ -31,6 +46,9 @@ export class Incoming implements FrameVisitor {
   readonly #acks: AckTracker;
   readonly #blockLimits: HeaderBlockLimits;
   readonly #handlers: IncomingHandlers;
+  readonly #flood: FloodBudget;
+  /** HEADERS and DATA of open streams. */
+  #usefulFrames = 0;
   #hasSettings = false;
 
   /** @param blockLimits what this side announced */
@@ -39,6 +57,7 @@ export class Incoming implements FrameVisitor {
     this.#acks = acks;
     this.#blockLimits = blockLimits;
     this.#handlers = handlers;
+    this.#flood = new FloodBudget(streams.now);
   }
 
   counted(payloadLength: number): void {
@@ -47,7 +66,8 @@ export class Incoming implements FrameVisitor {
 
   data(streamId: number, payload: Uint8Array, endStream: boolean): void {
     const stream = this.#find(streamId);
-    if (stream === null) return;
+    if (stream === null) return this.#measure("DATA", COST.LATE_DATA);
+    this.#usefulFrames++;
     try {
       stream.receiveData(payload, endStream);
     } catch (error) {
@@ -58,7 +78,9 @@ export class Incoming implements FrameVisitor {
   headers(streamId: number, block: Uint8Array, flags: number): void {
     if (this.#streams.table.opens(streamId)) return this.#openStream(streamId, block, flags);
     const stream = this.#find(streamId);
-    if (stream === null) return;
+    if (stream === null) return this.#measure("HEADERS", COST.CONTROL);
+    if ((flags & Flag.INFORMATIONAL) === 0) this.#usefulFrames++;
+    else this.#measureInterim(stream, block.length);
     if (stream.accepted && (flags & HEAD_KIND_FLAGS) === 0) {
       throw violation(`Stream ${streamId} was opened twice`, streamId);
     }
@@ -70,6 +92,7 @@ export class Incoming implements FrameVisitor {
   }
 
   rstStream(streamId: number, errorCode: number, half: boolean): void {
+    this.#measure("RST_STREAM", COST.CONTROL);
     const stream = this.#find(streamId);
     if (stream === null) return;
     if (stream.accepted && !half) this.#streams.countReset();
@@ -77,10 +100,12 @@ export class Incoming implements FrameVisitor {
   }
 
   stopSending(streamId: number, errorCode: number): void {
+    this.#measure("STOP_SENDING", COST.CONTROL);
     this.#find(streamId)?.receiveStop(errorCode);
   }
 
   windowUpdate(streamId: number, increment: number): void {
+    this.#measure("WINDOW_UPDATE", increment < SMALL_UPDATE_BYTES ? COST.USELESS : COST.CONTROL);
     const stream = this.#find(streamId);
     if (stream === null || stream.receiveCredit(increment)) return;
     throw new ProtocolError({
@@ -100,27 +125,47 @@ export class Incoming implements FrameVisitor {
 
   goAway(lastStreamId: number, errorCode: number, reason: string): void {
     this.#requireSettings();
+    this.#measure("GOAWAY", COST.USELESS);
     this.#handlers.onGoAway(lastStreamId, errorCode, reason);
   }
 
   ping(payload: Uint8Array, ack: boolean): void {
-    if (ack) this.#handlers.onPong(payload);
-    else this.#handlers.onPing(payload.slice());
+    if (ack && this.#handlers.onPong(payload)) return;
+    this.#measure("PING", COST.USELESS);
+    if (!ack) this.#handlers.onPing(payload.slice());
   }
 
   ack(count: number): void {
-    this.#handlers.onAck(count);
+    if (!this.#handlers.onAck(count)) this.#measure("ACK", COST.USELESS);
   }
 
   /** An unknown type is ignored. But like every counted frame, it must not come before SETTINGS. */
   unknown(type: number): void {
     if (isCounted(type)) this.#requireSettings();
+    this.#measure("unknown", COST.USELESS);
+  }
+
+  #measureInterim(stream: MuxStream, bytes: number): void {
+    work.units += bytes;
+    if (++stream.interimHeads > MAX_INTERIM_HEADS) this.#measure("interim HEADERS", COST.USELESS);
+  }
+
+  /** A frame came that has no use, or may have none. @throws {ProtocolError} where it is one too many */
+  #measure(what: string, cost: number): void {
+    const usefulFrames = this.#usefulFrames + this.#handlers.sentFrames;
+    if (this.#flood.take(this.#streams.now, usefulFrames, cost)) return;
+    throw new ProtocolError({
+      errorCode: ErrorCode.ENHANCE_YOUR_CALM,
+      reason: `More frames without use came than the others allow, at last ${what}`,
+      scope: "connection",
+    });
   }
 
   #openStream(streamId: number, block: Uint8Array, flags: number): void {
     this.#requireSettings();
     if ((flags & HEAD_KIND_FLAGS) !== 0) throw violation(`Stream ${streamId} was never opened`, streamId);
     this.#streams.table.usePeerId(streamId);
+    this.#usefulFrames++;
     let fields: string[];
     try {
       fields = decodeHeaderBlock(block, flags, this.#blockLimits);

@@ -10,6 +10,7 @@
 export interface LinkCloseInfo {
   /** The WebSocket close code (RFC 6455 §7.4); 1006 where the link broke without a closing handshake. */
   readonly code: number;
+  /** The peer's, or the rule of WebSockets that the peer broke. */
   readonly reason: string;
   /** True after a closing handshake. */
   readonly clean: boolean;
@@ -29,6 +30,11 @@ export interface LinkHandlers {
   onMessage(message: Uint8Array): void;
   /** After a `send()` that returned false: the link takes more. */
   onDrain(): void;
+  /**
+   * The peer has closed, or broke a rule of the link: no message follows, and none can be sent. `onClose` follows when the
+   * socket has closed, which the peer can delay. A link without a closing handshake need not call it.
+   */
+  onEnd?(info: LinkCloseInfo): void;
   /** Exactly once, the last call. */
   onClose(info: LinkCloseInfo): void;
   /** Any byte came in, also of a message that is not whole yet: the peer lives. */

@@ -1,7 +1,7 @@
 /** The multiplexer: many streams with their own flow control on one link, after Kubernetes' httpstream. */
 export { Connection, noOpNewStreamHandler } from "./connection.ts";
 export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
-export { MemoryAccount } from "./flow/mod.ts";
+export { MemoryAccount } from "../memory/mod.ts";
 export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
 export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 export type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream, StreamHandlers } from "./types.ts";

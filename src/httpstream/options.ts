@@ -1,7 +1,7 @@
 /** The limits and options of a connection: each with its default, its unit and its check. */
 import { checkRange, type Clock } from "../base/mod.ts";
 import { MAX_FIELDS, MAX_HEADER_BLOCK_BYTES, MAX_U31 } from "./wire/mod.ts";
-import type { MemoryAccount } from "./flow/mod.ts";
+import type { MemoryAccount } from "../memory/mod.ts";
 import type { NewStreamHandler, Role } from "./types.ts";
 
 const KIB = 1_024;

@@ -3,18 +3,21 @@
  *
  * A chunk is a view of the socket read that brought it, and keeps all of that read in memory while it waits. So what
  * still waits after a while is compacted: chunks under 16 KiB are copied into blocks of the stream's own, and so are
- * larger ones, unless those of one read are together at least half of it. A reader that stops halfway through a read
+ * larger ones, unless those of one read are together at least half of it. Where many small chunks wait, that is done at
+ * once: each of them costs more than its bytes. A reader that stops halfway through a read
  * has the rest compacted again. What is held can thus never be much more than what waits: a window of one-byte frames
  * does not pin 65,536 messages.
  *
  *     chunks      gone │ compacted: in blocks, or pinned reads │ as they came
  *                      #first                                  #compactedEnd
  */
-import { concat, count, emptyBytes, release, retain } from "../memory/mod.ts";
+import { concat, count, emptyBytes, MAX_LOOSE_PIECES, release, retain } from "../memory/mod.ts";
 
 /** Chunks from this size on may wait in the read that brought them. No block is larger. */
 const COPY_BELOW_BYTES = 16 * 1_024;
 const FIRST_BLOCK_BYTES = 1_024;
+/** Chunks under this cost as much as objects as their bytes do. */
+const SMALL_BYTES = 1_024;
 /** Chunks that were taken are removed from the front of the list when there are so many, and half of it are. */
 const TRIM_CHUNKS = 32;
 
@@ -36,6 +39,8 @@ export class ReceiveBuffer {
   /** The block of the last compacted chunk, where more fits behind that; else null. */
   #block: Uint8Array | null = null;
   #blockUsed = 0;
+  /** Small chunks behind the compacted ones. */
+  #looseChunks = 0;
   /** Bytes of chunks that will go into the block when they are compacted. */
   #blockReserved = 0;
   #byteLength = 0;
@@ -69,6 +74,7 @@ export class ReceiveBuffer {
     }
     this.#chunks.push(chunk);
     this.#byteLength += chunk.length;
+    if (chunk.length < SMALL_BYTES && ++this.#looseChunks >= MAX_LOOSE_PIECES) this.compact(moreBytes);
   }
 
   /** The oldest chunk, or null. */
@@ -123,6 +129,7 @@ export class ReceiveBuffer {
       } else this.#pin(chunk);
     }
     this.#compactedEnd = this.#chunks.length;
+    this.#looseChunks = 0;
     for (const read of this.#pinned.filter(isMostlyTaken)) this.#copyOut(read.buffer);
     this.#blockReserved = 0;
   }
@@ -198,6 +205,7 @@ export class ReceiveBuffer {
     this.#chunks.length = 0;
     this.#pinned.length = 0;
     this.#first = this.#compactedEnd = 0;
+    this.#looseChunks = 0;
     this.#leaveBlock();
   }
 }

@@ -2,7 +2,7 @@
  * One stream's own direction: what waits to leave, in the only order in which it can leave: heads, bytes, the end
  * (with trailers or without). The scheduler asks for one frame at a time.
  */
-import { emptyBytes, release, slice } from "../memory/mod.ts";
+import { compactPieces, emptyBytes, MAX_LOOSE_PIECES, PIECE_OVERHEAD_BYTES, release, slice } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import { SendWindow } from "./flow/mod.ts";
 import type { OutgoingMessage } from "./outgoing_message.ts";
@@ -33,6 +33,8 @@ export class SendHalf {
   #chunks = noChunks;
   #firstChunk = 0;
   #unsentBytes = 0;
+  /** How many chunks may wait before small ones are copied together. */
+  #compactAt = MAX_LOOSE_PIECES;
   #headerBytes = 0;
   /** The end follows the last chunk, as a flag. */
   #isEndWaiting = false;
@@ -58,6 +60,13 @@ export class SendHalf {
   /** Bytes of chunks that wait. */
   get unsentBytes(): number {
     return this.#unsentBytes;
+  }
+
+  /** What the chunks that wait cost: their bytes, and of small ones what they take beside those. */
+  get heldBytes(): number {
+    const pieces = this.#chunks.length - this.#firstChunk;
+    // One chunk is what most streams have, and large ones are few.
+    return pieces < 2 ? this.#unsentBytes : this.#unsentBytes + pieces * PIECE_OVERHEAD_BYTES;
   }
 
   /** Bytes of header blocks that wait. */
@@ -95,18 +104,21 @@ export class SendHalf {
   /**
    * Queues bytes, and the end. Returns false where the sender should wait until everything has left.
    *
+   * @param isCrowded the connection holds so much that a sender waits as long as anything waits. Default false.
    * @throws {StreamError} `invalid_state` before the head and after the end.
    */
-  send(bytes: Uint8Array, isEnd: boolean): boolean {
+  send(bytes: Uint8Array, isEnd: boolean, isCrowded = false): boolean {
     if (this.#state === Half.BROKEN) return true;
     this.#step(isEnd ? HalfEvent.DATA_END : HalfEvent.DATA, isEnd ? "the end" : "bytes");
     if (bytes.length > 0) {
       if (this.#chunks === noChunks) this.#chunks = [];
       this.#chunks.push(bytes);
       this.#unsentBytes += bytes.length;
+      if (this.#chunks.length - this.#firstChunk >= this.#compactAt) this.#compact();
     }
     if (isEnd) this.#queueEnd();
-    this.#isSenderWaiting = this.#unsentBytes > Math.min(UNSENT_HIGH_WATER_BYTES, Math.max(0, this.window.available));
+    const highWaterBytes = isCrowded ? 0 : Math.min(UNSENT_HIGH_WATER_BYTES, Math.max(0, this.window.available));
+    this.#isSenderWaiting = this.#unsentBytes > highWaterBytes;
     return !this.#isSenderWaiting;
   }
 
@@ -203,6 +215,12 @@ export class SendHalf {
     this.#chunks[this.#firstChunk] = slice(chunk, maxBytes, chunk.length);
     release(chunk);
     return payload;
+  }
+
+  #compact(): void {
+    this.#chunks = compactPieces(this.#chunks, this.#firstChunk);
+    this.#firstChunk = 0;
+    this.#compactAt = Math.max(MAX_LOOSE_PIECES, 2 * this.#chunks.length);
   }
 
   #dropChunk(): void {

@@ -36,6 +36,8 @@ export interface StreamHost {
   readonly peerFeatures: number;
   /** Whether so many header bytes wait that new streams are refused and interim heads are dropped. */
   readonly isHeaderLimitReached: boolean;
+  /** Whether so much is held that nobody should send ahead of what leaves. */
+  readonly isCrowded: boolean;
   /** The block of these fields. @throws {StreamError} `invalid_headers`, `headers_too_large`. */
   encode(fields: Fields, flags: number): Uint8Array;
   /** Something waits to leave: flushes at the end of the tick. */
@@ -61,6 +63,8 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   readonly entry: SchedulerEntry = new SchedulerEntry(this);
   /** When bytes last moved, or began to wait. */
   movedAt = 0;
+  /** How many came. Written by `Incoming` alone. */
+  interimHeads = 0;
   /** Written by the host alone, as is `isInCompactionQueue`. */
   isInEventQueue = false;
   isInCompactionQueue = false;
@@ -181,7 +185,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   }
 
   send(bytes: Uint8Array, end: boolean): boolean {
-    const isReady = this.#send.send(bytes, end);
+    const isReady = this.#send.send(bytes, end, this.#host.isCrowded);
     this.#afterQueue();
     return isReady;
   }
@@ -511,7 +515,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** Brings the sums of the stream and of the connection in line with what the stream holds now. */
   #updateHeldBytes(): void {
     const headerBytes = this.#isOver ? 0 : this.#send.headerBytes + this.#events.headerBytes;
-    const bytes = this.#isOver ? 0 : headerBytes + this.#send.unsentBytes + this.#receive.heldBytes;
+    const bytes = this.#isOver ? 0 : headerBytes + this.#send.heldBytes + this.#receive.heldBytes;
     if (bytes === this.#heldBytes && headerBytes === this.#heldHeaderBytes) return;
     this.#host.addHeldBytes(bytes - this.#heldBytes, headerBytes - this.#heldHeaderBytes);
     this.#heldBytes = bytes;

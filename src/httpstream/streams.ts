@@ -4,7 +4,8 @@
  */
 import type { Clock } from "../base/mod.ts";
 import { ConnectionError, StreamError } from "./errors.ts";
-import { GrowthPool, MemoryAccount, TokenBucket } from "./flow/mod.ts";
+import { MemoryAccount } from "../memory/mod.ts";
+import { GrowthPool, TokenBucket } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { PeerSettings } from "./peer_settings.ts";
@@ -22,6 +23,12 @@ import {
   type HeaderBlockLimits,
   ProtocolError,
 } from "./wire/mod.ts";
+
+/**
+ * With this part of the limit held (32 MiB by default) senders do not send ahead any more. Few streams never hold as
+ * much, and with many one chunk of each keeps the link busy.
+ */
+const CROWDED_DIVISOR = 8;
 
 export interface StreamsOptions extends ConnectionOptions {
   clock: Clock;
@@ -95,6 +102,10 @@ export class Streams implements StreamHost {
 
   get rttMs(): number {
     return this.#options.outgoing.inflight.rttMs;
+  }
+
+  get isCrowded(): boolean {
+    return this.#memory.heldBytes > this.#limits.maxHeldBytes / CROWDED_DIVISOR;
   }
 
   get isHeaderLimitReached(): boolean {
@@ -190,6 +201,9 @@ export class Streams implements StreamHost {
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
+      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
+      // What waits to leave makes no event. To free some of it makes one.
+      this.#memory.enforceLimit();
       while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
     } finally {
       this.#isDispatching = false;

@@ -1,7 +1,12 @@
 /** A WebSocket as a link: binary messages alone, each of at most 256 KiB (docs/protocol.md). */
 import type { Socket } from "../net/mod.ts";
-import { WebSocketConnection, type WebSocketOptions } from "../websocket/mod.ts";
-import type { Link, LinkHandlers } from "./link.ts";
+import {
+  type WebSocketClose,
+  WebSocketConnection,
+  type WebSocketOptions,
+  WebSocketProtocolError,
+} from "../websocket/mod.ts";
+import type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
 import { MAX_MESSAGE_BYTES } from "./wire/mod.ts";
 
 const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
@@ -20,7 +25,8 @@ export class WebSocketLink implements Link {
         onMessage: (data) => this.handlers.onMessage(data as Uint8Array),
         onBytes: () => this.handlers.onBytes?.(),
         onDrain: () => this.handlers.onDrain(),
-        onClose: ({ code, reason, clean }) => this.handlers.onClose({ code, reason, clean }),
+        onEnd: (close) => this.handlers.onEnd?.(infoOf(close)),
+        onClose: (close) => this.handlers.onClose(infoOf(close)),
       },
     });
   }
@@ -44,4 +50,9 @@ export class WebSocketLink implements Link {
   abort(): void {
     this.#webSocket.abort();
   }
+}
+
+/** Where the peer broke a rule of WebSocket, the reason says which. */
+function infoOf({ code, reason, clean, error }: WebSocketClose): LinkCloseInfo {
+  return { code, reason: error instanceof WebSocketProtocolError ? error.reason : reason, clean };
 }

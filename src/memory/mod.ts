@@ -4,6 +4,8 @@
 export { BumpAllocator, MAX_CUT_BYTES, sharedAllocator } from "./bump_allocator.ts";
 export { concat, emptyBytes } from "./bytes.ts";
 export { onGarbage, reportGarbage } from "./collector_pressure.ts";
+export { MemoryAccount } from "./memory_account.ts";
+export { compactPieces, MAX_LOOSE_PIECES, PIECE_OVERHEAD_BYTES } from "./pieces.ts";
 export {
   assertUsable,
   checkBuffers,
@@ -16,4 +18,5 @@ export {
   retain,
   share,
   slice,
+  tightened,
 } from "./ref_counted.ts";

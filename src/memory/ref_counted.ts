@@ -137,6 +137,20 @@ export function disown(view: Uint8Array): Uint8Array {
   return view;
 }
 
+/** Buffers below this are not worth a copy: what waits in them costs more as objects. */
+const LEAST_TIGHTENED_BYTES = 1024;
+
+/**
+ * `view`, or a copy of it where it is less than half of the read that brought it. Other than `compacted` it looks at
+ * reads without a reference, too, and must not be given parts of a shared block (`BumpAllocator`).
+ */
+export function tightened(view: Uint8Array): Uint8Array {
+  const { byteLength } = view.buffer;
+  if (byteLength < LEAST_TIGHTENED_BYTES || 2 * view.length >= byteLength) return view;
+  if (isCounted(view)) return compacted(view);
+  return new Uint8Array(view);
+}
+
 /**
  * `view`, or a copy of it where it is less than half of its buffer: for a view that may wait for long. With a slow
  * reader one part would otherwise pin a read of 512 KiB.

@@ -16,21 +16,83 @@ export class AddressError extends RunnelError {
 
 /** The longest `sun_path` (unix(7)) that all systems accept, without the NUL at its end. */
 const MAX_UNIX_PATH_BYTES = 103;
-const FORMS = "expected PORT, HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd:N";
+const FORMS = "expected PORT, HOST, HOST:PORT, [IPV6]:PORT, :PORT, *:PORT, unix:PATH or fd:N";
+
+/** A host and a port as a user gives them. */
+export interface HostPort {
+  /** Without brackets. `*`: every address of the machine. Empty where a port stands alone. */
+  readonly host: string;
+  /** Null where none is given. */
+  readonly port: number | null;
+}
+
+/** Why a text is no host and port, as a sentence without capital and full stop; null where it has another form. */
+export interface HostPortFault {
+  readonly fault: string | null;
+}
 
 /**
- * Reads `8080` (0.0.0.0), `0.0.0.0:8080`, `example.org:80`, `[::1]:80`, `:8080` (every address of the machine, those of
- * IPv6, too), `unix:PATH` or `fd:N`. Ports are 0 (any free one) to 65535.
+ * Reads `8080`, `:8080` and `*:8080` (every address), `*`, `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT`, and an IPv6
+ * address without brackets unless its end looks like a port. Hosts are not checked beyond that.
  *
+ * @param leastPort ports are this to 65535. Default 0.
+ */
+export function readHostPort(text: string, leastPort = 0): HostPort | HostPortFault {
+  if (isIP(text) === 6) return withoutBrackets(text);
+  const [, host, digits] = /^(\*|\[[^\s[\]]*\]|[^\s/:@?#[\]*]*)(?::([0-9]*))?$/.exec(text) ?? [];
+  if (host === undefined || text === "") return { fault: null };
+  if (digits === undefined) return /^[0-9]+$/.test(host) ? withPort("", host, leastPort) : hostOf(host, null);
+  if (digits === "") return { fault: "the port is missing" };
+  return withPort(host === "" ? "*" : host, digits, leastPort);
+}
+
+function withPort(host: string, digits: string, leastPort: number): HostPort | HostPortFault {
+  const port = /^[0-9]{1,5}$/.test(digits) ? Number(digits) : Infinity;
+  const isPort = port >= leastPort && port <= 65535;
+  return isPort ? hostOf(host, port) : { fault: `the port must be ${leastPort} to 65535` };
+}
+
+function hostOf(host: string, port: number | null): HostPort | HostPortFault {
+  if (!host.startsWith("[")) return { host, port };
+  const inner = host.slice(1, -1);
+  const isAddress = isIP(inner.replace(/%[0-9a-zA-Z._-]+$/, "")) === 6;
+  return isAddress ? { host: inner, port } : { fault: null };
+}
+
+/** `::1:8080` is an address, but whoever wrote it probably means port 8080 of `::1`. */
+function withoutBrackets(address: string): HostPort | HostPortFault {
+  const colon = address.lastIndexOf(":");
+  const [begin, end] = [address.slice(0, colon), address.slice(colon + 1)];
+  if (!/^[0-9]{2,5}$/.test(end) && !(isIP(begin) === 6 && /^[0-9]$/.test(end))) return { host: address, port: null };
+  const host = isIP(begin) === 6 ? begin : `${begin}:`;
+  const other = isIP(host) === 6 ? `[${host}]:${end}, or [${address}] for an address without a port` : `[${address}]`;
+  return { fault: `write ${other}` };
+}
+
+/**
+ * Reads what `readHostPort` does (a port alone is one of 0.0.0.0, `*` is `::`), `unix:PATH` or `fd:N`. Port 0 is any free
+ * one.
+ *
+ * @param defaultPort the port where none is given. Default: one must be given.
  * @throws {AddressError} for anything else
  */
-export function parseListenTarget(text: string): ListenTarget {
+export function parseListenTarget(text: string, defaultPort?: number): ListenTarget {
   if (text.startsWith("unix:")) return parseUnix(text);
   if (text.startsWith("fd:")) return { kind: "fd", fd: parseDecimal(text, text.slice(3), 0x7fffffff, FORMS) };
-  const colon = text.lastIndexOf(":");
-  if (colon < 0 && !/^[0-9]+$/.test(text)) throw new AddressError(text, FORMS);
-  const port = parseDecimal(text, text.slice(colon + 1), 65535, "the port must be 0 to 65535");
-  return { kind: "tcp", host: colon < 0 ? "0.0.0.0" : parseHost(text, text.slice(0, colon)), port };
+  if (/^[.~]{0,2}\//.test(text)) throw new AddressError(text, `for a unix socket, write unix:${text}`);
+  const read = readHostPort(text);
+  if ("fault" in read) throw new AddressError(text, read.fault ?? FORMS);
+  const port = read.port ?? defaultPort;
+  if (port === undefined) throw new AddressError(text, "the port is missing");
+  return { kind: "tcp", host: listenHost(text, read.host), port };
+}
+
+function listenHost(text: string, host: string): string {
+  if (host === "") return "0.0.0.0";
+  // "::" accepts IPv4, too. Where the system has no IPv6, `listen` takes 0.0.0.0 instead.
+  if (host === "*") return "::";
+  if (!host.includes(":") && !/^[0-9a-zA-Z_][0-9a-zA-Z._-]{0,252}$/.test(host)) throw new AddressError(text, FORMS);
+  return host;
 }
 
 function parseUnix(text: string): ListenTarget {
@@ -41,21 +103,6 @@ function parseUnix(text: string): ListenTarget {
     throw new AddressError(text, `the path is longer than ${MAX_UNIX_PATH_BYTES} bytes`);
   }
   return { kind: "unix", path };
-}
-
-function parseHost(text: string, host: string): string {
-  // "::" accepts IPv4, too. Where the system has no IPv6, `listen` takes 0.0.0.0 instead.
-  if (host === "") return "::";
-  if (host.startsWith("[")) {
-    const inner = host.slice(1, -1);
-    if (!host.endsWith("]") || !inner.includes(":") || /[^0-9a-zA-Z:.%]/.test(inner)) {
-      throw new AddressError(text, FORMS);
-    }
-    return inner;
-  }
-  if (host.includes(":")) throw new AddressError(text, "an IPv6 address stands in brackets");
-  if (host.length > 253 || !/^[0-9a-zA-Z._-]+$/.test(host)) throw new AddressError(text, FORMS);
-  return host;
 }
 
 function parseDecimal(text: string, digits: string, max: number, expected: string): number {

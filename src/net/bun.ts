@@ -3,12 +3,16 @@
  * (1.4.5), and are compiled again whenever a few connections come. So bytes bypass them: the handle is used directly.
  */
 import type * as net from "node:net";
+import process from "node:process";
 import { onGarbage } from "../memory/mod.ts";
+import { type Libc, libcSignatures } from "./libc_functions.ts";
 import type { Runtime } from "./runtime.ts";
 import { interceptWriteErrors } from "./write_errors.ts";
 
 /** Bun's own socket under one of `node:net`. */
 interface Handle {
+  /** -1 once it is closed. */
+  fd?: number;
   pause?(): void;
   resume?(): void;
   /** Returns how many bytes the kernel took; -1 where the connection is over. */
@@ -16,7 +20,7 @@ interface Handle {
 }
 
 /** Null or undefined once the socket was destroyed. */
-function handleOf(raw: net.Socket): Handle | null | undefined {
+function handleOf(raw: net.Socket | net.Server): Handle | null | undefined {
   return (raw as { _handle?: Handle | null })._handle;
 }
 
@@ -44,9 +48,31 @@ export const bun: Runtime = {
   watch: null,
   // There is a poll in each turn, and a reset is told in the one after.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
+  afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
+  revive: null,
+  openLibc,
+  withDescriptor(raw, _libc, use) {
+    const fd = handleOf(raw)?.fd;
+    if (fd !== undefined && fd >= 0) use(fd);
+  },
+  // It closes a socket whose later write fails, with the unread answer.
+  canBoundDialed: false,
   tune: () => onGarbage(collectInTime),
 };
+
+interface BunFfi {
+  dlopen(name: string, functions: Record<string, { args: string[]; returns: "i32" }>): { symbols: unknown };
+}
+
+function openLibc(name: string): Libc {
+  const { dlopen } = process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
+  const functions = Object.entries(libcSignatures).map(([symbol, parameters]) => {
+    const args = parameters.map((parameter) => parameter === "pointer" ? "ptr" : parameter);
+    return [symbol, { args, returns: "i32" as const }] as const;
+  });
+  return dlopen(name, Object.fromEntries(functions)).symbols as Libc;
+}
 
 const BYTES_PER_COLLECTION = 32 * 1024 * 1024;
 /** A collection of a large heap takes long. For ten times as long there is no other. */

@@ -1,24 +1,70 @@
 /** Deno, whose sockets of `node:net` are used as they are. */
+import type * as net from "node:net";
 import { getHeapSpaceStatistics } from "node:v8";
 import { onGarbage } from "../memory/mod.ts";
+import { type Libc, libcSignatures } from "./libc_functions.ts";
 import { pausedWatch } from "./paused_watch.ts";
 import { permitListen } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import { interceptWriteErrors } from "./write_errors.ts";
+
+/** What a handle of Deno's has. */
+interface Handle {
+  /** Begins to accept, and has no other effect where it does already. */
+  listen?(backlog: number): number;
+  /** A new descriptor of the same socket, or -1. Whoever asks closes it. */
+  fdForIpc?(): number;
+}
+
+function handleOf(raw: net.Socket | net.Server): Handle | null | undefined {
+  return (raw as { _handle?: Handle | null })._handle;
+}
 
 export const deno: Runtime = {
   name: "deno",
   pause() {},
   resume() {},
   writeNow: () => 0,
-  interceptReads() {},
+  // A paused stream reads on until it holds its mark, and takes reads of up to 64 KiB: with the runtime's own mark, of
+  // 64 KiB, two of them waited in each paused socket. A stream that flows passes reads on whatever its mark is.
+  interceptReads(raw) {
+    const state = (raw as { _readableState?: { highWaterMark: number } })._readableState;
+    if (state !== undefined) state.highWaterMark = 1;
+  },
   interceptWriteErrors,
   watch: pausedWatch,
   // While there are immediates, Deno polls in one of 61 turns (2.9.6). It always does when it waits for a timer.
   afterPoll: (then) => void setTimeout(() => setImmediate(then), 0),
+  afterNextPoll: (then) => void setTimeout(then, 0),
   permitListen,
+  // Once accept(2) has failed, for want of descriptors or memory, Deno accepts no more and reports nothing (2.9.6).
+  revive: (server, backlog) => void handleOf(server)?.listen?.(backlog),
+  openLibc,
+  withDescriptor(raw, libc, use) {
+    const fd = handleOf(raw)?.fdForIpc?.() ?? -1;
+    if (fd < 0) return;
+    use(fd);
+    libc.close(fd);
+  },
+  canBoundDialed: true,
   tune: () => onGarbage(fillYoungGeneration),
 };
+
+interface DenoFfi {
+  readonly permissions: { querySync(wanted: { name: "ffi" }): { readonly state: string } };
+  dlopen(name: string, functions: Record<string, { parameters: string[]; result: "i32" }>): { symbols: unknown };
+}
+
+/** The user is not asked for the permission: everything works without. */
+function openLibc(name: string): Libc {
+  const { permissions, dlopen } = (globalThis as unknown as { Deno: DenoFfi }).Deno;
+  if (permissions.querySync({ name: "ffi" }).state !== "granted") throw new Error("--allow-ffi is missing");
+  const functions = Object.entries(libcSignatures).map(([symbol, types]) => {
+    const parameters = types.map((type) => type === "pointer" ? "buffer" : type);
+    return [symbol, { parameters, result: "i32" as const }] as const;
+  });
+  return dlopen(name, Object.fromEntries(functions)).symbols as Libc;
+}
 
 const BYTES_PER_COLLECTION = 8 * 1024 * 1024;
 /** The young generation is measured again after as many bytes: under load it grows from 1 MB to 32. */

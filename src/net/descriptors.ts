@@ -1,22 +1,54 @@
 /**
- * How many sockets this process may open. Where descriptors run out, only new sockets must suffer. The runtimes do not
- * ensure that: once accept(2) has failed with EMFILE, a listener of Deno never accepts again, and reports nothing
- * (2.9.6). So sockets are counted here, and some descriptors are reserved for other uses.
+ * How many sockets this process may open. Where descriptors run out, only new sockets must suffer, and first those of
+ * visitors. The runtimes do not ensure that, so sockets are counted here, and a part of the descriptors is reserved.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { libc } from "./libc.ts";
 
-/** Descriptors for files, the database, DNS lookups and sockets that are rejected. */
-const RESERVED_DESCRIPTORS = 64;
+/**
+ * A quarter of all descriptors, up to here, is reserved in four equal parts: two for sockets that are accepted to be
+ * told that there are too many, one for sockets that are dialed and for those that are accepted in one turn of the
+ * event loop, and one for files, the database and DNS lookups.
+ */
+const MAX_RESERVED_DESCRIPTORS = 2048;
+/** What a process of ours has open at its start, where the system does not tell. */
+const USUAL_DESCRIPTORS = 32;
+const RLIMIT_NOFILE = 7;
 
 let open = 0;
-let limit: number | null = null;
+let shares: Shares | null = null;
 
-/** True while one more socket may be opened. */
-export function hasDescriptor(): boolean {
-  return open < socketLimit();
+/** Numbers of open sockets, beside the descriptors in use at the first call. All are infinite for an unknown limit. */
+interface Shares {
+  /** Up to here a socket is served. */
+  readonly served: number;
+  /** From there up to here, it is accepted to be told that there are too many. */
+  readonly accepted: number;
+  /** Up to here one may be dialed. */
+  readonly dialed: number;
 }
 
-/** Counts a socket that was opened. Its owner calls `closeDescriptor()` once it has closed. */
+/** True while one more accepted socket may be served. */
+export function canServe(): boolean {
+  return open < socketShares().served;
+}
+
+/** True while one more socket may be accepted, if only to be told that there are too many. */
+export function canAccept(): boolean {
+  return open < socketShares().accepted;
+}
+
+/** True while one more socket may be dialed. */
+export function canDial(): boolean {
+  return open < dialLimit();
+}
+
+/** Sockets that may be open when one more is dialed. */
+export function dialLimit(): number {
+  return socketShares().dialed;
+}
+
+/** Counts a socket that is opened. Its owner calls `closeDescriptor()` once it has closed. */
 export function openDescriptor(): void {
   open++;
 }
@@ -25,23 +57,38 @@ export function closeDescriptor(): void {
   open--;
 }
 
-/**
- * How many sockets may be open, beside the descriptors in use at the first call. Infinity where the limit is unknown.
- */
-export function socketLimit(): number {
-  limit ??= measureLimit();
-  return limit;
+function socketShares(): Shares {
+  shares ??= measureShares();
+  return shares;
 }
 
-function measureLimit(): number {
+function measureShares(): Shares {
+  const limit = descriptorLimit();
+  const part = Math.floor(Math.min(MAX_RESERVED_DESCRIPTORS, limit / 4) / 4);
+  const usable = limit - descriptorsInUse() + open;
+  return {
+    served: Math.max(1, usable - 4 * part),
+    accepted: Math.max(1, usable - 2 * part),
+    dialed: Math.max(1, usable - part),
+  };
+}
+
+/** Of this process. Deno shows /proc with all permissions alone. */
+function descriptorLimit(): number {
   try {
     const row = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"));
-    if (row === null) return Infinity;
-    const total = Number(row[1]);
-    const taken = readdirSync("/proc/self/fd").length - open;
-    return Math.max(1, total - taken - Math.min(RESERVED_DESCRIPTORS, Math.ceil(total / 8)));
+    if (row !== null) return Number(row[1]);
   } catch {
-    // No /proc: not Linux, or a sandbox. Then the system's limit makes single calls fail.
-    return Infinity;
+    // Not Linux, or a sandbox.
+  }
+  const limits = new BigUint64Array(2);
+  return libc()?.getrlimit(RLIMIT_NOFILE, limits) === 0 ? Number(limits[0]) : Infinity;
+}
+
+function descriptorsInUse(): number {
+  try {
+    return readdirSync("/proc/self/fd").length;
+  } catch {
+    return USUAL_DESCRIPTORS + open;
   }
 }

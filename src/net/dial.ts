@@ -4,10 +4,12 @@ import * as net from "node:net";
 import { type Clock, systemClock } from "../base/mod.ts";
 import { formatTarget, isLoopbackName } from "./address.ts";
 import { attempt } from "./attempt.ts";
-import { hasDescriptor, socketLimit } from "./descriptors.ts";
+import { runtime } from "./current_runtime.ts";
+import { canDial, closeDescriptor, dialLimit, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
 import { type DialOptions, type DialTarget, type Socket, SocketError } from "./socket.ts";
+import { DEFAULT_TCP_TIMEOUT_MS, keepAliveOf, setTcpOptions } from "./tcp_options.ts";
 import { startTls } from "./tls/mod.ts";
 
 /** For a whole dial, TLS included. */
@@ -41,11 +43,13 @@ export function dial(target: DialTarget, options: DialOptions = {}, clock: Clock
 
 function connect(target: DialTarget, options: DialOptions, clock: Clock): Promise<Socket> {
   const action = `Cannot connect to ${formatTarget(target)}`;
-  const { signal, timeoutMs = DEFAULT_DIAL_TIMEOUT_MS } = options;
+  const { signal, timeoutMs = DEFAULT_DIAL_TIMEOUT_MS, tcpTimeoutMs = DEFAULT_TCP_TIMEOUT_MS } = options;
   let cleanUp = () => {};
   return attempt({ action, timeoutMs, signal, clock, cleanUp: () => cleanUp() }, (resolve, reject) => {
-    if (!hasDescriptor()) return reject(exhausted(action));
+    if (!canDial()) return reject(exhausted(action));
+    openDescriptor();
     const raw = net.connect(connectOptions(target));
+    raw.once("close", closeDescriptor);
     raw.on("error", onError);
     raw.on("connect", onConnect);
 
@@ -55,7 +59,14 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
     function onConnect(): void {
       raw.off("error", onError);
       raw.off("connect", onConnect);
-      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, clock));
+      // The socket counts itself.
+      raw.off("close", closeDescriptor);
+      closeDescriptor();
+      if (target.kind === "tcp") {
+        keepAliveOf(raw, tcpTimeoutMs);
+        setTcpOptions(raw, tcpTimeoutMs, runtime.canBoundDialed);
+      }
+      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, { tcpTimeoutMs, clock }));
     }
     // The listener for errors stays: without one, a later error would end the process.
     cleanUp = () => {
@@ -85,6 +96,6 @@ const lookUpLoopback: net.LookupFunction = (_name, { all }, callback) => {
 };
 
 function exhausted(action: string): SocketError {
-  const reason = `${action}: ${socketLimit()} sockets are open, the most that this process has descriptors for`;
+  const reason = `${action}: ${dialLimit()} sockets are open, the most that this process has descriptors for`;
   return new SocketError({ code: "out_of_descriptors", reason, initiator: "library", retryable: true });
 }

@@ -2,16 +2,19 @@
 import { lookup } from "node:dns/promises";
 import { lstat, rm } from "node:fs/promises";
 import * as net from "node:net";
-import { isSystemError } from "../base/mod.ts";
+import { isSystemError, systemClock, type Timer } from "../base/mod.ts";
 import { formatTarget, tcpAddress, unixAddress } from "./address.ts";
-import { hasDescriptor } from "./descriptors.ts";
+import { canAccept, canServe } from "./descriptors.ts";
 import { runtime } from "./current_runtime.ts";
 import { dial } from "./dial.ts";
 import { socketError } from "./failure.ts";
 import { NodeSocket } from "./node_socket.ts";
 import { type Listener, type ListenTarget, type Socket, type SocketAddress, SocketError } from "./socket.ts";
+import { DEFAULT_TCP_TIMEOUT_MS, keepAliveOf, setTcpOptions } from "./tcp_options.ts";
 
 const DEFAULT_BACKLOG = 511;
+/** How often a listener that may have stopped to accept is revived. That makes no system call. */
+const REVIVE_MS = 500;
 /** For an address of another machine, or of a family that this one does not have. Deno reports EINVAL for both. */
 const noAddressCodes = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
 
@@ -23,6 +26,18 @@ export interface ListenOptions {
    * descriptors for, less a reserve.
    */
   maxSockets?: number;
+  /**
+   * Gets, in place of `onSocket`, a socket that was accepted although descriptors run out, in order to tell its peer. It
+   * must be closed soon. Default: it is reset. There are a few of these: sockets beyond them are reset.
+   */
+  onSurplus?: (socket: Socket) => void;
+  /** Called for each socket that is surplus or reset for want of descriptors. */
+  onShed?: () => void;
+  /**
+   * Milliseconds until a peer that vanished is given up: one whose system acknowledges nothing, neither bytes nor
+   * keep-alive probes. Its socket closes with `connect_timeout`. Default 90,000; `Infinity`: never.
+   */
+  tcpTimeoutMs?: number;
 }
 
 /**
@@ -63,14 +78,24 @@ async function resolved(target: ListenTarget): Promise<ListenTarget> {
 }
 
 function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options: ListenOptions): Promise<Listener> {
-  const { backlog = DEFAULT_BACKLOG, maxSockets = Infinity } = options;
+  const { backlog = DEFAULT_BACKLOG, maxSockets = Infinity, tcpTimeoutMs = DEFAULT_TCP_TIMEOUT_MS } = options;
+  const { onSurplus, onShed } = options;
   const path = target.kind === "unix" ? target.path : null;
   let open = 0;
+  let reviver: Reviver | null = null;
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (raw) => {
-    if (open >= maxSockets || !hasDescriptor()) return refuse(raw);
+    const isSurplus = !canServe();
+    if (isSurplus) {
+      onShed?.();
+      reviver?.reviveSoon();
+    }
+    if (open >= maxSockets || isSurplus && (onSurplus === undefined || !canAccept())) return refuse(raw);
     open++;
     raw.once("close", () => open--);
-    onSocket(new NodeSocket(raw, path));
+    if (path === null) keepAliveOf(raw, tcpTimeoutMs);
+    const socket = new NodeSocket(raw, path, { tcpTimeoutMs });
+    if (isSurplus) onSurplus?.(socket);
+    else onSocket(socket);
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -78,7 +103,9 @@ function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options:
       server.off("error", reject);
       // An accept that fails (out of descriptors, a client that has left) concerns that client alone.
       server.on("error", () => {});
-      resolve(new NodeListener(server, boundAddress(server, target)));
+      if (path === null) setTcpOptions(server, tcpTimeoutMs, true);
+      if (runtime.revive !== null) reviver = new Reviver(() => runtime.revive?.(server, backlog));
+      resolve(new NodeListener(server, boundAddress(server, target), reviver));
     });
   });
 }
@@ -134,19 +161,57 @@ function refuse(raw: net.Socket): void {
 class NodeListener implements Listener {
   readonly address: SocketAddress;
   readonly #server: net.Server;
+  readonly #reviver: Reviver | null;
   #closed: Promise<void> | null = null;
 
-  constructor(server: net.Server, address: SocketAddress) {
+  constructor(server: net.Server, address: SocketAddress, reviver: Reviver | null) {
     this.#server = server;
     this.address = address;
+    this.#reviver = reviver;
   }
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
+      this.#reviver?.close();
       // The event 'close' would wait for the accepted sockets. The descriptor is closed in this tick.
       this.#server.close();
       setImmediate(resolve);
     });
     return this.#closed;
+  }
+}
+
+/** Has a listener accept again that may have stopped to: now and then, and once descriptors have run out. */
+class Reviver {
+  readonly #revive: () => void;
+  #timer: Timer;
+  #isDue = false;
+  #isClosed = false;
+
+  constructor(revive: () => void) {
+    this.#revive = revive;
+    this.#timer = this.#later();
+  }
+
+  /** Those that were accepted too many are closed by then. */
+  reviveSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      if (!this.#isClosed) this.#revive();
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer.cancel();
+  }
+
+  #later(): Timer {
+    return systemClock.after(REVIVE_MS, () => {
+      this.#revive();
+      this.#timer = this.#later();
+    });
   }
 }

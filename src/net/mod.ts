@@ -1,9 +1,17 @@
 /** Sockets, dialing, listening, TLS and the process. No other folder knows which runtime it runs on. */
-export { AddressError, formatAddress, formatTarget, isLoopback, parseListenTarget } from "./address.ts";
+export {
+  AddressError,
+  formatAddress,
+  formatTarget,
+  type HostPort,
+  isLoopback,
+  parseListenTarget,
+  readHostPort,
+} from "./address.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
-export { listen } from "./listen.ts";
+export { listen, type ListenOptions } from "./listen.ts";
 export { isMissingPermission } from "./permission.ts";
 export { afterPoll, type PollListener } from "./poll.ts";
 export {
@@ -37,4 +45,6 @@ export {
   type TlsFault,
   type TlsOptions,
 } from "./socket.ts";
+export { DEFAULT_TCP_TIMEOUT_MS } from "./tcp_options.ts";
+export { heldReadBytes, Queue, type TurnTaker, waitForTurn } from "./turns.ts";
 export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";

@@ -13,6 +13,13 @@ export const node: Runtime = {
   watch: pausedWatch,
   // There is a poll in each turn.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
+  afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
+  revive: null,
+  openLibc() {
+    throw new Error("Node has no call of C libraries");
+  },
+  withDescriptor() {},
+  canBoundDialed: false,
   tune() {},
 };

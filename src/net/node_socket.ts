@@ -1,6 +1,6 @@
 /** `Socket` on `node:net`, which all runtimes have. On Deno no other API can send an RST. */
 import type * as net from "node:net";
-import { atTickEnd, type Clock, systemClock, type TickListener, Timeout } from "../base/mod.ts";
+import { atTickEnd, type Clock, systemClock, type TickListener, Timeout, work } from "../base/mod.ts";
 import {
   assertUsable,
   compacted,
@@ -16,6 +16,8 @@ import { formatAddress, tcpAddress, unixAddress } from "./address.ts";
 import { runtime } from "./current_runtime.ts";
 import { closeDescriptor, openDescriptor } from "./descriptors.ts";
 import { socketError } from "./failure.ts";
+import { HeldReads, type HeldReadsOwner } from "./held_reads.ts";
+import { silenceWatch, type Watched } from "./silence_watch.ts";
 import {
   BROKEN_WAIT_MS,
   noHandlers,
@@ -24,6 +26,7 @@ import {
   type SocketError,
   type SocketHandlers,
 } from "./socket.ts";
+import { BYTES_PER_COPY_UNIT, CHEAP_UNITS, turns, UNITS_PER_ITERATION } from "./turns.ts";
 
 /**
  * From here on `write()` returns false. This is one chunk of bulk, since as much is held for every stalled reader. Four
@@ -39,7 +42,16 @@ const PENDING_BYTES = 256 * 1024;
 /** Adjacent chunks are copied into one buffer up to here: the copy is cheaper than a second system call. */
 const GATHER_BYTES = 16 * 1024;
 
-export class NodeSocket implements Socket, TickListener {
+/** A socket of which so much is held is not read meanwhile. */
+const HELD_BYTES = 64 * 1024;
+
+export interface NodeSocketOptions {
+  /** Milliseconds until a peer that vanished is given up. Default `Infinity`: never. */
+  tcpTimeoutMs?: number;
+  clock?: Clock;
+}
+
+export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   handlers: SocketHandlers = noHandlers;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
@@ -52,6 +64,12 @@ export class NodeSocket implements Socket, TickListener {
   #bulkBytesOfTick = 0;
   #isDrainWanted = false;
   #isPaused = true;
+  /** A read is held where so many units were spent in this iteration; 0 while its reads are dear (turns.ts). */
+  #unitLimit = UNITS_PER_ITERATION;
+  /** Null while nothing is held. The end of the raw socket, and its close, wait behind what is held. */
+  #held: HeldReads | null = null;
+  #isEndHeld = false;
+  #isCloseHeld = false;
   #hasEnded = false;
   #hasPeerEnded = false;
   #isReset = false;
@@ -61,6 +79,7 @@ export class NodeSocket implements Socket, TickListener {
   #error: Error | null = null;
   /** Of a broken socket whose owner reads on. */
   #brokenTimeout: Timeout | null = null;
+  #watched: Watched | null = null;
   readonly #clock: Clock;
   readonly #onWritten = () => this.#takeWritten();
   readonly #onLost = () => this.#break(brokenError());
@@ -69,7 +88,8 @@ export class NodeSocket implements Socket, TickListener {
    * @param raw connected, paused, `allowHalfOpen`
    * @param path that of a unix socket, else null
    */
-  constructor(raw: net.Socket, path: string | null, clock: Clock = systemClock) {
+  constructor(raw: net.Socket, path: string | null, options: NodeSocketOptions = {}) {
+    const { tcpTimeoutMs = Infinity, clock = systemClock } = options;
     openDescriptor();
     this.#raw = raw;
     this.#clock = clock;
@@ -83,11 +103,18 @@ export class NodeSocket implements Socket, TickListener {
     raw.on("end", () => this.#takeEnd());
     raw.on("error", (error: Error) => this.#error ??= error);
     raw.on("close", () => this.#takeClose());
+    if (path === null && tcpTimeoutMs !== Infinity) {
+      this.#watched = silenceWatch()?.add(raw, tcpTimeoutMs, () => this.#giveUp()) ?? null;
+    }
     this.#updateWatch();
   }
 
   get bufferedBytes(): number {
     return this.#gatheredBytes + this.#raw.writableLength;
+  }
+
+  get unreadBytes(): number {
+    return this.#raw.readableLength;
   }
 
   get closed(): boolean {
@@ -120,25 +147,46 @@ export class NodeSocket implements Socket, TickListener {
     this.#isReset = true;
     this.#updateWatch();
     this.#dropGathered();
+    this.#held?.drop();
+    // The raw socket does not tell its close a second time.
+    if (this.#isCloseHeld) return queueMicrotask(() => this.#finishClose());
     // Unix sockets have no RST, and the runtimes refuse the call.
     if (this.remote.kind === "unix") this.#raw.destroy();
     else this.#raw.resetAndDestroy();
   }
 
   pause(): void {
-    this.#raw.pause();
-    runtime.pause(this.#raw);
+    this.#pauseRaw();
     this.#isPaused = true;
     this.#updateWatch();
   }
 
   resume(): void {
     if (this.closed) return;
-    this.#raw.resume();
-    runtime.resume(this.#raw);
+    if (this.#held === null) this.#resumeRaw();
+    else this.#held.wait(this.#unitLimit > 0);
     this.#isPaused = false;
     this.#brokenTimeout?.start(BROKEN_WAIT_MS);
     this.#updateWatch();
+  }
+
+  get canTakeReads(): boolean {
+    return !this.#isPaused && !this.closed;
+  }
+
+  takeRead(part: Uint8Array): void {
+    this.handlers.onData(part);
+  }
+
+  heldReadsTaken(isCheap: boolean): void {
+    if (this.closed) return;
+    this.#unitLimit = isCheap ? UNITS_PER_ITERATION : 0;
+    // Its end waits for the owner's `resume()`.
+    if (this.#isPaused && (this.#isEndHeld || this.#isCloseHeld)) return;
+    this.#held = null;
+    if (this.#isEndHeld) this.#deliverEnd();
+    if (this.#isCloseHeld) this.#finishClose();
+    else if (this.canTakeReads) this.#resumeRaw();
   }
 
   onTickEnd(): void {
@@ -174,6 +222,16 @@ export class NodeSocket implements Socket, TickListener {
     if (this.#raw.writableLength > 0 || this.#bulkBytesOfTick >= BULK_BYTES_PER_TICK) return;
     this.#bulkBytesOfTick += this.#gatheredBytes;
     this.flush();
+  }
+
+  #pauseRaw(): void {
+    this.#raw.pause();
+    runtime.pause(this.#raw);
+  }
+
+  #resumeRaw(): void {
+    this.#raw.resume();
+    runtime.resume(this.#raw);
   }
 
   #scheduleFlush(): void {
@@ -265,9 +323,23 @@ export class NodeSocket implements Socket, TickListener {
     // Behind the peer's FIN there is nothing to read.
     if (this.#hasPeerEnded || this.handlers.onBroken?.() !== true) return void this.#raw.destroy();
     if (this.closed) return;
-    this.#brokenTimeout = new Timeout(this.#clock, () => void this.#raw.destroy());
-    this.#brokenTimeout.start(BROKEN_WAIT_MS);
+    this.#startBrokenTimeout();
     this.#takeWritten();
+  }
+
+  /** The peer has vanished. A reset has the kernel forget what it holds for it. */
+  #giveUp(): void {
+    if (this.closed || this.#raw.destroyed) return;
+    this.#error ??= Object.assign(new Error("The peer has vanished"), { code: "ETIMEDOUT" });
+    this.#raw.resetAndDestroy();
+  }
+
+  #startBrokenTimeout(): void {
+    this.#brokenTimeout ??= new Timeout(this.#clock, () => {
+      if (this.#isCloseHeld) this.#finishClose();
+      else this.#raw.destroy();
+    });
+    this.#brokenTimeout.start(BROKEN_WAIT_MS);
   }
 
   /** A read that bypasses the runtime's stream. Returns false while paused: the stream then holds it. */
@@ -279,7 +351,32 @@ export class NodeSocket implements Socket, TickListener {
 
   #takeData(chunk: Uint8Array): void {
     if (this.closed) return;
+    const { length } = chunk;
+    if ((turns.spentUnits >= this.#unitLimit || this.#held !== null) && this.#hold(chunk)) return;
+    turns.spentUnits += length / BYTES_PER_COPY_UNIT;
+    work.units = 0;
     this.handlers.onData(count(chunk));
+    if (work.units > CHEAP_UNITS) this.#account(length);
+  }
+
+  /** The read was dear, or may have been. */
+  #account(bytes: number): void {
+    this.#unitLimit = turns.account(work.units, bytes);
+    // For the socket of a TLS socket: counted once is enough.
+    work.units = 0;
+  }
+
+  /** Keeps a read until its turn comes. False where too much is held already, by all sockets together. */
+  #hold(chunk: Uint8Array): boolean {
+    if (this.#held === null) {
+      if (!turns.canHold) return false;
+      this.#held = new HeldReads(this);
+    }
+    this.#held.add(count(chunk));
+    // On Bun a paused socket loses what is unread when the peer resets it, such as the rest of a short answer.
+    if (this.#held.bytes >= HELD_BYTES) this.#pauseRaw();
+    this.#held.wait(this.#unitLimit > 0);
+    return true;
   }
 
   #takeEnd(): void {
@@ -287,17 +384,43 @@ export class NodeSocket implements Socket, TickListener {
     if (this.closed || this.#raw.destroyed || this.#hasPeerEnded) return;
     // The kernel has told the error to the write that failed, and shows an end in its place.
     if (this.#isBroken) return void this.#raw.destroy();
+    if (this.#held === null) this.#deliverEnd();
+    else this.#isEndHeld = true;
+  }
+
+  #deliverEnd(): void {
+    this.#isEndHeld = false;
     this.#hasPeerEnded = true;
     this.#updateWatch();
     this.handlers.onEnd();
   }
 
   #takeClose(): void {
+    if (this.#isClosed || this.#isCloseHeld) return;
+    closeDescriptor();
+    if (this.#watched !== null) silenceWatch()?.remove(this.#watched);
+    if (this.#held === null || !this.#wantsHeld()) return this.#finishClose();
+    this.#isCloseHeld = true;
+    // Nothing can be sent any more.
+    this.#isBroken = true;
+    this.#dropGathered();
+    this.#updateWatch();
+    this.#startBrokenTimeout();
+  }
+
+  /** The raw socket has closed. What is held was read before, and comes first, where the owner reads on. */
+  #wantsHeld(): boolean {
+    if (this.#isReset) return false;
+    if (!this.#isPaused || this.#error === null || this.#brokenTimeout !== null) return true;
+    return this.handlers.onBroken?.() === true;
+  }
+
+  #finishClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#held?.drop();
     this.#brokenTimeout?.close();
     this.#updateWatch();
-    closeDescriptor();
     this.#dropGathered();
     this.handlers.onClose(this.#isReset ? null : this.#failure());
   }

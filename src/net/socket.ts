@@ -56,6 +56,11 @@ export interface Socket {
   readonly remote: SocketAddress;
   /** Bytes that were written and not yet taken by the kernel. */
   readonly bufferedBytes: number;
+  /**
+   * Bytes that the runtime has read and holds while this socket is paused. None on Bun; on Deno up to 64 KiB, since its
+   * streams stop only behind a read.
+   */
+  readonly unreadBytes: number;
   /** True once `onClose` or `reset()` was called. Writes are then dropped. */
   readonly closed: boolean;
   /**
@@ -155,6 +160,8 @@ export interface DialOptions {
   timeoutMs?: number;
   /** Ends the dial with `aborted`. */
   signal?: AbortSignal;
+  /** Milliseconds until a peer that vanished is given up; see `ListenOptions`. Default 90,000. */
+  tcpTimeoutMs?: number;
 }
 
 /** Where to listen: port 0 is any free one; `fd` is an inherited descriptor that listens already (on Deno: on TCP). */

@@ -12,7 +12,7 @@ export interface SessionEnd {
 export interface Session {
   /** Exchanges under way. */
   readonly active: number;
-  /** Resolves when the session is over, for whatever reason; never rejects. */
+  /** Resolves when the session is over, for whatever reason; never rejects. Its link may take longer to close. */
   readonly closed: Promise<SessionEnd>;
   /** Starts no further exchange, lets those under way end, then closes. */
   drain(): Promise<void>;

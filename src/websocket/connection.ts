@@ -10,8 +10,8 @@
  * While `closing` messages are still received, but not sent. From `ended` on received bytes are dropped. One timer
  * limits both together. The server ends the socket first, the client waits for that (RFC 6455 §7.1.1).
  */
-import { type Clock, nameErrorClass, RunnelError, systemClock, type Timer } from "../base/mod.ts";
-import { emptyBytes, MAX_CUT_BYTES, sharedAllocator } from "../memory/mod.ts";
+import { type Clock, FloodBudget, nameErrorClass, RunnelError, systemClock, type Timer, work } from "../base/mod.ts";
+import { emptyBytes, MAX_CUT_BYTES, release, sharedAllocator } from "../memory/mod.ts";
 import type { Socket, SocketAddress, SocketError } from "../net/mod.ts";
 import {
   CloseCode,
@@ -24,7 +24,14 @@ import {
 import { nextMaskKey } from "./mask.ts";
 import { MaskBuffer } from "./mask_buffer.ts";
 import { MessageParser, type ParserOptions, type WebSocketEvent } from "./parser.ts";
-import { encodeClosePayload, encodeFrame, encodeTextFrame, type MaskKey, writeFrame } from "./writer.ts";
+import {
+  encodeClosePayload,
+  encodeFrame,
+  encodeFrameHead,
+  encodeTextFrame,
+  type MaskKey,
+  writeFrame,
+} from "./writer.ts";
 
 /** How a WebSocket ended. */
 export interface WebSocketClose {
@@ -36,6 +43,19 @@ export interface WebSocketClose {
   readonly clean: boolean;
   /** Why it is not clean. `null` also after a FIN of the peer without a close frame, and after `abort()`. */
   readonly error: WebSocketProtocolError | CloseTimeoutError | SocketError | null;
+}
+
+/** A message that is made while it is sent, so that a long one never stands in memory as a whole. */
+export interface MessageSource {
+  /** Bytes of the whole message. */
+  readonly byteLength: number;
+  /**
+   * The next part, never empty, whose reference the receiver takes (src/memory). Called as the socket takes bytes, until
+   * the parts have `byteLength` together.
+   */
+  next(): Uint8Array;
+  /** No further part is asked for: all were, or the connection is over. Called once. */
+  onOver(): void;
 }
 
 /** Events of a WebSocket, for its one owner. They are never called within a call of the connection's methods. */
@@ -56,6 +76,13 @@ export interface WebSocketHandlers {
   onBytes?(): void;
   /** After a send that returned false: more can be sent. */
   onDrain(): void;
+  /** The socket took a part of what `sendTextFrom` sends, and there is more of it: the peer reads. */
+  onProgress?(): void;
+  /**
+   * The peer has closed, or broke a rule: no message follows, and none can be sent. Called once at most, and not after
+   * `abort()`. `onClose` follows when the socket has closed, which a peer can delay by `closeTimeoutMs`.
+   */
+  onEnd?(close: WebSocketClose): void;
   /** The last call, exactly once. */
   onClose(close: WebSocketClose): void;
 }
@@ -87,6 +114,10 @@ export class CloseTimeoutError extends RunnelError {
 }
 
 const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
+/** Bytes that are read behind our close frame, for the peer's. Twice the largest window of a stream may be under way. */
+const MAX_LATE_BYTES = 8 * 1024 * 1024;
+/** What reading a text costs, which is JSON mostly (src/net/turns.ts). */
+const UNITS_PER_TEXT = 128;
 
 /** Reads from the beginning. No handler is called before a later microtask. */
 export class WebSocketConnection {
@@ -104,10 +135,18 @@ export class WebSocketConnection {
     return this.#maskBuffer.take(length, this.#socket.bufferedBytes === 0);
   };
 
+  readonly #unitsPerMessage: number;
+  /** Of pings, pongs and empty frames, against messages and their fragments. */
+  readonly #flood: FloodBudget;
+  /** The empty frames that were measured. */
+  #emptyFrames = 0;
+
   #state: "open" | "closing" | "ended" | "closed" = "open";
+  #isEndTold = false;
   #received: { readonly code: number; readonly reason: string } | null = null;
   #failure: WebSocketProtocolError | CloseTimeoutError | null = null;
   #closeTimer: Timer | null = null;
+  #lateBytes = 0;
 
   /** Set by `pause()`. The socket starts paused, and is resumed once the parser has no more messages. */
   #isPaused = false;
@@ -122,14 +161,23 @@ export class WebSocketConnection {
   #isDrainWanted = false;
   #pendingPong: Uint8Array | null = null;
 
+  /** The message under way, of which `#sourceLeft` bytes are still to come. No other frame may stand within its frame. */
+  #source: MessageSource | null = null;
+  #sourceLeft = 0;
+  /** Frames that wait for the end of that message. */
+  #behind: Uint8Array[] = [];
+  #isEndBehind = false;
+
   constructor(socket: Socket, options: WebSocketOptions) {
     this.handlers = options.handlers;
     this.#socket = socket;
     this.#role = options.role;
     this.#parser = new MessageParser(options);
     this.#clock = options.clock ?? systemClock;
+    this.#unitsPerMessage = options.accept === "binary" ? 0 : UNITS_PER_TEXT;
+    this.#flood = new FloodBudget(this.#clock.now());
     this.#closeTimeoutMs = options.closeTimeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS;
-    this.#writePart = (bytes) => this.#isBlocked = !socket.write(bytes);
+    this.#writePart = (bytes) => this.#isBlocked = !this.#write(bytes);
     socket.handlers = {
       onData: (chunk) => this.#takeBytes(chunk),
       onEnd: () => this.#takeEnd(),
@@ -178,12 +226,32 @@ export class WebSocketConnection {
    */
   sendText(text: string): boolean {
     if (this.#state !== "open") return true;
-    return this.#sent(this.#socket.write(encodeTextFrame(text, this.#nextKey())));
+    return this.#sent(this.#write(encodeTextFrame(text, this.#nextKey())));
   }
 
   /** `sendText` for a text in UTF-8, which is not checked. See `sendBinary` for the ownership of the bytes. */
   sendTextBytes(text: Uint8Array): boolean {
     return this.#sendParts(Opcode.text, [text]);
+  }
+
+  /**
+   * Sends one text message in one frame, part by part as the socket takes them. What is sent meanwhile, control frames
+   * too, waits for its end, and `close()` does not cut it short. Returns as `sendText` does; `onDrain` comes when the
+   * whole message was taken.
+   *
+   * @throws {Error} for a client, whose frames are masked in one piece, and while such a message is under way
+   */
+  sendTextFrom(source: MessageSource): boolean {
+    if (this.#role === "client") throw new Error("A client cannot send a message in parts");
+    if (this.#source !== null) throw new Error("A message is under way");
+    if (this.#state !== "open") {
+      source.onOver();
+      return true;
+    }
+    this.#socket.write(encodeFrameHead(Opcode.text, source.byteLength));
+    this.#source = source;
+    this.#sourceLeft = source.byteLength;
+    return this.#sent(this.#sendOn(source));
   }
 
   /**
@@ -249,10 +317,19 @@ export class WebSocketConnection {
   }
 
   #takeBytes(chunk: Uint8Array): void {
+    if (this.#state !== "open" && this.#isTooLate(chunk.length)) return void release(chunk);
     this.handlers.onBytes?.();
-    if (!this.#receives()) return;
+    if (!this.#receives()) return void release(chunk);
     this.#parser.push(chunk);
     this.#read();
+  }
+
+  /** A peer that goes on sending is not read any more. The close timer ends that. */
+  #isTooLate(bytes: number): boolean {
+    this.#lateBytes += bytes;
+    if (this.#lateBytes <= MAX_LATE_BYTES) return false;
+    this.#socket.pause();
+    return true;
   }
 
   #scheduleRead(): void {
@@ -271,6 +348,7 @@ export class WebSocketConnection {
     try {
       while (!this.#isPaused && this.#receives()) {
         const event = this.#next();
+        this.#measureEmptyFrames();
         if (event === null) break;
         this.#take(event);
       }
@@ -279,7 +357,7 @@ export class WebSocketConnection {
     }
     if (this.#isPaused) return;
     if (this.#isPeerEndPending) this.#end();
-    if (this.#isSocketPaused) {
+    if (this.#isSocketPaused && this.#lateBytes <= MAX_LATE_BYTES) {
       this.#isSocketPaused = false;
       this.#socket.resume();
     }
@@ -299,9 +377,27 @@ export class WebSocketConnection {
     }
   }
 
+  #measureEmptyFrames(): void {
+    const count = this.#parser.emptyFrames - this.#emptyFrames;
+    if (count === 0) return;
+    this.#emptyFrames += count;
+    this.#measure(count);
+  }
+
+  /** Frames without use came: a flood of them ends the connection. */
+  #measure(count: number): void {
+    const { dataFrames, emptyFrames } = this.#parser;
+    if (!this.#receives() || this.#flood.take(this.#clock.now(), dataFrames - emptyFrames, count)) return;
+    const reason = "More pings, pongs and empty frames came than the messages between them allow";
+    this.#fail(new WebSocketProtocolError(CloseCode.policyViolation, reason));
+  }
+
   #take(event: WebSocketEvent): void {
+    if (event.kind === "ping" || event.kind === "pong") this.#measure(1);
+    if (!this.#receives()) return;
     switch (event.kind) {
       case "message":
+        work.units += this.#unitsPerMessage;
         return this.handlers.onMessage(event.data);
       case "long":
         if (this.handlers.onLongMessage?.(event.beginning, event.error) !== true) this.#fail(event.error);
@@ -328,6 +424,7 @@ export class WebSocketConnection {
     if (this.#role === "server") return this.#end();
     this.#state = "ended";
     this.#startCloseTimer();
+    this.#tellEnd();
   }
 
   /** The peer broke a rule: the close frame says which (RFC 6455 §7.1.7). */
@@ -340,8 +437,16 @@ export class WebSocketConnection {
   /** Sends FIN. Reading goes on, for the peer's FIN, and because an RST would overtake our close frame. */
   #end(): void {
     this.#state = "ended";
-    this.#socket.end();
+    if (this.#source === null) this.#socket.end();
+    else this.#isEndBehind = true;
     this.#startCloseTimer();
+    this.#tellEnd();
+  }
+
+  #tellEnd(): void {
+    if (this.#isEndTold) return;
+    this.#isEndTold = true;
+    this.handlers.onEnd?.(this.#closeInfo(null));
   }
 
   #takeEnd(): void {
@@ -351,6 +456,10 @@ export class WebSocketConnection {
 
   #takeDrain(): void {
     this.#isBlocked = false;
+    if (this.#source !== null && !this.#sendOn(this.#source)) {
+      this.#isBlocked = true;
+      return this.handlers.onProgress?.();
+    }
     const pong = this.#pendingPong;
     this.#pendingPong = null;
     if (pong !== null) this.#answerPing(pong);
@@ -364,13 +473,20 @@ export class WebSocketConnection {
     this.#state = "closed";
     this.#closeTimer?.cancel();
     this.#pendingPong = null;
+    this.#behind = [];
+    this.#source?.onOver();
+    this.#source = null;
+    this.handlers.onClose(this.#closeInfo(error));
+  }
+
+  #closeInfo(error: SocketError | null): WebSocketClose {
     const clean = this.#received !== null;
-    this.handlers.onClose({
+    return {
       code: this.#received?.code ?? CloseCode.abnormal,
       reason: this.#received?.reason ?? "",
       clean,
       error: clean ? null : this.#failure ?? error,
-    });
+    };
   }
 
   #startCloseTimer(): void {
@@ -383,10 +499,33 @@ export class WebSocketConnection {
   #sendParts(opcode: SendOpcode, parts: readonly Uint8Array[]): boolean {
     if (this.#state !== "open") return true;
     if (this.#role === "client") {
-      return this.#sent(this.#socket.write(encodeFrame(opcode, parts, nextMaskKey(), this.#allocateMasked)));
+      return this.#sent(this.#write(encodeFrame(opcode, parts, nextMaskKey(), this.#allocateMasked)));
     }
     writeFrame(opcode, parts, this.#writePart);
     return this.#sent(!this.#isBlocked);
+  }
+
+  /** Every whole frame leaves here. */
+  #write(frame: Uint8Array): boolean {
+    if (this.#source === null) return this.#socket.write(frame);
+    this.#behind.push(frame);
+    return false;
+  }
+
+  /** Sends parts of the message under way, and behind its end what waits for that. False where the socket is full. */
+  #sendOn(source: MessageSource): boolean {
+    let isWritable = true;
+    while (isWritable && this.#sourceLeft > 0) {
+      const part = source.next();
+      this.#sourceLeft -= part.length;
+      isWritable = this.#socket.write(part);
+    }
+    if (this.#sourceLeft > 0) return false;
+    this.#source = null;
+    source.onOver();
+    for (const frame of this.#behind.splice(0)) isWritable = this.#socket.write(frame);
+    if (this.#isEndBehind) this.#socket.end();
+    return isWritable;
   }
 
   #nextKey(): MaskKey {
@@ -394,7 +533,7 @@ export class WebSocketConnection {
   }
 
   #writeControl(opcode: SendOpcode, payload: Uint8Array): boolean {
-    const writable = this.#socket.write(encodeFrame(opcode, [payload], this.#nextKey()));
+    const writable = this.#write(encodeFrame(opcode, [payload], this.#nextKey()));
     this.#isBlocked = !writable;
     return writable;
   }

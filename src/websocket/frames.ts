@@ -68,7 +68,7 @@ export function isCloseCode(code: number): boolean {
 
 /**
  * The peer violated the protocol or a limit. `closeCode` is that of the close frame which answers it, and the error has
- * a code for each: 1002 (`protocol_error`), 1003 (`unsupported_data`), 1007 (`invalid_payload`), 1009
+ * a code for each: 1002 (`protocol_error`), 1003 (`unsupported_data`), 1007 (`invalid_payload`), 1008 (`flooded`), 1009
  * (`message_too_big`).
  */
 export class WebSocketProtocolError extends RunnelError {
@@ -87,5 +87,6 @@ export class WebSocketProtocolError extends RunnelError {
 const errorCodes: ReadonlyMap<number, string> = new Map([
   [CloseCode.unsupportedData, "unsupported_data"],
   [CloseCode.invalidPayload, "invalid_payload"],
+  [CloseCode.policyViolation, "flooded"],
   [CloseCode.messageTooBig, "message_too_big"],
 ]);

@@ -1,5 +1,6 @@
 /** WebSockets (RFC 6455) on Runnel's sockets, as client and server: the opening handshake, messages, the close. */
 export {
+  type MessageSource,
   type WebSocketClose,
   WebSocketConnection,
   type WebSocketHandlers,

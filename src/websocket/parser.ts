@@ -8,7 +8,7 @@
  *         └────────────────────────────────────────────────────┘ else: a `WebSocketEvent`
  */
 import { isUtf8 } from "node:buffer";
-import { readU16, readU32 } from "../base/mod.ts";
+import { readU16, readU32, work } from "../base/mod.ts";
 import { count, emptyBytes, release, share, slice } from "../memory/mod.ts";
 import {
   CloseCode,
@@ -51,6 +51,8 @@ export interface ParserOptions {
   text?: "string" | "bytes";
 }
 
+/** What a frame costs, whatever its length (src/net/turns.ts). */
+const UNITS_PER_FRAME = 32;
 const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
 /** How much of a message that is too long is kept, to tell what it was. */
 const BEGINNING_BYTES = 4 * 1024;
@@ -62,6 +64,9 @@ export class MessageParser {
   maxMessageBytes: number;
   /** True: a message over the limit is told by its beginning and dropped, and what follows it is read. Default false. */
   skipsLongMessages = false;
+  /** Frames of messages so far, and those among them that brought neither bytes nor a message's end. */
+  dataFrames = 0;
+  emptyFrames = 0;
 
   readonly #isMasked: boolean;
   readonly #accept: "text" | "binary" | "both";
@@ -123,7 +128,10 @@ export class MessageParser {
    */
   next(): WebSocketEvent | null {
     while (!this.#hasEnded) {
-      if (!this.#isInPayload && !this.#readHead()) break;
+      if (!this.#isInPayload) {
+        if (!this.#readHead()) break;
+        this.#countFrame();
+      }
       const whole = this.#opcode >= Opcode.close ? this.#readControl() : this.#readData();
       if (whole !== null) return whole;
       if (this.#isInPayload) break;
@@ -133,6 +141,13 @@ export class MessageParser {
     this.#chunk = emptyBytes;
     this.#at = 0;
     return null;
+  }
+
+  #countFrame(): void {
+    work.units += UNITS_PER_FRAME;
+    if (this.#opcode >= Opcode.close) return;
+    this.dataFrames++;
+    if (this.#frameLength === 0 && !this.#isFinal) this.emptyFrames++;
   }
 
   /** True where a complete head was read. */

@@ -64,6 +64,13 @@ export function encodeTextFrame(text: string, key: MaskKey): Uint8Array {
   return bytes.subarray(from, end);
 }
 
+/** The head of a server's frame, whose payload of `length` bytes is sent behind it. */
+export function encodeFrameHead(opcode: SendOpcode, length: number): Uint8Array {
+  const bytes = sharedAllocator.allocate(headLength(length, null));
+  writeHead(bytes, 0, opcode, length, null);
+  return bytes;
+}
+
 /**
  * Passes a frame of a server to `write` in pieces: the head and small parts joined, parts from `UNCOPIED_BYTES` on as
  * they are. Those must not be changed until they were sent.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { answerInTime, type EdgeDialOptions, refusal } from "../../src/agent/edge_dial.ts";
+import { answerInTime, type EdgeDialOptions } from "../../src/agent/edge_dial.ts";
+import { refusal } from "../../src/agent/edge_failure.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { AgentError } from "../../src/agent/errors.ts";
 import { never } from "../support/client_requests.ts";

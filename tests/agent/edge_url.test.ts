@@ -13,6 +13,18 @@ describe("parseEdgeUrl", () => {
     ["localhost:8080", "localhost", 8080, "localhost:8080"],
     ["localhost", "localhost", 80, "localhost"],
     ["[::1]:8080", "::1", 8080, "[::1]:8080"],
+    ["18500", "127.0.0.1", 18500, "127.0.0.1:18500"],
+    [":18500", "127.0.0.1", 18500, "127.0.0.1:18500"],
+    ["*:18500", "127.0.0.1", 18500, "127.0.0.1:18500"],
+    ["http://18500", "127.0.0.1", 18500, "127.0.0.1:18500"],
+    ["http://:18500/", "127.0.0.1", 18500, "127.0.0.1:18500"],
+    ["HTTP://LOCALHOST:8080", "localhost", 8080, "localhost:8080"],
+    // As the edge prints it where it listens on every address.
+    ["0.0.0.0:8080", "127.0.0.1", 8080, "127.0.0.1:8080"],
+    ["http://0.0.0.0:8080", "127.0.0.1", 8080, "127.0.0.1:8080"],
+    ["[::]:8080", "::1", 8080, "[::1]:8080"],
+    ["[::1]", "::1", 80, "[::1]"],
+    ["::1", "::1", 80, "[::1]"],
     ["shop.localhost:8080/", "shop.localhost", 8080, "shop.localhost:8080"],
   ];
   for (const [text, host, port, authority] of good) {
@@ -29,6 +41,10 @@ describe("parseEdgeUrl", () => {
     ["example.com", "example.com", 443, "example.com"],
     ["example.com:8443", "example.com", 8443, "example.com:8443"],
     ["10.0.0.7:8080", "10.0.0.7", 8080, "10.0.0.7:8080"],
+    ["[2001:db8::1]", "2001:db8::1", 443, "[2001:db8::1]"],
+    ["2001:db8::1", "2001:db8::1", 443, "[2001:db8::1]"],
+    ["bücher.example:8443", "xn--bcher-kva.example", 8443, "xn--bcher-kva.example:8443"],
+    ["https://18500", "127.0.0.1", 18500, "127.0.0.1:18500"],
     ["[fe80::1]:8080", "fe80::1", 8080, "[fe80::1]:8080"],
     ["127.example.com:8080", "127.example.com", 8080, "127.example.com:8080"],
   ];
@@ -48,8 +64,11 @@ describe("parseEdgeUrl", () => {
 
   const bad = [
     ...[
-      "8080",
-      ":8080",
+      "0",
+      ":",
+      "65536",
+      "localhost:0",
+      "::1:8080",
       "local host:8080",
       "localhost:99999",
       "localhost:8080/path",
@@ -74,6 +93,11 @@ describe("parseEdgeUrl", () => {
       );
     });
   }
+
+  it("names the remedy when an address may mean two things", () => {
+    assert.throws(() => parseEdgeUrl("::1:8080"), /The edge "::1:8080" cannot be read: write \[::1\]:8080, or /);
+    assert.throws(() => parseEdgeUrl("localhost:99999"), /the port must be 1 to 65535$/);
+  });
 
   it("sends no token over plain http beyond this machine unless it is told to", () => {
     for (const text of ["http://example.com", "ws://10.0.0.7:8080", "http://[fe80::1]", "http://127.example.com"]) {

@@ -5,7 +5,8 @@ import { expose, type Exposed, type ExposeOptions } from "../../src/agent/expose
 import { version } from "../../src/config/version.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import { dial } from "../../src/net/mod.ts";
-import { eventually, SocketReader } from "../support/net.ts";
+import { FakeClock } from "../support/clock.ts";
+import { eventually, latin1, SocketReader } from "../support/net.ts";
 import { get, getRequest, type PublicTunnel, readUntilReset, send } from "../support/public_client.ts";
 import { startTestEdge, token } from "../support/tunnel.ts";
 
@@ -49,7 +50,11 @@ describe("expose", () => {
     [{ token: "a\nsecret" }, "invalid_option", /token has other characters/],
     [{ fetch: undefined }, "invalid_option", /fetch is undefined/],
     [{ connectTimeoutMs: 0 }, "invalid_option", /connectTimeoutMs/],
-    [{ connectTimeoutMs: Infinity }, "invalid_option", /connectTimeoutMs/],
+    [{ connectTimeoutMs: 1.5 }, "invalid_option", /connectTimeoutMs/],
+    [{ connectTimeoutMs: NaN }, "invalid_option", /connectTimeoutMs/],
+    [{ firstByteMs: 0 }, "invalid_option", /firstByteMs/],
+    [{ firstByteMs: -Infinity }, "invalid_option", /firstByteMs/],
+    [{ firstByteMs: "10m" }, "invalid_option", /firstByteMs/],
   ];
   for (const [given, code, says] of wrong) {
     it(`rejects with ${code} when it is given ${Object.keys(given)} ${JSON.stringify(Object.values(given)[0])}`, async () => {
@@ -102,7 +107,7 @@ describe("expose", () => {
 
   const broken: readonly [what: string, chunk: unknown, says: RegExp][] = [
     ["fails", new Error("no luck"), /no luck/],
-    ["gives text", "text", /is a string, and no Uint8Array/],
+    ["gives text", "text", /is of type string, and no Uint8Array/],
   ];
   for (const [what, chunk, says] of broken) {
     it(`tells onError, and breaks the answer off, when the answer's body ${what} in its middle`, async () => {
@@ -125,6 +130,109 @@ describe("expose", () => {
       assert.equal(canceled, !(chunk instanceof Error));
     });
   }
+
+  const streamOf = (...texts: string[]) => () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const text = texts.shift();
+        if (text === undefined) controller.close();
+        else controller.enqueue(encoder.encode(text));
+      },
+    });
+  const announcing = (length: string, body: () => BodyInit | null, status = 200) => () =>
+    new Response(body(), { status, headers: { "Content-Length": length } });
+
+  const misfits: readonly [what: string, fetch: ExposeOptions["fetch"], says: RegExp][] = [
+    ["shorter", announcing("9", streamOf("abc", "def")), /has 6 bytes, and its Content-Length is 9/],
+    ["longer", announcing("4", streamOf("abc", "def")), /longer than its Content-Length, 4/],
+    ["longer at once", announcing("2", streamOf("abc", "def")), /longer than its Content-Length, 2/],
+    ["there, and none was announced", announcing("0", streamOf("abc")), /longer than its Content-Length, 0/],
+    ["missing", announcing("9", () => null), /has 0 bytes, and its Content-Length is 9/],
+    ["a text that is shorter", announcing("9", () => "abc"), /has 3 bytes, and its Content-Length is 9/],
+  ];
+  for (const [what, fetch, says] of misfits) {
+    it(`tells onError, and the visitor gets no whole answer, when the answer's body is ${what}`, async () => {
+      await start(fetch);
+      const client = await send(tunnel, `GET /a?b HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\n\r\n`);
+      await client.ended.catch(() => {});
+      // 502 where the fault was seen before the head had left.
+      assert.ok(!client.sawEnd || /^HTTP\/1\.1 502 /.test(await client.readUntil("\r\n")));
+      client.socket.reset();
+      await eventually(() => told.length > 0);
+      assert.equal(told.length, 1);
+      assert.ok(told[0]![0] instanceof TypeError);
+      assert.match(String(told[0]![0]), says);
+      assert.match(told[0]![1]!.url, /\/a\?b$/);
+    });
+  }
+
+  it("tells onError when a Content-Length is no number, and the visitor 502", async () => {
+    await start(announcing("some", streamOf("abc")));
+    assert.match(await get(tunnel), /^HTTP\/1\.1 502 /);
+    assert.match(String(told[0]![0]), /Content-Length.*"some"/);
+  });
+
+  it("takes a Content-Length that fits, and those of answers that have no body", async () => {
+    const answers: Record<string, () => Response> = {
+      "/fits": announcing("6", streamOf("abc", "def")),
+      "/304": announcing("9", () => null, 304),
+      "/204": () => new Response(null, { status: 204 }),
+    };
+    await start(({ url }) => answers[new URL(url).pathname]!());
+    assert.match(await get(tunnel, "/fits"), /\r\n\r\nabcdef$/);
+    assert.match(await get(tunnel, "/304"), /^HTTP\/1\.1 304 /);
+    assert.match(await get(tunnel, "/204"), /^HTTP\/1\.1 204 /);
+    const head = await send(tunnel, `HEAD /fits HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: close\r\n\r\n`);
+    assert.match(latin1(await head.readAll()), /^HTTP\/1\.1 200 [^]*Content-Length: 6\r\n[^]*\r\n\r\n$/i);
+    head.socket.end();
+    assert.deepEqual(told, []);
+  });
+
+  it("asks the edge to wait for answers as long as firstByteMs says, and tells onError once where it gets less", async () => {
+    await start(() => new Response("ok"), { firstByteMs: 90_000 });
+    assert.equal(edge.tunnels.get("shop")!.timeouts?.firstByteMs, 90_000);
+    assert.deepEqual(told, []);
+    exposed!.close();
+    await exposed!.closed;
+    await edge.close();
+    edge = await startTestEdge({ version, maxFirstByteMs: 5_000 });
+    let readies = 0;
+    await start(() => new Response("ok"), { firstByteMs: Infinity, onReady: () => void readies++ });
+    edge.tunnels.get("shop")!.session!.close("cut");
+    await eventually(() => readies === 2);
+    assert.equal(told.length, 1);
+    assert.match(String(told[0]![0]), /firstByteMs.*5s/);
+    assert.equal(told[0]![1], undefined);
+  });
+
+  it("waits for its edge for ever when connectTimeoutMs is Infinity, and for longer than a timer takes", async () => {
+    const { port } = edge.address;
+    await edge.close();
+    const clock = new FakeClock();
+    const opening = expose(options(() => new Response("ok"), {
+      edge: `http://127.0.0.1:${port}`,
+      connectTimeoutMs: Infinity,
+      clock,
+    }));
+    const refused = assert.rejects(
+      expose(options(() => new Response("ok"), {
+        edge: `http://127.0.0.1:${port}`,
+        name: "long",
+        connectTimeoutMs: 2 ** 31,
+        clock,
+      })),
+      { code: "edge_unreachable" },
+    );
+    await eventually(() => clock.pending === 3);
+    clock.advance(2 ** 31 - 1);
+    edge = await startTestEdge({ version, listen: { kind: "tcp", host: "127.0.0.1", port } });
+    await eventually(() => {
+      clock.advance(30_000);
+      return edge.tunnels.get("shop") !== undefined;
+    });
+    exposed = await opening;
+    await refused;
+  });
 
   const leaving: readonly [what: string, fetch: (request: Request) => Promise<Response> | Response][] = [
     ["rejects with the signal's reason", ({ signal }) => {

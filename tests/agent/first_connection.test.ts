@@ -162,7 +162,31 @@ const lasting: readonly Case[] = [
     reason: /with 404/,
     remedy: /proxy.*\/agent/,
   },
-  { name: "403", edge: () => answering(page("403 Forbidden")), reason: /with 403/, remedy: /\/agent/ },
+  { name: "403", edge: () => answering(page("403 Forbidden")), reason: /with 403$/, remedy: /\/agent.*sign-in/ },
+  {
+    name: "403 of a proxy that says what it is",
+    edge: () => answering(page("403 Forbidden", "Server: Some\u009bProxy/1\r\n")),
+    reason: /answered \/agent with 403 \(Server: "Some\\u009bProxy\/1"\)$/,
+    remedy: /\/agent.*sign-in/,
+  },
+  {
+    name: "401 of a proxy",
+    edge: () => answering(page("401 Unauthorized", "Server: nginx\r\nWWW-Authenticate: Basic\r\n")),
+    reason: /answered \/agent with 401 \(Server: "nginx"\)$/,
+    remedy: /\/agent.*sign-in/,
+  },
+  {
+    name: "401 of a proxy with problem details of its own",
+    edge: () => answering(page("401 Unauthorized", "", JSON.stringify({ code: "E17", detail: "Sign\u001b[2J in" }))),
+    reason: /answered \/agent with 401: "Sign\\u001b\[2J in"$/,
+    remedy: /\/agent.*sign-in/,
+  },
+  {
+    name: "407 of a proxy that nobody named",
+    edge: () => answering(page("407 Proxy Authentication Required")),
+    reason: /with 407$/,
+    remedy: /\/agent.*sign-in/,
+  },
   { name: "501", edge: () => answering(page("501 Not Implemented")), reason: /with 501/, remedy: /\/agent/ },
   {
     name: "a redirect to https",
@@ -189,9 +213,28 @@ const lasting: readonly Case[] = [
   {
     name: "a redirect that does not say where to",
     edge: () => answering(page("307 Temporary Redirect")),
-    reason: /with 307/,
-    remedy: /--edge/,
+    reason: /with 307: a redirect that does not say where to$/,
+    remedy: /without a redirect/,
   },
+  ...["/login?secret", "login", "?secret=1"].map((location): Case => ({
+    name: `a redirect to ${location}`,
+    edge: () => answering(page("302 Found", `Location: ${location}\r\n`)),
+    reason: /with 302: a redirect to another path there$/,
+    remedy: /without a redirect/,
+  })),
+  {
+    name: "a redirect to another host in the scheme of the request",
+    edge: () => answering(page("302 Found", "Location: //login.example.com/secret\r\n")),
+    reason: /with 302: a redirect to http:\/\/login\.example\.com$/,
+    remedy: /without a redirect/,
+  },
+  ...["ftp://example.com/secret", "http://[secret", "mailto:secret"].map((location): Case => ({
+    name: `a redirect to ${location}`,
+    edge: () => answering(page("308 Permanent Redirect", `Location: ${location}\r\n`)),
+    reason: /with 308: a redirect to no address of HTTP$/,
+    remedy: /without a redirect/,
+  })),
+  { name: "304", edge: () => answering("HTTP/1.1 304 Not Modified\r\n\r\n"), reason: /with 304$/, remedy: /--edge/ },
   {
     name: "an HTTPS port of nginx",
     edge: () => answering(page("400 Bad Request", "", "The plain HTTP request was sent to HTTPS port")),
@@ -328,6 +371,20 @@ const passing: readonly Case[] = [
     remedy: /./,
     code: "too_many_attempts",
   },
+  ...["408 Request Timeout", "425 Too Early"].map(
+    (status): Case => ({
+      name: status,
+      edge: () => answering(page(status)),
+      reason: new RegExp(`with ${status.slice(0, 3)}$`),
+      remedy: /edge behind it/,
+    }),
+  ),
+  {
+    name: "429 of a proxy",
+    edge: () => answering(page("429 Too Many Requests", "Server: cloudflare\r\n")),
+    reason: /answered \/agent with 429 \(Server: "cloudflare"\)$/,
+    remedy: /limits/,
+  },
 ];
 
 for (const protocol of protocols) {
@@ -376,6 +433,19 @@ for (const protocol of protocols) {
         assert.equal(error.code, code);
         assert.equal(error.reason, cause.reason);
         assert.equal(trial.clock.pending, 0);
+      });
+    }
+
+    const refusals: readonly [what: string, answer: string][] = [
+      ["the field X-Runnel-Error", page("401 Unauthorized", "X-Runnel-Error: unauthorized\r\n")],
+      ["a problem of the edge's", page("401 Unauthorized", "", '{"code":"unauthorized","detail":"It says why"}')],
+    ];
+    for (const [what, answer] of refusals) {
+      it(`ends with unauthorized when a 401 has ${what}`, async () => {
+        const edge = await answering(answer);
+        cleanUps.push(() => edge.close());
+        const error = await start({ protocol, url: edge.url }).failure();
+        assert.deepEqual([error.code, error.remedy], ["unauthorized", null]);
       });
     }
 

@@ -8,6 +8,17 @@ describe("parseTarget", () => {
     ["localhost:3000", "localhost", 3000, "http://localhost:3000"],
     ["10.0.0.7:80", "10.0.0.7", 80, "http://10.0.0.7:80"],
     ["[::1]:3000", "::1", 3000, "http://[::1]:3000"],
+    [":3000", "localhost", 3000, "http://localhost:3000"],
+    ["*:3000", "localhost", 3000, "http://localhost:3000"],
+    ["http://:3000", "localhost", 3000, "http://localhost:3000"],
+    // As servers print it that listen on every address.
+    ["http://0.0.0.0:3000/", "localhost", 3000, "http://localhost:3000"],
+    ["[::]:3000", "localhost", 3000, "http://localhost:3000"],
+    ["localhost", "localhost", 80, "http://localhost:80"],
+    ["127.0.0.1", "127.0.0.1", 80, "http://127.0.0.1:80"],
+    ["[::1]", "::1", 80, "http://[::1]:80"],
+    ["::1", "::1", 80, "http://[::1]:80"],
+    ["HTTP://App:8080", "App", 8080, "http://App:8080"],
     ["http://app", "app", 80, "http://app:80"],
     ["http://app:8080/", "app", 8080, "http://app:8080"],
     ["http://[fe80::1]", "fe80::1", 80, "http://[fe80::1]:80"],
@@ -24,7 +35,7 @@ describe("parseTarget", () => {
   });
 
   const bad = [
-    ...["", "0", "65536", "99999999999999999999", "app", ":3000", "app:", "app:0", "app:65536", "app:x", "-1", "1.5"],
+    ...["", "0", "65536", "99999999999999999999", "app", ":", "app:", "app:0", "app:65536", "app:x", "-1", "1.5"],
     ...["unix:", "http://", "http://app/path", "http://app?x=1", "http://user@app", "ftp://app:21", "::1:3000"],
     ...["a b:80", "app:80 ", "http://[::1", "[]:80"],
   ];
@@ -36,5 +47,16 @@ describe("parseTarget", () => {
         return text.startsWith("unix:") || error.reason.includes(text);
       });
     });
+  }
+
+  const remedies: [text: string, remedy: RegExp][] = [
+    ["::1:3000", /write \[::1\]:3000, or /],
+    ["shop", /write shop:PORT, or http:\/\/shop for port 80$/],
+    ["shop.example.com", /write shop\.example\.com:PORT, or http:\/\/shop\.example\.com for port 80$/],
+    ["/run/app.sock", /for a unix socket, write unix:\/run\/app\.sock$/],
+    ["65536", /the port must be 1 to 65535$/],
+  ];
+  for (const [text, remedy] of remedies) {
+    it(`names the remedy when the target is ${text}`, () => assert.throws(() => parseTarget(text), remedy));
   }
 });

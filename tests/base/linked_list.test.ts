@@ -36,6 +36,19 @@ describe("LinkedList", () => {
     }));
   });
 
+  it("LinkedList puts a member in front of another one, wherever that stands", () => {
+    const list = new LinkedList<Named<string>>();
+    const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => new Named(name));
+    list.append(b);
+    list.insertBefore(a, b);
+    list.append(d);
+    list.insertBefore(c, d);
+    assert.deepEqual([...list].map(({ name }) => name), ["a", "b", "c", "d"]);
+    assert.deepEqual([list.first, list.last, list.size], [a, d, 4]);
+    for (const member of [d, a, b, c]) list.remove(member);
+    assert.deepEqual([list.first, list.last, list.size], [null, null, 0]);
+  });
+
   it("LinkedList goes on with the next member when the one that it gave leaves", () => {
     const list = new LinkedList<Named<string>>();
     for (const name of ["a", "b", "c"]) list.append(new Named(name));

@@ -59,7 +59,7 @@ describe("liveDisplay", () => {
     const { stage, display, take, clock } = await open();
     assert.deepEqual(take(), ["Connecting to http://127.0.0.1:8080"]);
     display.ready(ready);
-    for (let count = 0; count < 50; count++) display.request(request);
+    for (let count = 0; count < 50; count++) display.request(request, false);
     clock.advance(99);
     assert.equal(stage.written, "");
     clock.advance(1);
@@ -94,12 +94,12 @@ describe("liveDisplay", () => {
   it("counts what ended early as failed, and keeps no more than the last requests", async () => {
     const { display, take, clock } = await open();
     display.ready(ready);
-    for (let count = 0; count < 1000; count++) display.request({ ...request, path: `/${count}` });
-    display.request({ ...request, status: 502, code: "upstream_closed" });
+    for (let count = 0; count < 1000; count++) display.request({ ...request, path: `/${count}` }, false);
+    display.request({ ...request, status: 502, code: "upstream_closed" }, false);
     clock.advance(100);
     const lines = take();
     assert.equal(lines.length, 23);
-    assert.equal(lines[2], "1001 requests, 4.9 KiB sent, 1 failed");
+    assert.equal(lines[2], "1001 requests, 1 failed, 4.9 KiB sent");
     assert.match(lines[21] as string, /GET {2}\/999 /);
     display.close();
   });
@@ -110,7 +110,7 @@ describe("liveDisplay", () => {
     const fed = new FedBody();
     const ask = observeExchanges(
       () => Promise.resolve({ status: 200, fields: [], body: fed.stream }),
-      (report) => display.request(report),
+      (report) => display.request(report, false),
       clock,
       display.open,
     );
@@ -155,6 +155,19 @@ describe("liveDisplay", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("says how many requests the stop ended, and does not count them as failed, until the end", async () => {
+    const { display, take } = await open();
+    display.ready(ready);
+    display.stopping(1, 30_000);
+    display.endingEarly(1, "signal", 30_000);
+    display.request({ ...request, status: 502, code: "agent_lost", reason: "The agent was stopped" }, true);
+    display.close();
+    const lines = take();
+    assert.equal(lines[1], "Ended 1 request under way, at the second signal");
+    assert.equal(lines[2], "1 request, 5 B sent");
+    assert.match(lines.at(-1) as string, / ended by the stop$/);
+  });
+
   it("puts the log above the view when both go to the terminal, and draws anew", async () => {
     const { stage, display, take } = await open();
     take();
@@ -170,7 +183,7 @@ describe("liveDisplay", () => {
     display.close();
     assert.deepEqual(take(), ["http://shop.localhost:8080 -> http://127.0.0.1:3000", "Ended"]);
     assert.deepEqual([clock.pending, stage.subscriptions], [0, 0]);
-    display.request(request);
+    display.request(request, false);
     display.close();
     logger("agent").warn("Later");
     clock.advance(1000);

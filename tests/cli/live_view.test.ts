@@ -59,7 +59,7 @@ describe("renderLive", () => {
     assert.deepEqual(linesOf(busy, 100, 24), [
       "https://shop.example.com -> http://127.0.0.1:3000",
       "Online through https://example.com (v2), Ctrl-C ends it",
-      "3 requests, 1.2 MiB sent, 1 failed",
+      "3 requests, 1 failed, 1.2 MiB sent",
       "",
       "14:03:09  GET   /        200     4.1 KiB     12 ms",
       "14:03:09  GET   /events  200   812.0 KiB     3m20s",
@@ -102,6 +102,10 @@ describe("renderLive", () => {
       "Reconnecting, attempt 2: the edge closed the link",
     ],
     [{ kind: "ended" }, "Ended"],
+    [
+      { kind: "endedEarly", count: 3, by: "signal", drainMs: 30_000 },
+      "Ended 3 requests under way, at the second signal",
+    ],
     [{ kind: "stopping", count: 3, drainMs: 30_000 }, "Waiting for 3 requests, at most 30 s; Ctrl-C again ends them"],
   ];
   for (const [status, line] of statuses) {
@@ -117,7 +121,7 @@ describe("renderLive", () => {
   it("shows the streams that are open, how old they are and whether they move", () => {
     const state = { ...busy, open: { count: 3, moving: 1, streams } };
     assert.deepEqual(linesOf(state, 100, 24).slice(2), [
-      "3 requests, 1.2 MiB sent, 1 failed, 3 open (1 moving)",
+      "3 open (1 moving), 3 requests, 1 failed, 1.2 MiB sent",
       "",
       "14:03:09  GET   /        200     4.1 KiB     12 ms",
       "14:03:09  GET   /events  200   812.0 KiB     3m20s",
@@ -139,6 +143,92 @@ describe("renderLive", () => {
     assert.equal(linesOf({ ...online, open }, 100, 6).length, 6);
   });
 
+  it("tells open streams from what has ended when there is no room for the time", () => {
+    const state = { ...busy, open: { count: 3, moving: 1, streams } };
+    const rows = (columns: number) => linesOf(state, columns, 24).slice(-4);
+    assert.deepEqual(rows(40), [
+      "      POST  /upload  502      3 ms",
+      "open  GET   /events  200     3m21s",
+      "open  GET   /chat    101     2h05m",
+      "open  POST  /slow      -     1.2 s",
+    ]);
+    assert.equal(rows(60)[1], "open      GET   /events  200    14.2 MiB     3m21s");
+    assert.equal(rows(19)[1], "GET   /events  200");
+  });
+
+  describe("in a small window", () => {
+    const open = { count: 3, moving: 1, streams };
+    const failure = { endedAt: new Date(2026, 0, 2, 14, 3, 15), code: "upstream_refused", reason: "x ".repeat(200) };
+    const crowded = { ...busy, open, failure, warnings: ["w ".repeat(200)] };
+    const stopping = { ...crowded, status: { kind: "stopping", count: 3, drainMs: 30_000 } } as const;
+    // What is left of windows of 20x2, 20x3 and 40x8, whose last column and row stay empty.
+    const crowdedLines: readonly [columns: number, rows: number, lines: readonly string[]][] = [
+      [19, 1, ["3 open (1 moving)"]],
+      [19, 2, ["https://shop.examp…", "3 open (1 moving)"]],
+      [39, 2, ["https://shop.example.com -> http://127…", "3 open (1 moving), 3 requests, 1 failed"]],
+      [39, 7, [
+        "https://shop.example.com -> http://127…",
+        "Online through https://example.com (v2…",
+        "w w w w w w w w w w w w w w w w w w w w",
+        "w w w w w w w w w w w w w w w w w w w …",
+        "3 open (1 moving), 3 requests, 1 failed",
+        "",
+        "open  POST  /slow    -     1.2 s",
+      ]],
+    ];
+    for (const [columns, rows, lines] of crowdedLines) {
+      it(`says how many streams are open when it has ${columns} columns and ${rows} rows`, () => {
+        assert.deepEqual(linesOf(crowded, columns, rows), lines);
+      });
+    }
+
+    const stoppingLines: readonly [columns: number, rows: number, lines: readonly string[]][] = [
+      [19, 1, ["3 open; Ctrl-C ends"]],
+      [19, 2, ["Waiting for 3;", "Ctrl-C ends them"]],
+      [39, 1, ["Waiting for 3; Ctrl-C ends them"]],
+      [39, 2, ["Waiting for 3 requests, at most 30 s;", "Ctrl-C again ends them"]],
+    ];
+    for (const [columns, rows, lines] of stoppingLines) {
+      it(`says what Ctrl-C waits for when it has ${columns} columns and ${rows} rows`, () => {
+        assert.deepEqual(linesOf(stopping, columns, rows), lines);
+      });
+    }
+
+    it("says both when it has any size, and keeps within it", () => {
+      fc.assert(fc.property(fc.integer({ min: 19, max: 220 }), fc.integer({ min: 1, max: 60 }), (columns, rows) => {
+        const stopped = linesOf(stopping, columns, rows).join(" ");
+        assert.match(stopped, /\b3 (?:open|requests)|Waiting for 3/);
+        assert.match(stopped, /Ctrl-C (?:again )?ends/);
+        assert.match(linesOf(crowded, columns, rows).join("\n"), /^3 open \(1 moving\)/m);
+      }));
+    });
+
+    it("says why it is not online when it has one row, and what ended", () => {
+      const reconnecting = { ...crowded, status: { kind: "reconnecting", attempt: 2, reason: "refused" } } as const;
+      assert.deepEqual(linesOf(reconnecting, 39, 1), ["Reconnecting, attempt 2: refused"]);
+      const ended = { ...crowded, status: { kind: "endedEarly", count: 12, by: "timeout", drainMs: 500 } } as const;
+      assert.deepEqual(linesOf(ended, 19, 1), ["Ended 12 requests"]);
+    });
+  });
+
+  it("does not show as failed what the stop of the agent ended", () => {
+    const state = {
+      ...online,
+      requests: 1,
+      recent: [request("/", { status: 502, code: "agent_lost", isStopped: true })],
+    };
+    const line = renderLive(state, 80, 24).at(-1) as Line;
+    assert.match(textOf(line), /GET {2}\/ {2}502 .* ended by the stop$/);
+    assert.ok(line.every(({ style }) => style !== "bad"));
+  });
+
+  it("shows in red what failed, and not that a visitor left", () => {
+    const stylesOf = (code: string) =>
+      (renderLive({ ...online, requests: 1, recent: [request("/", { code })] }, 80, 24).at(-1) as Line)
+        .find(({ text }) => text === code)?.style;
+    assert.deepEqual([stylesOf("upstream_closed"), stylesOf("canceled")], ["bad", "faint"]);
+  });
+
   it("tells why the last request failed, on three lines at most, broken between words", () => {
     const failure = {
       endedAt: new Date(2026, 0, 2, 14, 3, 15),
@@ -146,7 +236,7 @@ describe("renderLive", () => {
       reason: "Cannot connect to localhost:3000: connection refused; start the service, or check the port in TARGET",
     };
     assert.deepEqual(linesOf({ ...busy, recent: [], failure }, 60, 24).slice(2), [
-      "3 requests, 1.2 MiB sent, 1 failed",
+      "3 requests, 1 failed, 1.2 MiB sent",
       "14:03:15 upstream_refused: Cannot connect to localhost:3000:",
       "connection refused; start the service, or check the port in",
       "TARGET",

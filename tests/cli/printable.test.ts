@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { printable, printablePath } from "../../src/cli/printable.ts";
-
-describe("printable", () => {
-  it("shows controls, and leaves the rest, when a text would move the cursor", () => {
-    assert.equal(printable("a\x1b[2J\r\n\x9bmé …"), "a\\x1b[2J\\x0d\\x0a\\x9bmé …");
-  });
-});
+import { printablePath } from "../../src/cli/printable.ts";
 
 describe("printablePath", () => {
   it("is ASCII alone when a path has raw bytes", () => {

@@ -8,6 +8,7 @@ import { edgeProgram } from "../../src/cli/edge.ts";
 import metadata from "../../package.json" with { type: "json" };
 import { bytesOf, latin1, missingIPv6, SocketReader, startTcpServer, type TcpServer } from "../support/net.ts";
 import { dial, listen, type Socket } from "../../src/net/mod.ts";
+import { JsonAgent } from "../support/json_agent.ts";
 import { withScratch } from "../support/scratch.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { pem } from "../support/tls.ts";
@@ -108,7 +109,7 @@ describe("edge serve", () => {
     assert.equal(run.subscriptions, 0);
   });
 
-  for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0"]) {
+  for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0", "http://127.0.0.1:0/"]) {
     it(`listens where it was meant to when --listen is ${listen}`, async () => {
       const run = new ProgramRun(edgeProgram, ["serve", "--listen", listen, "--token", token, "--json"]);
       const { listen: bound } = await run.event("ready");
@@ -116,6 +117,15 @@ describe("edge serve", () => {
       assert.equal(await run.stop(), 0);
     });
   }
+
+  it("exits 2 and names the remedy when --listen may mean two ports", async () => {
+    const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "http://127.0.0.1"]);
+    assert.equal(exitCode, 2);
+    assert.match(
+      stderr,
+      /^error: --listen "http:\/\/127\.0\.0\.1" names no port: write http:\/\/127\.0\.0\.1:8080, or another port$/m,
+    );
+  });
 
   it("exits 2 and says where TLS ends when --listen is https", async () => {
     const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "https://0.0.0.0:443"]);
@@ -161,6 +171,23 @@ describe("edge serve", () => {
     await edge.stop();
     assert.match(edge.stderr, /Refused a wrong token from .127\.0\.0\.1./);
     assert.ok(!edge.stderr.includes("wrong-one"), edge.stderr);
+  });
+
+  it("logs which key of an agent's answer cannot be taken", async () => {
+    const edge = new ProgramRun(edgeProgram, ["serve", ...loopback, "--json", "--token", token, "--log-level", "warn"]);
+    const { listen } = await edge.event("ready");
+    const port = Number(String(listen).split(":")[1]);
+    const agent = await JsonAgent.dial(port);
+    await agent.ask({ type: "register", tunnel_id: "shop", agent_token: token });
+    const visitor = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+    visitor.socket.write(bytesOf("GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n"));
+    const { request_id } = await agent.next();
+    agent.send({ type: "http_response", request_id, status: 200, headers: { "X-Count": 1 } });
+    assert.match(await visitor.readUntil("\r\n\r\n"), /^HTTP\/1\.1 502 /);
+    visitor.socket.reset();
+    agent.close();
+    await edge.stop();
+    assert.match(edge.stderr, /Tunnel .shop.: session .* cannot be taken: .*key `headers`.*X-Count/);
   });
 
   it("exits 5 and names the address when something listens there", async () => {

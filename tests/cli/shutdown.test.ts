@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { untilStopped, waitingSentence } from "../../src/cli/shutdown.ts";
+import { earlyEndReason, earlyEndSentences, untilStopped, waitingSentences } from "../../src/cli/shutdown.ts";
 import { FakeClock } from "../support/clock.ts";
 
 /** A subject whose draining ends when the test resolves `draining`. */
@@ -24,7 +24,16 @@ function open() {
   };
   const signal = () => [...handlers][0]?.();
   const onDrain = () => void calls.push("told");
-  return { subject, options: { host, drainMs: 30_000, clock, onDrain }, clock, draining, calls, signal, handlers };
+  const onEarlyEnd = (by: string) => void calls.push(by);
+  return {
+    subject,
+    options: { host, drainMs: 30_000, clock, onDrain, onEarlyEnd },
+    clock,
+    draining,
+    calls,
+    signal,
+    handlers,
+  };
 }
 
 describe("untilStopped", () => {
@@ -44,7 +53,18 @@ describe("untilStopped", () => {
     signal();
     signal();
     await stopped;
-    assert.deepEqual(calls, ["told", "drain", "close"]);
+    assert.deepEqual(calls, ["told", "drain", "signal", "close"]);
+  });
+
+  it("tells once what ended the drain when signals and the timeout come together", async () => {
+    const { subject, options, clock, calls, signal } = open();
+    const stopped = untilStopped(subject, options);
+    signal();
+    signal();
+    signal();
+    clock.advance(30_000);
+    await stopped;
+    assert.deepEqual(calls.filter((call) => call !== "close"), ["told", "drain", "signal"]);
   });
 
   it("closes when draining takes too long", async () => {
@@ -55,7 +75,7 @@ describe("untilStopped", () => {
     assert.deepEqual(calls, ["told", "drain"]);
     clock.advance(1);
     await stopped;
-    assert.deepEqual(calls, ["told", "drain", "close"]);
+    assert.deepEqual(calls, ["told", "drain", "timeout", "close"]);
   });
 
   it("rejects when draining fails", async () => {
@@ -75,7 +95,7 @@ describe("untilStopped", () => {
   });
 });
 
-describe("waitingSentence", () => {
+describe("waitingSentences", () => {
   const sentences: readonly [number, number, string][] = [
     [0, 30_000, "Stopping: no request is under way"],
     [1, 30_000, "Waiting for 1 request, at most 30 s; Ctrl-C again ends it"],
@@ -84,7 +104,27 @@ describe("waitingSentence", () => {
   ];
   for (const [count, drainMs, sentence] of sentences) {
     it(`says how many and how long when it is ${count}, ${drainMs} ms`, () => {
-      assert.equal(waitingSentence(count, drainMs), sentence);
+      assert.equal(waitingSentences(count, drainMs)[0], sentence);
+    });
+  }
+
+  it("names the count and Ctrl-C in each sentence, and ends with one for 20 columns", () => {
+    const sentences = waitingSentences(12, 30_000);
+    for (const sentence of sentences) assert.match(sentence, /\b12\b.*Ctrl-C/);
+    assert.ok(String(sentences.at(-1)).length <= 20);
+  });
+});
+
+describe("earlyEndSentences", () => {
+  const sentences: readonly [number, "signal" | "timeout", string][] = [
+    [0, "signal", "Ended at once: no request was under way"],
+    [1, "signal", "Ended 1 request under way, at the second signal"],
+    [3, "timeout", "Ended 3 requests under way, after 30 s of waiting"],
+  ];
+  for (const [count, by, sentence] of sentences) {
+    it(`says how many and why when it is ${count}, by ${by}`, () => {
+      assert.equal(earlyEndSentences(count, by, 30_000)[0], sentence);
+      assert.ok(count === 0 || sentence.endsWith(earlyEndReason(by, 30_000)));
     });
   }
 });

@@ -7,7 +7,7 @@ import { version } from "../../src/config/mod.ts";
 import type { Edge } from "../../src/edge/mod.ts";
 import type { Handler } from "../../src/http/message.ts";
 import { dial } from "../../src/net/mod.ts";
-import { bytesOf, SocketReader } from "../support/net.ts";
+import { bytesOf, eventually, SocketReader } from "../support/net.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { protocols, startTestAgent, startTestEdge, token } from "../support/tunnel.ts";
 import { ProgramRun, type RunOptions, withoutEscapes } from "./program_run.ts";
@@ -43,7 +43,7 @@ async function withAgent(
   const call = ["http", `127.0.0.1:${target.port}`, "--edge", url, "--token", token, "--name", "shop"];
   const agent = new ProgramRun(agentProgram, [...call, ...args], options);
   try {
-    await agent.waitFor(() => agent.stdout.includes("Online") || agent.stdout.includes("->"));
+    await agent.waitFor(() => /Online|->|"ready"/.test(agent.stdout));
     const visitor = await follow(edge.address.port as number);
     await act(agent, async () => {
       const peer = await upstream.peer(0);
@@ -68,6 +68,40 @@ describe("agent http", () => {
         agent.signal("SIGINT");
         assert.match(agent.stderr, /Waiting for 1 request, at most 30 s; Ctrl-C again ends it\n/);
         await endStream();
+      }));
+  }
+
+  for (const protocol of protocols) {
+    it(`says at a second Ctrl-C that it ended the request, and not that it failed, over ${protocol}`, () =>
+      withAgent(["--protocol", protocol], informed, async (agent) => {
+        agent.signal("SIGINT");
+        agent.signal("SIGINT");
+        await agent.exitCode;
+        assert.match(agent.stderr, /Ended 1 request under way, at the second signal\n/);
+        assert.match(agent.stdout, / GET \/events 200 5 B \d.* The agent was stopped, at the second signal\n/);
+        assert.doesNotMatch(agent.stdout + agent.stderr, /agent_lost|failed|was lost/);
+      }));
+
+    it(`keeps code and events where the timeout of the drain ends a request, over ${protocol}`, () =>
+      withAgent(["--protocol", protocol, "--json", "--drain-timeout", "50ms"], informed, async (agent) => {
+        agent.signal("SIGTERM");
+        await agent.exitCode;
+        const { status, code, reason } = await agent.event("request");
+        assert.deepEqual([status, code, reason], [200, "agent_lost", "The agent was stopped, after 50 ms of waiting"]);
+        assert.deepEqual(agent.events.map(({ event }) => event), ["ready", "request", "exit"]);
+        assert.match(agent.stderr, /Ended 1 request under way, after 50 ms of waiting\n/);
+        assert.doesNotMatch(agent.stderr, /failed/);
+      }));
+
+    it(`shows in the live view what a second Ctrl-C ended, in no red, over ${protocol}`, () =>
+      withAgent(["--protocol", protocol], { terminal }, async (agent) => {
+        agent.signal("SIGINT");
+        agent.signal("SIGINT");
+        await agent.exitCode;
+        const view = agent.stdout.split("\x1b[J").at(-1) as string;
+        assert.match(withoutEscapes(view), /\nEnded 1 request under way, at the second signal\n1 request, 5 B sent\n/);
+        assert.match(withoutEscapes(view), / {2}\/events {2}200 .* ended by the stop\n$/);
+        assert.ok(!view.includes("\x1b[31m"), view);
       }));
   }
 
@@ -118,6 +152,26 @@ describe("edge serve", () => {
   }
 
   for (const protocol of protocols) {
+    it(`says at a second Ctrl-C, and after the timeout, how many requests it ended, over ${protocol}`, async () => {
+      for (const [again, args] of [[true, []], [false, ["--drain-timeout", "50ms"]]] as const) {
+        const call = ["serve", "--listen", "127.0.0.1:0", "--token", token, ...args];
+        const edge = new ProgramRun(edgeProgram, call, informed);
+        await edge.waitFor(() => edge.stdout.includes("Connect "));
+        const port = Number(/127\.0\.0\.1:(\d+)/.exec(edge.stdout)?.[1]);
+        const agent = await startTestAgent({} as Edge, stream, "shop", protocol, port);
+        const visitors = [await follow(port), await follow(port)];
+        edge.signal("SIGINT");
+        if (again) edge.signal("SIGINT");
+        assert.equal(await edge.exitCode, 0);
+        const why = again ? "at the second signal" : "after 50 ms of waiting";
+        assert.match(edge.stderr, new RegExp(`Ended 2 requests under way, ${why}\n`));
+        agent.close();
+        for (const { socket } of visitors) socket.reset();
+        // The log is the process's: later lines would be the next program's.
+        await eventually(() => edge.stderr.includes("is offline"));
+      }
+    });
+
     it(`does not call a tunnel offline whose agent leaves behind the next one, over ${protocol}`, async () => {
       const edge = new ProgramRun(edgeProgram, ["serve", "--listen", "127.0.0.1:0", "--token", token], informed);
       await edge.waitFor(() => edge.stdout.includes("Connect "));

@@ -14,6 +14,10 @@ import { connectionLimits } from "../../src/httpstream/options.ts";
 import { defaultBackpressureLimits } from "../../src/session/wsproto/backpressure.ts";
 import { DEFAULT_BODY_LIMIT_BYTES, UNANNOUNCED_BODY_LIMIT_BYTES } from "../../src/session/wsproto/edge_session.ts";
 import { BUSY_DEAD_AFTER_MS, DEAD_AFTER_MS } from "../../src/session/wsproto/heartbeat.ts";
+import { defaultReservedNames } from "../../src/config/names.ts";
+import { edgeServeOptions } from "../../src/config/edge_options.ts";
+import { DEFAULT_MAX_SESSIONS_PER_OWNER } from "../../src/edge/session_quota.ts";
+import { DEFAULT_MAX_NAMES_PER_OWNER } from "../../src/edge/tunnels.ts";
 import { DEFAULT_MAX_WAITING_BYTES } from "../../src/observe/line_writer.ts";
 import { commandsOf, inlineCode, packageReadme, type Page, readPage, readPages, root } from "./page.ts";
 
@@ -29,11 +33,13 @@ const foreignFlags: Readonly<Record<string, readonly string[]>> = {
     "no-prompt",
     "allow-all",
     "allow-env",
+    "allow-ffi",
     "allow-net",
     "allow-read",
     "allow-sys",
     "allow-write",
   ],
+  "docs/server.md": ["allow-ffi"],
   "docs/troubleshooting.md": ["allow-net"],
   "docs/migrate.md": ["auth", "no-chunked-encoding", "url", "reverse", "sd"],
 };
@@ -151,10 +157,24 @@ describe("the documentation's numbers", () => {
     ["docs/json-agent.md", `body may have ${mib(UNANNOUNCED_BODY_LIMIT_BYTES)},`],
     ["docs/json-agent.md", `the edge allows ${mib(DEFAULT_BODY_LIMIT_BYTES)};`],
     ["docs/json-agent.md", `frame of the agent may have ${mib(DEFAULT_MAX_FRAME_BYTES)}.`],
+    ["docs/server.md", `One token has ${DEFAULT_MAX_NAMES_PER_OWNER} names at most`],
+    ["docs/server.md", `and ${DEFAULT_MAX_SESSIONS_PER_OWNER} connected agents`],
     ["docs/events.md", `the request line is over ${kib(defaultLimits.requestLineBytes)}`],
     ["docs/events.md", `Up to ${mib(DEFAULT_MAX_WAITING_BYTES)} of lines wait`],
     ["docs/events.md", `over ${kib(defaultLimits.headBytes)} or ${defaultLimits.fieldCount} fields`],
   ];
+  it("the command line has the defaults of a token's quotas", () => {
+    assert.equal(edgeServeOptions.namesPerToken.default, String(DEFAULT_MAX_NAMES_PER_OWNER));
+    assert.equal(edgeServeOptions.sessionsPerToken.default, String(DEFAULT_MAX_SESSIONS_PER_OWNER));
+  });
+
+  it("docs/server.md lists the names that are reserved", () => {
+    const list = readPage("docs/server.md").fences.find(({ lines }) =>
+      lines.includes("admin agent api edge healthz readyz www")
+    );
+    assert.deepEqual(list?.lines.join(" ").split(" ").sort(), [...defaultReservedNames].sort());
+  });
+
   for (const [path, text] of facts) {
     it(`${path} says "${text}"`, () => {
       assert.ok(readPage(path).text.replace(/\s+/g, " ").includes(text.replace(/\s+/g, " ")), text);

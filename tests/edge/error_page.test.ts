@@ -54,9 +54,9 @@ describe("acceptOf", () => {
     assert.equal(acceptOf(requestHead()), "");
   });
 
-  it("is null for HEAD and for handshakes of upgrades", () => {
+  it("is null for handshakes of upgrades, and not for HEAD", () => {
     const fields = ["Accept", "text/html"];
-    assert.equal(acceptOf(requestHead({ method: "HEAD", fields })), null);
+    assert.equal(acceptOf(requestHead({ method: "HEAD", fields })), "text/html");
     assert.equal(acceptOf(requestHead({ upgrade: "websocket", fields })), null);
   });
 });

@@ -202,6 +202,62 @@ describe("Tunnels", () => {
     assert.notEqual(tunnels.get("a"), undefined);
   });
 
+  it("lets an owner have as many names as it may, of which the one that is offline longest gives way", async () => {
+    start({ maxNamesPerOwner: 2 });
+    const a = await claimed("a");
+    const b = await claimed("b");
+    await assert.rejects(claimed("c"), (error: Error) => {
+      return isRefusal("too_many_tunnels")(error) && /2 names.*--names-per-token/.test(error.message);
+    });
+    await claimed("d", "somebody");
+    await over(b);
+    clock.advance(1);
+    await over(a);
+    await claimed("c");
+    assert.equal(tunnels.get("b"), undefined);
+    await claimed("a", "me", "2");
+    await assert.rejects(claimed("b"), isRefusal("too_many_tunnels"));
+    assert.equal(tunnels.online, 3);
+  });
+
+  it("lets an owner have 100 names where nothing else is said", async () => {
+    const session = new FakeSession("1");
+    for (let count = 0; count < 100; count++) await tunnels.claim(`n${count}`, "me", session);
+    await assert.rejects(claimed("more"), isRefusal("too_many_tunnels"));
+    await claimed("more", "somebody");
+  });
+
+  it("counts the names of a session that claims several, and frees them with it", async () => {
+    start({ maxNamesPerOwner: 3 });
+    const session = new FakeSession("1");
+    for (const name of ["a", "b", "c"]) await tunnels.claim(name, "me", session);
+    await assert.rejects(tunnels.claim("d", "me", session), isRefusal("too_many_tunnels"));
+    await tunnels.claim("a", "me", session);
+    await over(session);
+    for (const name of ["d", "e", "f"]) await claimed(name);
+    assert.equal(tunnels.get("a"), undefined);
+  });
+
+  it("forgets a name of which the time has passed in its owner's count, too", async () => {
+    start({ maxNamesPerOwner: 1 });
+    await over(await claimed("a"));
+    clock.advance(600_000);
+    const b = await claimed("a", "somebody");
+    await claimed("b", "me");
+    await assert.rejects(claimed("c", "somebody"), isRefusal("too_many_tunnels"));
+    await over(b);
+    await claimed("c", "somebody");
+  });
+
+  it("refuses the names that are reserved, and says how one is freed", async () => {
+    await assert.rejects(claimed("wpad"), (error: Error) => {
+      return isRefusal("bad_name")(error) && /reserved: edge serve --reserved-name=-wpad frees it/.test(error.message);
+    });
+    start({ reservedNames: new Set(["shop"]) });
+    await assert.rejects(claimed("shop"), isRefusal("bad_name"));
+    await claimed("wpad");
+  });
+
   it("does not evict a tunnel that another session is claiming", async () => {
     start({ maxTunnels: 1, reserveMs: 0 });
     const holder = await claimed("a");

@@ -120,6 +120,26 @@ describe("fetchHandler", () => {
     });
   });
 
+  it("fetchHandler answers 501 where a Request would have another method than was asked", async () => {
+    let calls = 0;
+    const handler = fetchHandler(({ method }) => {
+      calls++;
+      return new Response(method);
+    }, ORIGIN);
+    await ServerStage.run(handler, {}, async (stage) => {
+      const client = await stage.connect();
+      for (const method of ["get", "Post", "hEAD"]) {
+        client.send(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`);
+        assert.match(await client.reader.readUntil("\r\n\r\n"), /^HTTP\/1\.1 501 /, method);
+      }
+      assert.equal(calls, 0);
+      // What a runtime has as it was asked, it may serve.
+      client.send("FOO / HTTP/1.1\r\nHost: a\r\n\r\n");
+      const head = await client.reader.readUntil("\r\n\r\n");
+      if (!head.startsWith("HTTP/1.1 501 ")) assert.match(await client.reader.readUntil("0\r\n\r\n"), /FOO/);
+    });
+  });
+
   it("fetchHandler answers 501 and drops the body when Request cannot express the request", async () => {
     const handler = fetchHandler((request) => new Response(request.body === null ? "none" : "some"), ORIGIN);
     await ServerStage.run(handler, {}, async (stage) => {

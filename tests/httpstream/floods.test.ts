@@ -1,10 +1,21 @@
 /** A peer that sends more than it may: limits, and what happens at each. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ErrorCode, Flag } from "../../src/httpstream/wire/mod.ts";
+import { ErrorCode, Flag, MAX_U31, type MessageBuilder } from "../../src/httpstream/wire/mod.ts";
 import type { Stream } from "../../src/httpstream/mod.ts";
 import { FakeClock } from "../support/clock.ts";
-import { endsWith, GET, goesOn, hostileStage as stage, OK } from "./hostile_stage.ts";
+import type { FrameOf } from "../support/frame_recorder.ts";
+import { endsWith, GET, goesOn, hostileStage as stage, OK, type Stage } from "./hostile_stage.ts";
+
+/** Checks that the connection ended because of frames without use, and that the peer was told. */
+async function isCalmed({ connection, peer }: Stage): Promise<void> {
+  await peer.until(() => peer.frames.some((frame) => frame.type === "GOAWAY"), "GOAWAY");
+  const goodbye = peer.frames.find((frame) => frame.type === "GOAWAY") as FrameOf<"GOAWAY">;
+  assert.equal(goodbye.errorCode, ErrorCode.ENHANCE_YOUR_CALM);
+  const { error } = await connection.closed;
+  assert.equal(error?.code, "flooded");
+  assert.match(error!.reason, /without use/);
+}
 
 describe("Connection with a flooding peer", () => {
   it("Connection refuses streams above its limit, and takes new ones when one has ended", async () => {
@@ -98,11 +109,107 @@ describe("Connection with a flooding peer", () => {
   it("Connection answers a flood of PINGs with one answer a flush", async () => {
     const set = await stage("edge");
     set.peer.send((m) => {
-      for (let count = 0; count < 10_000; count++) m.ping(new Uint8Array(8).fill(count), false);
+      for (let count = 0; count < 900; count++) m.ping(new Uint8Array(8).fill(count), false);
     });
     const { payload } = await set.peer.expectFrame("PING", { ack: true });
-    assert.deepEqual(payload, new Uint8Array(8).fill(9_999));
+    assert.deepEqual(payload, new Uint8Array(8).fill(899));
     assert.equal(set.peer.frames.filter((frame) => frame.type === "PING").length, 1);
+    await goesOn(set);
+  });
+
+  const useless: readonly [string, (m: MessageBuilder) => void][] = [
+    ["PINGs", (m) => m.ping(new Uint8Array(8), false)],
+    ["answers to PINGs that were not sent", (m) => m.ping(new Uint8Array(8), true)],
+    ["ACKs of nothing new", (m) => m.ack(0)],
+    ["window updates of one byte", (m) => m.windowUpdate(1, 1)],
+    ["GOAWAYs", (m) => m.goAway(MAX_U31, ErrorCode.NO_ERROR, "")],
+    ["interim answers", (m) => m.headers(2, [":status", "103"], Flag.INFORMATIONAL)],
+  ];
+  for (const role of ["edge", "agent"] as const) {
+    for (const [what, write] of useless) {
+      // Only an edge is answered.
+      if (role === "agent" && what === "interim answers") continue;
+      it(`Connection of an ${role} ends with ENHANCE_YOUR_CALM when 2,000 ${what} come`, async () => {
+        const set = await stage(role, { clock: new FakeClock() });
+        if (what === "interim answers") {
+          set.connection.createStream(GET);
+        } else set.peer.send((m) => m.headers(role === "edge" ? 1 : 2, GET, 0));
+        const isOnStream = what.startsWith("window");
+        for (let sent = 0; sent < 2_000 && set.peer.closeInfo === null; sent += 100) {
+          set.peer.send((m) => {
+            for (let count = 0; count < 100; count++) {
+              if (isOnStream) m.windowUpdate(role === "edge" ? 1 : 2, 1);
+              else write(m);
+            }
+          });
+        }
+        await isCalmed(set);
+      });
+    }
+  }
+
+  it("Connection ends when frames of an unknown type come, counted or not", async () => {
+    for (const type of [0x7f, 0xff]) {
+      const set = await stage("edge", { clock: new FakeClock() });
+      for (let sent = 0; sent < 20; sent++) {
+        set.peer.sendRaw(...Array.from({ length: 100 }, () => ({ type })));
+      }
+      await isCalmed(set);
+    }
+  });
+
+  it("Connection ends when DATA and resets of closed streams come without end", async () => {
+    for (const type of ["DATA", "RST_STREAM", "WINDOW_UPDATE", "STOP_SENDING"] as const) {
+      const set = await stage("edge", { clock: new FakeClock() });
+      set.peer.send((m) => {
+        m.headers(1, GET, Flag.END_STREAM);
+        m.rstStream(1, ErrorCode.CANCEL);
+      });
+      const payload = type === "DATA" ? [1] : [0, 0, 0x10, 0];
+      const frames = Array.from({ length: 5_000 }, () => ({ type, streamId: 1, payload }));
+      for (let sent = 0; sent < 20 && set.peer.closeInfo === null; sent++) set.peer.sendRaw(...frames);
+      await isCalmed(set);
+    }
+  });
+
+  it("Connection goes on when a whole window of one-byte DATA is late", async () => {
+    const set = await stage("edge", { clock: new FakeClock() });
+    const stream = set.connection.createStream(GET, { endStream: true });
+    await set.peer.expectFrame("HEADERS");
+    stream.reset();
+    await set.peer.until(() => set.peer.frames.some(({ type }) => type === "RST_STREAM"), "the reset");
+    for (let sent = 0; sent < 60_000; sent += 5_000) {
+      set.peer.send((m) => {
+        for (let count = 0; count < 5_000; count++) m.data(2, Uint8Array.of(1), false);
+      });
+    }
+    await goesOn(set);
+  });
+
+  it("Connection goes on when each frame that it sends is answered by an update of one byte", async () => {
+    const set = await stage("edge", { clock: new FakeClock() });
+    const stream = set.connection.createStream(GET);
+    await set.peer.expectFrame("HEADERS");
+    const dataFrames = () => set.peer.frames.filter(({ type }) => type === "DATA").length;
+    for (let sent = 0; sent < 1_500; sent++) {
+      stream.send(Uint8Array.of(1), false);
+      await set.peer.until(() => dataFrames() > sent, "the byte");
+      set.peer.send((m) => {
+        m.ack(set.peer.countedFrames);
+        m.windowUpdate(2, 1);
+      });
+    }
+    await goesOn(set);
+  });
+
+  it("Connection goes on when the peer pings each 400 ms for 4 hours", async () => {
+    const clock = new FakeClock();
+    const set = await stage("edge", { clock });
+    for (let count = 0; count < 36_000; count++) {
+      clock.advance(400);
+      set.peer.send((m) => m.ping(new Uint8Array(8), false));
+      if (count % 20 === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
     await goesOn(set);
   });
 

@@ -39,6 +39,20 @@ describe("ReceiveBuffer", () => {
     assert.ok(buffers.size < 16, `${buffers.size} buffers`);
   });
 
+  it("ReceiveBuffer pins few messages when small chunks come without a pause", () => {
+    const buffer = new ReceiveBuffer();
+    const window = 10_000;
+    for (let at = 0; at < window; at++) buffer.push(within(64, 1, at), window - at - 1);
+    const buffers = new Set<ArrayBufferLike>();
+    let at = 0;
+    for (let chunk = buffer.shift(); chunk !== null; chunk = buffer.shift()) {
+      buffers.add(chunk.buffer);
+      for (const byte of chunk) assert.equal(byte, at++ & 0xff);
+    }
+    assert.equal(at, window);
+    assert.ok(buffers.size <= 80, `${buffers.size} buffers`);
+  });
+
   it("ReceiveBuffer keeps a large chunk where it is, unless it pins a buffer twice its size", () => {
     const buffer = new ReceiveBuffer();
     const most = within(COPY_BELOW_BYTES + 100, COPY_BELOW_BYTES, 1);

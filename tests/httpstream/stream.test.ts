@@ -298,6 +298,22 @@ describe("Stream", () => {
       assert.equal(failed.signal.reason, error);
     }));
 
+  it("Stream holds little more than the bytes when a window of one-byte chunks waits to leave", () =>
+    withPair(async (pair, accepted) => {
+      const asking = pair.edge.createStream(GET);
+      const answering = await accepted();
+      const wanted = 20_000;
+      // All in one tick, so that none of them leaves before the last one.
+      for (let sent = 0; sent < wanted; sent++) asking.send(Uint8Array.of(sent & 0xff), sent === wanted - 1);
+      assert.ok(asking.bufferedBytes > wanted, "what the chunks cost beside their bytes is counted");
+      assert.ok(asking.bufferedBytes <= 2 * wanted, `${asking.bufferedBytes} bytes are held`);
+      const came = await readAll(answering.readable);
+      assert.equal(came.length, wanted);
+      assert.ok(came.every((byte, at) => byte === (at & 0xff)));
+      answering.respond(OK, { endStream: true });
+      await asking.closed;
+    }));
+
   it("Stream makes its writer wait when the reader does not read, with one chunk beyond the window", () =>
     withPair(async (pair, accepted) => {
       const asking = pair.edge.createStream(GET);

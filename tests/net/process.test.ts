@@ -2,8 +2,10 @@ import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import process from "node:process";
-import { runtimeName } from "../../src/net/mod.ts";
-import { eventually, programCommand } from "../support/net.ts";
+import { dial, runtimeName } from "../../src/net/mod.ts";
+import { eventually, programCommand, SocketReader } from "../support/net.ts";
+
+const isDeno = runtimeName === "deno";
 
 function start(file: string, ...args: string[]) {
   const child = spawn(...programCommand(file, ...args), {
@@ -53,6 +55,36 @@ describe("A process", () => {
     assert.equal(await new Promise((resolve) => child.once("close", resolve)), 0);
     assert.equal(output, "kept all\n");
   });
+
+  it(
+    "accepts again after its descriptors ran out, although it does not know their number",
+    { skip: !isDeno },
+    async () => {
+      const [command, [, , ...words]] = programCommand("tests/net/programs/hold_all.ts");
+      const run = [command, "run", "--no-prompt", "--allow-net", "--allow-env", ...words];
+      const child = spawn("sh", ["-c", 'ulimit -n 120; exec "$@"', "sh", ...run], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let output = "";
+      child.stdout!.on("data", (data) => output += data);
+      try {
+        await eventually(() => output.includes("\n"));
+        const target = { kind: "tcp", host: "127.0.0.1", port: Number(output) } as const;
+        // Some may be reset meanwhile, and none is served beyond its descriptors.
+        const sockets = await Promise.all(Array.from({ length: 300 }, () => dial(target).catch(() => null)));
+        for (const socket of sockets) socket?.reset();
+        await eventually(async () => {
+          const reader = new SocketReader(await dial(target));
+          const isServed = await reader.readUntil("hello").then(() => true, () => false);
+          reader.socket.reset();
+          return isServed;
+        });
+      } finally {
+        child.kill("SIGKILL");
+        await new Promise((resolve) => child.once("close", resolve));
+      }
+    },
+  );
 
   it("tells its arguments, environment and terminal", async () => {
     await withProgram("tests/net/programs/signals.ts", ["one", "--two=3"], ({ output }) => {

@@ -9,12 +9,14 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { parse } from "yaml";
 import { edgeProgram } from "../../src/cli/edge.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
 import type { Program } from "../../src/cli/command.ts";
 import { agentHttpOptions, edgeServeOptions } from "../../src/config/mod.ts";
 import type { OptionSpec } from "../../src/config/option.ts";
+import { parseListenTarget } from "../../src/net/mod.ts";
 import { isOnPath } from "../../scripts/lib/peers.mjs";
 import { programOf } from "../../scripts/lib/toolchain.mjs";
 import { withScratch } from "../support/scratch.ts";
@@ -106,6 +108,8 @@ describe("the image's health check", { skip: programOf("bun") === null ? "there 
       [["/sbin/docker-init", "--", "edge", "serve", "--listen", `[::]:${port}`]],
       [["/bin/sh", "-c", `exec /usr/local/bin/edge serve --listen ${port}`]],
       [["edge", "serve", "--listen", `http://:${port}`]],
+      [["edge", "serve", "--listen", `http://127.0.0.1:${port}/`]],
+      [["edge", "serve", "--listen", `*:${port}`]],
       [["edge", "serve"], { RUNNEL_LISTEN: `0.0.0.0:${port}` }],
       [["edge", "serve", "--listen", `127.0.0.1:${port}`], { RUNNEL_LISTEN: "127.0.0.1:1" }],
     ];
@@ -113,6 +117,24 @@ describe("the image's health check", { skip: programOf("bun") === null ? "there 
     close();
     assert.deepEqual(asked, calls.map(() => "localhost/healthz"));
     for (const [words, env] of calls) assert.equal(await check(words, env), 1, words.join(" "));
+  });
+
+  it("asks at port 8080 when --listen names a host alone, and by IPv6 with and without brackets", async () => {
+    const script = join(root, "scripts", "lib", "health_check.mjs");
+    const { target } = await import(pathToFileURL(script).href) as { target: (listen: string) => unknown };
+    const targets: readonly [listen: string, host: string, port: number][] = [
+      ["127.0.0.1", "127.0.0.1", 8080],
+      ["localhost", "localhost", 8080],
+      ["*", "127.0.0.1", 8080],
+      ["::", "127.0.0.1", 8080],
+      ["::1", "::1", 8080],
+      ["[::1]", "::1", 8080],
+      ["[fd00::1]:80", "fd00::1", 80],
+    ];
+    for (const [listen, host, port] of targets) {
+      assert.deepEqual(target(listen), { host, port });
+      assert.equal(parseListenTarget(listen, 8080).kind, "tcp", "the edge takes it, too");
+    }
   });
 
   it("asks by a unix socket when the edge listens on one", () =>

@@ -102,7 +102,9 @@ describe("a release", () => {
       const { stdout } = succeed("sh", args);
       assert.match(
         stdout,
-        new RegExp(`^install: edge ${version} .*\ninstall: agent ${version} .*\n.* is not on PATH\n$`),
+        new RegExp(
+          `^install: edge ${version} .*\ninstall: agent ${version} .*\n.* is not on PATH: export PATH="/.*/bin:\\$PATH"\n$`,
+        ),
       );
       assert.deepEqual(await filesIn(prefix), installed);
 

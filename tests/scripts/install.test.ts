@@ -16,11 +16,11 @@ const isRoot = process.getuid?.() === 0;
 const asNobody = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
 const skip = isRoot && !isOnPath("setpriv") ? "there is no setpriv to give up root's rights with" : false;
 
-function install(from: string, prefix: string) {
+function install(from: string, prefix: string, home = "/") {
   const [command, ...args] = [...asNobody, "sh", "-s", "--", from, "--prefix", prefix];
   // By standard input: nobody may not read the checkout.
   const text = spawnSync("cat", [script], { encoding: "utf8" }).stdout;
-  return spawnSync(command!, args, { encoding: "utf8", input: text, cwd: "/" });
+  return spawnSync(command!, args, { encoding: "utf8", input: text, cwd: "/", env: { ...process.env, HOME: home } });
 }
 
 describe("install.sh", () => {
@@ -43,6 +43,11 @@ describe("install.sh", () => {
           assert.match(stderr, /as root/);
           assert.match(stderr, /^ {4}sh \S+ http:\/\/127\.0\.0\.1:1\/runnel --prefix ~\/\.local$/m);
         }
+        assert.match(
+          install("/nowhere", "~/x", there).stderr,
+          new RegExp(`cannot write to ${there}/x/bin`),
+          "a quoted ~",
+        );
         await chmod(there, 0o755);
         assert.deepEqual(await readdir(there), ["bin"]);
       }),

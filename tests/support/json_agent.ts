@@ -26,9 +26,9 @@ export class JsonAgent {
     });
   }
 
-  /** Connects, and does not register. */
-  static async dial(edge: Edge): Promise<JsonAgent> {
-    const { port } = edge.address;
+  /** Connects, and does not register. @param edge or its port on 127.0.0.1 */
+  static async dial(edge: Edge | number): Promise<JsonAgent> {
+    const port = typeof edge === "number" ? edge : edge.address.port;
     const target = { kind: "tcp", host: "127.0.0.1", port } as const;
     const { socket, rest } = await dialWebSocket({ target, authority: `127.0.0.1:${port}`, path: "/agent" });
     // As many WebSocket libraries have it.

@@ -1,6 +1,6 @@
 /** The link under a JSON session, scripted by the test: it records what is sent, and delivers what the test says. */
 import { count } from "../../src/memory/mod.ts";
-import type { WebSocketClose } from "../../src/websocket/mod.ts";
+import type { MessageSource, WebSocketClose } from "../../src/websocket/mod.ts";
 import type { JsonLink } from "../../src/session/wsproto/link.ts";
 
 type Frame = Record<string, unknown>;
@@ -77,6 +77,18 @@ export class FakeJsonLink implements JsonLink {
 
   sendTextBytes(text: Uint8Array): boolean {
     return this.sendText(new TextDecoder().decode(text));
+  }
+
+  sendTextFrom(source: MessageSource): boolean {
+    const decoder = new TextDecoder();
+    let text = "";
+    for (let left = source.byteLength; left > 0;) {
+      const part = source.next();
+      left -= part.length;
+      text += decoder.decode(part, { stream: true });
+    }
+    source.onOver();
+    return this.sendText(text);
   }
 
   ping(): boolean {

@@ -26,24 +26,38 @@ export interface EdgeProcess {
 }
 
 /** Resolves once it listens; port 0 is any free one. */
-export async function spawnEdge(port = 0, ...args: string[]): Promise<EdgeProcess> {
-  const listen = ["--listen", `127.0.0.1:${port}`];
-  const program = new Program("edge", edgeRuntime, "bin/edge.ts", [
-    ...["serve", ...listen, "--token", token, "--json"],
-    ...args,
-  ]);
+export function spawnEdge(port = 0, ...args: string[]): Promise<EdgeProcess> {
+  return spawnLimitedEdge(null, port, ...args);
+}
+
+/** @param descriptors the most that it may have open; null: as many as this process */
+export async function spawnLimitedEdge(
+  descriptors: number | null,
+  port = 0,
+  ...args: string[]
+): Promise<EdgeProcess> {
+  const flags = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json", ...args];
+  const program = new Program("edge", edgeRuntime, "bin/edge.ts", flags, descriptors);
   const ready = await program.next(isReady);
   return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
 }
 
 /** An agent for `upstreamPort`. Further flags replace those that are given here. */
 export function spawnAgent(edgePort: number, upstreamPort: number, ...args: string[]): Program {
+  return spawnLimitedAgent(null, edgePort, upstreamPort, ...args);
+}
+
+/** @param descriptors the most that it may have open; null: as many as this process */
+export function spawnLimitedAgent(
+  descriptors: number | null,
+  edgePort: number,
+  upstreamPort: number,
+  ...args: string[]
+): Program {
   const flags = new Map([["--edge", `http://127.0.0.1:${edgePort}`], ["--token", token], ["--name", "shop"]]);
   for (let index = 0; index < args.length; index += 2) flags.set(args[index], args[index + 1]);
-  return new Program("agent", agentRuntime, "bin/agent.ts", [
-    ...["http", String(upstreamPort), "--json", "--log-level", "error"],
-    ...[...flags].flat(),
-  ]);
+  const words = ["http", String(upstreamPort), "--json", "--log-level", "error", ...[...flags].flat()];
+  return new Program("agent", agentRuntime, "bin/agent.ts", words, descriptors);
 }
 
 export const isReady = (line: Line): boolean => line.event === "ready";

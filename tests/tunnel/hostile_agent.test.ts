@@ -132,6 +132,31 @@ describe("a hostile agent of runnel.v2", () => {
     ["acknowledges what was never sent", () => {
       agent.send((m) => m.ack(1_000_000));
     }, ErrorCode.PROTOCOL_ERROR],
+    ["floods PINGs", () => {
+      for (let sent = 0; sent < 20; sent++) {
+        agent.send((m) => {
+          for (let count = 0; count < 1_000; count++) m.ping(new Uint8Array(8), false);
+        });
+      }
+    }, ErrorCode.ENHANCE_YOUR_CALM],
+    ["floods window updates of one byte", (id) => {
+      agent.send((m) => m.headers(id, [":status", "200"], 0));
+      for (let sent = 0; sent < 20; sent++) {
+        agent.send((m) => {
+          for (let count = 0; count < 1_000; count++) m.windowUpdate(id, 1);
+        });
+      }
+    }, ErrorCode.ENHANCE_YOUR_CALM],
+    ["floods frames of an unknown type", () => {
+      for (let sent = 0; sent < 20; sent++) agent.sendRaw(...Array.from({ length: 1_000 }, () => ({ type: 0xc3 })));
+    }, ErrorCode.ENHANCE_YOUR_CALM],
+    ["floods interim answers", (id) => {
+      for (let sent = 0; sent < 20; sent++) {
+        agent.send((m) => {
+          for (let count = 0; count < 1_000; count++) m.headers(id, [":status", "103"], Flag.INFORMATIONAL);
+        });
+      }
+    }, ErrorCode.ENHANCE_YOUR_CALM],
     ["sends SETTINGS twice", () => {
       agent.send((m) => m.settings([]));
     }, ErrorCode.PROTOCOL_ERROR],
@@ -149,7 +174,7 @@ describe("a hostile agent of runnel.v2", () => {
       const head = await client.readUntil("\r\n\r\n").catch(() => null);
       // A client that had its head is reset, any other gets an answer.
       if (head === null) assert.equal((await client.closed)?.code, "connection_reset");
-      else assert.match(head, /^HTTP\/1\.1 (?:502|200) /);
+      else assert.match(head, /^HTTP\/1\.1 (?:502|200|103) /);
       client.socket.reset();
       await eventually(() => edge.tunnels.online === 0);
       const late = new SocketReader(await dial(target()));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { latin1 } from "../support/net.ts";
+import { eventually, latin1 } from "../support/net.ts";
+import { protocols } from "../support/tunnel.ts";
 import { withTunnel, write } from "./stage.ts";
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -25,6 +26,27 @@ describe("interim answers through a tunnel", () => {
       client.socket.reset();
     });
   });
+
+  for (const protocol of protocols) {
+    it(`without end are a 502, and the next request is served (${protocol})`, async () => {
+      let reason = "";
+      await withTunnel(async (peer) => {
+        const head = await peer.readHead();
+        if (head.startsWith("GET /next")) return void await peer.send(ok);
+        for (let sent = 0; sent < 50; sent++) await peer.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100));
+        await peer.gone();
+        reason = "the agent left";
+      }, async ({ ask }) => {
+        const client = await ask("GET / HTTP/1.1\r\nHost: HOST\r\n\r\n");
+        assert.match(await client.readUntil("X-Runnel-Error: upstream_invalid"), /HTTP\/1\.1 502 /);
+        client.socket.reset();
+        await eventually(() => reason !== "");
+        const next = await ask("GET /next HTTP/1.1\r\nHost: HOST\r\n\r\n");
+        assert.match(await next.readUntil("ok"), /^HTTP\/1\.1 200 /);
+        next.socket.reset();
+      }, { protocol });
+    });
+  }
 
   it("are 16 at most", async () => {
     await withTunnel(async (peer) => {

@@ -84,7 +84,7 @@ describe("an edge with agents of the JSON protocol", () => {
   const malformed = [
     "{",
     '"register"',
-    '{"type":"http_response","request_id":"1"}',
+    '{"type":"http_response","request_id":1,"status":200,"headers":{}}',
     '{"type":"register","tunnel_id":"old","agent_token":"test-token"}',
   ];
   for (const text of malformed) {
@@ -303,17 +303,33 @@ describe("an edge with agents of the JSON protocol", () => {
       await register("good");
     });
 
-    it("closes further links while as many as it takes are registering", async () => {
-      await restart({ json: { maxUnregistered: 2 } });
-      const first = await unregistered();
-      await unregistered();
-      const third = await unregistered();
-      third.send({ type: "register", tunnel_id: "third", agent_token: token });
-      assert.equal((await third.closed).code, 1013);
-      assert.equal(edge.tunnels.get("third"), undefined);
-      first.send({ type: "register", tunnel_id: "first", agent_token: token });
-      assert.equal((await first.next()).type, "registered");
-      await register("fourth");
+    for (const limit of [{ maxUnregistered: 2 }, { maxUnregisteredPerAddress: 2 }]) {
+      it(`closes the oldest link for a new one at ${JSON.stringify(limit)}`, async () => {
+        await restart({ json: limit });
+        const first = await unregistered();
+        const second = await unregistered();
+        const third = await unregistered();
+        assert.equal((await first.closed).code, 1013);
+        for (const [agent, name] of [[third, "third"], [second, "second"]] as const) {
+          agent.send({ type: "register", tunnel_id: name, agent_token: token });
+          assert.equal((await agent.next()).type, "registered");
+        }
+        await register("fourth");
+      });
+    }
+
+    it("registers an honest agent while strangers hold 300 links, and go on", async () => {
+      const strangers = await Promise.all(Array.from({ length: 300 }, unregistered));
+      const closed = { count: 0 };
+      for (const { closed: end } of strangers) void end.then(({ code }) => closed.count += code === 1013 ? 1 : 0);
+      // 256 stay, which is the share of an address.
+      await eventually(() => closed.count === 300 - 256);
+      await register("honest");
+      const agent = await unregistered();
+      await Promise.all(Array.from({ length: 100 }, unregistered));
+      agent.send({ type: "register", tunnel_id: "second", agent_token: token });
+      assert.equal((await agent.next()).type, "registered");
+      for (const stranger of strangers) stranger.close();
     });
 
     it("leaves a name to an agent that answers, and gives it to a newcomer when it is silent for 3 s", async () => {

@@ -6,6 +6,8 @@ import { parse } from "yaml";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { dialWebSocket } from "../../src/websocket/mod.ts";
+import { dial } from "../../src/net/mod.ts";
+import { SocketReader } from "../support/net.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { exchange, protocols, startTestEdge, startTunnel, token, type Tunnel } from "../support/tunnel.ts";
 
@@ -102,6 +104,17 @@ for (const protocol of protocols) {
       assert.equal(await ask("example.com", "http://EXAMPLE.com:80/agent"), "426 upgrade_required");
     });
 
+    it("answers a probe of a method that does not read with 405, whatever the method is", async () => {
+      for (const method of ["POST", "DELETE", "FOO", "get", "x-y"]) {
+        for (const path of ["/healthz", "/readyz?x=1"]) {
+          const got = await exchange(tunnel, request("example.com", path, method));
+          assert.equal(whoAnswered(got), "405 method_not_allowed", `${method} ${path}`);
+          assert.match(got, /^Allow: GET, HEAD\r$/im);
+        }
+      }
+      assert.equal(await ask("example.com", "/healthz", "HEAD"), "200");
+    });
+
     it("serves each path by its own name, those of the edge, too", async () => {
       for (const target of ["/agent", "/healthz", "/api/agent/tunnels", "/.well-known/runnel/x", "/api/users"]) {
         assert.equal(await ask("shop.example.com", target), "tunnel", target);
@@ -172,6 +185,20 @@ for (const protocol of protocols) {
 }
 
 describe("the domain without a default tunnel", () => {
+  it("repeats no query in its 404", async () => {
+    const edge = await startTestEdge({ domain: "example.com" });
+    const port = edge.address.port;
+    const connect = async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+    for (const target of ["/nowhere?token=secret", "/?secret", "/.well-known/runnel/x?secret", "/api/agent/x?secret"]) {
+      for (const host of ["example.com", "other.example.com", "example.org"]) {
+        const got = await exchange({ connect }, request(host, target));
+        assert.match(got, /^HTTP\/1\.1 404 /);
+        assert.ok(!got.includes("secret"), got);
+      }
+    }
+    await edge.close();
+  });
+
   it("answers the edge's own paths, and its own 404 for others", async () => {
     const upstream = await showing();
     const tunnel = await startTunnel(upstream.target, { edge: { domain: "example.com" } });

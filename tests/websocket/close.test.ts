@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { SocketError } from "../../src/net/mod.ts";
 import { scripted } from "./scripted_socket.ts";
 import { CLIENT_KEY as KEY, clientFrame as client, closeFrame, joinBytes, openScene, rawFrame } from "./support.ts";
-import { CloseTimeoutError } from "../../src/websocket/connection.ts";
+import { CloseTimeoutError, type WebSocketClose } from "../../src/websocket/connection.ts";
 import { WebSocketProtocolError } from "../../src/websocket/frames.ts";
 
 describe("WebSocketConnection's close", () => {
@@ -78,6 +78,24 @@ describe("WebSocketConnection's close", () => {
     assert.deepEqual(await recorder.close(), { code: 1000, reason: "", clean: true, error: null });
     assert.equal(socket.wasReset, true);
   });
+
+  for (
+    const [what, bytes, code] of [
+      ["sends its close frame", closeFrame(1000, "", KEY), 1000],
+      ["breaks a rule", rawFrame({ opcode: 1, payload: "no mask" }), 1006],
+    ] as const
+  ) {
+    it(`WebSocketConnection tells its end once, before the socket closes, when the peer ${what}`, async () => {
+      const { connection, socket, recorder, clock } = await scripted();
+      const ends: WebSocketClose[] = [];
+      connection.handlers = Object.assign(recorder, { onEnd: (close: WebSocketClose) => void ends.push(close) });
+      socket.feed(bytes);
+      assert.deepEqual([ends.length, ends[0]?.code, recorder.closes.length], [1, code, 0]);
+      socket.feedEnd();
+      clock.advance(5_000);
+      assert.deepEqual([await recorder.close()], ends);
+    });
+  }
 
   it("WebSocketConnection ends by the timeout when it closes while it is paused", async () => {
     const { connection, recorder, clock } = await scripted();

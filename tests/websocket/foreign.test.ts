@@ -32,7 +32,7 @@ function serveUpgrade(socket: Socket, onConnection: (connection: WebSocketConnec
       const answer: Answer = { status: 101, fields: upgrade.fields, body: null, upgrade: "websocket" };
       socket.write(encodeResponseHead({ ...answer, framing: { kind: "none" } }));
       const recorder = new Recorder();
-      const rest = parser.rest;
+      const rest = parser.takeRest();
       const options = { role: "server" as const, handlers: recorder, rest, maxMessageBytes: LIMIT };
       onConnection(new WebSocketConnection(socket, options), recorder);
     },

@@ -19,6 +19,7 @@ export class ScriptedSocket implements Socket {
   ended = false;
   wasReset = false;
   closed = false;
+  readonly unreadBytes = 0;
 
   get bufferedBytes(): number {
     return this.writable ? 0 : this.output.length;

@@ -111,6 +111,7 @@ export class Recorder implements WebSocketHandlers {
   /** Called at each message, before it can be awaited. */
   atMessage: (data: Uint8Array | string) => void = () => {};
   onLongMessage: WebSocketHandlers["onLongMessage"];
+  onProgress: WebSocketHandlers["onProgress"];
   #wakers: (() => void)[] = [];
 
   onMessage(data: Uint8Array | string): void {

@@ -1,9 +1,9 @@
-/** Reads a whole body, up to a limit, as the JSON protocol needs every request's body. */
+/** Reads a whole body, up to a limit. */
 import type { CancelSignal } from "../../base/mod.ts";
 import { concat, emptyBytes } from "../../memory/mod.ts";
 import type { Body } from "../message.ts";
 
-/** Limits the bytes that are collected at one time, by all bodies of a session together. */
+/** Limits the bytes that are collected at one time, by all bodies that share it. */
 export class CollectBudget {
   readonly #limitBytes: number;
   #usedBytes = 0;

@@ -9,6 +9,8 @@ export interface BodyObserver {
   onChunk(chunk: Uint8Array): void;
   /**
    * Called once, when the body is over; with `error` where it broke off, or where its reader canceled it (`isCanceled`).
+   * Where this throws at the end of a body that did not break off, the body breaks off in place of its end, and this is
+   * called again, with that error.
    */
   onOver?(error?: unknown, isCanceled?: boolean): void;
 }

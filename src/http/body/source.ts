@@ -1,12 +1,15 @@
 /**
  * A body that arrives, as a stream: what is pushed waits here until the reader pulls it. The stream itself reads
  * nothing ahead (its high-water mark is 0), so only what the owner pushes without being asked waits. The owner bounds
- * that: it reads on while `canTakeMore`, or pushes only when `onPull` asks.
+ * that: it reads on while `canTakeMore`, or pushes only when `onPull` asks. Many small chunks that wait are copied
+ * together.
  *
  *     socket or stream ── push ──▶ BodySource ── pull ──▶ reader
  *              ▲                        │
  *              └──────── onPull ◀───────┘   the reader waits, and the queue is empty
  */
+
+import { compactPieces, MAX_LOOSE_PIECES } from "../../memory/mod.ts";
 
 /** What pushes the chunks of a body. */
 export interface BodyOwner {
@@ -27,6 +30,8 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
   readonly #owner: BodyOwner;
   #controller!: ReadableStreamDefaultController<Uint8Array>;
   #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #compactAt = MAX_LOOSE_PIECES;
   #isWaiting = false;
   #isEnding = false;
   #isOver = false;
@@ -39,6 +44,11 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
   /** True while the reader waits for bytes that were not pushed yet. */
   get isWaiting(): boolean {
     return this.#isWaiting;
+  }
+
+  /** Bytes that were pushed and wait for the reader. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
   }
 
   /** True while at most the next chunk would wait. */
@@ -61,6 +71,8 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
     if (this.#isOver || this.#isEnding || chunk.length === 0) return;
     if (!this.#isWaiting) {
       this.#queue.push(chunk);
+      this.#queuedBytes += chunk.length;
+      if (this.#queue.length >= this.#compactAt) this.#compact();
       return;
     }
     this.#isWaiting = false;
@@ -95,6 +107,7 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
       this.#owner.onPull();
       return;
     }
+    this.#queuedBytes -= chunk.length;
     this.#controller.enqueue(chunk);
     this.#owner.onTaken?.(chunk);
     if (this.#isEnding && this.#queue.length === 0) this.#close();
@@ -117,6 +130,13 @@ export class BodySource implements UnderlyingDefaultSource<Uint8Array> {
     this.#isOver = true;
     this.#isWaiting = false;
     this.#queue = [];
+    this.#queuedBytes = 0;
+  }
+
+  /** Again when there are twice as many, so that large chunks are not looked at each time. */
+  #compact(): void {
+    this.#queue = compactPieces(this.#queue);
+    this.#compactAt = Math.max(MAX_LOOSE_PIECES, 2 * this.#queue.length);
   }
 }
 

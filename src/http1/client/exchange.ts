@@ -9,7 +9,7 @@
  * The request's body is sent at the same time (`Upload`). The answer may begin, and end, before the body ends. The
  * client's bytes in a new protocol follow the body, and wait for the 101.
  */
-import { type CancelSignal, showText, type Timer } from "../../base/mod.ts";
+import { type CancelSignal, FloodBudget, showText, type Timer, work } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -34,6 +34,14 @@ import { Upload, type UploadFraming, type UploadOwner } from "./upload.ts";
 
 /** Interim answers that are passed on. Further ones are dropped. */
 const MAX_INTERIM_ANSWERS = 16;
+/**
+ * Without a final answer an upstream may send so many interim ones at once, and so many a second. More is a 502. A 102
+ * is sent each few seconds (RFC 2518 §10.1), and a page has a few 103s. Each KiB of a head counts as one more.
+ */
+const INTERIM_BURST = 256;
+const INTERIM_PER_SECOND = 16;
+/** What one costs beside its bytes (src/net/turns.ts). */
+const UNITS_PER_INTERIM = 64;
 /** A body that arrived with its head is bytes up to here, and a stream if it is longer. */
 const MAX_WHOLE_BYTES = 64 * 1024;
 /**
@@ -79,6 +87,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
   /** Bytes of an answer arrived: the upstream has processed the request. */
   #hasAnswerBegun = false;
   #interimAnswers = 0;
+  /** Null until one comes that is not passed on. */
+  #interimBudget: FloodBudget | null = null;
   #keepAlive = false;
   /** Bytes of the answer's body so far, and those that the reader has not asked for. */
   #answerBytes = 0;
@@ -266,6 +276,7 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
         return this.fail(UpstreamError.ofFirstBytes(cause, chunk, line));
       }
       const { rest } = parser;
+      const headBytes = unread.length - rest.length;
       // The head was copied into strings, so only the bytes after it are needed.
       if (rest.length > 0) share(unread, rest);
       release(unread);
@@ -273,7 +284,8 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
       const fields = withoutHost(parsed.fields);
       if (fields !== parsed.fields) parsed = { ...parsed, fields };
       if (parsed.status >= 200 || parsed.status === 101) return this.#begin(parsed, rest);
-      this.#passInterim(parsed);
+      work.units += UNITS_PER_INTERIM + headBytes;
+      if (!this.#passInterim(parsed, headBytes)) return void release(rest);
       unread = rest;
       if (unread.length === 0 || this.#isOver()) return;
     }
@@ -284,13 +296,24 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     return this.#phase === "over";
   }
 
-  #passInterim(parsed: ParsedResponse): void {
-    if (++this.#interimAnswers > MAX_INTERIM_ANSWERS) return;
+  /** False where it was one too many. */
+  #passInterim(parsed: ParsedResponse, headBytes: number): boolean {
+    if (++this.#interimAnswers > MAX_INTERIM_ANSWERS) return this.#dropInterim(headBytes);
     try {
       this.#head.onInformational?.(parsed.status, parsed.fields);
     } catch (cause) {
       this.fail(UpstreamError.ofCancel(cause));
     }
+    return true;
+  }
+
+  #dropInterim(headBytes: number): boolean {
+    const now = this.#settings.clock.now();
+    this.#interimBudget ??= new FloodBudget(now, INTERIM_BURST, INTERIM_PER_SECOND);
+    if (this.#interimBudget.take(now, 0, 1 + headBytes / 1024)) return true;
+    const reason = `The upstream sent ${this.#interimAnswers} interim answers (1xx) and no final one`;
+    this.fail(new UpstreamError("upstream_invalid", reason));
+    return false;
   }
 
   /** The final head was read, with `rest` behind it. */

@@ -25,6 +25,9 @@ const VALUE = 4;
 const VALUE_LF = 5;
 const LAST_LF = 6;
 
+/** What a text of JavaScript takes beside its bytes, with its place in a list. */
+const TEXT_OVERHEAD_BYTES = 32;
+
 export interface ScannerOptions {
   readonly side: MessageSide;
   /** Reads the start line, `bytes` from 0 to `end`, and throws if it is malformed. `null`: there is none (trailers). */
@@ -62,6 +65,11 @@ export class HeadScanner {
   /** True from a head's first byte to its last. */
   get hasStarted(): boolean {
     return this.#scanned > 0;
+  }
+
+  /** What the head takes in memory so far: its copy, and the texts made of it. */
+  get heldBytes(): number {
+    return this.#copied.length + this.#scanned + this.#fields.length * TEXT_OVERHEAD_BYTES;
   }
 
   /** True once a line of this head ended in a bare LF. `takeFields()` makes it false. */

@@ -66,16 +66,29 @@ export class RequestParser {
     return this.#scanner.hasStarted;
   }
 
-  /**
-   * After a head: the bytes behind it, a part of the last chunk. They belong to the body or to the next head.
-   */
-  get rest(): Uint8Array {
-    return this.#rest;
+  /** What an incomplete head takes in memory. */
+  get heldBytes(): number {
+    return this.#scanner.heldBytes;
   }
 
   /**
-   * Takes the next bytes and returns the head that they complete; `null` where they complete none. After a head `rest`
-   * has the bytes that were not used, and the next push begins another head.
+   * After a head: the bytes behind it, a part of the last chunk. They belong to the body or to the next head. They are
+   * given once, so that a connection that serves its request for long does not keep the read.
+   */
+  takeRest(): Uint8Array {
+    const rest = this.#rest;
+    this.#rest = emptyBytes;
+    return rest;
+  }
+
+  /** Forgets an incomplete head: nothing of the connection is parsed any more. */
+  drop(): void {
+    this.#scanner.takeFields();
+  }
+
+  /**
+   * Takes the next bytes and returns the head that they complete; `null` where they complete none. After a head
+   * `takeRest()` has the bytes that were not used, and the next push begins another head.
    *
    * @throws {HttpParseError} as soon as the bytes cannot become a request: 400 for malformed syntax (bare CR or LF, a
    *   folded line, CTL, white space before a colon, a name that is no token), for a missing, repeated or invalid Host,
@@ -127,8 +140,13 @@ export class RequestParser {
     if (!isCurrent && version !== "HTTP/1.0") {
       throw new HttpParseError(505, `The request is in ${version}, not HTTP/1.1`);
     }
-    if (method === "CONNECT") throw new HttpParseError(405, "The method CONNECT is not served");
-    if (method === "TRACE") throw new HttpParseError(501, "The method TRACE is not served");
+    // In any case of letters: an upstream may take `trace` for TRACE.
+    if (method.length === 7 && method.toUpperCase() === "CONNECT") {
+      throw new HttpParseError(405, `The method ${method} is not served`);
+    }
+    if (method.length === 5 && method.toUpperCase() === "TRACE") {
+      throw new HttpParseError(501, `The method ${method} is not served`);
+    }
     this.#method = method;
     this.#target = target;
     this.#version = isCurrent ? "1.1" : "1.0";

@@ -2,30 +2,45 @@
  * The connection of one client, from the accepted socket to its end:
  *
  *     waiting ──head──▶ serving ──"next"──▶ waiting
+ *        │                 ├──"next", many in a row──▶ yielding ──its turn──▶ waiting
  *        │                 ├──"close", "linger"──▶ closing ──both FINs, time──▶ over
  *        └──bad head, FIN, time──────────────────▶ closing
  *
  * In each state the connection is over when its socket closes or is given away. Requests are served one at a time.
  * Bytes of later requests are read ahead up to a limit; then the socket is paused.
  */
-import { Timeout } from "../../base/mod.ts";
+import { Timeout, work } from "../../base/mod.ts";
 import { cancelBody, type Handler, type RequestHead } from "../../http/mod.ts";
-import { concat, emptyBytes, release } from "../../memory/mod.ts";
-import type { Socket, SocketError, SocketHandlers } from "../../net/mod.ts";
+import { compactPieces, concat, emptyBytes, MAX_LOOSE_PIECES, release, share, tightened } from "../../memory/mod.ts";
+import {
+  Queue,
+  type Socket,
+  type SocketError,
+  type SocketHandlers,
+  type TurnTaker,
+  waitForTurn,
+} from "../../net/mod.ts";
 import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError } from "./errors.ts";
 import { Exchange, type ExchangeEnd, type ExchangeHost } from "./exchange.ts";
 import type { HttpServerOptions } from "./options.ts";
+import { HeadUnderWay, type RequestMemory } from "./request_memory.ts";
 
-type Phase = "waiting" | "serving" | "closing" | "over";
+type Phase = "waiting" | "serving" | "yielding" | "closing" | "over";
 
-export class ServerConnection implements SocketHandlers, ExchangeHost {
+/** Requests that were read ahead and are served in a row. Answers that need nothing of others take 20 to 50 us each. */
+const REQUESTS_PER_TURN = 16;
+/** What they cost, with their answers (src/net/turns.ts). */
+const UNITS_PER_TURN = REQUESTS_PER_TURN * 1_500;
+
+export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker {
   readonly socket: Socket;
   readonly options: HttpServerOptions;
   readonly timeout: Timeout;
   readonly name: string | undefined;
   readonly #handler: Handler;
+  readonly #memory: RequestMemory;
   readonly #onOver: (connection: ServerConnection) => void;
   readonly #parser: RequestParser;
   #phase: Phase = "waiting";
@@ -33,6 +48,11 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   /** Bytes that were read and belong to no exchange yet. */
   #readAhead: Uint8Array[] = [];
   #readAheadBytes = 0;
+  /** What `#memory` was told of. */
+  #toldBytes = 0;
+  /** Null until a head came in more than one piece. */
+  #headUnderWay: HeadUnderWay | null = null;
+  #servedInRow = 0;
   #isReading = false;
   #isDraining = false;
   #hasClientEnded = false;
@@ -48,12 +68,14 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     socket: Socket,
     handler: Handler,
     options: HttpServerOptions,
+    memory: RequestMemory,
     onOver: (connection: ServerConnection) => void,
   ) {
     this.socket = socket;
     this.options = options;
     this.name = options.nameConnection();
     this.#handler = handler;
+    this.#memory = memory;
     this.#onOver = onOver;
     this.#parser = new RequestParser(options.limits);
     this.timeout = new Timeout(options.clock, () => this.#onTimeout());
@@ -95,7 +117,8 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    if (this.#phase === "waiting" && !this.#parser.hasStarted) this.#close(this.options.lingerMs);
+    const isIdle = this.#phase === "yielding" || (this.#phase === "waiting" && !this.#parser.hasStarted);
+    if (isIdle) this.#close(this.options.lingerMs);
     else if (this.#phase === "closing") this.timeout.start(this.options.lingerMs);
   }
 
@@ -114,6 +137,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
         break;
       case "serving":
         this.#exchange?.takeData(chunk);
+        break;
+      case "yielding":
+        this.pushReadAhead(chunk);
         break;
       case "closing":
         return this.#discard(chunk);
@@ -142,7 +168,10 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
 
   updateFlow(): void {
     if (this.#phase === "over") return;
-    const wants = this.#phase !== "serving" || (this.#exchange as Exchange).wantsBytes(this.#readAheadBytes);
+    this.#tellHeldBytes(this.#readAheadBytes + (this.#exchange?.queuedBytes ?? 0));
+    const wants = this.#phase === "serving"
+      ? (this.#exchange as Exchange).wantsBytes(this.#readAheadBytes, this.#memory.canReadAhead)
+      : this.#phase !== "yielding" || this.#readAheadBytes < this.options.pipelineBytes;
     if (wants === this.#isReading) return;
     this.#isReading = wants;
     if (wants) this.socket.resume();
@@ -152,6 +181,8 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   pushReadAhead(bytes: Uint8Array): void {
     this.#readAhead.push(bytes);
     this.#readAheadBytes += bytes.length;
+    // The limit of bytes keeps large ones few.
+    if (this.#readAhead.length >= MAX_LOOSE_PIECES) this.#readAhead = compactPieces(this.#readAhead);
   }
 
   unshiftReadAhead(bytes: Uint8Array): void {
@@ -171,11 +202,30 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     this.#hasAnswered = true;
     const { keepAliveMs, lingerMs } = this.options;
     if (end !== "next") return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
+    if (this.#readAheadBytes > 0 && ++this.#servedInRow >= REQUESTS_PER_TURN) {
+      this.#phase = "yielding";
+      waitForTurn(this);
+    } else this.#goOn();
+    this.updateFlow();
+  }
+
+  /** The turn of requests that were read ahead. */
+  takeTurn(): Queue {
+    if (this.#phase !== "yielding") return Queue.NONE;
+    work.units += UNITS_PER_TURN;
+    this.#servedInRow = 0;
+    this.#goOn();
+    this.updateFlow();
+    return Queue.NONE;
+  }
+
+  /** Begins to wait for the next request, which may have been read already. */
+  #goOn(): void {
+    const { keepAliveMs } = this.options;
     this.#phase = "waiting";
     this.timeout.start(keepAliveMs);
     if (this.#readAheadBytes > 0) this.#parseReadAhead();
-    if (this.#phase === "waiting" && this.#hasClientEnded) return this.#close(keepAliveMs);
-    this.updateFlow();
+    if (this.#phase === "waiting" && this.#hasClientEnded) this.#close(keepAliveMs);
   }
 
   refuse(error: unknown, head: RequestHead | null): void {
@@ -225,8 +275,14 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
     } catch (error) {
       return this.refuse(error, null);
     }
-    if (request !== null) return this.#serve(request, this.#parser.rest);
-    if (this.#isHeadTimed || !this.#parser.hasStarted) return;
+    const rest = this.#parser.takeRest();
+    if (rest.length > 0) share(chunk, rest);
+    release(chunk);
+    if (request !== null) return this.#serve(request, rest);
+    if (!this.#parser.hasStarted) return;
+    this.#headUnderWay ??= new HeadUnderWay(() => this.#refuseHead());
+    this.#memory.headGrew(this.#headUnderWay, this.#parser.heldBytes);
+    if (this.#isHeadTimed || this.#phase !== "waiting") return;
     this.#isHeadTimed = true;
     this.timeout.start(this.options.headTimeoutMs);
   }
@@ -234,6 +290,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   #serve(request: ParsedRequest, rest: Uint8Array): void {
     this.#isHeadTimed = false;
     this.timeout.stop();
+    if (this.#headUnderWay !== null) this.#memory.headOver(this.#headUnderWay);
     if (rest.length > 0) this.unshiftReadAhead(rest);
     this.#phase = "serving";
     try {
@@ -246,12 +303,30 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
       this.#exchange?.abort(error);
       this.refuse(error, head);
     }
+    if (this.#readAheadBytes > 0) this.#readAhead = this.#readAhead.map(tightened);
+  }
+
+  #refuseHead(): void {
+    this.refuse(new ExchangeAbortedError("overloaded", "Too many requests are being read at once"), null);
+  }
+
+  /** @param bytes that this connection holds of requests now */
+  #tellHeldBytes(bytes: number): void {
+    if (bytes === this.#toldBytes) return;
+    this.#memory.addReadAhead(bytes - this.#toldBytes);
+    this.#toldBytes = bytes;
+  }
+
+  #dropHead(): void {
+    if (this.#headUnderWay !== null) this.#memory.headOver(this.#headUnderWay);
+    this.#parser.drop();
   }
 
   /** Sends FIN, discards further bytes, and waits `waitMs` for the client's FIN. */
   #close(waitMs: number): void {
     this.#phase = "closing";
     this.#takeReadAhead();
+    this.#dropHead();
     this.#lingerBytes = this.options.lingerBytes;
     this.#lingerUntil = this.options.clock.now() + this.options.lingerTotalMs;
     this.socket.end();
@@ -286,6 +361,8 @@ export class ServerConnection implements SocketHandlers, ExchangeHost {
   #finish(): void {
     this.#phase = "over";
     this.timeout.close();
+    this.#tellHeldBytes(0);
+    this.#dropHead();
     this.#onOver(this);
   }
 }

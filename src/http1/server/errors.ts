@@ -6,6 +6,8 @@ export type ExchangeAbortCode =
   | "client_closed"
   | "client_reset"
   | "request_timeout"
+  /** So many heads are under way that this one, the oldest, has to go. */
+  | "overloaded"
   /** `close()` of the server was called. */
   | "server_closed"
   /** The answer's body failed, or did not have the length that its head said. */
@@ -15,7 +17,8 @@ export type ExchangeAbortCode =
 
 /**
  * The reason of an aborted `signal`, and the error of a request's body that broke off. The `status` is 408 for a
- * request that took too long. The others have none, because there is no client to be answered.
+ * request that took too long, and 503 for one that there is no room for. The others have none, because there is no
+ * client to be answered.
  */
 export class ExchangeAbortedError extends RunnelError {
   static {
@@ -28,7 +31,7 @@ export class ExchangeAbortedError extends RunnelError {
   constructor(code: ExchangeAbortCode, reason: string, cause?: unknown) {
     const isRemote = code === "client_closed" || code === "client_reset" || code === "request_timeout";
     super({ code, reason, initiator: isRemote ? "remote" : "library", cause });
-    this.status = code === "request_timeout" ? 408 : undefined;
+    this.status = code === "request_timeout" ? 408 : code === "overloaded" ? 503 : undefined;
   }
 }
 

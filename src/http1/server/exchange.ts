@@ -87,6 +87,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
   readonly #request: ParsedRequest;
   readonly #cancel = new CancelSource();
   #decoder: BodyDecoder | null = null;
+  /** Some of the body waited for the handler. */
+  #hasQueued = false;
   /** Decoded, and not yet pushed to the body. */
   #decoded: Uint8Array[] = [];
   #body: BodySource | null = null;
@@ -127,10 +129,22 @@ export class Exchange implements BodyOwner, AnswerOwner {
     };
   }
 
-  /** True while more bytes may be read: of the request, or of later ones up to a limit. */
-  wantsBytes(readAheadBytes: number): boolean {
-    if (this.#isRequestComplete && !this.#isUpgraded) return readAheadBytes < this.#host.options.pipelineBytes;
-    return this.#body === null || this.#body.isOver || this.#body.canTakeMore;
+  /** Bytes of the body that wait for the handler. */
+  get queuedBytes(): number {
+    return this.#body === null ? 0 : this.#body.queuedBytes;
+  }
+
+  /**
+   * True while more bytes may be read: of the request, or of later ones up to a limit.
+   *
+   * @param canReadAhead false: only bytes that somebody waits for
+   */
+  wantsBytes(readAheadBytes: number, canReadAhead: boolean): boolean {
+    if (this.#isRequestComplete && !this.#isUpgraded) {
+      return canReadAhead && readAheadBytes < this.#host.options.pipelineBytes;
+    }
+    if (this.#body === null || this.#body.isOver) return true;
+    return canReadAhead ? this.#body.canTakeMore : this.#body.isWaiting;
   }
 
   /**
@@ -213,6 +227,11 @@ export class Exchange implements BodyOwner, AnswerOwner {
     if (this.#isOver) return;
     if (!this.#isRequestComplete) this.#host.timeout.start(this.#host.options.bodyIdleMs);
     this.#host.updateFlow();
+  }
+
+  /** The handler took a chunk that had waited. */
+  onTaken(): void {
+    if (this.#hasQueued && !this.#isOver) this.#host.updateFlow();
   }
 
   /** The handler canceled the request's body. */
@@ -316,6 +335,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     const body = this.#body as BodySource;
     for (const content of this.#decoded) body.push(content);
     this.#decoded.length = 0;
+    this.#hasQueued = body.queuedBytes > 0;
     if (!this.#isRequestComplete) {
       if (body.isWaiting) this.#host.timeout.start(this.#host.options.bodyIdleMs);
       else this.#host.timeout.stop();

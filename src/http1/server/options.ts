@@ -1,6 +1,7 @@
 /** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
 import { type Answer, isLiveFormat, reasonPhrase, type RequestHead } from "../../http/mod.ts";
+import type { MemoryAccount } from "../../memory/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
 
@@ -24,6 +25,19 @@ export interface HttpServerOptions {
   maxConnections: number;
   /** Bytes of later requests that are read while one is served. Default 64 KiB. */
   pipelineBytes: number;
+  /**
+   * Bytes that all connections together may have read before somebody waits for them: of bodies, and of later requests.
+   * Past it each connection reads only what is waited for, so that a client which leaves with a FIN may be noticed late.
+   * Default 32 MiB.
+   */
+  maxReadAheadBytes: number;
+  /**
+   * Bytes that all incomplete heads together may take. Past it the oldest one is answered 503 and its connection closed:
+   * nothing may be wrong with that head, so that a 431 would blame it. Default 32 MiB.
+   */
+  maxHeadsBytes: number;
+  /** What is held is added here, too. The limits of the account are enforced by others. Default: none. */
+  memory?: MemoryAccount;
   /**
    * Milliseconds without a byte written to a client that has sent FIN behind its whole request, until its exchange ends.
    * They are counted once the answer's head is there. 0: the FIN ends the exchange at once, as in nginx. Default 30,000.
@@ -75,6 +89,8 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
+  maxReadAheadBytes: [0, Number.MAX_SAFE_INTEGER],
+  maxHeadsBytes: [1, Number.MAX_SAFE_INTEGER],
   halfClosedMs: [0, MAX_DELAY_MS],
   halfClosedTlsMs: [0, MAX_DELAY_MS],
   halfClosedLiveMs: [0, MAX_DELAY_MS],
@@ -95,6 +111,8 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     lingerBytes: 1024 * 1024 * 1024,
     maxConnections: 65_536,
     pipelineBytes: 64 * 1024,
+    maxReadAheadBytes: 32 * 1024 * 1024,
+    maxHeadsBytes: 32 * 1024 * 1024,
     halfClosedMs: 30_000,
     halfClosedTlsMs: 0,
     halfClosedLiveMs: 0,

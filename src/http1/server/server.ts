@@ -6,11 +6,13 @@ import type { Handler } from "../../http/mod.ts";
 import { emptyBytes } from "../../memory/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { ServerConnection } from "./connection.ts";
+import { RequestMemory } from "./request_memory.ts";
 import { type HttpServerInit, type HttpServerOptions, verifyServerOptions } from "./options.ts";
 
 export class HttpServer {
   readonly #handler: Handler;
   readonly #options: HttpServerOptions;
+  readonly #memory: RequestMemory;
   readonly #connections = new Set<ServerConnection>();
   readonly #onOver = (connection: ServerConnection): void => this.#forget(connection);
   #isDraining = false;
@@ -23,12 +25,25 @@ export class HttpServer {
    */
   constructor(handler: Handler, options?: HttpServerInit) {
     this.#handler = handler;
-    this.#options = verifyServerOptions(options);
+    const { maxReadAheadBytes, maxHeadsBytes, memory } = this.#options = verifyServerOptions(options);
+    this.#memory = new RequestMemory(maxReadAheadBytes, maxHeadsBytes, memory);
   }
 
   /** Connections that are served or closing, without those whose socket was given away by an upgrade. */
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /** Bytes of requests that wait for whoever reads them, and of heads that are incomplete. */
+  get bufferedBytes(): number {
+    return this.#memory.heldBytes + this.unreadBytes;
+  }
+
+  /** Those of them that the runtime holds for paused sockets, which no account knows. Summed up at the call. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const { socket } of this.#connections) bytes += socket.unreadBytes;
+    return bytes;
   }
 
   /** Exchanges under way, counted at the call. */
@@ -46,7 +61,7 @@ export class HttpServer {
    */
   accept(socket: Socket, first: Uint8Array = emptyBytes): void {
     if (this.#isClosed || this.#connections.size >= this.#options.maxConnections) return socket.reset();
-    const connection = new ServerConnection(socket, this.#handler, this.#options, this.#onOver);
+    const connection = new ServerConnection(socket, this.#handler, this.#options, this.#memory, this.#onOver);
     this.#connections.add(connection);
     connection.start(first, this.#isDraining);
   }

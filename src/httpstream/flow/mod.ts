@@ -2,6 +2,5 @@
 export { ACK_AFTER_MS, AckTracker } from "./ack_tracker.ts";
 export { GrowthAccount, GrowthPool } from "./growth_pool.ts";
 export { FrameKind, Inflight } from "./inflight.ts";
-export { MemoryAccount } from "./memory_account.ts";
 export { TokenBucket } from "./token_bucket.ts";
 export { ReceiveWindow, SendWindow } from "./window.ts";

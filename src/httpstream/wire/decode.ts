@@ -2,7 +2,7 @@
  * Reads one message of the link, frame by frame. It checks what a frame's own bytes can prove. What depends on the state
  * of a stream or of the connection is checked in incoming.ts.
  */
-import { readU32 } from "../../base/mod.ts";
+import { readU32, work } from "../../base/mod.ts";
 import { ProtocolError } from "./errors.ts";
 import {
   ErrorCode,
@@ -46,6 +46,9 @@ export interface FrameVisitor {
   unknown(type: number, streamId: number): void;
 }
 
+/** What a frame costs, whatever its length (src/net/turns.ts). */
+const UNITS_PER_FRAME = 4;
+
 /**
  * Visits the frames of one whole message, synchronously and without copying a payload. A false length field allocates
  * nothing. An error thrown by the visitor passes through, and later frames are not visited.
@@ -66,6 +69,7 @@ export function decodeMessage(message: Uint8Array, visitor: FrameVisitor): void 
     const start = offset + FRAME_HEADER_BYTES;
     offset = start + length;
     if (offset > end) throw sizeError(`Frame of ${length} bytes has only ${end - start} in its message`);
+    work.units += UNITS_PER_FRAME;
     visitFrame(message, start, length, visitor);
   }
 }

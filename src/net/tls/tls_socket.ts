@@ -9,9 +9,18 @@
  * is bounded, by the plaintext of one read.
  */
 import type * as tls from "node:tls";
-import { atTickEnd, type Clock, nameErrorClass, systemClock, type TickListener, Timeout } from "../../base/mod.ts";
+import {
+  atTickEnd,
+  type Clock,
+  nameErrorClass,
+  systemClock,
+  type TickListener,
+  Timeout,
+  work,
+} from "../../base/mod.ts";
 import { concat, disown, reportGarbage } from "../../memory/mod.ts";
 import { formatAddress } from "../address.ts";
+import { HeldReads, type HeldReadsOwner } from "../held_reads.ts";
 import { HIGH_WATER_BYTES } from "../node_socket.ts";
 import {
   BROKEN_WAIT_MS,
@@ -21,6 +30,7 @@ import {
   SocketError,
   type SocketHandlers,
 } from "../socket.ts";
+import { CHEAP_UNITS, turns, UNITS_PER_ITERATION } from "../turns.ts";
 import { CipherStream } from "./cipher_stream.ts";
 
 /** The writes of a tick become one record up to here (RFC 8446 §5.1). */
@@ -39,7 +49,7 @@ export class NoTlsError extends Error {
   }
 }
 
-export class TlsSocket implements Socket, TickListener {
+export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
   handlers: SocketHandlers = noHandlers;
   readonly local: SocketAddress;
   readonly remote: SocketAddress;
@@ -54,12 +64,16 @@ export class TlsSocket implements Socket, TickListener {
   #gatheredBytes = 0;
   #isTickEndScheduled = false;
   #isDrainWanted = false;
-  /** Decrypted while paused. */
-  #undelivered: Uint8Array[] = [];
+  /** Decrypted while paused, or dear (turns.ts). */
+  readonly #undelivered = new HeldReads(this);
+  /** A read waits for a turn where so many units were spent in this iteration; 0 while reads are dear. */
+  #unitLimit = UNITS_PER_ITERATION;
   #isPaused = true;
   #hasEnded = false;
   /** The peer's close_notify arrived. */
   #hasPeerEnded = false;
+  /** The peer's FIN came. Whether without a close_notify is looked at behind what waits. */
+  #isCheckDue = false;
   /** `onEnd` was called. */
   #isEndDelivered = false;
   #isReset = false;
@@ -104,6 +118,10 @@ export class TlsSocket implements Socket, TickListener {
 
   get bufferedBytes(): number {
     return this.#gatheredBytes + this.#engine.writableLength + this.#raw.bufferedBytes;
+  }
+
+  get unreadBytes(): number {
+    return this.#engine.readableLength + this.#raw.unreadBytes;
   }
 
   get closed(): boolean {
@@ -154,6 +172,19 @@ export class TlsSocket implements Socket, TickListener {
     else this.#raw.resume();
   }
 
+  get canTakeReads(): boolean {
+    return !this.#isPaused && !this.closed;
+  }
+
+  takeRead(part: Uint8Array): void {
+    this.handlers.onData(part);
+  }
+
+  heldReadsTaken(isCheap: boolean): void {
+    this.#unitLimit = isCheap ? UNITS_PER_ITERATION : 0;
+    if (this.canTakeReads) this.#afterDelivered();
+  }
+
   flush(): void {
     if (this.closed) return;
     if (this.#gatheredBytes > 0) this.#writeGathered();
@@ -173,7 +204,7 @@ export class TlsSocket implements Socket, TickListener {
 
   /** True while plaintext, or the peer's end, waits for its delivery. */
   get #hasUndelivered(): boolean {
-    return this.#undelivered.length > 0 || (this.#hasPeerEnded && !this.#isEndDelivered);
+    return !this.#undelivered.isEmpty || (this.#hasPeerEnded && !this.#isEndDelivered);
   }
 
   #scheduleTickEnd(): void {
@@ -184,11 +215,17 @@ export class TlsSocket implements Socket, TickListener {
 
   #deliverWaiting(): void {
     if (this.#isPaused || !this.#hasUndelivered) return;
-    while (this.#undelivered.length > 0) {
-      this.handlers.onData(this.#undelivered.shift()!);
+    while (!this.#undelivered.isEmpty) {
+      if (this.#mustWait) return this.#undelivered.wait(this.#unitLimit > 0);
+      this.#deliver(this.#undelivered.shift());
       if (this.#isPaused || this.closed) return;
     }
-    if (this.#hasPeerEnded) this.#deliverEnd();
+    this.#afterDelivered();
+  }
+
+  #afterDelivered(): void {
+    if (this.#isCheckDue) return this.#checkTruncated(0);
+    if (this.#hasPeerEnded && !this.#isEndDelivered) this.#deliverEnd();
     if (this.#isCloseDeferred && !this.closed) this.#finish(this.#closeError);
     else this.#raw.resume();
   }
@@ -235,15 +272,29 @@ export class TlsSocket implements Socket, TickListener {
   #takePlaintext(bytes: Uint8Array): void {
     if (this.closed || this.#error !== null) return;
     reportGarbage(bytes.length);
-    if (this.#isPaused || this.#undelivered.length > 0) this.#undelivered.push(bytes);
-    else this.handlers.onData(bytes);
+    if (!this.#isPaused && this.#undelivered.isEmpty && !this.#mustWait) return this.#deliver(bytes);
+    this.#undelivered.add(bytes);
+    if (this.#isPaused) return;
+    this.#raw.pause();
+    this.#undelivered.wait(this.#unitLimit > 0);
+  }
+
+  get #mustWait(): boolean {
+    return turns.spentUnits >= this.#unitLimit;
+  }
+
+  #deliver(bytes: Uint8Array): void {
+    work.units = 0;
+    this.handlers.onData(bytes);
+    if (work.units > CHEAP_UNITS) this.#unitLimit = turns.account(work.units, bytes.length);
+    work.units = 0;
   }
 
   #takeCloseNotify(): void {
     // A destroyed engine may end its stream, too.
     if (this.closed || this.#error !== null || this.#hasPeerEnded) return;
     this.#hasPeerEnded = true;
-    if (!this.#isPaused && this.#undelivered.length === 0) this.#deliverEnd();
+    if (!this.#isPaused && this.#undelivered.isEmpty) this.#deliverEnd();
   }
 
   #deliverEnd(): void {
@@ -256,6 +307,9 @@ export class TlsSocket implements Socket, TickListener {
   #checkTruncated(ticks: number): void {
     if (this.closed || this.#hasPeerEnded) return;
     if (ticks > 0) return void setImmediate(() => this.#checkTruncated(ticks - 1));
+    // What came before waits for its turn.
+    this.#isCheckDue = !this.#undelivered.isEmpty && !this.#isPaused;
+    if (this.#isCheckDue) return;
     const reason = `The connection with ${formatAddress(this.remote)} was cut short: it ended without close_notify`;
     this.#fail(new SocketError({ code: "connection_reset", reason, initiator: "remote", retryable: true }));
   }
@@ -281,7 +335,7 @@ export class TlsSocket implements Socket, TickListener {
   #drop(): void {
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#undelivered = [];
+    this.#undelivered.drop();
   }
 
   #takeClose(error: SocketError | null): void {

@@ -3,5 +3,14 @@ import type { Connection } from "../../httpstream/mod.ts";
 
 export type SessionConnection = Pick<
   Connection,
-  "createStream" | "peerFeatures" | "streams" | "bufferedBytes" | "draining" | "closed" | "ping" | "drain" | "close"
+  | "createStream"
+  | "peerFeatures"
+  | "streams"
+  | "bufferedBytes"
+  | "draining"
+  | "ended"
+  | "closed"
+  | "ping"
+  | "drain"
+  | "close"
 >;

@@ -15,7 +15,7 @@ export class V2EdgeSession implements EdgeSession {
   constructor(readonly id: string, connection: SessionConnection, clock: Clock = systemClock) {
     this.#connection = connection;
     this.#clock = clock;
-    this.closed = connection.closed.then(({ reason, error }) => {
+    this.closed = connection.ended.then(({ reason, error }) => {
       return { code: error?.code ?? "closed", reason: reason || "The agent left" };
     });
   }

@@ -17,11 +17,14 @@ import {
   problemCodeOf,
   problemKinds,
   type RequestHead,
+  streamOf,
 } from "../../http/mod.ts";
 import { release } from "../../memory/mod.ts";
+import { CloseCode } from "../../websocket/mod.ts";
 import { givenUp } from "../given_up.ts";
 import type { Session, SessionEnd } from "../session.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { MAX_CHUNK_BYTES, WaitingAnswer, WaitingChunk } from "./answer_frames.ts";
+import { base64Length, decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
   FeatureDraining,
@@ -43,6 +46,7 @@ import { fieldsToHeaders, headersToFields, type LineFields, lineFieldsFor } from
 import { DEAD_AFTER_MS } from "./heartbeat.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import type { JsonLink } from "./link.ts";
+import { LinkQueue } from "./link_queue.ts";
 
 export interface JsonAgentSessionOptions {
   /** Asked for each request. */
@@ -51,10 +55,19 @@ export interface JsonAgentSessionOptions {
   features: readonly string[];
   /** Requests at one time; further ones are answered with `overloaded`. Default 1,024. */
   maxActive?: number;
+  /** A request could not be read, and was answered with an error; for the log. Default: does nothing. */
+  onError?(error: unknown): void;
+  /** Bytes of request bodies that wait for answers to begin; further ones are answered with `overloaded`. Default 256 MiB. */
+  bodyLimitBytes?: number;
   clock?: Clock;
 }
 
 const DEFAULT_MAX_ACTIVE = 1_024;
+const DEFAULT_BODY_LIMIT_BYTES = 256 * 1024 * 1024;
+/** Refusals that are sent while the link is full: what they answer came behind requests that an edge would not send. */
+const MAX_UNSENT_REFUSALS = 1_024;
+/** About what a head takes. */
+const HEAD_BYTES = 1_024;
 /** Bodies up to this size that came with their head are sent with it, as one `http_response`. */
 const WHOLE_LIMIT_BYTES = 64 * 1024;
 
@@ -72,10 +85,15 @@ export class JsonAgentSession implements Session {
   readonly #text: HeadText;
   readonly #lineFields: LineFields;
   readonly #maxActive: number;
+  readonly #onError: JsonAgentSessionOptions["onError"];
+  readonly #bodyLimitBytes: number;
   readonly #lifetime: JsonLifetime;
   readonly #active = new Map<string, RequestUnderWay>();
-  readonly #waitingForDrain: (() => void)[] = [];
-  #isWritable = true;
+  /** What waits for the link: of each answer one frame or chunk. */
+  readonly #queue = new LinkQueue();
+  /** Of the requests whose answers have not begun. */
+  #bodyBytes = 0;
+  #unsentRefusals = 0;
 
   constructor(link: JsonLink, options: JsonAgentSessionOptions) {
     this.#link = link;
@@ -85,12 +103,15 @@ export class JsonAgentSession implements Session {
     this.#text = headTextOf(options.features);
     this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
+    this.#onError = options.onError;
+    this.#bodyLimitBytes = options.bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES;
     this.#lifetime = new JsonLifetime(link, options.clock ?? systemClock, {
       peer: "edge",
       isIdle: () => this.#active.size === 0,
       isReadingPaused: () => false,
       isPeerBusy: () => false,
       onMessage: (data) => this.#onMessage(data as string),
+      onBadFrame: (id, error) => this.#refuseBadFrame(id, error),
       onDrain: () => this.#onDrain(),
       onEnd: (end) => this.#onEnd(end),
     });
@@ -102,6 +123,13 @@ export class JsonAgentSession implements Session {
 
   get active(): number {
     return this.#active.size;
+  }
+
+  /** Bytes of answers that wait for the link: one read of each at most. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const frame of this.#queue) bytes += frame.heldBytes;
+    return bytes;
   }
 
   /** Requests that still come are served: only the edge knows when it has sent its last one. */
@@ -118,8 +146,9 @@ export class JsonAgentSession implements Session {
     this.#lifetime.close(reason);
   }
 
-  #onMessage(text: string): void {
+  #onMessage(text: string): number | void {
     const frame = parseEdgeFrame(text);
+    if (frame === null) return 1;
     if (frame?.type === TypeHTTPRequest) this.#serve(frame);
     else if (frame?.type === TypeHTTPRequestCancel) this.#cancel(frame);
   }
@@ -127,11 +156,13 @@ export class JsonAgentSession implements Session {
   #serve(frame: HTTPRequest): void {
     const id = frame.request_id;
     if (this.#active.has(id)) throw new FrameError(`\`request_id\` ${id} is in use`);
-    const body = decodeBase64(frame.body_b64, "body_b64");
+    const body = decodeBase64(frame.body_b64, "body_b64", frame);
     const head = requestHead(frame, this.#text);
     if (this.#active.size >= this.#maxActive) {
-      const detail = `The agent is serving ${this.#active.size} requests already`;
-      return this.#sendWhole(id, problemAnswer("overloaded", detail));
+      return this.#refuse(id, `The agent is serving ${this.#active.size} requests already`);
+    }
+    if (body.length > 0 && this.#bodyBytes + body.length > this.#bodyLimitBytes) {
+      return this.#refuse(id, `The agent holds ${this.#bodyBytes} bytes of request bodies already`);
     }
     const request = new RequestUnderWay();
     this.#active.set(id, request);
@@ -139,6 +170,28 @@ export class JsonAgentSession implements Session {
       this.#active.delete(id);
       this.#lifetime.closeIfDrained();
     });
+  }
+
+  /** Answers a request that cannot be read. Not one whose id is in use: its answer would be taken for the other's. */
+  #refuseBadFrame(id: string, error: FrameError): boolean {
+    if (error.type !== TypeHTTPRequest || this.#active.has(id)) return false;
+    const failure = new ExchangeError("upstream_failed", `The request cannot be read: ${error.reason}`, {
+      cause: error,
+    });
+    this.#onError?.(failure);
+    if (this.#mayRefuse()) this.#sendFailure(id, failure);
+    return true;
+  }
+
+  #refuse(id: string, detail: string): void {
+    if (this.#mayRefuse()) this.#queue.sent(this.#sendWhole(id, problemAnswer("overloaded", detail)));
+  }
+
+  /** False, and the session ends, where too many refusals wait for the link. */
+  #mayRefuse(): boolean {
+    if (!this.#queue.isFull || ++this.#unsentRefusals <= MAX_UNSENT_REFUSALS) return true;
+    this.#lifetime.close("The edge sends requests and takes no answers", CloseCode.policyViolation);
+    return false;
   }
 
   /** The visitor left, or the edge gave up. */
@@ -150,46 +203,80 @@ export class JsonAgentSession implements Session {
   /** Never rejects. The edge is told of a failure, unless the request was canceled. */
   async #ask(head: RequestHead, body: Uint8Array | null, signal: RequestUnderWay): Promise<void> {
     try {
-      const answer = await this.#upstream(head, body, signal);
+      const answer = await this.#askUpstream(head, body, signal);
       if (signal.aborted) cancelBody(answer.body, signal.reason);
-      else if (isWhole(answer)) this.#sendWhole(head.id, answer);
-      else await this.#answerStreamed(head.id, answer, signal);
+      else if (!isWhole(answer)) await this.#answerStreamed(head.id, answer, signal);
+      else if (this.#queue.isFull) await this.#answerLater(head.id, answer, signal);
+      else this.#queue.sent(this.#sendWhole(head.id, answer));
     } catch (error) {
       if (!signal.aborted) this.#sendFailure(head.id, error);
     }
   }
 
-  async #answerStreamed(id: string, answer: Answer, signal: RequestUnderWay): Promise<void> {
-    signal.isAnswered = true;
-    this.#send({
-      type: TypeHTTPResponseStart,
-      request_id: id,
-      status: answer.status,
-      headers: this.#headersOf(answer),
-      reason: this.#reasonOf(answer),
-    });
+  async #askUpstream(head: RequestHead, body: Uint8Array | null, signal: RequestUnderWay): Promise<Answer> {
+    if (body === null) return this.#upstream(head, null, signal);
+    const { length } = body;
+    this.#bodyBytes += length;
     try {
-      if (answer.body instanceof Uint8Array) this.#sendChunk(id, answer.body);
-      else if (answer.body !== null) await this.#sendBody(id, answer.body, signal);
+      return await this.#upstream(head, body, signal);
+    } finally {
+      this.#bodyBytes -= length;
+    }
+  }
+
+  async #answerLater(id: string, answer: Answer, signal: CancelSignal): Promise<void> {
+    const length = answer.body === null ? 0 : base64Length((answer.body as Uint8Array).length);
+    await this.#inTurn(length, signal, () => this.#sendWhole(id, answer));
+  }
+
+  async #answerStreamed(id: string, answer: Answer, signal: RequestUnderWay): Promise<void> {
+    const body = answer.body instanceof Uint8Array ? streamOf(answer.body) : answer.body;
+    signal.isAnswered = true;
+    if (this.#queue.isFull) await this.#inTurn(0, signal, () => this.#sendStart(id, answer));
+    else this.#queue.sent(this.#sendStart(id, answer));
+    if (signal.aborted) return cancelBody(body, signal.reason);
+    try {
+      if (body !== null) await this.#sendBody(id, body, signal);
       if (!signal.aborted) this.#send({ type: TypeHTTPResponseEnd, request_id: id });
     } catch (error) {
       if (!signal.aborted) this.#sendAbort(id, error);
     }
   }
 
-  /** Sends each read of the upstream as one frame. The next read waits while the link is full. */
+  /** Resolves when the link has taken the frame, or the request was canceled. @param length its bytes beside the head */
+  #inTurn(length: number, signal: CancelSignal, write: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const frame = new WaitingAnswer(HEAD_BYTES + length, () => {
+        resolve();
+        return write();
+      });
+      this.#queue.send(frame);
+      signal.addEventListener("abort", () => {
+        frame.unlink();
+        resolve();
+      });
+    });
+  }
+
+  /** Sends each read of the upstream as one frame. The next read waits until the link has taken it. */
   #sendBody(id: string, body: ReadableStream<Uint8Array>, signal: CancelSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      let waiting: WaitingChunk | null = null;
       const pump = new BodyPump(body, {
         write: (chunk) => {
-          this.#sendChunk(id, chunk);
-          if (!this.#isWritable) this.#waitingForDrain.push(() => pump.drained());
-          return this.#isWritable;
+          if (this.#trySendChunk(id, chunk)) return true;
+          waiting = new WaitingChunk(this.#link, id, chunk, () => pump.drained());
+          this.#queue.send(waiting);
+          return waiting.byteLength === 0;
         },
         end: resolve,
-        fail: reject,
+        fail: (error) => {
+          waiting?.drop();
+          reject(error);
+        },
       }, null);
       signal.addEventListener("abort", () => {
+        waiting?.drop();
         pump.stop(signal.reason);
         resolve();
       });
@@ -197,16 +284,27 @@ export class JsonAgentSession implements Session {
     });
   }
 
-  #sendChunk(id: string, chunk: Uint8Array): void {
-    if (this.#lifetime.end === null && chunk.length > 0) {
-      this.#isWritable = this.#link.sendTextBytes(encodeChunkFrame(id, chunk)) && this.#isWritable;
-    }
+  /** False where the chunk is too long for one frame, or the link is full. */
+  #trySendChunk(id: string, chunk: Uint8Array): boolean {
+    if (this.#queue.isFull || chunk.length > MAX_CHUNK_BYTES) return false;
+    this.#queue.sent(this.#link.sendTextBytes(encodeChunkFrame(id, chunk)));
     release(chunk);
+    return true;
   }
 
-  #sendWhole(id: string, answer: Answer): void {
+  #sendStart(id: string, answer: Answer): boolean {
+    return this.#write({
+      type: TypeHTTPResponseStart,
+      request_id: id,
+      status: answer.status,
+      headers: this.#headersOf(answer),
+      reason: this.#reasonOf(answer),
+    });
+  }
+
+  #sendWhole(id: string, answer: Answer): boolean {
     const bytes = answer.body instanceof Uint8Array ? answer.body : null;
-    this.#send({
+    const isWritable = this.#write({
       type: TypeHTTPResponse,
       request_id: id,
       status: answer.status,
@@ -215,6 +313,7 @@ export class JsonAgentSession implements Session {
       reason: this.#reasonOf(answer),
     });
     if (bytes !== null) release(bytes);
+    return isWritable;
   }
 
   #headersOf(answer: Answer): Record<string, string> {
@@ -230,7 +329,7 @@ export class JsonAgentSession implements Session {
     if (this.#canAbort) return this.#sendAbort(id, error);
     // Visitors see this answer, so it does not name the cause, which may hold private addresses.
     const code = problemCodeOf(error);
-    this.#sendWhole(id, problemAnswer(code, problemKinds[code].title));
+    this.#queue.sent(this.#sendWhole(id, problemAnswer(code, problemKinds[code].title)));
   }
 
   /**
@@ -247,20 +346,23 @@ export class JsonAgentSession implements Session {
     });
   }
 
+  /** Sends a short frame, which does not wait. */
   #send(frame: { type: string; request_id: string } & Record<string, unknown>): void {
-    if (this.#lifetime.end !== null) return;
-    this.#isWritable = this.#link.sendText(JSON.stringify(frame)) && this.#isWritable;
+    this.#queue.sent(this.#write(frame));
+  }
+
+  #write(frame: { type: string; request_id: string } & Record<string, unknown>): boolean {
+    return this.#lifetime.end !== null || this.#link.sendText(JSON.stringify(frame));
   }
 
   #onDrain(): void {
-    this.#isWritable = true;
-    for (const resume of this.#waitingForDrain.splice(0)) resume();
+    this.#unsentRefusals = 0;
+    this.#queue.drained();
   }
 
   #onEnd(end: SessionEnd): void {
     const why = new ExchangeError("agent_lost", `The connection to the edge was lost: ${end.reason}`);
     for (const request of this.#active.values()) request.abort(why);
-    this.#onDrain();
   }
 }
 

@@ -3,15 +3,14 @@
  * this counts how many bytes wait here.
  */
 import { type BodyOwner, BodySource } from "../../http/mod.ts";
+import type { MemoryAccount } from "../../httpstream/mod.ts";
 import { release } from "../../memory/mod.ts";
 
 /** The cost of a waiting chunk beside its bytes. It is counted, so that a flood of chunks of one byte is bounded. */
 const CHUNK_OVERHEAD_BYTES = 128;
 
-/** Bytes that wait in all answers of a session together. */
-export interface BufferTotal {
-  bytes: number;
-}
+/** Counts the bytes that wait in all answers of a session together. */
+export type BufferTotal = Pick<MemoryAccount, "heldBytes" | "add">;
 
 export interface AnswerBodyEvents {
   /** The reader took bytes; `bufferedBytes` is already lower. */
@@ -86,6 +85,6 @@ export class AnswerBody implements BodyOwner {
 
   #count(bytes: number): void {
     this.#bufferedBytes += bytes;
-    this.#total.bytes += bytes;
+    this.#total.add(bytes);
   }
 }

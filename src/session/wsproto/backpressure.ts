@@ -10,7 +10,8 @@
  * times as much old garbage as was ever in use (4 MiB held 50 MB in a steady download, 1 MiB holds 15).
  */
 import { type Clock, Timeout } from "../../base/mod.ts";
-import type { AnswerBody, BufferTotal } from "./answer_body.ts";
+import { MemoryAccount } from "../../httpstream/mod.ts";
+import type { AnswerBody } from "./answer_body.ts";
 import type { JsonLink } from "./link.ts";
 
 export interface BackpressureLimits {
@@ -31,14 +32,21 @@ export const defaultBackpressureLimits: BackpressureLimits = {
 /** Pauses a link while the client of some answer is too slow. */
 export class Backpressure {
   /** Shared by the session's answers. */
-  readonly total: BufferTotal = { bytes: 0 };
+  readonly total: MemoryAccount;
   readonly #link: Pick<JsonLink, "pause" | "resume">;
   readonly #clock: Clock;
   readonly #limits: BackpressureLimits;
   /** The answers for which the link is paused, each with the time that its client has to take bytes. */
   readonly #slow = new Map<AnswerBody, Timeout>();
 
-  constructor(link: Pick<JsonLink, "pause" | "resume">, clock: Clock, limits: BackpressureLimits) {
+  /** @param account the session's. Default: none. */
+  constructor(
+    link: Pick<JsonLink, "pause" | "resume">,
+    clock: Clock,
+    limits: BackpressureLimits,
+    account: MemoryAccount | null = null,
+  ) {
+    this.total = new MemoryAccount(limits.totalBytes, account);
     this.#link = link;
     this.#clock = clock;
     this.#limits = limits;
@@ -80,6 +88,6 @@ export class Backpressure {
 
   #isSlow(body: AnswerBody): boolean {
     if (body.bufferedBytes > this.#limits.bufferBytes) return true;
-    return this.total.bytes > this.#limits.totalBytes && body.bufferedBytes > 0;
+    return this.total.heldBytes > this.total.limitBytes && body.bufferedBytes > 0;
   }
 }

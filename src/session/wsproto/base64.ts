@@ -6,6 +6,12 @@
 import { Buffer } from "node:buffer";
 import { FrameError } from "./frames.ts";
 
+/** The frame whose text is decoded, for the error. */
+interface Framed {
+  readonly type: string;
+  readonly request_id: string;
+}
+
 export function encodeBase64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
@@ -13,55 +19,52 @@ export function encodeBase64(bytes: Uint8Array): string {
 /**
  * Takes base64 with padding and without.
  *
- * @param key names the text in the error
+ * @param key of the text in `frame`
  * @throws {FrameError} for anything else; `Buffer` alone passes over what it does not know
  */
-export function decodeBase64(text: string, key: string): Uint8Array {
+export function decodeBase64(text: string, key: string, frame: Framed): Uint8Array {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = Buffer.from(text, "base64");
   if (bytes.length !== Math.floor(((text.length - padding) * 3) / 4) || text.length % 4 === 1) {
-    throw new FrameError(`\`${key}\` is not base64`);
+    throw FrameError.of({ type: frame.type, key, requestId: frame.request_id }, NOT_BASE64);
   }
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** What an error says of a text that cannot be decoded. */
+export const NOT_BASE64 = "is not base64";
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD = 0x3d;
 /** The value of a byte that is none of the alphabet's. */
 const NONE = 0xff;
 
-const digits = new Uint8Array(64);
 const values = new Uint8Array(256).fill(NONE);
 for (let value = 0; value < 64; value++) {
   const code = alphabet.charCodeAt(value);
-  digits[value] = code;
   values[code] = value;
 }
+
+const encoder = new TextEncoder();
+/** A multiple of three, so that no piece but the last has padding. */
+const PIECE_BYTES = 3 * 1024;
 
 /** The length of `bytes` bytes in base64, padding included. */
 export function base64Length(bytes: number): number {
   return Math.ceil(bytes / 3) * 4;
 }
 
-/** Writes the base64 of `bytes` into `target` from `at` on, and returns where it ends. */
+/**
+ * Writes the base64 of `bytes` into `target` from `at` on, and returns where it ends. The runtime makes it, in strings so
+ * short that collectors free them at once.
+ */
 export function encodeBase64Into(bytes: Uint8Array, target: Uint8Array, at: number): number {
-  const whole = bytes.length - bytes.length % 3;
-  for (let i = 0; i < whole; i += 3) {
-    const triple = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
-    target[at] = digits[triple >>> 18];
-    target[at + 1] = digits[(triple >>> 12) & 63];
-    target[at + 2] = digits[(triple >>> 6) & 63];
-    target[at + 3] = digits[triple & 63];
-    at += 4;
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+    const length = Math.min(PIECE_BYTES, bytes.length - from);
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString("base64");
+    at += encoder.encodeInto(text, target.subarray(at)).written;
   }
-  const left = bytes.length - whole;
-  if (left === 0) return at;
-  const last = (bytes[whole] << 16) | (left === 2 ? bytes[whole + 1] << 8 : 0);
-  target[at] = digits[last >>> 18];
-  target[at + 1] = digits[(last >>> 12) & 63];
-  target[at + 2] = left === 2 ? digits[(last >>> 6) & 63] : PAD;
-  target[at + 3] = PAD;
-  return at + 4;
+  return at;
 }
 
 /**

@@ -6,8 +6,8 @@
  *     {"type":"http_response_chunk","request_id":"7f-1","data_b64":"aGVsbG8="}
  */
 import { slice } from "../../memory/mod.ts";
-import { base64Length, decodeBase64InPlace, encodeBase64Into } from "./base64.ts";
-import { FrameError, MAX_REQUEST_ID_LENGTH } from "./frames.ts";
+import { base64Length, decodeBase64InPlace, encodeBase64Into, NOT_BASE64 } from "./base64.ts";
+import { FrameError, MAX_REQUEST_ID_LENGTH, TypeHTTPResponseChunk } from "./frames.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -67,7 +67,7 @@ export function decodeChunkFrame(message: Uint8Array): ChunkFrame | null {
   if (!matches(message, dataEnd, end) || (dataEnd - dataAt) % 4 !== 0) return null;
   const id = decoder.decode(message.subarray(beforeId.length, idEnd));
   const decodedEnd = decodeBase64InPlace(message, dataAt, dataEnd);
-  if (decodedEnd < 0) throw new FrameError("`data_b64` is not base64");
+  if (decodedEnd < 0) throw FrameError.of({ type: TypeHTTPResponseChunk, key: "data_b64", requestId: id }, NOT_BASE64);
   const isShort = decodedEnd - dataAt < LEAST_VIEW_BYTES;
   return { id, data: isShort ? message.slice(dataAt, decodedEnd) : slice(message, dataAt, decodedEnd) };
 }

@@ -1,14 +1,12 @@
 /**
  * The edge's end of a session of the JSON protocol: one registered agent on one link. `pending` holds the requests that
  * wait for the first frame of an answer, `streaming` the answers that their clients have not read to the end. A request
- * id is in one of them at most.
+ * id is in one of them at most. While the link takes nothing, requests wait for it in `#sender`, and are pending, too.
  */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
-  collectBody,
-  CollectBudget,
   contentOf,
   endToEndFields,
   ExchangeError,
@@ -24,6 +22,7 @@ import {
   withoutFields,
   withoutHost,
 } from "../../http/mod.ts";
+import { MemoryAccount } from "../../httpstream/mod.ts";
 import { release } from "../../memory/mod.ts";
 import { CloseCode } from "../../websocket/mod.ts";
 import { problemBehind } from "../given_up.ts";
@@ -31,20 +30,18 @@ import { parseJson } from "../json.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import { AnswerBody } from "./answer_body.ts";
 import { Backpressure, type BackpressureLimits, defaultBackpressureLimits } from "./backpressure.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64 } from "./base64.ts";
 import { decodeChunkFrame } from "./chunk_frame.ts";
 import {
   FeatureReplaced,
   FeatureRequestCancel,
   FrameError,
-  type HTTPRequest,
   type HTTPRequestCancel,
   type HTTPResponse,
   type HTTPResponseAbort,
   type HTTPResponseStart,
   parseAgentFrame,
   TypeDraining,
-  TypeHTTPRequest,
   TypeHTTPRequestCancel,
   TypeHTTPResponse,
   TypeHTTPResponseAbort,
@@ -53,9 +50,11 @@ import {
   TypeHTTPResponseStart,
 } from "./frames.ts";
 import { type HeadText, headTextOf } from "./head_text.ts";
-import { fieldsToHeaders, headersToFields, noLineFields } from "./headers.ts";
+import { headersToFields } from "./headers.ts";
 import { JsonLifetime } from "./lifetime.ts";
 import { type JsonLink, REPLACED_CLOSE_CODE } from "./link.ts";
+import type { RequestBody } from "./request_body.ts";
+import { overloaded, RequestSender, Waiter } from "./request_sender.ts";
 
 export interface JsonEdgeSessionOptions {
   /** Names the session in logs. */
@@ -69,11 +68,21 @@ export interface JsonEdgeSessionOptions {
    * and 7 MiB for an agent that announced no limit.
    */
   bodyLimitBytes?: number;
-  /** Bytes of request bodies that are collected at one time. Default 64 MiB. */
+  /**
+   * Bytes of request bodies that are held at one time: while they are collected, and until the link has taken them.
+   * Default 64 MiB. A request whose body goes beyond it gets `overloaded`.
+   */
   collectLimitBytes?: number;
+  /** The bytes that all connections of the process hold. Default: no limit but the session's own. */
+  memory?: MemoryAccount;
   /** Exchanges at one time; further ones get `overloaded`. Default 1,024. */
   maxActive?: number;
   backpressure?: BackpressureLimits;
+  /**
+   * A frame of an answer had a value that could not be taken, so that this answer failed; for the log. Called once for each
+   * key of each frame. Default: does nothing.
+   */
+  onBadFrame?(error: FrameError): void;
   clock?: Clock;
 }
 
@@ -87,25 +96,19 @@ export const UNANNOUNCED_BODY_LIMIT_BYTES = 7 * MIB;
 const DEFAULT_COLLECT_LIMIT_BYTES = 64 * MIB;
 const DEFAULT_MAX_ACTIVE = 1_024;
 
+/** What a chunk for nobody costs in the budget of floods: its visitor may just have left. */
+const LATE_COST = 1 / 64;
+
 const utf8 = new TextDecoder();
 
 const lengthField: ReadonlySet<string> = new Set(["content-length"]);
 const wholeAnswer = /"type"\s*:\s*"http_response"/;
-const teField: ReadonlySet<string> = new Set(["te"]);
-
-/** A request whose answer has not begun. */
-interface Waiter {
-  readonly head: RequestHead;
-  resolve(answer: Answer): void;
-  reject(error: Error): void;
-}
 
 export class JsonEdgeSession implements EdgeSession {
   readonly id: string;
   readonly protocol = "json";
   readonly pending = new Map<string, Waiter>();
   readonly streaming = new Map<string, AnswerBody>();
-  readonly #link: JsonLink;
   readonly #canCancel: boolean;
   readonly #knowsReplaced: boolean;
   readonly #text: HeadText;
@@ -113,11 +116,14 @@ export class JsonEdgeSession implements EdgeSession {
   readonly #mayBlock: boolean;
   readonly #bodyLimitBytes: number;
   readonly #maxActive: number;
-  readonly #budget: CollectBudget;
+  /** What is held for all exchanges of the session. */
+  readonly #account: MemoryAccount;
+  readonly #sender: RequestSender;
   readonly #backpressure: Backpressure;
   readonly #lifetime: JsonLifetime;
-  /** Requests whose bodies are being collected. */
-  #collecting = 0;
+  readonly #onBadFrame: JsonEdgeSessionOptions["onBadFrame"];
+  /** The keys of frames of which `onBadFrame` was told. */
+  readonly #toldKeys = new Set<string>();
   #isLeaving = false;
   /** Requests that were sent and not answered to the end, those of visitors who have left among them. */
   #unanswered = 0;
@@ -125,23 +131,28 @@ export class JsonEdgeSession implements EdgeSession {
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
     this.id = options.id;
-    this.#link = link;
     this.#canCancel = options.features.includes(FeatureRequestCancel);
     this.#knowsReplaced = options.features.includes(FeatureReplaced);
     this.#text = headTextOf(options.features);
     this.#mayBlock = options.features.length === 0;
     this.#bodyLimitBytes = bodyLimit(options);
-    this.#budget = new CollectBudget(options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES);
+    this.#account = new MemoryAccount(Infinity, options.memory ?? null, () => this.#freeSome());
+    const collectLimitBytes = options.collectLimitBytes ?? DEFAULT_COLLECT_LIMIT_BYTES;
+    this.#sender = new RequestSender(link, this.#text, this.#account, collectLimitBytes);
+    this.#sender.onSend = () => this.#unanswered++;
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
-    this.#backpressure = new Backpressure(link, clock, options.backpressure ?? defaultBackpressureLimits);
+    this.#onBadFrame = options.onBadFrame;
+    const backpressure = options.backpressure ?? defaultBackpressureLimits;
+    this.#backpressure = new Backpressure(link, clock, backpressure, this.#account);
     this.#lifetime = new JsonLifetime(link, clock, {
       peer: "agent",
       isIdle: () => this.active === 0,
       isReadingPaused: () => this.#backpressure.isPaused,
       isPeerBusy: () => this.#mayBlock && this.#unanswered > 0,
       onMessage: (data) => this.#onMessage(data as Uint8Array),
+      onBadFrame: (id, error) => this.#failBadFrame(id, error),
       onLongMessage: (beginning, error) => this.#onLongMessage(beginning, error.reason),
-      onDrain: () => {},
+      onDrain: () => this.#sender.drained(),
       onEnd: (end) => this.#onEnd(end),
     });
   }
@@ -155,25 +166,23 @@ export class JsonEdgeSession implements EdgeSession {
   }
 
   get active(): number {
-    return this.#collecting + this.pending.size + this.streaming.size;
+    return this.#sender.collecting.size + this.pending.size + this.streaming.size;
+  }
+
+  /** Bytes held for its exchanges, both directions. */
+  get bufferedBytes(): number {
+    return this.#account.heldBytes;
   }
 
   /** Rejects with `ExchangeError`: `tunnel_offline`, `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
   readonly open = async (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     this.#admit(head);
-    let answer: Promise<Answer>;
-    this.#collecting++;
-    try {
-      // Other upgrades pass as if they were not asked for, which RFC 9110 §7.8 allows.
-      const bytes = await this.#collect(head, contentOf(head, body));
-      signal.throwIfAborted();
-      this.#checkOpen();
-      answer = this.#ask(head, bytes, signal);
-    } finally {
-      this.#collecting--;
-      this.#lifetime.closeIfDrained();
-    }
-    return await answer;
+    // Other upgrades pass as if they were not asked for, which RFC 9110 §7.8 allows.
+    const content = contentOf(head, body);
+    if (content instanceof ReadableStream) return await this.#collectAndAsk(head, content, signal);
+    if (content !== null && content.length > this.#bodyLimitBytes) throw this.#tooLarge();
+    signal.throwIfAborted();
+    return await this.#ask(head, content, signal);
   };
 
   ping(timeoutMs: number): Promise<boolean> {
@@ -199,7 +208,7 @@ export class JsonEdgeSession implements EdgeSession {
 
   #checkOpen(): void {
     if (this.#lifetime.end !== null) throw lost(this.#lifetime.end);
-    if (this.#isLeaving) throw new ExchangeError("tunnel_offline", "The agent is leaving and takes no new requests");
+    if (this.#isLeaving) throw leaving();
   }
 
   #admit(head: RequestHead): void {
@@ -215,16 +224,28 @@ export class JsonEdgeSession implements EdgeSession {
     }
   }
 
-  async #collect(head: RequestHead, body: Body): Promise<Uint8Array> {
+  async #collectAndAsk(head: RequestHead, stream: ReadableStream<Uint8Array>, signal: CancelSignal): Promise<Answer> {
     const announced = Number(fieldValue(head.fields, "content-length") ?? 0);
     if (announced > this.#bodyLimitBytes) throw this.#tooLarge();
-    // The upstream cannot be asked whether it wants the body: this protocol sends head and body together.
-    const isExpecting = body instanceof ReadableStream && fieldValue(head.fields, "expect") !== undefined;
-    if (isExpecting) head.onInformational?.(100, []);
-    const collected = await collectBody(body, this.#bodyLimitBytes, this.#budget);
-    if ("bytes" in collected) return collected.bytes;
-    if (collected.exceeded === "limit") throw this.#tooLarge();
-    throw new ExchangeError("overloaded", "Too many large requests wait for this agent", { initiator: "library" });
+    const body = this.#sender.newBody(announced);
+    let answer: Promise<Answer>;
+    try {
+      // The upstream cannot be asked whether it wants the body: this protocol sends head and body together.
+      if (fieldValue(head.fields, "expect") !== undefined) head.onInformational?.(100, []);
+      const result = await body.collect(stream, this.#bodyLimitBytes, signal);
+      if (result === "limit") throw this.#tooLarge();
+      if (result === "account") throw overloaded();
+      signal.throwIfAborted();
+      this.#checkOpen();
+      answer = this.#ask(head, body, signal);
+    } catch (error) {
+      body.drop();
+      throw error;
+    } finally {
+      body.unlink();
+      this.#lifetime.closeIfDrained();
+    }
+    return await answer;
   }
 
   #tooLarge(): ExchangeError {
@@ -232,30 +253,44 @@ export class JsonEdgeSession implements EdgeSession {
     return new ExchangeError("body_too_large", reason, { initiator: "user" });
   }
 
-  #ask(head: RequestHead, body: Uint8Array, signal: CancelSignal): Promise<Answer> {
-    const answer = new Promise<Answer>((resolve, reject) => {
-      this.pending.set(head.id, { head, resolve, reject });
-    });
-    const onAbort = () => this.#cancel(head.id, signal.reason);
-    signal.addEventListener("abort", onAbort);
-    this.#link.sendText(JSON.stringify(requestFrame(head, body, this.#text)));
-    this.#unanswered++;
-    release(body);
-    return answer;
+  /** @throws {ExchangeError} `overloaded`; the body is then still the caller's */
+  #ask(head: RequestHead, body: Uint8Array | RequestBody | null, signal: CancelSignal): Promise<Answer> {
+    const waiter = this.#sender.ask(head, body);
+    this.pending.set(head.id, waiter);
+    signal.addEventListener("abort", () => this.#cancel(head.id, signal.reason));
+    return waiter.answer;
   }
 
-  #onMessage(message: Uint8Array): void {
+  /** Ends the exchange that holds most, since all connections of the process hold too much together. */
+  #freeSome(): boolean {
+    const request = this.#sender.largest();
+    let most = request?.heldBytes ?? 0;
+    let answerId: string | null = null;
+    for (const [id, { bufferedBytes }] of this.streaming) {
+      if (bufferedBytes <= most) continue;
+      answerId = id;
+      most = bufferedBytes;
+    }
+    if (answerId !== null) this.#cancel(answerId, overloaded());
+    else if (request instanceof Waiter) this.#cancel(request.head.id, overloaded());
+    else if (request !== null) {
+      request.stop(overloaded());
+      request.drop();
+    }
+    return most > 0;
+  }
+
+  #onMessage(message: Uint8Array): number | void {
     const chunk = decodeChunkFrame(message);
     if (chunk !== null) return this.#onChunk(chunk.id, chunk.data);
     const frame = parseAgentFrame(utf8.decode(message));
     switch (frame?.type) {
       case TypeHTTPResponse:
-        this.#countAnswer();
         return this.#onResponse(frame);
       case TypeHTTPResponseStart:
         return this.#onStart(frame);
       case TypeHTTPResponseChunk:
-        return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64"));
+        return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64", frame));
       case TypeHTTPResponseEnd:
         this.#countAnswer();
         return this.streaming.get(frame.request_id)?.end();
@@ -263,10 +298,9 @@ export class JsonEdgeSession implements EdgeSession {
         this.#countAnswer();
         return this.#onAbort(frame);
       case TypeDraining:
-        this.#isLeaving = true;
-        return;
+        return this.#leave();
       case undefined:
-        return;
+        return 1;
       default:
         throw new FrameError(`Frame \`${frame?.type}\` has no place in a registered session`);
     }
@@ -279,12 +313,35 @@ export class JsonEdgeSession implements EdgeSession {
     const text = utf8.decode(beginning);
     const id = requestIdIn(text);
     if (id === null) return false;
-    if (wholeAnswer.test(text)) this.#countAnswer();
     const error = new ExchangeError("upstream_invalid", `The agent's answer is too long for one frame: ${reason}`);
-    this.#takeWaiter(id)?.reject(error);
-    if (this.streaming.has(id)) this.#cancel(id, error);
-    this.#lifetime.closeIfDrained();
+    this.#failAnswer(id, wholeAnswer.test(text), error);
     return true;
+  }
+
+  #failBadFrame(id: string, error: FrameError): true {
+    const kind = `${error.type} ${error.key}`;
+    if (!this.#toldKeys.has(kind)) {
+      this.#toldKeys.add(kind);
+      this.#onBadFrame?.(error);
+    }
+    const reason = `The agent's answer cannot be taken: ${error.reason}`;
+    this.#failAnswer(id, error.type === TypeHTTPResponse, new ExchangeError("upstream_invalid", reason));
+    return true;
+  }
+
+  /**
+   * A frame of the answer to `id` cannot be taken: the answer fails, and no other.
+   *
+   * @param isWhole the frame was the whole answer, so that the agent has nothing left to cancel
+   */
+  #failAnswer(id: string, isWhole: boolean, error: ExchangeError): void {
+    if (isWhole) {
+      this.#countAnswer();
+      this.#takeWaiter(id)?.reject(error);
+    }
+    // What comes behind the end of an answer is dropped.
+    if (this.streaming.get(id)?.isComplete !== true) this.#cancel(id, error);
+    this.#lifetime.closeIfDrained();
   }
 
   #countAnswer(): void {
@@ -292,9 +349,10 @@ export class JsonEdgeSession implements EdgeSession {
   }
 
   #onResponse(frame: HTTPResponse): void {
+    const body = decodeBase64(frame.body_b64, "body_b64", frame);
+    this.#countAnswer();
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return;
-    const body = decodeBase64(frame.body_b64, "body_b64");
     const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
@@ -326,13 +384,17 @@ export class JsonEdgeSession implements EdgeSession {
     });
   }
 
-  #onChunk(id: string, data: Uint8Array): void {
+  #onChunk(id: string, data: Uint8Array): number | void {
     const answerBody = this.streaming.get(id);
-    if (answerBody === undefined) return void release(data);
+    if (answerBody === undefined) {
+      release(data);
+      return LATE_COST;
+    }
     answerBody.push(data);
     this.#backpressure.pushed(answerBody, () => {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));
     });
+    this.#account.enforceLimit();
   }
 
   /** The client has read the answer to its end. */
@@ -356,7 +418,8 @@ export class JsonEdgeSession implements EdgeSession {
     const waiter = this.#takeWaiter(id);
     const answerBody = this.streaming.get(id);
     if (waiter === undefined && answerBody === undefined) return;
-    if (answerBody?.isComplete !== true) this.#sendCancel(id, reason);
+    const isKnown = waiter === undefined || waiter.isSent;
+    if (isKnown && answerBody?.isComplete !== true) this.#sendCancel(id, reason);
     const error = reason instanceof Error ? reason : new ExchangeError("request_timeout", "The client went away");
     waiter?.reject(error);
     this.#abortAnswer(id, error);
@@ -367,13 +430,21 @@ export class JsonEdgeSession implements EdgeSession {
     if (!this.#canCancel || this.#lifetime.end !== null) return;
     const code = problemBehind(reason) ?? undefined;
     const frame: HTTPRequestCancel = { type: TypeHTTPRequestCancel, request_id: id, code };
-    this.#link.sendText(JSON.stringify(frame));
+    this.#sender.sendShort(JSON.stringify(frame));
   }
 
   #takeWaiter(id: string): Waiter | undefined {
     const waiter = this.pending.get(id);
     this.pending.delete(id);
+    if (waiter?.isSent === false) this.#sender.drop(waiter);
     return waiter;
+  }
+
+  /** The agent would not serve what it got behind its announcement. */
+  #leave(): void {
+    this.#isLeaving = true;
+    for (const { head } of this.#sender.waiting()) this.#takeWaiter(head.id)?.reject(leaving());
+    this.#lifetime.closeIfDrained();
   }
 
   #abortAnswer(id: string, error: Error): void {
@@ -386,9 +457,15 @@ export class JsonEdgeSession implements EdgeSession {
 
   /** Answers that the agent has sent to their end can still be read. */
   #onEnd(end: SessionEnd): void {
+    this.#account.close();
+    for (const body of this.#sender.collecting) body.stop(lost(end));
     for (const id of [...this.pending.keys()]) this.#takeWaiter(id)?.reject(lost(end));
     for (const [id, answerBody] of [...this.streaming]) if (!answerBody.isComplete) this.#abortAnswer(id, lost(end));
   }
+}
+
+function leaving(): ExchangeError {
+  return new ExchangeError("tunnel_offline", "The agent is leaving and takes no new requests");
 }
 
 function lost(end: SessionEnd): ExchangeError {
@@ -426,24 +503,4 @@ function requestIdIn(beginning: string): string | null {
 function bodyLimit({ bodyLimitBytes, agentBodyLimitBytes }: JsonEdgeSessionOptions): number {
   if (agentBodyLimitBytes === undefined) return bodyLimitBytes ?? UNANNOUNCED_BODY_LIMIT_BYTES;
   return Math.min(agentBodyLimitBytes, bodyLimitBytes ?? DEFAULT_BODY_LIMIT_BYTES);
-}
-
-function requestFrame(head: RequestHead, body: Uint8Array, text: HeadText): HTTPRequest {
-  const mark = head.target.indexOf("?");
-  // The `?` of an empty query stays in the path, since an empty `query` stands for no query at all.
-  const split = mark < 0 || mark === head.target.length - 1 ? head.target.length : mark;
-  // The answer's frames cannot carry trailers, so the upstream is not told that the client takes them.
-  const passed = withoutFields(head.fields, teField);
-  const fields = head.authority === "" ? [...passed] : ["Host", head.authority, ...passed];
-  const hasLength = fieldValue(head.fields, "content-length") !== undefined;
-  if (body.length > 0 && !hasLength) fields.push("Content-Length", String(body.length));
-  return {
-    type: TypeHTTPRequest,
-    request_id: head.id,
-    method: head.method,
-    path: text.write(head.target.slice(0, split)),
-    query: text.write(head.target.slice(split + 1)),
-    headers: fieldsToHeaders(fields, text, noLineFields),
-    body_b64: encodeBase64(body),
-  };
 }

@@ -17,7 +17,7 @@
  * Frames of other types are ignored, so that one side may support new ones before the other.
  */
 import { z } from "zod";
-import { nameErrorClass, RunnelError } from "../../base/mod.ts";
+import { nameErrorClass, RunnelError, showText } from "../../base/mod.ts";
 import { askedTimeoutsShape } from "../asked_timeouts.ts";
 
 export const TypeRegister = "register";
@@ -64,11 +64,22 @@ const reason = z.string().max(MAX_REASON_LENGTH).optional().catch(undefined);
 
 /** Names and values. Not `z.record`, which drops a field called `__proto__`. */
 const headers = z.custom<Readonly<Record<string, string>>>(
-  (value) =>
-    typeof value === "object" && value !== null && (!Array.isArray(value) || value.length === 0) &&
-    Object.values(value).every((item) => typeof item === "string"),
-  { error: "expected an object of strings" },
+  (value) => isMap(value) && Object.values(value).every(isString),
+  { error: ({ input }) => headersFault(input) },
 );
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && (!Array.isArray(value) || value.length === 0);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function headersFault(value: unknown): string {
+  const [name] = isMap(value) ? Object.entries(value).find(([, item]) => !isString(item)) ?? [] : [];
+  return name === undefined ? "expected an object of strings" : `the value of ${showText(name)} is no string`;
+}
 
 function isEmptyMap(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
@@ -107,7 +118,7 @@ const httpRequestCancel = z.object({
   type: z.literal(TypeHTTPRequestCancel),
   request_id: requestId,
   /** Of the problem for which the edge gave up; missing where the visitor left, and from edges that do not tell. */
-  code: z.string().optional(),
+  code: z.string().optional().catch(undefined),
 });
 const httpResponse = z.object({
   type: z.literal(TypeHTTPResponse),
@@ -133,8 +144,8 @@ const httpResponseEnd = z.object({ type: z.literal(TypeHTTPResponseEnd), request
 const httpResponseAbort = z.object({
   type: z.literal(TypeHTTPResponseAbort),
   request_id: requestId,
-  message: z.string().default(""),
-  code: z.string().optional(),
+  message: z.string().default("").catch(""),
+  code: z.string().optional().catch(undefined),
 });
 
 /** The agent stops: it gets no further requests, finishes those under way, and closes. */
@@ -163,14 +174,36 @@ const fromEdge = z.discriminatedUnion("type", [registered, error, httpRequest, h
 export type AgentFrame = z.infer<typeof fromAgent>;
 export type EdgeFrame = z.infer<typeof fromEdge>;
 
-/** A message is no frame: it is not JSON, lacks a key, or has a value of the wrong type. It ends its session. */
+/** Where in a frame a fault is. */
+interface FaultPlace {
+  readonly type: string;
+  readonly key: string;
+  readonly requestId: string | null;
+}
+
+/** A message is no frame: it is not JSON, lacks a key, or has a value that cannot be taken. */
 export class FrameError extends RunnelError {
   static {
     nameErrorClass(this, "FrameError");
   }
 
-  constructor(reason: string, cause?: unknown) {
+  /** Of the frame; null where it has none that is known. */
+  readonly type: string | null;
+  /** The key whose value is at fault; null where the frame as a whole is. */
+  readonly key: string | null;
+  /** The request that the frame is about, which ends alone; null where the frame names none: the session ends. */
+  readonly requestId: string | null;
+
+  constructor(reason: string, place: FaultPlace | null = null, cause?: unknown) {
     super({ code: "bad_frame", reason, initiator: "remote", cause });
+    this.type = place?.type ?? null;
+    this.key = place?.key ?? null;
+    this.requestId = place?.requestId ?? null;
+  }
+
+  /** For the value of one key. */
+  static of(place: FaultPlace, fault: string): FrameError {
+    return new FrameError(`Frame \`${place.type}\`, key \`${place.key}\`: ${fault}`, place);
   }
 }
 
@@ -184,6 +217,14 @@ export function parseEdgeFrame(text: string): EdgeFrame | null {
   return parse(text, fromEdge, edgeTypes);
 }
 
+const answerTypes: ReadonlySet<string> = new Set([
+  TypeHTTPResponse,
+  TypeHTTPResponseStart,
+  TypeHTTPResponseChunk,
+  TypeHTTPResponseEnd,
+  TypeHTTPResponseAbort,
+]);
+const requestTypes: ReadonlySet<string> = new Set([TypeHTTPRequest, TypeHTTPRequestCancel]);
 const agentTypes = typesOf(fromAgent);
 const edgeTypes = typesOf(fromEdge);
 
@@ -196,7 +237,7 @@ function parse<T>(text: string, schema: z.ZodType<T>, known: ReadonlySet<string>
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FrameError("A frame is not JSON", cause);
+    throw new FrameError("A frame is not JSON", null, cause);
   }
   const type = (value as { type?: unknown } | null)?.type;
   if (typeof type !== "string") throw new FrameError("A frame has no `type`");
@@ -204,5 +245,12 @@ function parse<T>(text: string, schema: z.ZodType<T>, known: ReadonlySet<string>
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  throw new FrameError(`Frame \`${type}\`, key \`${issue?.path.join(".")}\`: ${issue?.message}`);
+  const place = { type, key: issue?.path.join(".") ?? "", requestId: requestIdOf(type, value) };
+  throw FrameError.of(place, issue?.message ?? "invalid");
+}
+
+/** The request that a frame of this type is about; null for other types, and where its `request_id` is none. */
+function requestIdOf(type: string, value: unknown): string | null {
+  if (!answerTypes.has(type) && !requestTypes.has(type)) return null;
+  return requestId.safeParse((value as { request_id?: unknown }).request_id).data ?? null;
 }

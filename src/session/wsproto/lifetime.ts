@@ -2,7 +2,7 @@
  * How a session of the JSON protocol lives and ends, the same at both ends: its heartbeat, its messages until the end,
  * and each way in which it can be over.
  */
-import type { Clock } from "../../base/mod.ts";
+import { type Clock, FloodBudget } from "../../base/mod.ts";
 import { release } from "../../memory/mod.ts";
 import { CloseCode, type WebSocketClose, WebSocketProtocolError } from "../../websocket/mod.ts";
 import type { SessionEnd } from "../session.ts";
@@ -20,12 +20,15 @@ export interface LifetimeOwner {
   /** True while the peer may be unable to answer a ping, because it is busy with a request. */
   isPeerBusy(): boolean;
   /**
-   * A message came. Not called once the session is over. Bytes are released after the call: what is kept of them needs
+   * A message came. Not called once the session is over. Returns nothing where it had a use, else what it costs in the
+   * budget of floods: 1, or less where it may be late. Bytes are released after the call: what is kept of them needs
    * a reference of its own (src/memory).
    *
-   * @throws {FrameError} which ends the session
+   * @throws {FrameError} which `onBadFrame` is told of, or else ends the session
    */
-  onMessage(data: Uint8Array | string): void;
+  onMessage(data: Uint8Array | string): number | void;
+  /** A frame about the request `id` has a value that cannot be taken. The session ends where this returns false. */
+  onBadFrame(id: string, error: FrameError): boolean;
   /**
    * A message came that is too long, and is dropped. The session ends where this returns false, or is not there.
    *
@@ -47,6 +50,10 @@ export class JsonLifetime {
   readonly #heartbeat: JsonHeartbeat;
   readonly #closed = Promise.withResolvers<SessionEnd>();
   readonly #linkClosed = Promise.withResolvers<void>();
+  /** Of messages without use, against the others. */
+  readonly #flood: FloodBudget;
+  readonly #clock: Clock;
+  #usefulMessages = 0;
   #isDraining = false;
   #end: SessionEnd | null = null;
 
@@ -54,6 +61,8 @@ export class JsonLifetime {
   constructor(link: JsonLink, clock: Clock, owner: LifetimeOwner) {
     this.#link = link;
     this.#owner = owner;
+    this.#clock = clock;
+    this.#flood = new FloodBudget(clock.now());
     this.closed = this.#closed.promise;
     this.#heartbeat = new JsonHeartbeat(link, clock, {
       isExempt: () => owner.isReadingPaused(),
@@ -65,8 +74,17 @@ export class JsonLifetime {
       onLongMessage: (beginning, error) => this.#end !== null || (owner.onLongMessage?.(beginning, error) ?? false),
       onBytes: () => this.#heartbeat.onBytes(),
       onPong: () => this.#heartbeat.onPong(),
-      onDrain: () => owner.onDrain(),
-      onClose: (close) => this.#takeClose(close),
+      onDrain: () => {
+        this.#heartbeat.onBytes();
+        owner.onDrain();
+      },
+      // A pong waits behind a long message: that the peer takes the message is as good.
+      onProgress: () => this.#heartbeat.onBytes(),
+      onEnd: (close) => this.#takeEnd(close),
+      onClose: (close) => {
+        this.#takeEnd(close);
+        this.#linkClosed.resolve();
+      },
     };
   }
 
@@ -114,9 +132,10 @@ export class JsonLifetime {
     this.#heartbeat.onBytes();
     try {
       // A request that crosses our close frame is not served: its answer could not be sent.
-      if (this.#end === null) this.#owner.onMessage(data);
+      this.#count(this.#end === null ? this.#owner.onMessage(data) ?? 0 : 0);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
+      if (error.requestId !== null && this.#owner.onBadFrame(error.requestId, error)) return this.#count(1);
       this.#link.close(CloseCode.protocolError, closeReason(error.reason));
       this.finish({ code: error.code, reason: error.reason });
     } finally {
@@ -124,12 +143,24 @@ export class JsonLifetime {
     }
   }
 
-  #takeClose(close: WebSocketClose): void {
+  /** @param cost of a message in the budget of floods; 0: it had a use */
+  #count(cost: number): void {
+    if (cost === 0) this.#usefulMessages++;
+    else if (!this.#flood.take(this.#clock.now(), this.#usefulMessages, cost)) this.#endFlood();
+  }
+
+  #endFlood(): void {
+    const reason = "More messages without use came than the others allow";
+    this.#link.close(CloseCode.policyViolation, reason);
+    this.finish({ code: "flooded", reason });
+  }
+
+  /** No message follows, whether the socket is closed yet or not. */
+  #takeEnd(close: WebSocketClose): void {
     const broken = close.error instanceof WebSocketProtocolError ? close.error.reason : "";
     const closed = `The link to the ${this.#owner.peer} closed with ${close.code}`;
     const reason = close.reason || broken || closed;
     this.finish({ code: close.code === REPLACED_CLOSE_CODE ? "replaced" : "link_closed", reason });
-    this.#linkClosed.resolve();
   }
 
   #die(silentMs: number): void {

@@ -4,7 +4,7 @@ import type { WebSocketConnection } from "../../websocket/mod.ts";
 /** What a session uses of it; text messages only. The edge's session gets them as bytes, the agent's as strings. */
 export type JsonLink = Pick<
   WebSocketConnection,
-  "handlers" | "sendText" | "sendTextBytes" | "close" | "abort" | "pause" | "resume" | "ping"
+  "handlers" | "sendText" | "sendTextBytes" | "sendTextFrom" | "close" | "abort" | "pause" | "resume" | "ping"
 >;
 
 /** Closes the link of an agent whose name another one took. From 4000 codes are free to use (RFC 6455 §7.4.2). */

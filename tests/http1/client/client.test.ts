@@ -357,6 +357,7 @@ class ScriptedSocket implements Socket {
   readonly local = { kind: "tcp", host: "127.0.0.1", port: 2 } as const;
   readonly remote = { kind: "tcp", host: "127.0.0.1", port: 1 } as const;
   readonly bufferedBytes = 0;
+  readonly unreadBytes = 0;
   readonly written: Uint8Array[] = [];
   closed = false;
   isReading = false;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Clock } from "../../../src/base/mod.ts";
 import { HttpClient } from "../../../src/http1/client/client.ts";
 import type { UpstreamErrorCode } from "../../../src/http/upstream_error.ts";
 import { SocketError } from "../../../src/net/mod.ts";
@@ -27,6 +28,8 @@ const invalidHeads: [string, string][] = [
   ["HTTP/2", "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80"],
   ["an unsolicited 101", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"],
 ];
+
+const EARLY = "HTTP/1.1 103 Early Hints\r\n\r\n";
 
 describe("HttpClient before the answer", () => {
   it("HttpClient fails with upstream_refused when nobody listens", async () => {
@@ -144,6 +147,39 @@ describe("HttpClient before the answer", () => {
       );
     });
   }
+
+  it("HttpClient fails with upstream_invalid when interim answers come without end", async () => {
+    for (const interim of [EARLY, `HTTP/1.1 103 Early Hints\r\nLink: <${"x".repeat(30_000)}>\r\n\r\n`]) {
+      await onStage(
+        async (peer) => {
+          await peer.readHead();
+          for (let sent = 0; sent < 20; sent++) await peer.send(interim.repeat(20));
+          await peer.gone();
+        },
+        async ({ ask }) => {
+          const error = await rejectsWith(ask(), "upstream_invalid");
+          assert.equal(error.status, 502);
+          assert.match(error.reason, /sent \d+ interim answers \(1xx\) and no final one/);
+        },
+        { clock: new FakeClock() },
+      );
+    }
+  });
+
+  it("HttpClient takes an interim answer each 100 ms for an hour", async () => {
+    // It goes on by 100 ms whenever it is read, as for each of these answers.
+    let time = 0;
+    const clock: Clock = { now: () => time += 100, after: () => ({ cancel() {} }) };
+    await onStage(
+      async (peer) => {
+        await peer.readHead();
+        for (let sent = 0; sent < 360; sent++) await peer.send(EARLY.repeat(100));
+        await peer.send(NO_CONTENT);
+      },
+      async ({ ask }) => assert.equal((await ask()).status, 204),
+      { clock, firstByteMs: null },
+    );
+  });
 
   it("HttpClient fails when the receiver of an interim answer throws", async () => {
     await onStage(

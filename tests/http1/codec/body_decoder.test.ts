@@ -210,6 +210,56 @@ describe("BodyDecoder on chunks", () => {
     assert.equal(readBody(chunked, [twice]).body, "aaa");
   });
 
+  it("BodyDecoder refuses a body when its framing is far longer than its content", () => {
+    const padded: [why: string, chunk: string, content: string][] = [
+      ["extensions", `1;${"e".repeat(200)}\r\nx\r\n`, "x"],
+      ["zeros", `${"1".padStart(16, "0")}\r\nx\r\n`, "x"],
+      ["extensions beside tiny chunks", `1;${"e".repeat(200)}\r\nx\r\n1\r\ny\r\n`, "xy"],
+    ];
+    for (const [why, chunk, content] of padded) {
+      for (const read of [chunk, chunk.repeat(50)]) {
+        const decoder = new BodyDecoder(chunked);
+        let framingBytes = 0;
+        assert.throws(
+          () => {
+            for (; framingBytes < 4 * 1024 * 1024; framingBytes += read.length) {
+              decoder.push(toBytes(read), () => {});
+            }
+          },
+          { status: 400, reason: /framing of the body's chunks/ },
+          why,
+        );
+        assert.ok(framingBytes + read.length > 16 * 1024, `${why}: refused after ${framingBytes} bytes`);
+      }
+      assert.equal(readBody(chunked, [toBytes(`${chunk}0\r\n\r\n`)]).body, content);
+    }
+  });
+
+  it("BodyDecoder takes an answer when its sizes are followed by many blanks, as long as it comes", () => {
+    const decoder = new BodyDecoder(chunked, defaultLimits, "response");
+    const read = toBytes(`1${" ".repeat(250)}\r\nx\r\n`.repeat(100));
+    let bytes = 0;
+    for (let round = 0; round < 10; round++) decoder.push(read, (slice) => void (bytes += slice.length));
+    assert.equal(bytes, 1_000);
+  });
+
+  it("BodyDecoder takes a body in chunks when they are tiny, padded, or signed in extensions, as long as it comes", () => {
+    const usual: [chunk: string, content: string][] = [
+      ["1\r\nx\r\n", "x"],
+      ["f\r\n0123456789abcde\r\n", "0123456789abcde"],
+      // Eight digits are what some clients write for each size.
+      ["00000001\r\nx\r\n", "x"],
+      [`400;chunk-signature=${"a".repeat(64)}\r\n${"y".repeat(1024)}\r\n`, "y".repeat(1024)],
+    ];
+    for (const [chunk, content] of usual) {
+      const read = toBytes(chunk.repeat(100));
+      const decoder = new BodyDecoder(chunked);
+      let bytes = 0;
+      for (let round = 0; round < 200; round++) decoder.push(read, (slice) => void (bytes += slice.length));
+      assert.equal(bytes, 20_000 * content.length);
+    }
+  });
+
   it("BodyDecoder refuses with 431 when trailers are longer or more than the limits", () => {
     const limits = { ...defaultLimits, trailerBytes: 16, fieldCount: 2 };
     const trailers = (text: string) => readBody(chunked, [toBytes(`0\r\n${text}\r\n`)], limits).trailers;

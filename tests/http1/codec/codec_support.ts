@@ -38,7 +38,7 @@ export function nearTo(texts: readonly string[]): fc.Arbitrary<Uint8Array> {
 /** The request that `text` is, with what is behind it; throws what the parser throws. */
 export function readRequest(text: string, limits?: HttpLimits): { request: ParsedRequest | null; rest: string } {
   const parser = new RequestParser(limits);
-  return { request: parser.push(toBytes(text)), rest: toText(parser.rest) };
+  return { request: parser.push(toBytes(text)), rest: toText(parser.takeRest()) };
 }
 
 export function readAnswer(text: string, method = "GET"): { answer: ParsedResponse | null; rest: string } {
@@ -77,7 +77,7 @@ export function readRequests(chunks: readonly Uint8Array[], limits: HttpLimits =
       if (head === null) {
         head = parser.push(rest);
         if (head === null) break;
-        rest = parser.rest;
+        rest = parser.takeRest();
         decoder = new BodyDecoder(head.framing, limits);
         body = "";
       }

@@ -174,6 +174,10 @@ const hostile: [why: string, text: string, status: number, reason: RegExp][] = [
   ["HTTP/0.9 by name", get("", "GET / HTTP/0.9"), 505, /HTTP\/0.9/],
   ["CONNECT", get("", "CONNECT a.example:443 HTTP/1.1"), 405, /CONNECT/],
   ["TRACE", get("", "TRACE / HTTP/1.1"), 501, /TRACE/],
+  ["connect in lower case", get("", "connect a.example:443 HTTP/1.1"), 405, /connect/],
+  ["Connect in letters of both cases", get("", "Connect / HTTP/1.1"), 405, /Connect/],
+  ["trace in lower case", get("", "trace / HTTP/1.1"), 501, /trace/],
+  ["tRACE in letters of both cases", get("", "tRACE / HTTP/1.1"), 501, /tRACE/],
   ["a target without a slash", get("", "GET index.html HTTP/1.1"), 400, /in no form/],
   ["* with GET", get("", "GET * HTTP/1.1"), 400, /in no form/],
   ["a target in authority-form", get("", "GET a.example:80 HTTP/1.1"), 400, /in no form/],
@@ -365,15 +369,17 @@ describe("RequestParser over time", () => {
     const chunk = toBytes(`${get("Content-Length: 4\r\n")}body`);
     const parser = new RequestParser();
     parser.push(chunk);
-    assert.equal(toText(parser.rest), "body");
-    assert.equal(parser.rest.buffer, chunk.buffer);
+    const rest = parser.takeRest();
+    assert.equal(toText(rest), "body");
+    assert.equal(rest.buffer, chunk.buffer);
+    assert.equal(parser.takeRest().length, 0, "they are given once");
   });
 
   it("RequestParser forgets the rest when the next push comes", () => {
     const parser = new RequestParser();
     parser.push(toBytes(`${get("")}rest`));
     parser.push(new Uint8Array(0));
-    assert.equal(parser.rest.length, 0);
+    assert.equal(parser.takeRest().length, 0);
   });
 
   it("RequestParser reads pipelined requests in order, an empty line between them skipped", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Answer, Handler } from "../../../src/http/message.ts";
-import { bytesOf, eventually, steady } from "../../support/net.ts";
+import { bytesOf, eventually, latin1, steady } from "../../support/net.ts";
 import {
   always,
   chunkedPost,
@@ -185,6 +185,41 @@ describe("HttpServer: pipelining", () => {
         expected += whole(`/up ${100 + count}`) + whole(`/up ${200 + count}`) + whole("/ ");
       }
       await client.expect(expected);
+    });
+  });
+
+  it("HttpServer serves a neighbor between pipelined requests when they are answered at once", async () => {
+    const order: string[] = [];
+    let onFirst = () => {};
+    const handler: Handler = ({ target }) => {
+      order.push(target);
+      if (order.length === 1) onFirst();
+      return Promise.resolve({ status: 204, fields: [], body: null });
+    };
+    await ServerStage.run(handler, {}, async (stage) => {
+      const [greedy, neighbor] = [await stage.connect(), await stage.connect()];
+      const count = 2_000;
+      onFirst = () => {
+        neighbor.send("GET /one HTTP/1.1\r\nHost: a\r\n\r\n");
+        neighbor.socket.flush();
+      };
+      greedy.send("GET /many HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count));
+      greedy.socket.flush();
+      await eventually(() => order.length === count + 1, { deadlineMs: 20_000 });
+      assert.ok(order.indexOf("/one") < count / 2, `behind ${order.indexOf("/one")} others`);
+      greedy.socket.end();
+      await eventually(() => greedy.reader.sawEnd);
+    });
+  });
+
+  it("HttpServer answers all pipelined requests when the client's FIN is behind them", async () => {
+    const handler: Handler = () => Promise.resolve({ status: 204, fields: [], body: null });
+    await ServerStage.run(handler, {}, async (stage) => {
+      const client = await stage.connect();
+      client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
+      client.socket.end();
+      const all = latin1(await client.reader.readAll());
+      assert.equal(all.split("HTTP/1.1 204").length - 1, 100);
     });
   });
 

@@ -101,6 +101,7 @@ export class ServerStage {
       stage.server.close();
       await stage.#tcp.close();
     }
+    assert.equal(stage.server.bufferedBytes, 0, "bytes are counted that nobody holds");
     assert.equal(stage.server.connections, 0);
     assert.equal(stage.clock.pending, 0, "a timer outlives its connection");
   }
@@ -146,6 +147,11 @@ export class ServerStage {
   /** Waits until the server has read the FIN of so many clients. */
   async ended(count: number): Promise<void> {
     await eventually(() => this.ends >= count, { message: `${count} FINs were read` });
+  }
+
+  /** Bytes that the server has read so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   /** Waits until no connection is left. */

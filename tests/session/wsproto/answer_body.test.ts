@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { MemoryAccount } from "../../../src/httpstream/mod.ts";
 import { AnswerBody, type BufferTotal } from "../../../src/session/wsproto/answer_body.ts";
 import { bytesOf, latin1 } from "../../support/net.ts";
 
@@ -7,7 +8,7 @@ import { bytesOf, latin1 } from "../../support/net.ts";
 const overhead = 128;
 
 function makeBody(): { body: AnswerBody; total: BufferTotal; told: string[] } {
-  const total = { bytes: 0 };
+  const total = new MemoryAccount(Infinity);
   const told: string[] = [];
   const body = new AnswerBody(total, {
     onTaken: () => void told.push("taken"),
@@ -26,12 +27,12 @@ describe("AnswerBody", () => {
     body.push(bytesOf("d"));
     other.push(bytesOf("xy"));
     assert.equal(body.bufferedBytes, 4 + 2 * overhead);
-    assert.equal(total.bytes, 6 + 3 * overhead);
+    assert.equal(total.heldBytes, 6 + 3 * overhead);
     const reader = body.stream.getReader();
     assert.equal(latin1((await reader.read()).value!), "abc");
     assert.deepEqual(told, ["taken"]);
     assert.equal(body.bufferedBytes, 1 + overhead);
-    assert.equal(total.bytes, 3 + 2 * overhead);
+    assert.equal(total.heldBytes, 3 + 2 * overhead);
   });
 
   it("reads nothing ahead of its reader", async () => {
@@ -47,7 +48,7 @@ describe("AnswerBody", () => {
     const read = reader.read();
     await new Promise((resolve) => setImmediate(resolve));
     body.push(bytesOf("now"));
-    assert.equal(total.bytes, 0);
+    assert.equal(total.heldBytes, 0);
     assert.equal(latin1((await read).value!), "now");
   });
 
@@ -61,7 +62,7 @@ describe("AnswerBody", () => {
     assert.equal(latin1((await reader.read()).value!), "a");
     assert.equal((await reader.read()).done, true);
     assert.deepEqual(told, ["taken", "ended"]);
-    assert.equal(total.bytes, 0);
+    assert.equal(total.heldBytes, 0);
   });
 
   it("drops what waits when it breaks off, also behind its end", async () => {
@@ -74,7 +75,7 @@ describe("AnswerBody", () => {
       body.end();
       body.push(bytesOf("late"));
       assert.deepEqual(told, []);
-      assert.equal(total.bytes, 0);
+      assert.equal(total.heldBytes, 0);
       assert.equal(body.bufferedBytes, 0);
     }
   });
@@ -94,6 +95,6 @@ describe("AnswerBody", () => {
     body.end();
     body.abort(new Error("late"));
     assert.deepEqual(told, ["canceled: enough"]);
-    assert.equal(total.bytes, 0);
+    assert.equal(total.heldBytes, 0);
   });
 });

@@ -122,6 +122,6 @@ describe("Backpressure", () => {
     await a.cancel();
     assert.equal(isPaused, false);
     assert.equal(clock.pending, 0);
-    assert.equal(backpressure.total.bytes, 0);
+    assert.equal(backpressure.total.heldBytes, 0);
   });
 });

@@ -68,7 +68,11 @@ describe("decodeChunkFrame", () => {
   for (const data of ["A===", "====", "AA=A", "AAA*", "=AAA", "AA==AAAA", "AA\n=", "AA-_", "éAA"]) {
     it(`throws when the data is ${JSON.stringify(data)}`, () => {
       const message = utf8(`{"type":"http_response_chunk","request_id":"1","data_b64":"${data}"}`);
-      assert.throws(() => decodeChunkFrame(message), { name: "FrameError", reason: "`data_b64` is not base64" });
+      assert.throws(() => decodeChunkFrame(message), {
+        name: "FrameError",
+        requestId: "1",
+        reason: "Frame `http_response_chunk`, key `data_b64`: is not base64",
+      });
     });
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ExchangeError, type ProblemCode } from "../../../src/http/problems.ts";
 import type { Answer, Body, RequestHead } from "../../../src/http/message.ts";
+import { MemoryAccount } from "../../../src/httpstream/mod.ts";
 import { count, release } from "../../../src/memory/mod.ts";
 import { JsonEdgeSession, type JsonEdgeSessionOptions } from "../../../src/session/wsproto/edge_session.ts";
 import { BodyReader, bodyText, FedBody, never, requestHead } from "../../support/client_requests.ts";
@@ -47,6 +48,23 @@ describe("JsonEdgeSession", () => {
   const chunk = (text: string) =>
     link.receive({ type: "http_response_chunk", request_id: "1", data_b64: base64(text) });
   const end = () => link.receive({ type: "http_response_end", request_id: "1" });
+
+  it("ends with 1008 when messages of an unknown type come without end", async () => {
+    for (let count = 0; count < 1_000; count++) link.receive({ type: "news" });
+    assert.equal(link.closedWith, null);
+    link.receive({ type: "news" });
+    assert.equal(link.closedWith!.code, 1008);
+    assert.equal((await session.closed).code, "flooded");
+  });
+
+  it("ends with 1008 when chunks for nobody come without end, and not when a few thousand are late", async () => {
+    const late = () => link.receive({ type: "http_response_chunk", request_id: "gone", data_b64: base64("x") });
+    for (let count = 0; count < 60_000; count++) late();
+    assert.equal(link.closedWith, null);
+    for (let count = 0; count < 5_000 && link.closedWith === null; count++) late();
+    assert.equal(link.closedWith!.code, 1008);
+    assert.equal((await session.closed).code, "flooded");
+  });
 
   const targets: [target: string, path: string, query: string][] = [
     ["/", "/", ""],
@@ -282,9 +300,9 @@ describe("JsonEdgeSession", () => {
   it("passes an upgrade to several protocols, or with a body, as if it were not asked for", async () => {
     for (const [upgrade, length] of [["a,b", "0"], ["tcp", "3"]]) {
       const body = new FedBody((fed) => fed.push("abc"));
+      const before = link.sent.length;
       const asked = open({ method: "POST", upgrade, fields: ["Content-Length", length] }, body.stream);
       asked.catch(() => {});
-      const before = link.sent.length;
       await eventually(() => link.sent.length > before);
       const frame = link.sent[before];
       assert.deepEqual([frame.type, frame.method], ["http_request", "POST"]);
@@ -329,15 +347,17 @@ describe("JsonEdgeSession", () => {
   });
 
   it("answers overloaded when the bodies of all requests together are over their limit", async () => {
-    session = startSession({ collectLimitBytes: 6 });
-    const first = new FedBody((fed) => fed.pulls === 1 && fed.push("abcd"));
+    session = startSession({ collectLimitBytes: 6_000 });
+    const text = "x".repeat(4_000);
+    const first = new FedBody((fed) => fed.pulls === 1 && fed.push(text));
     open({ id: "1" }, first.stream).catch(() => {});
     await eventually(() => first.pulls === 2);
-    await assert.rejects(open({ id: "2" }, new FedBody((fed) => fed.push("abcd")).stream), isProblem("overloaded"));
+    await assert.rejects(open({ id: "2" }, new FedBody((fed) => fed.push(text)).stream), isProblem("overloaded"));
     first.end();
-    assert.equal((await link.next()).body_b64, base64("abcd"));
-    open({ id: "3" }, new FedBody((fed) => fed.pulls === 1 ? fed.push("abcdef") : fed.end()).stream).catch(() => {});
-    assert.equal((await link.next()).body_b64, base64("abcdef"));
+    assert.equal((await link.next()).body_b64, base64(text));
+    open({ id: "3" }, new FedBody((fed) => fed.pulls === 1 ? fed.push(text) : fed.end()).stream).catch(() => {});
+    assert.equal((await link.next()).body_b64, base64(text));
+    assert.equal(session.bufferedBytes, 0);
   });
 
   it("answers overloaded when too many requests are under way", async () => {
@@ -489,5 +509,158 @@ describe("JsonEdgeSession with a slow client", () => {
     assert.equal(link.aborted, false);
     clock.advance(25_000);
     assert.equal(link.aborted, true);
+  });
+});
+
+describe("JsonEdgeSession whose link takes nothing", () => {
+  const MIB = 1024 * 1024;
+  let session: JsonEdgeSession;
+  let memory: MemoryAccount;
+
+  /** @param options those of the session; the first frame fills its link */
+  const begin = async (options: Partial<JsonEdgeSessionOptions> = {}) => {
+    memory = new MemoryAccount(Infinity);
+    session = startSession({ features: ["http_request_cancel"], agentBodyLimitBytes: 10 * MIB, memory, ...options });
+    link.isWritable = false;
+    ask("first");
+    await link.next();
+  };
+  const ask = (id: string, body: Body = null, signal: AbortSignal = never) => {
+    const answer = session.open(requestHead({ id, method: body === null ? "GET" : "POST" }), body, signal);
+    answer.catch(() => {});
+    return answer;
+  };
+  /** The link takes one frame, and is full again. */
+  const takeOne = () => link.handlers.onDrain();
+  const sentIds = () => link.sent.map((frame) => frame.request_id);
+
+  it("sends nothing more, and a short request in front of long ones when it takes again", async () => {
+    await begin();
+    for (let index = 0; index < 3; index++) ask(`long ${index}`, patternBytes(MIB));
+    takeOne();
+    ask("short");
+    assert.deepEqual(sentIds(), ["long 0"]);
+    takeOne();
+    link.drain();
+    assert.deepEqual(sentIds(), ["long 0", "short", "long 1", "long 2"]);
+    assert.equal(session.bufferedBytes, 0);
+    ask("at once");
+    assert.equal(link.sent.length, 5);
+  });
+
+  it("counts the bytes that wait, here and against the account of the process, until the link has taken them", async () => {
+    await begin();
+    ask("a", patternBytes(MIB));
+    ask("b", new FedBody((fed) => fed.pulls === 1 ? fed.push(patternBytes(MIB)) : fed.end()).stream);
+    await eventually(() => session.pending.size === 3);
+    assert.ok(session.bufferedBytes >= 2 * MIB && session.bufferedBytes < 2.2 * MIB, `${session.bufferedBytes}`);
+    assert.equal(memory.heldBytes, session.bufferedBytes);
+    takeOne();
+    assert.ok(session.bufferedBytes < 1.1 * MIB);
+    link.drain();
+    assert.deepEqual([session.bufferedBytes, memory.heldBytes], [0, 0]);
+  });
+
+  it("does not take an agent for dead that is silent and takes a long frame slowly", async () => {
+    await begin();
+    for (let part = 0; part < 10; part++) {
+      clock.advance(20_000);
+      if (part % 2 === 0) link.handlers.onProgress?.();
+      else link.handlers.onDrain();
+    }
+    assert.equal(link.aborted, false);
+    clock.advance(25_000);
+    assert.equal(link.aborted, true);
+  });
+
+  it("answers overloaded to bodies past its limit, and takes requests without one", async () => {
+    await begin({ collectLimitBytes: MIB });
+    ask("a", patternBytes(900_000));
+    await assert.rejects(ask("b", patternBytes(900_000)), isProblem("overloaded"));
+    const announced = new FedBody();
+    const head = requestHead({ id: "c", method: "POST", fields: ["Content-Length", "900000"] });
+    await assert.rejects(session.open(head, announced.stream, never), isProblem("overloaded"));
+    assert.equal(announced.pulls, 0);
+    ask("d");
+    link.drain();
+    assert.deepEqual(sentIds(), ["d", "a"]);
+    assert.equal(session.active, 3);
+  });
+
+  it("answers overloaded to bodies that the account of the process has no room for", async () => {
+    await begin({ memory: new MemoryAccount(MIB) });
+    ask("a", patternBytes(900_000));
+    await assert.rejects(ask("b", patternBytes(900_000)), isProblem("overloaded"));
+  });
+
+  it("answers overloaded when 4 MiB of heads wait", async () => {
+    await begin();
+    const fields = ["X-Long", "x".repeat(60_000)];
+    let refused = 0;
+    for (let index = 0; index < 100; index++) {
+      session.open(requestHead({ id: `${index}`, fields }), null, never).catch(() => refused++);
+    }
+    await eventually(() => refused > 0);
+    assert.equal(session.pending.size, 1 + 100 - refused);
+    assert.ok(session.bufferedBytes <= 4 * MIB);
+    assert.ok(session.bufferedBytes > 4 * MIB - 62_000);
+  });
+
+  it("drops a request whose visitor leaves before it was sent, without a word to the agent", async () => {
+    await begin();
+    const gone = new AbortController();
+    const left = ask("left", patternBytes(MIB), gone.signal);
+    ask("stays");
+    gone.abort(new Error("gone"));
+    await assert.rejects(left, /gone/);
+    assert.ok(session.bufferedBytes < 2_048);
+    link.drain();
+    assert.deepEqual(sentIds(), ["stays"]);
+  });
+
+  it("rejects what waits when the link is lost, and when the agent leaves, and holds nothing", async () => {
+    for (const code of ["agent_lost", "tunnel_offline"] as const) {
+      await begin();
+      const waiting = [ask("a", patternBytes(MIB)), ask("b")];
+      const coming = new FedBody((fed) => fed.pulls === 1 && fed.push("abc"));
+      const late = ask("c", coming.stream);
+      await eventually(() => coming.pulls === 2);
+      if (code === "agent_lost") link.lose();
+      else link.receive({ type: "draining" });
+      for (const answer of waiting) await assert.rejects(answer, isProblem(code));
+      if (code === "tunnel_offline") coming.end();
+      await assert.rejects(late, isProblem(code));
+      assert.deepEqual([session.bufferedBytes, memory.heldBytes, link.sent.length], [0, 0, 0]);
+    }
+  });
+
+  it("gives up what holds most when all connections of the process hold too much", async () => {
+    const process = new MemoryAccount(2 * MIB);
+    await begin({ memory: process });
+    ask("small", patternBytes(100_000));
+    const large = ask("large", patternBytes(MIB));
+    const other = new MemoryAccount(Infinity, process);
+    other.add(MIB);
+    other.enforceLimit();
+    await assert.rejects(large, isProblem("overloaded"));
+    link.drain();
+    assert.deepEqual(sentIds(), ["small"]);
+  });
+
+  it("gives up a body that is being collected, and an answer that waits for its visitor, where they hold most", async () => {
+    const process = new MemoryAccount(MIB);
+    await begin({ memory: process });
+    const coming = new FedBody((fed) => fed.pulls === 1 && fed.push(patternBytes(700_000)));
+    const asked = ask("coming", coming.stream);
+    await eventually(() => coming.pulls === 2);
+    link.receive({ type: "http_response_start", request_id: "first", status: 200, headers: {} });
+    const chunk = () =>
+      link.receive({ type: "http_response_chunk", request_id: "first", data_b64: base64("x".repeat(200_000)) });
+    for (let index = 0; index < 2; index++) chunk();
+    await assert.rejects(asked, isProblem("overloaded"));
+    assert.ok(session.bufferedBytes < 450_000 && session.bufferedBytes > 400_000);
+    for (let index = 0; index < 4; index++) chunk();
+    assert.equal(session.bufferedBytes, 0);
+    assert.deepEqual(link.sent.map(({ type, code }) => [type, code]), [["http_request_cancel", "overloaded"]]);
   });
 });

@@ -1,9 +1,11 @@
 /**
- * Bytes that a connection holds for its streams, and that all connections of a process hold together:
+ * Bytes that are held for others: by each agent's connection for its streams, and by all of them and the visitors'
+ * connections together:
  *
  *     account of the process      every byte; past its limit, the connection that holds most frees some
- *       ├─ account of a connection
- *       └─ account of a connection     its own bytes; past its limit, it frees some
+ *       ├─ account of an agent's connection
+ *       ├─ account of an agent's connection     its own bytes; past its limit, it frees some
+ *       └─ what visitors' connections hold: added by the HTTP server, which has limits of its own
  */
 export class MemoryAccount {
   readonly limitBytes: number;
@@ -34,24 +36,36 @@ export class MemoryAccount {
     this.#parent?.add(bytes);
   }
 
+  /** True where this account and those above it can hold so many bytes more. */
+  hasRoom(bytes: number): boolean {
+    return this.#heldBytes + bytes <= this.limitBytes && (this.#parent === null || this.#parent.hasRoom(bytes));
+  }
+
+  /** Adds bytes where there is room for them. Returns false, and adds nothing, where there is none. */
+  reserve(bytes: number): boolean {
+    const isFitting = this.hasRoom(bytes);
+    if (isFitting) this.add(bytes);
+    return isFitting;
+  }
+
   /** Has memory freed while this account, or the one above it, holds more than its limit. */
   enforceLimit(): void {
     while (this.#heldBytes > this.limitBytes && this.#freeSome());
     if (this.#parent !== null) this.#parent.#enforceOnChildren();
   }
 
-  /** Leaves the account above. To be called when nothing is held any more. */
+  /** Is not asked to free memory any more. What is still held counts in the account above until it is given back. */
   close(): void {
     if (this.#parent !== null) this.#parent.#children.delete(this);
   }
 
   #enforceOnChildren(): void {
-    while (this.#heldBytes > this.limitBytes) {
-      let largest: MemoryAccount | null = null;
-      for (const child of this.#children) {
-        if (largest === null || child.#heldBytes > largest.#heldBytes) largest = child;
-      }
-      if (largest === null || !largest.#freeSome()) return;
-    }
+    while (this.#heldBytes > this.limitBytes && this.#freeInChildren());
+  }
+
+  /** Those that hold most come first. One may hold nothing that it can free. */
+  #freeInChildren(): boolean {
+    const children = [...this.#children].sort((a, b) => b.#heldBytes - a.#heldBytes);
+    return children.some((child) => child.#freeSome());
   }
 }
