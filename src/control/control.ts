@@ -2,7 +2,7 @@
  * What an operator can change: nodes, tokens and tunnels. Each change is one commit to the store, with its entry in the
  * audit log. Where another program changed a record meanwhile, the change is refused and can be tried again.
  */
-import { randomName } from "../config/mod.ts";
+import { defaultReservedNames, randomName } from "../config/mod.ts";
 import {
   type Change,
   makeToken,
@@ -23,6 +23,8 @@ export interface ControlOptions {
   /** Tunnels are served at NAME.domain. */
   domain: string;
   clock?: WallClock;
+  /** Names that no tunnel may have. Default: those of src/config/names.ts. */
+  reservedNames?: ReadonlySet<string>;
   /** Records of each kind at most. Default 10,000. */
   maxRecords?: number;
 }
@@ -49,6 +51,7 @@ export class Control {
   readonly #domain: string;
   readonly #clock: WallClock;
   readonly #maxRecords: number;
+  readonly #reservedNames: ReadonlySet<string>;
 
   private constructor(options: ControlOptions, directory: Directory, clock: WallClock) {
     this.directory = directory;
@@ -56,6 +59,7 @@ export class Control {
     this.#domain = options.domain.toLowerCase();
     this.#clock = clock;
     this.#maxRecords = options.maxRecords ?? DEFAULT_MAX_RECORDS;
+    this.#reservedNames = options.reservedNames ?? defaultReservedNames;
   }
 
   /** @throws {StoreError} */
@@ -158,7 +162,7 @@ export class Control {
    */
   async addTunnel(given: NewTunnel, actor: Actor): Promise<TunnelRecord> {
     const { name } = given;
-    checkTunnelName(name);
+    checkTunnelName(name, this.#reservedNames);
     if (this.directory.tunnels.has(name)) throw new ControlError("name_taken", `There is a tunnel ${name} already`);
     this.#checkRoom("tunnels", this.directory.tunnels.size);
     const tunnel = this.#checked({ ...given, id: randomName() });

@@ -16,9 +16,11 @@ export function checkNodeName(name: string): void {
   );
 }
 
-export function checkTunnelName(name: string): void {
+export function checkTunnelName(name: string, reserved: ReadonlySet<string>): void {
   const fault = nameFault(name);
   if (fault !== null) throw new ControlError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
+  if (!reserved.has(name)) return;
+  throw new ControlError("bad_name", `The name ${name} is reserved: edge serve --reserved-name=-${name} frees it`);
 }
 
 export function checkPattern(pattern: string): void {
