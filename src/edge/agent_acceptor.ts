@@ -8,7 +8,7 @@ import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import { SessionQuota } from "./session_quota.ts";
-import type { TokenCheck } from "./tokens.ts";
+import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
@@ -49,19 +49,19 @@ export class AgentAcceptor {
   readonly #v2: V2Acceptor;
   readonly #refusals: TokenRefusals;
   /** All that are not over, with a tunnel or without. */
-  readonly #sessions = new Set<EdgeSession>();
+  readonly #sessions = new Map<EdgeSession, TokenOwner>();
   #sessionCount = 0;
 
   constructor(options: AgentAcceptorOptions) {
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
     const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
     const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
-    this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
+    this.#v2 = new V2Acceptor({ ...shared, onSession: (session, owner) => this.#add(session, owner) });
     this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
-      onSession: (session, name, peer) => {
-        this.#add(session);
+      onSession: (session, name, peer, owner) => {
+        this.#add(session, owner);
         options.onTunnel(session, name, peer);
       },
     });
@@ -89,16 +89,21 @@ export class AgentAcceptor {
 
   /** Lets each session finish what runs on it. */
   async drain(): Promise<void> {
-    await Promise.all(Array.from(this.#sessions, (session) => session.drain()));
+    await Promise.all(Array.from(this.#sessions.keys(), (session) => session.drain()));
   }
 
   /** Ends every session now. */
   close(reason: string): void {
-    for (const session of this.#sessions) session.close(reason);
+    for (const session of this.#sessions.keys()) session.close(reason);
   }
 
-  #add(session: EdgeSession): void {
-    this.#sessions.add(session);
+  /** Ends the sessions of a token now. */
+  closeToken(tokenId: string, reason: string): void {
+    for (const [session, owner] of this.#sessions) if (owner.tokenId === tokenId) session.close(reason);
+  }
+
+  #add(session: EdgeSession, owner: TokenOwner): void {
+    this.#sessions.set(session, owner);
     void session.closed.then(() => this.#sessions.delete(session));
   }
 }

@@ -5,12 +5,13 @@ import { randomName, versionFieldName } from "../config/mod.ts";
 import { collectBody, CollectBudget, fieldValue, type RequestHead } from "../http/mod.ts";
 import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
+import type { TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 
 /** The agent that asks. It is known from the session, never from a field of the request. */
 export interface AgentIdentity {
-  readonly owner: string;
+  readonly owner: TokenOwner;
   readonly session: EdgeSession;
   readonly peer: AgentPeer;
 }
@@ -69,8 +70,10 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
+    const refusal = agent.owner.refusalOf(name);
+    if (refusal !== null) return problemResponse("name_not_allowed", refusal);
     try {
-      await tunnels.claim(name, agent.owner, agent.session, force, timeouts);
+      await tunnels.claim(name, agent.owner.id, agent.session, force, timeouts);
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       return problemResponse(error.code, error.reason);

@@ -29,7 +29,7 @@ import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { sheddingHandler } from "./shedding.ts";
-import { sharedToken } from "./tokens.ts";
+import { sharedToken, type TokenCheck } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
@@ -41,6 +41,10 @@ export interface EdgeOptions {
   publicUrl?: URL;
   /** The token with which agents may open tunnels. */
   token: string;
+  /** What else agents may show: returns the owner of a token that is not the edge's own. Default: nothing. */
+  checkToken?: TokenCheck;
+  /** The name of the tunnel that a host outside of the domain, or below a name of it, belongs to. Default: none. */
+  tunnelOfHost?(host: string): string | null;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
   /**
@@ -105,6 +109,8 @@ export interface Edge {
   readonly active: number;
   /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
   readonly bufferedBytes: number;
+  /** Ends the sessions of a token, which has ended itself. */
+  closeToken(tokenId: string, reason: string): void;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -168,7 +174,7 @@ class RunningEdge implements Edge {
     const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
-    const router = new Router(this.tunnels, domain);
+    const router = new Router(this.tunnels, domain, options.tunnelOfHost);
     const liveTypes = new LiveTypes(options.liveTypes);
     const ingress = createIngress({
       router,
@@ -230,6 +236,10 @@ class RunningEdge implements Edge {
     return this.#urls.of(name);
   }
 
+  closeToken(tokenId: string, reason: string): void {
+    this.#acceptor.closeToken(tokenId, reason);
+  }
+
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
     await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
@@ -259,7 +269,7 @@ class RunningEdge implements Edge {
       version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
       timeouts,
-      checkToken: sharedToken(options.token),
+      checkToken: checkOf(options),
       urlOf: (name) => this.#urls.of(name),
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
@@ -294,6 +304,12 @@ function probeRefusal(head: RequestHead): Answer | null {
   if (method === "GET" || method === "HEAD" || !isProbePath(target)) return null;
   const problem = problemAnswer("method_not_allowed", `${pathOf(target)} has no ${method}`, ["Allow", "GET, HEAD"]);
   return inAcceptedForm(problem, "method_not_allowed", acceptOf(head));
+}
+
+/** The edge's own token first: to look another one up takes longer. */
+function checkOf({ token, checkToken }: EdgeOptions): TokenCheck {
+  const own = sharedToken(token);
+  return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
 }
 
 /** The answer where a handler rejects, and where there is no head because it could not be read. */

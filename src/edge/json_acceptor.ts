@@ -29,7 +29,7 @@ import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../webso
 import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
-import type { TokenCheck } from "./tokens.ts";
+import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, type Tunnels } from "./tunnels.ts";
 import { UnregisteredLinks } from "./unregistered_links.ts";
@@ -44,7 +44,7 @@ export interface JsonAcceptorOptions {
   urlOf(name: string): string;
   nextSessionId(): string;
   /** A session is registered; for the log. */
-  onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
+  onSession(session: JsonEdgeSession, name: string, peer: AgentPeer, owner: TokenOwner): void;
   /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
   onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
   session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory" | "onBadFrame">;
@@ -151,7 +151,7 @@ export class JsonAcceptor {
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
     if (owner === null) return await this.#refuseToken(link, peer.address);
-    const tooMany = this.#options.quota.refusal(owner);
+    const tooMany = this.#options.quota.refusal(owner.id);
     if (tooMany !== null) throw new ClaimError("too_many_sessions", tooMany);
     const session: JsonEdgeSession = new JsonEdgeSession(link, {
       clock: this.#clock,
@@ -162,10 +162,12 @@ export class JsonAcceptor {
       onBadFrame: (error) => this.#options.onBadFrame(session, name, error),
       memory: this.#options.memory,
     });
-    this.#options.quota.add(owner, session);
+    this.#options.quota.add(owner.id, session);
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(name, owner, session, frame.force, timeouts);
+      const refusal = owner.refusalOf(name);
+      if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
+      await tunnels.claim(name, owner.id, session, frame.force, timeouts);
     } catch (error) {
       session.abandon();
       throw error;
@@ -188,7 +190,7 @@ export class JsonAcceptor {
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
-    this.#options.onSession(session, name, peer);
+    this.#options.onSession(session, name, peer, owner);
   }
 
   async #refuseToken(link: WebSocketConnection, address: string): Promise<void> {

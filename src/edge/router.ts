@@ -27,10 +27,15 @@ export class Router {
   readonly #domain: string;
   readonly #suffix: string;
   readonly #hosts = new Memo((authority) => this.#parse(authority));
+  readonly #tunnelOfHost: (host: string) => string | null;
 
-  /** @param domain tunnels are served at NAME.domain */
-  constructor(tunnels: Tunnels, domain: string) {
+  /**
+   * @param domain tunnels are served at NAME.domain
+   * @param tunnelOfHost the name of the tunnel whose own hostname this is; null where it is no tunnel's. Default: none is.
+   */
+  constructor(tunnels: Tunnels, domain: string, tunnelOfHost: (host: string) => string | null = () => null) {
     this.#tunnels = tunnels;
+    this.#tunnelOfHost = tunnelOfHost;
     this.#domain = domain.toLowerCase();
     this.#suffix = `.${this.#domain}`;
   }
@@ -41,7 +46,15 @@ export class Router {
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
     if (isOwn) return own;
-    return { kind: name === null ? "foreign" : "unknown", host };
+    return this.#declared(host) ?? { kind: name === null ? "foreign" : "unknown", host };
+  }
+
+  /** A tunnel whose own hostname `host` is. One that no agent has opened yet is like a name under the domain. */
+  #declared(host: string): Route | null {
+    const name = this.#tunnelOfHost(host);
+    if (name === null) return null;
+    const tunnel = this.#tunnels.get(name);
+    return tunnel === undefined ? { kind: "unknown", host } : { kind: "tunnel", tunnel };
   }
 
   #parse(authority: string): ParsedHost {

@@ -1,11 +1,27 @@
 /** Who an agent is: the check of its token, in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto";
 
-/** Returns the owner of a token; null where it has none. */
-export type TokenCheck = (token: string) => string | null;
+/** To whom a token belongs, and what it opens. */
+export interface TokenOwner {
+  /** Names and sessions are this owner's, and are counted for it. */
+  readonly id: string;
+  /** The public id of the token, by which its sessions are ended. Null: it lasts as long as the edge. */
+  readonly tokenId: string | null;
+  /** Why the owner may not open the tunnel `name`, as a sentence without full stop; null where it may. */
+  refusalOf(name: string): string | null;
+}
 
-/** A check for the edge's one `--token`. It compares digests, so that its time tells neither content nor length. */
-export function sharedToken(token: string, owner = "token"): TokenCheck {
+/** Returns the owner of a token; null where it has none. */
+export type TokenCheck = (token: string) => TokenOwner | null;
+
+const anyName: TokenOwner = { id: "token", tokenId: null, refusalOf: () => null };
+
+/**
+ * A check for the edge's one `--token`. It compares digests, so that its time tells neither content nor length.
+ *
+ * @param owner default: one that opens any name
+ */
+export function sharedToken(token: string, owner: TokenOwner = anyName): TokenCheck {
   const expected = digest(token);
   return (given) => timingSafeEqual(digest(given), expected) ? owner : null;
 }

@@ -17,7 +17,7 @@ export interface Tunnel {
   readonly timeouts: ExchangeTimeouts | undefined;
 }
 
-export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions";
+export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions" | "name_not_allowed";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {

@@ -61,6 +61,12 @@ export const problemKinds = {
     remedy: "Connect with agent",
     visitorAdvice: forPrograms,
   },
+  name_not_allowed: {
+    status: 403,
+    title: "The token may not open this name",
+    remedy: "Use another --name, or a token for it; edge tunnel list shows whose it is",
+    visitorAdvice: forPrograms,
+  },
   host_not_allowed: {
     status: 403,
     title: "The Host is not one of this listener",
