@@ -201,10 +201,11 @@ export class Streams implements StreamHost {
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
-      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
-      // What waits to leave makes no event. To free some of it makes one.
-      this.#memory.enforceLimit();
-      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
+      do {
+        if (this.#hasEvents) this.#dispatchOnce();
+        // What waits to leave makes no event. To free some of it makes one.
+        this.#memory.enforceLimit();
+      } while (this.#hasEvents);
     } finally {
       this.#isDispatching = false;
     }
@@ -263,6 +264,10 @@ export class Streams implements StreamHost {
     this.table.releaseSlot(stream);
   }
 
+  get #hasEvents(): boolean {
+    return this.#acceptQueue.length + this.#eventQueue.length > 0;
+  }
+
   #dispatchOnce(): void {
     const accepted = this.#acceptQueue;
     if (accepted.length > 0) {
@@ -275,7 +280,6 @@ export class Streams implements StreamHost {
       stream.isInEventQueue = false;
       this.#tellEvents(stream);
     }
-    this.#memory.enforceLimit();
   }
 
   #add(stream: MuxStream): void {
