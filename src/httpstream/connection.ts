@@ -89,6 +89,7 @@ export class Connection {
       onStream: options.onStream ?? noOpNewStreamHandler,
       onHandlerError: options.onHandlerError ?? throwUncaught,
       outgoing: this.#outgoing,
+      defer: this.#defer,
       onActivity: () => this.#idleTimeout?.touch(),
     }, this.#limits);
     const { maxFields, maxHeaderBlockBytes } = this.#limits;
@@ -134,7 +135,10 @@ export class Connection {
     return this.#ended.promise;
   }
 
-  /** Resolves, never rejects, once the link has ended at both sides and every stream has ended. */
+  /**
+   * Resolves, never rejects, once the link has ended at both sides and every stream has ended, but for those that only
+   * wait for their readers.
+   */
   get closed(): Promise<CloseInfo> {
     return this.#closed.promise;
   }
@@ -408,18 +412,21 @@ export class Connection {
     if (this.#closeInfo === null) {
       const isOrderly = info.clean && info.code === CloseCode.goingAway && this.#isPeerDraining;
       const reason = `The link closed with ${info.code}${info.reason === "" ? "" : `: ${info.reason}`}`;
-      this.#finish(
-        ErrorCode.NO_ERROR,
-        reason,
-        isOrderly ? null : new ConnectionError({ code: "link_lost", reason, initiator: "remote", retryable: true }),
-      );
+      const error = isOrderly
+        ? null
+        : new ConnectionError({ code: "link_lost", reason, initiator: "remote", retryable: true });
+      this.#finish(ErrorCode.NO_ERROR, reason, error, true);
     }
     this.#streams.dispatch();
     this.#closed.resolve(this.#closeInfo!);
   }
 
-  /** Ends everything on this side: streams, timers, what waits to leave. */
-  #finish(code: number, reason: string, error: ConnectionError | null): void {
+  /**
+   * Ends everything on this side: streams, timers, what waits to leave.
+   *
+   * @param isLinkLost streams that were exchanged to their end keep what waits for their readers. Default false.
+   */
+  #finish(code: number, reason: string, error: ConnectionError | null, isLinkLost = false): void {
     this.#closeInfo = { code, reason, error };
     this.#outgoing.stop();
     this.#liveness.stop();
@@ -428,7 +435,7 @@ export class Connection {
     this.#pendingPing?.answer.reject(this.#unusable("closed", `The connection ended: ${reason}`));
     this.#pendingPing = null;
     this.#ready.resolve();
-    this.#streams.failAll(`The connection ended: ${reason}`, error);
+    this.#streams.failAll(`The connection ended: ${reason}`, error, isLinkLost);
     this.#ended.resolve(this.#closeInfo);
     this.#defer(() => this.#streams.dispatch());
   }

@@ -366,6 +366,11 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   }
 
   /** Breaks both directions. `code` goes to the peer, unless it is null. */
+  /** Nothing more leaves or comes. Bytes may still wait for their reader. */
+  get isExchanged(): boolean {
+    return this.#send.isDone && this.#receive.canTakeWhole;
+  }
+
   fail(error: StreamError, code: number | null): void {
     if (this.#isOver) return;
     this.#error = error;

@@ -35,6 +35,8 @@ export interface StreamsOptions extends ConnectionOptions {
   onStream: NewStreamHandler;
   onHandlerError: (error: unknown) => void;
   outgoing: Outgoing;
+  /** Calls it at the end of the tick. */
+  defer(call: () => void): void;
   /** The first stream was opened, or the last one is over. */
   onActivity(): void;
 }
@@ -63,6 +65,8 @@ export class Streams implements StreamHost {
   #compactionQueue: MuxStream[] = [];
   #compactionDue: MuxStream[] = [];
   #isDispatching = false;
+  /** Nothing is flushed any more. */
+  #isOver = false;
   /**
    * Limits on what an agent may do to an edge. They are null at an agent: its edge opens and resets streams because
    * visitors do, and a visitor who aborts must never cost the tunnel.
@@ -183,9 +187,15 @@ export class Streams implements StreamHost {
     }
   }
 
-  /** The connection is over: every stream fails. */
-  failAll(reason: string, cause: ConnectionError | null): void {
+  /**
+   * The connection is over: every stream fails.
+   *
+   * @param isLinkLost by none of this side's doing: streams that were exchanged to their end are left to their readers
+   */
+  failAll(reason: string, cause: ConnectionError | null, isLinkLost: boolean): void {
+    this.#isOver = true;
     for (const stream of this.table.values()) {
+      if (isLinkLost && stream.isExchanged) continue;
       stream.fail(
         new StreamError({ code: "connection_lost", reason, initiator: cause?.initiator ?? "library", cause }),
         null,
@@ -201,10 +211,11 @@ export class Streams implements StreamHost {
     if (this.#isDispatching) return;
     this.#isDispatching = true;
     try {
-      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
-      // What waits to leave makes no event. To free some of it makes one.
-      this.#memory.enforceLimit();
-      while (this.#acceptQueue.length + this.#eventQueue.length > 0) this.#dispatchOnce();
+      do {
+        if (this.#hasEvents) this.#dispatchOnce();
+        // What waits to leave makes no event. To free some of it makes one.
+        this.#memory.enforceLimit();
+      } while (this.#hasEvents);
     } finally {
       this.#isDispatching = false;
     }
@@ -239,7 +250,8 @@ export class Streams implements StreamHost {
   queueEvents(stream: MuxStream): void {
     if (!stream.isInEventQueue) this.#eventQueue.push(stream);
     stream.isInEventQueue = true;
-    this.scheduleFlush();
+    if (this.#isOver) this.#options.defer(() => this.dispatch());
+    else this.scheduleFlush();
   }
 
   queueCompaction(stream: MuxStream): void {
@@ -263,6 +275,10 @@ export class Streams implements StreamHost {
     this.table.releaseSlot(stream);
   }
 
+  get #hasEvents(): boolean {
+    return this.#acceptQueue.length + this.#eventQueue.length > 0;
+  }
+
   #dispatchOnce(): void {
     const accepted = this.#acceptQueue;
     if (accepted.length > 0) {
@@ -275,7 +291,6 @@ export class Streams implements StreamHost {
       stream.isInEventQueue = false;
       this.#tellEvents(stream);
     }
-    this.#memory.enforceLimit();
   }
 
   #add(stream: MuxStream): void {

@@ -43,6 +43,15 @@ describe("TimeoutGuard", () => {
   const ask = (handler: Handler, body: Body = null, signal: AbortSignal = never): Promise<Answer> => {
     return guard.call(handler, requestHead(), body, signal);
   };
+  /** Asks `handler`, and reads the upload in its place. */
+  const askReading = (handler: Handler, upload: FedBody) => {
+    let reader!: BodyReader;
+    const answer = ask((head, body, signal) => {
+      reader = new BodyReader({ status: 200, fields: [], body });
+      return handler(head, null, signal);
+    }, upload.stream);
+    return { answer, reader };
+  };
 
   it("waits 60 s for the head, 300 s for a byte and an hour without a length when it is not told otherwise", () => {
     const defaults = { firstByteMs: 60_000, idleMs: 300_000, streamIdleMs: 3_600_000 };
@@ -118,11 +127,7 @@ describe("TimeoutGuard", () => {
 
   it("waits on while an upload moves", async () => {
     const upload = new FedBody();
-    let reader!: BodyReader;
-    const answer = ask((head, body, signal) => {
-      reader = new BodyReader({ status: 200, fields: [], body });
-      return silent(head, null, signal);
-    }, upload.stream);
+    const { reader, answer } = askReading(silent, upload);
     for (let round = 0; round < 5; round++) {
       clock.advance(900);
       upload.push("x");
@@ -136,11 +141,7 @@ describe("TimeoutGuard", () => {
 
   it("does not count while a chunk of an upload is waited for, and counts anew from the chunk and from the end", async () => {
     const upload = new FedBody();
-    let reader!: BodyReader;
-    const answer = ask((head, body, signal) => {
-      reader = new BodyReader({ status: 200, fields: [], body });
-      return silent(head, null, signal);
-    }, upload.stream);
+    const { reader, answer } = askReading(silent, upload);
     for (const [index, text] of ["a", "b"].entries()) {
       clock.advance(999);
       const read = reader.next();
@@ -180,11 +181,7 @@ describe("TimeoutGuard", () => {
     const failing: Handler = () => Promise.reject(new Error("failed"));
     for (const handler of [streaming(new FedBody(), live), failing]) {
       const upload = new FedBody();
-      let reader!: BodyReader;
-      const answer = ask((head, body, signal) => {
-        reader = new BodyReader({ status: 200, fields: [], body });
-        return handler(head, null, signal);
-      }, upload.stream);
+      const { reader, answer } = askReading(handler, upload);
       await answer.catch(() => {});
       const read = reader.next();
       upload.push("x");
@@ -231,11 +228,8 @@ describe("TimeoutGuard", () => {
   it("breaks an answer off when nothing moves for its idle time, counting both directions", async () => {
     const fed = new FedBody();
     const upload = new FedBody();
-    let uploaded!: BodyReader;
-    const answer = await ask((head, body, signal) => {
-      uploaded = new BodyReader({ status: 200, fields: [], body });
-      return streaming(fed)(head, null, signal);
-    }, upload.stream);
+    const { reader: uploaded, answer: answered } = askReading(streaming(fed), upload);
+    const answer = await answered;
     const reader = new BodyReader(answer);
     clock.advance(4_999);
     fed.push("a");

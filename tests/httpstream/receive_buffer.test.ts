@@ -10,6 +10,18 @@ function within(message: number, length: number, fill: number): Uint8Array {
   return new Uint8Array(message).fill(fill).subarray(9, 9 + length);
 }
 
+/** Takes all bytes, which must be `length` that count up from 0. Returns the buffers that they lay in. */
+function buffersOf(buffer: ReceiveBuffer, length: number): ReadonlySet<ArrayBufferLike> {
+  const buffers = new Set<ArrayBufferLike>();
+  let at = 0;
+  for (let chunk = buffer.shift(); chunk !== null; chunk = buffer.shift()) {
+    buffers.add(chunk.buffer);
+    for (const byte of chunk) assert.equal(byte, at++ & 0xff);
+  }
+  assert.equal(at, length);
+  return buffers;
+}
+
 describe("ReceiveBuffer", () => {
   it("ReceiveBuffer hands out the very chunk that came when it is read before it had to wait", () => {
     const buffer = new ReceiveBuffer();
@@ -29,13 +41,7 @@ describe("ReceiveBuffer", () => {
       assert.ok(buffer.heldBytes <= window);
     }
     assert.equal(buffer.heldBytes, window);
-    const buffers = new Set<ArrayBufferLike>();
-    let at = 0;
-    for (let chunk = buffer.shift(); chunk !== null; chunk = buffer.shift()) {
-      buffers.add(chunk.buffer);
-      for (const byte of chunk) assert.equal(byte, at++ & 0xff);
-    }
-    assert.equal(at, window);
+    const buffers = buffersOf(buffer, window);
     assert.ok(buffers.size < 16, `${buffers.size} buffers`);
   });
 
@@ -43,13 +49,7 @@ describe("ReceiveBuffer", () => {
     const buffer = new ReceiveBuffer();
     const window = 10_000;
     for (let at = 0; at < window; at++) buffer.push(within(64, 1, at), window - at - 1);
-    const buffers = new Set<ArrayBufferLike>();
-    let at = 0;
-    for (let chunk = buffer.shift(); chunk !== null; chunk = buffer.shift()) {
-      buffers.add(chunk.buffer);
-      for (const byte of chunk) assert.equal(byte, at++ & 0xff);
-    }
-    assert.equal(at, window);
+    const buffers = buffersOf(buffer, window);
     assert.ok(buffers.size <= 80, `${buffers.size} buffers`);
   });
 

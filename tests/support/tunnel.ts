@@ -147,6 +147,12 @@ export async function withTunnelTo(
   }
 }
 
+/** The public side of the tunnel `name`, whoever serves it. */
+export function publicSide({ address }: Edge, name: string): Pick<Tunnel, "host" | "connect"> {
+  const connect = async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: address.port }));
+  return { host: `${name}.localhost`, connect };
+}
+
 /** The socket of a `runnel.v2` agent whose handshake was accepted. Its link must be made in the same event-loop tick. */
 export function enterEdge(edge: Edge): Promise<DialedWebSocket> {
   return dialWebSocket({

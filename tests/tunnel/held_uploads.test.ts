@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
-import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import type { Edge, EdgeOptions } from "../../src/edge/edge.ts";
 import { dial, type Socket } from "../../src/net/mod.ts";
-import { FramePeer } from "../support/frame_peer.ts";
 import { bytesOf, eventually, SocketReader, steady } from "../support/net.ts";
-import { enterEdge, startTestEdge } from "../support/tunnel.ts";
+import { enterAsShop } from "../support/scripted_agent.ts";
+import { startTestEdge } from "../support/tunnel.ts";
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
@@ -16,18 +15,7 @@ const readBytes = 512 * kibibyte;
 
 /** An agent that serves the tunnel `shop`, and reads nothing from now on. */
 async function enterAndStopReading(edge: Edge): Promise<Socket> {
-  const { socket, rest } = await enterEdge(edge);
-  const peer = new FramePeer(new WebSocketLink(socket, { role: "client", rest }));
-  await peer.greet();
-  const wanted = bytesOf(JSON.stringify({ name: "shop", kind: "http", upstream: "", force: true }));
-  peer.send((m) => {
-    m.headers(1, [":method", "POST", ":scheme", "http", ":authority", "edge", ":path", "/api/agent/tunnels"], 0);
-    m.data(1, wanted, true);
-  });
-  await peer.until(
-    () => peer.frames.some((frame) => frame.type === "HEADERS" && frame.fields[1] === "201"),
-    "the tunnel",
-  );
+  const { socket } = await enterAsShop(edge);
   socket.pause();
   return socket;
 }

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import { ErrorCode, Flag, type MessageBuilder } from "../../src/httpstream/wire/mod.ts";
 import { dial } from "../../src/net/mod.ts";
 import { FramePeer } from "../support/frame_peer.ts";
 import { uncheckedBlock } from "../support/header_block.ts";
 import { bytesOf, eventually, SocketReader } from "../support/net.ts";
-import { enterEdge, startTestEdge } from "../support/tunnel.ts";
+import { enterAsShop } from "../support/scripted_agent.ts";
+import { startTestEdge } from "../support/tunnel.ts";
 
 let edge: Edge;
 let agent: FramePeer;
@@ -15,21 +15,7 @@ let agent: FramePeer;
 const target = () => ({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }) as const;
 
 /** An agent, scripted frame by frame, that serves the tunnel `shop`. */
-async function enter(): Promise<FramePeer> {
-  const { socket, rest } = await enterEdge(edge);
-  const peer = new FramePeer(new WebSocketLink(socket, { role: "client", rest }));
-  await peer.greet();
-  const wanted = new TextEncoder().encode(JSON.stringify({ name: "shop", kind: "http", upstream: "", force: true }));
-  peer.send((m) => {
-    m.headers(1, [":method", "POST", ":scheme", "http", ":authority", "edge", ":path", "/api/agent/tunnels"], 0);
-    m.data(1, wanted, true);
-  });
-  await peer.until(
-    () => peer.frames.some((frame) => frame.type === "HEADERS" && frame.fields[1] === "201"),
-    "the tunnel",
-  );
-  return peer;
-}
+const enter = async (): Promise<FramePeer> => (await enterAsShop(edge)).peer;
 
 /** A visitor asks; gives its connection and the id of the stream that the agent sees. */
 async function visit(): Promise<{ client: SocketReader; id: number }> {

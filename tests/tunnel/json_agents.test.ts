@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Edge, EdgeOptions } from "../../src/edge/edge.ts";
-import { dial } from "../../src/net/mod.ts";
 import type { JsonEdgeSession } from "../../src/session/wsproto/edge_session.ts";
 import { FakeClock } from "../support/clock.ts";
 import { JsonAgent } from "../support/json_agent.ts";
-import { eventually, SocketReader } from "../support/net.ts";
+import { eventually } from "../support/net.ts";
 import { assertProblem, get, getRequest, readUntilReset, send } from "../support/public_client.ts";
-import { startTestEdge, token, type Tunnel } from "../support/tunnel.ts";
+import { publicSide, startTestEdge, token } from "../support/tunnel.ts";
 
 const base64 = (text: string) => Buffer.from(text, "latin1").toString("base64");
 const whole = (text: string) => ({ status: 200, headers: { "Content-Type": "text/plain" }, body_b64: base64(text) });
@@ -34,11 +33,7 @@ describe("an edge with agents of the JSON protocol", () => {
     return agent;
   };
   /** The public side of the tunnel `name`. */
-  const at = (name: string) => {
-    const connect = async () =>
-      new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
-    return { host: `${name}.localhost`, connect } as Tunnel;
-  };
+  const at = (name: string) => publicSide(edge, name);
   const sessionOf = (name: string) => edge.tunnels.get(name)?.session as JsonEdgeSession;
 
   beforeEach(async () => {

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Edge, EdgeOptions } from "../../src/edge/edge.ts";
-import { dial } from "../../src/net/mod.ts";
 import type { JsonEdgeSession } from "../../src/session/wsproto/edge_session.ts";
 import { JsonAgent } from "../support/json_agent.ts";
 import { eventually, patternBytes, SocketReader } from "../support/net.ts";
 import { assertProblem, get, send } from "../support/public_client.ts";
-import { startTestEdge, type Tunnel } from "../support/tunnel.ts";
+import { publicSide, startTestEdge } from "../support/tunnel.ts";
 
 const MIB = 1024 * 1024;
 /** Of a body that waits, beyond its bytes: the rest of its last block, and what the request itself costs. */
@@ -26,11 +25,7 @@ describe("an edge whose JSON agent does not read its link", () => {
     agents.push(agent);
     return agent;
   };
-  const at = (name: string) => {
-    const connect = async () =>
-      new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
-    return { host: `${name}.localhost`, connect } as Tunnel;
-  };
+  const at = (name: string) => publicSide(edge, name);
   const sessionOf = (name: string) => edge.tunnels.get(name)?.session as JsonEdgeSession;
   /** A visitor that sends a POST, its body of `bytes` bytes included. */
   const upload = async (name: string, bytes: number, path = "/") => {

@@ -6,13 +6,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Edge, EdgeOptions } from "../../src/edge/edge.ts";
-import { dial } from "../../src/net/mod.ts";
 import type { JsonEdgeSession } from "../../src/session/wsproto/edge_session.ts";
 import { FakeClock } from "../support/clock.ts";
 import { JsonAgent } from "../support/json_agent.ts";
-import { bytesOf, eventually, latin1, SocketReader } from "../support/net.ts";
+import { bytesOf, eventually, latin1 } from "../support/net.ts";
 import { assertProblem, get, getRequest, readUntilReset, send } from "../support/public_client.ts";
-import { startTestEdge, token, type Tunnel } from "../support/tunnel.ts";
+import { publicSide, startTestEdge, token } from "../support/tunnel.ts";
 
 const MIB = 1024 * 1024;
 const base64 = (text: string) => Buffer.from(text, "latin1").toString("base64");
@@ -35,11 +34,7 @@ describe("an edge with agents that announce no features", () => {
     agents.push(agent);
     return agent;
   };
-  const at = (name = "old") => {
-    const connect = async () =>
-      new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
-    return { host: `${name}.localhost`, connect } as Tunnel;
-  };
+  const at = (name = "old") => publicSide(edge, name);
   /** Whether the session has outlived what the clock did. */
   const isAlive = (session: JsonEdgeSession) =>
     Promise.race([session.closed.then(() => false), new Promise((resolve) => setTimeout(() => resolve(true)))]);
