@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { isolateEdges } from "../lib/edge_surroundings.mjs";
 
 /** Clock ticks a second of /proc/PID/stat: 100 on every Linux that Node, Bun and Deno run on. */
 const ticksPerSecond = 100;
@@ -23,6 +24,7 @@ export class Child {
    */
   constructor(name, file, args, pipes = {}) {
     this.name = name;
+    isolateEdges();
     this.#child = spawn(file, args, { stdio: [pipes.stdin ?? "ignore", pipes.stdout ?? "ignore", "pipe"] });
     Child.running.add(this);
     this.#child.stderr?.setEncoding("utf8").on("data", (text) => {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { isolateEdges } from "./edge_surroundings.mjs";
 import { commandOf, root } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Form} Form */
@@ -25,6 +26,7 @@ export class Program extends EventEmitter {
    */
   constructor(name, form, file, args, descriptors = null) {
     super();
+    isolateEdges();
     this.name = name;
     this.form = form;
     const limited = descriptors === null ? [] : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"];

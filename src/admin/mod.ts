@@ -1,2 +1,3 @@
 /** The admin API of an edge. */
 export { type AdminOptions, createAdmin, openApiDocument } from "./admin.ts";
+export { AdminListener, type AdminListenerOptions } from "./listener.ts";

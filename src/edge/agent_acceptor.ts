@@ -48,11 +48,13 @@ export class AgentAcceptor {
   readonly #json: JsonAcceptor;
   readonly #v2: V2Acceptor;
   readonly #refusals: TokenRefusals;
+  readonly #tunnels: Tunnels;
   /** All that are not over, with a tunnel or without. */
   readonly #sessions = new Map<EdgeSession, TokenOwner>();
   #sessionCount = 0;
 
   constructor(options: AgentAcceptorOptions) {
+    this.#tunnels = options.tunnels;
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
     const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
     const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
@@ -100,6 +102,16 @@ export class AgentAcceptor {
   /** Ends the sessions of a token now. */
   closeToken(tokenId: string, reason: string): void {
     for (const [session, owner] of this.#sessions) if (owner.tokenId === tokenId) session.close(reason);
+  }
+
+  /** Ends the session that serves a tunnel which its token may not open any more. Nobody keeps the name then. */
+  recheckTunnel(name: string): void {
+    const session = this.#tunnels.get(name)?.session ?? null;
+    if (session === null) return this.#tunnels.release(name);
+    const refusal = this.#sessions.get(session)?.refusalOf(name) ?? null;
+    if (refusal === null) return;
+    session.close(refusal);
+    void session.closed.then(() => this.#tunnels.release(name));
   }
 
   #add(session: EdgeSession, owner: TokenOwner): void {

@@ -27,7 +27,7 @@ import { createIngress, type IngressOptions } from "./ingress.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
-import { Router } from "./router.ts";
+import { type DeclaredTunnels, Router } from "./router.ts";
 import { sheddingHandler } from "./shedding.ts";
 import { sharedToken, type TokenCheck } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
@@ -43,8 +43,8 @@ export interface EdgeOptions {
   token: string;
   /** What else agents may show: returns the owner of a token that is not the edge's own. Default: nothing. */
   checkToken?: TokenCheck;
-  /** The name of the tunnel that a host outside of the domain, or below a name of it, belongs to. Default: none. */
-  tunnelOfHost?(host: string): string | null;
+  /** Tunnels that belong to owners whether an agent has opened them or not. Default: there are none. */
+  declared?: DeclaredTunnels;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
   /**
@@ -109,8 +109,15 @@ export interface Edge {
   readonly active: number;
   /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
   readonly bufferedBytes: number;
+  /** True once it accepts nothing new. */
+  readonly isDraining: boolean;
   /** Ends the sessions of a token, which has ended itself. */
   closeToken(tokenId: string, reason: string): void;
+  /**
+   * To be called when what is declared of a tunnel has changed: a session whose token may not open it any more ends, and
+   * nobody keeps the name of a tunnel that is offline.
+   */
+  recheckTunnel(name: string): void;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. */
@@ -174,7 +181,7 @@ class RunningEdge implements Edge {
     const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
-    const router = new Router(this.tunnels, domain, options.tunnelOfHost);
+    const router = new Router(this.tunnels, domain, options.declared);
     const liveTypes = new LiveTypes(options.liveTypes);
     const ingress = createIngress({
       router,
@@ -236,8 +243,16 @@ class RunningEdge implements Edge {
     return this.#urls.of(name);
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   closeToken(tokenId: string, reason: string): void {
     this.#acceptor.closeToken(tokenId, reason);
+  }
+
+  recheckTunnel(name: string): void {
+    this.#acceptor.recheckTunnel(name);
   }
 
   async drain(): Promise<void> {
@@ -306,9 +321,11 @@ function probeRefusal(head: RequestHead): Answer | null {
   return inAcceptedForm(problem, "method_not_allowed", acceptOf(head));
 }
 
-/** The edge's own token first: to look another one up takes longer. */
-function checkOf({ token, checkToken }: EdgeOptions): TokenCheck {
-  const own = sharedToken(token);
+/** The edge's own token first: to look another one up takes longer. It opens what is not declared. */
+function checkOf({ token, checkToken, declared }: EdgeOptions): TokenCheck {
+  const refusalOf = (name: string) =>
+    declared?.has(name) ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it` : null;
+  const own = sharedToken(token, { id: "token", tokenId: null, node: null, refusalOf });
   return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
 }
 

@@ -38,9 +38,7 @@ export function createIngress(options: IngressOptions): Handler {
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
-    if (tunnel.session === null) {
-      throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
-    }
+    if (tunnel.session === null) throw offline(tunnel.name);
     const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
     return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
@@ -55,6 +53,10 @@ export function createIngress(options: IngressOptions): Handler {
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
+    if (route.kind === "offline") {
+      options.onRouted?.(head, route.name, null);
+      throw offline(route.name);
+    }
     if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
       throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
     }
@@ -72,4 +74,8 @@ export function createIngress(options: IngressOptions): Handler {
       return Promise.reject(error);
     }
   };
+}
+
+function offline(tunnel: string): ExchangeError {
+  return new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel} is not connected`);
 }

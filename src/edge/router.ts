@@ -10,7 +10,18 @@ export type Route =
   /** A host outside the domain. Agents and probes may know the edge by any such name. */
   | { readonly kind: "foreign"; readonly host: string }
   /** A name under the domain, which has no tunnel now. */
-  | { readonly kind: "unknown"; readonly host: string };
+  | { readonly kind: "unknown"; readonly host: string }
+  /** A declared tunnel that no agent has opened. */
+  | { readonly kind: "offline"; readonly name: string };
+
+/** Tunnels that were declared at the edge. Both are asked for each request that no open tunnel takes by its name. */
+export interface DeclaredTunnels {
+  has(name: string): boolean;
+  /** The name of the tunnel that has `host` as its own, exactly or by a wildcard; null where none has. */
+  ofHost(host: string): string | null;
+}
+
+const noneDeclared: DeclaredTunnels = { has: () => false, ofHost: () => null };
 
 /** What is known from an authority alone, whatever tunnels there are. */
 interface ParsedHost {
@@ -27,15 +38,12 @@ export class Router {
   readonly #domain: string;
   readonly #suffix: string;
   readonly #hosts = new Memo((authority) => this.#parse(authority));
-  readonly #tunnelOfHost: (host: string) => string | null;
+  readonly #declared: DeclaredTunnels;
 
-  /**
-   * @param domain tunnels are served at NAME.domain
-   * @param tunnelOfHost the name of the tunnel whose own hostname this is; null where it is no tunnel's. Default: none is.
-   */
-  constructor(tunnels: Tunnels, domain: string, tunnelOfHost: (host: string) => string | null = () => null) {
+  /** @param domain tunnels are served at NAME.domain */
+  constructor(tunnels: Tunnels, domain: string, declared: DeclaredTunnels = noneDeclared) {
     this.#tunnels = tunnels;
-    this.#tunnelOfHost = tunnelOfHost;
+    this.#declared = declared;
     this.#domain = domain.toLowerCase();
     this.#suffix = `.${this.#domain}`;
   }
@@ -46,15 +54,15 @@ export class Router {
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
     if (isOwn) return own;
-    return this.#declared(host) ?? { kind: name === null ? "foreign" : "unknown", host };
+    return this.#declaredRoute(name, host) ?? { kind: name === null ? "foreign" : "unknown", host };
   }
 
-  /** A tunnel whose own hostname `host` is. One that no agent has opened yet is like a name under the domain. */
-  #declared(host: string): Route | null {
-    const name = this.#tunnelOfHost(host);
-    if (name === null) return null;
-    const tunnel = this.#tunnels.get(name);
-    return tunnel === undefined ? { kind: "unknown", host } : { kind: "tunnel", tunnel };
+  /** Null where `host` is that of no declared tunnel. */
+  #declaredRoute(name: string | null, host: string): Route | null {
+    const declared = name !== null && this.#declared.has(name) ? name : this.#declared.ofHost(host);
+    if (declared === null) return null;
+    const tunnel = this.#tunnels.get(declared);
+    return tunnel === undefined ? { kind: "offline", name: declared } : { kind: "tunnel", tunnel };
   }
 
   #parse(authority: string): ParsedHost {

@@ -7,6 +7,8 @@ export interface TokenOwner {
   readonly id: string;
   /** The public id of the token, by which its sessions are ended. Null: it lasts as long as the edge. */
   readonly tokenId: string | null;
+  /** The node whose token it is; null where it is that of no node. */
+  readonly node: string | null;
   /** Why the owner may not open the tunnel `name`, as a sentence without full stop; null where it may. */
   refusalOf(name: string): string | null;
 }
@@ -14,7 +16,7 @@ export interface TokenOwner {
 /** Returns the owner of a token; null where it has none. */
 export type TokenCheck = (token: string) => TokenOwner | null;
 
-const anyName: TokenOwner = { id: "token", tokenId: null, refusalOf: () => null };
+const anyName: TokenOwner = { id: "token", tokenId: null, node: null, refusalOf: () => null };
 
 /**
  * A check for the edge's one `--token`. It compares digests, so that its time tells neither content nor length.

@@ -131,6 +131,12 @@ export class Tunnels {
     void session.closed.then(() => this.#free(entry, session));
   }
 
+  /** Gives up the name of a tunnel that is offline, which its owner would keep for a while. */
+  release(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined && entry.session === null && !entry.isChallenged) this.#remove(entry);
+  }
+
   async #challenge(entry: Entry, holder: EdgeSession, force: boolean): Promise<void> {
     if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
     if (!force) {

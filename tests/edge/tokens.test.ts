@@ -4,7 +4,7 @@ import { sharedToken } from "../../src/edge/tokens.ts";
 
 describe("sharedToken", () => {
   it("gives the owner of its token, and null for any other text", () => {
-    const owner = { id: "me", tokenId: null, refusalOf: () => null };
+    const owner = { id: "me", tokenId: null, node: null, refusalOf: () => null };
     const check = sharedToken("s3cret", owner);
     assert.equal(check("s3cret"), owner);
     for (const wrong of ["", "s3cre", "s3crett", "S3cret", " s3cret", "\u0000", "x".repeat(10_000), "é"]) {

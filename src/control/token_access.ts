@@ -1,0 +1,56 @@
+/** Whose a token is, and which tunnels it may open. */
+import type { TokenRecord } from "../store/mod.ts";
+import type { Directory } from "./directory.ts";
+import { matchesPattern } from "./patterns.ts";
+
+/** The owner of a token. Names and sessions are counted for `id`. */
+export interface Access {
+  readonly id: string;
+  /** Public: sessions are ended by it. */
+  readonly tokenId: string;
+  /** The node; null where the token opens names. */
+  readonly node: string | null;
+  /** Why it may not open the tunnel `name`, as a sentence without full stop; null where it may. */
+  refusalOf(name: string): string | null;
+}
+
+export class TokenAccess {
+  readonly #directory: Directory;
+
+  constructor(directory: Directory) {
+    this.#directory = directory;
+  }
+
+  /** Null for a text that is no token, or one that has ended. */
+  check(token: string): Access | null {
+    const record = this.#directory.tokenOf(token);
+    return record === null ? null : this.#accessOf(record);
+  }
+
+  /** Why a token that is nobody's in particular may not open the tunnel `name`: a declared one is for its nodes. */
+  refusalOfUndeclared(name: string): string | null {
+    return this.#directory.tunnels.has(name)
+      ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it`
+      : null;
+  }
+
+  #accessOf({ id: tokenId, node, names }: TokenRecord): Access {
+    return node !== null
+      ? { id: `node:${node}`, tokenId, node, refusalOf: (name) => this.#refusalOfNode(node, name) }
+      : { id: `token:${tokenId}`, tokenId, node: null, refusalOf: (name) => this.#refusalOfNames(names ?? "", name) };
+  }
+
+  #refusalOfNode(node: string, name: string): string | null {
+    const tunnel = this.#directory.tunnels.get(name)?.value;
+    if (tunnel === undefined) {
+      return `The node ${node} opens tunnels that are declared for it, and ${name} is not: edge tunnel add ${name} ` +
+        `--node ${node} --upstream TARGET`;
+    }
+    return tunnel.nodes.includes(node) ? null : `The tunnel ${name} is not declared for the node ${node}`;
+  }
+
+  #refusalOfNames(pattern: string, name: string): string | null {
+    if (!matchesPattern(pattern, name)) return `The token opens names like ${pattern}, and not ${name}`;
+    return this.refusalOfUndeclared(name);
+  }
+}
