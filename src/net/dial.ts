@@ -62,11 +62,12 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
       // The socket counts itself.
       raw.off("close", closeDescriptor);
       closeDescriptor();
+      const isBounded = target.kind === "tcp" && runtime.canBoundDialed;
       if (target.kind === "tcp") {
         keepAliveOf(raw, tcpTimeoutMs);
-        setTcpOptions(raw, tcpTimeoutMs, runtime.canBoundDialed);
+        setTcpOptions(raw, tcpTimeoutMs, isBounded);
       }
-      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, { tcpTimeoutMs, clock }));
+      resolve(new NodeSocket(raw, target.kind === "unix" ? target.path : null, { tcpTimeoutMs, isBounded, clock }));
     }
     // The listener for errors stays: without one, a later error would end the process.
     cleanUp = () => {

@@ -93,7 +93,7 @@ function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options:
     open++;
     raw.once("close", () => open--);
     if (path === null) keepAliveOf(raw, tcpTimeoutMs);
-    const socket = new NodeSocket(raw, path, { tcpTimeoutMs });
+    const socket = new NodeSocket(raw, path, { tcpTimeoutMs, isBounded: path === null });
     if (isSurplus) onSurplus?.(socket);
     else onSocket(socket);
   });

@@ -26,7 +26,9 @@ import {
   type SocketError,
   type SocketHandlers,
 } from "./socket.ts";
+import { setUnsentBound } from "./tcp_options.ts";
 import { BYTES_PER_COPY_UNIT, CHEAP_UNITS, turns, UNITS_PER_ITERATION } from "./turns.ts";
+import { UnsentBound } from "./unsent_bound.ts";
 
 /**
  * From here on `write()` returns false. This is one chunk of bulk, since as much is held for every stalled reader. Four
@@ -48,6 +50,8 @@ const HELD_BYTES = 64 * 1024;
 export interface NodeSocketOptions {
   /** Milliseconds until a peer that vanished is given up. Default `Infinity`: never. */
   tcpTimeoutMs?: number;
+  /** Whether the kernel takes few unsent bytes for it (`setTcpOptions`). Default false. */
+  isBounded?: boolean;
   clock?: Clock;
 }
 
@@ -80,6 +84,9 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   /** Of a broken socket whose owner reads on. */
   #brokenTimeout: Timeout | null = null;
   #watched: Watched | null = null;
+  readonly #isBounded: boolean;
+  /** Null until the kernel has no room for the first time. */
+  #unsentBound: UnsentBound | null = null;
   readonly #clock: Clock;
   readonly #onWritten = () => this.#takeWritten();
   readonly #onLost = () => this.#break(brokenError());
@@ -89,10 +96,11 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
    * @param path that of a unix socket, else null
    */
   constructor(raw: net.Socket, path: string | null, options: NodeSocketOptions = {}) {
-    const { tcpTimeoutMs = Infinity, clock = systemClock } = options;
+    const { tcpTimeoutMs = Infinity, isBounded = false, clock = systemClock } = options;
     openDescriptor();
     this.#raw = raw;
     this.#clock = clock;
+    this.#isBounded = isBounded;
     this.local = path === null ? tcpAddress(raw.localAddress, raw.localPort) : unixAddress(path);
     this.remote = path === null ? tcpAddress(raw.remoteAddress, raw.remotePort) : unixAddress(path);
     raw.pause();
@@ -198,9 +206,12 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   flush(): void {
     if (this.closed || this.#isBroken) return this.#dropGathered();
     while (this.#gatheredBytes > 0 && this.#raw.writableLength === 0) {
-      let rest = this.#writeNow(this.#nextPiece());
+      const piece = this.#nextPiece();
+      this.#unsentBound?.add(piece.length);
+      let rest = this.#writeNow(piece);
       if (rest === null) continue;
       if (rest.length > PENDING_BYTES) rest = this.#cut(rest);
+      if (this.#isBounded) this.#waitForRoom();
       if (isCounted(rest)) this.#raw.write(rest, (error) => this.#releaseWritten(rest, error));
       else this.#raw.write(rest, this.#onWritten);
     }
@@ -257,6 +268,11 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
     }
   }
 
+  #waitForRoom(): void {
+    this.#unsentBound ??= new UnsentBound((isOn) => setUnsentBound(this.#raw, isOn), this.#clock);
+    this.#unsentBound.wait();
+  }
+
   /** The part of `rest` that the runtime gets. The other one waits here, where a broken connection is noticed. */
   #cut(rest: Uint8Array): Uint8Array {
     const pending = slice(rest, 0, PENDING_BYTES);
@@ -301,6 +317,7 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   #takeWritten(): void {
     // A destroyed socket calls back, too, although it has not written. Its 'close' follows.
     if (this.closed || this.#raw.destroyed) return;
+    this.#unsentBound?.endWait();
     if (this.#gatheredBytes > 0 && !this.#isFlushScheduled) this.flush();
     if (!this.#isDrainWanted || this.bufferedBytes >= HIGH_WATER_BYTES) return;
     this.#isDrainWanted = false;
@@ -398,6 +415,7 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   #takeClose(): void {
     if (this.#isClosed || this.#isCloseHeld) return;
     closeDescriptor();
+    this.#unsentBound?.close();
     if (this.#watched !== null) silenceWatch()?.remove(this.#watched);
     if (this.#held === null || !this.#wantsHeld()) return this.#finishClose();
     this.#isCloseHeld = true;

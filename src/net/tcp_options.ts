@@ -55,6 +55,15 @@ export function setTcpOptions(raw: net.Socket | net.Server, timeoutMs: number, i
   });
 }
 
+/** Has the kernel hold few unsent bytes for `raw`, or as many as the system lets it. */
+export function setUnsentBound(raw: net.Socket, isBounded: boolean): void {
+  const library = libc();
+  if (library === null) return;
+  runtime.withDescriptor(raw, library, (fd) => {
+    setOption(library, fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, isBounded ? UNSENT_BYTES : 0);
+  });
+}
+
 /** Where `setTcpOptions` can do nothing: the runtime's own keep-alive, with the intervals that it or the system has. */
 export function keepAliveOf(raw: net.Socket, timeoutMs: number): void {
   if (libc() === null && timeoutMs !== Infinity) raw.setKeepAlive(true, timeoutMs / 2);
