@@ -1,5 +1,5 @@
 /** The program `edge`. */
-import { messageOf } from "../base/mod.ts";
+import { messageOf, systemClock } from "../base/mod.ts";
 import {
   DataFolder,
   defaultDataFolder,
@@ -80,7 +80,8 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     `Connect     ${connectCommand(edge, values, data?.tokenPath ?? values.tokenFile)}`,
   );
   const drainMs = values.drainTimeout;
-  await untilStopped(edge, {
+  const subject = { drain: () => edge.drain(), close: () => closeAndTell(edge) };
+  await untilStopped(subject, {
     host,
     drainMs,
     onDrain: () => logger("edge").info(waitingSentences(edge.active, drainMs)[0]),
@@ -90,6 +91,15 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   await log?.close();
   output.event("exit", { code: ExitCode.ok, from: "signal" });
   return ExitCode.ok;
+}
+
+/** Agents answer at once, and close. */
+const LAST_WORDS_MS = 250;
+
+/** Ends `edge` now, but for the words that tell its agents so. */
+async function closeAndTell(edge: Edge): Promise<void> {
+  await edge.close();
+  await Promise.race([edge.emptied, new Promise<void>((resolve) => void systemClock.after(LAST_WORDS_MS, resolve))]);
 }
 
 /** @throws {UsageError} where the default tunnel could never be opened */
