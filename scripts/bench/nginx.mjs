@@ -43,13 +43,14 @@ export function findNginx() {
 export class NginxFarm {
   #program;
   #folder = mkdtempSync(join(tmpdir(), "runnel-bench-"));
+  #removeFolder = () => rmSync(this.#folder, { recursive: true, force: true });
   /** @type {Child[]} */
   #children = [];
 
   /** @param {string} program */
   constructor(program) {
     this.#program = program;
-    process.on("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
+    process.on("exit", this.#removeFolder);
   }
 
   /** `/small` answers 1 KiB from memory, `/bulk` a file of 256 MiB by sendfile. Resolves to child and port. */
@@ -149,5 +150,7 @@ export class NginxFarm {
 
   async stop() {
     await Promise.all(this.#children.map((child) => child.stop()));
+    process.off("exit", this.#removeFolder);
+    this.#removeFolder();
   }
 }

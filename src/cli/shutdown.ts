@@ -87,7 +87,8 @@ export async function untilStopped(subject: Stoppable, options: StopOptions): Pr
     if (++signals > 1) return closeNow("signal");
     options.onDrain?.();
     const timer = clock.after(drainMs, () => closeNow("timeout"));
-    subject.drain().then(stopped.resolve, stopped.reject).finally(() => timer.cancel());
+    // `close()` ends what drains, too, and has more to do.
+    subject.drain().then(() => hasEndedEarly || stopped.resolve(), stopped.reject).finally(() => timer.cancel());
   };
   const endHold = holdProcess();
   const names: readonly SignalName[] = ["SIGINT", "SIGTERM"];

@@ -120,8 +120,10 @@ export interface Edge {
   recheckTunnel(name: string): void;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
-  /** Ends everything now. */
+  /** Ends everything now. Agents are told: a process that ends at once would take that along. */
   close(): Promise<void>;
+  /** Resolves when all connections have closed behind `drain()` or `close()`. */
+  readonly emptied: Promise<void>;
 }
 
 type AgentApi = ReturnType<typeof createAgentApi>;
@@ -225,6 +227,10 @@ class RunningEdge implements Edge {
 
   get address(): SocketAddress {
     return (this.#listener as Listener).address;
+  }
+
+  get emptied(): Promise<void> {
+    return (this.#listener as Listener).emptied;
   }
 
   get connections(): number {

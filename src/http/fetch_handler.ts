@@ -13,12 +13,17 @@ export type FetchApp = (request: Request, head: RequestHead) => Response | Promi
 /**
  * Serves exchanges by `app`. Bodies are streamed in both directions; an answer without a Date gets one, since an origin
  * server must send it (RFC 9110 §6.6.1). What a `Request` cannot express is left out: an upgrade is ignored, the
- * body of a GET or HEAD is canceled, and a method that `Request` refuses is answered with 501.
+ * body of a GET or HEAD is canceled, and a method that `Request` refuses is answered with 501. A target that is no path is
+ * answered with 400: a multiplexed stream may bring one.
  *
  * @param origin scheme and authority of every request's URL, such as `http://edge.internal`
  */
 export function fetchHandler(app: FetchApp, origin: string): Handler {
   return async (head, body, signal) => {
+    if (!/^[/*]/.test(head.target)) {
+      cancelBody(body, new TypeError("The target of the request is no path"));
+      return { status: 400, fields: ["Date", currentDate()], body: null };
+    }
     // The app may store a chunk, or send it twice, and knows no references.
     const request = requestOf(origin, head, observeBody(contentOf(head, body), { onChunk: disown }, true), signal);
     if (request === null) {

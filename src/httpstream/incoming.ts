@@ -166,6 +166,7 @@ export class Incoming implements FrameVisitor {
     if ((flags & HEAD_KIND_FLAGS) !== 0) throw violation(`Stream ${streamId} was never opened`, streamId);
     this.#streams.table.usePeerId(streamId);
     this.#usefulFrames++;
+    work.units += this.#streams.unitsPerOpen;
     let fields: string[];
     try {
       fields = decodeHeaderBlock(block, flags, this.#blockLimits);

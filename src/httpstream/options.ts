@@ -25,7 +25,7 @@ export interface ConnectionLimits {
   maxHeldHeaderBytes: number;
   /** Bytes that a connection may hold. Past it the stream that stalled longest is reset. Default 256 MiB. */
   maxHeldBytes: number;
-  /** Opens by an agent that an edge takes at once, and per second afterwards. Default 1,000 and 200. */
+  /** Opens by an agent that an edge takes at once, and per second afterwards. Default 256 and 100: it opens few. */
   openBurst: number;
   opensPerSecond: number;
   /** Resets by an agent of its own streams that an edge takes at once, and per second. Default 400 and 100. */
@@ -67,8 +67,8 @@ const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
   maxFields: MAX_FIELDS,
   maxHeldHeaderBytes: 4 * MIB,
   maxHeldBytes: 256 * MIB,
-  openBurst: 1_000,
-  opensPerSecond: 200,
+  openBurst: 256,
+  opensPerSecond: 100,
   resetBurst: 400,
   resetsPerSecond: 100,
   pingAfterMs: 10_000,

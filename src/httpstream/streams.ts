@@ -30,6 +30,9 @@ import {
  */
 const CROWDED_DIVISOR = 8;
 
+/** What an agent asks of its edge takes some 0.1 ms. An agent trusts its edge, whose visitors may be many. */
+const UNITS_PER_OPEN = 5_000;
+
 export interface StreamsOptions extends ConnectionOptions {
   clock: Clock;
   onStream: NewStreamHandler;
@@ -46,6 +49,8 @@ export class Streams implements StreamHost {
   readonly scheduler: Scheduler;
   readonly pool: GrowthPool;
   readonly initialWindowBytes: number;
+  /** What a stream that the peer opens costs (src/net/turns.ts). */
+  readonly unitsPerOpen: number;
   peerWindowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
   peerFeatures = 0;
   now: number;
@@ -94,6 +99,7 @@ export class Streams implements StreamHost {
       () => this.#resetLongestStalled(),
     );
     const isLimited = options.role === "edge";
+    this.unitsPerOpen = isLimited ? UNITS_PER_OPEN : 0;
     this.#openBucket = isLimited ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
     this.#refusalBucket = isLimited ? new TokenBucket(limits.openBurst, limits.opensPerSecond, this.now) : null;
     this.#resetBucket = isLimited ? new TokenBucket(limits.resetBurst, limits.resetsPerSecond, this.now) : null;

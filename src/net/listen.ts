@@ -160,6 +160,7 @@ function refuse(raw: net.Socket): void {
 
 class NodeListener implements Listener {
   readonly address: SocketAddress;
+  readonly emptied: Promise<void>;
   readonly #server: net.Server;
   readonly #reviver: Reviver | null;
   #closed: Promise<void> | null = null;
@@ -167,6 +168,7 @@ class NodeListener implements Listener {
   constructor(server: net.Server, address: SocketAddress, reviver: Reviver | null) {
     this.#server = server;
     this.address = address;
+    this.emptied = new Promise((resolve) => server.once("close", () => resolve()));
     this.#reviver = reviver;
   }
 

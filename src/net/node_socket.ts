@@ -4,9 +4,11 @@ import { atTickEnd, type Clock, systemClock, type TickListener, Timeout, work } 
 import {
   assertUsable,
   compacted,
+  compactPieces,
   concat,
   count,
   isCounted,
+  MAX_LOOSE_PIECES,
   release,
   reportGarbage,
   share,
@@ -217,8 +219,14 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
     }
     if (this.#isBroken) return;
     if (this.#isDrainWanted && this.#raw.writableLength === 0) queueMicrotask(this.#onWritten);
-    if (this.#gatheredBytes > 0) this.#gathered = this.#gathered.map(compacted);
+    if (this.#gatheredBytes > 0) this.#compactGathered();
     else if (this.#hasEnded) this.#raw.end();
+  }
+
+  /** What waits may do so for long. */
+  #compactGathered(): void {
+    this.#gathered = this.#gathered.map(compacted);
+    if (this.#gathered.length >= MAX_LOOSE_PIECES) this.#gathered = compactPieces(this.#gathered);
   }
 
   /** While a socket does not read, or has read the peer's FIN, it does not notice that the connection broke. */

@@ -172,4 +172,6 @@ export interface Listener {
   readonly address: SocketAddress;
   /** Stops accepting. Accepted sockets are not closed. Resolves when the descriptor is closed. */
   close(): Promise<void>;
+  /** Resolves behind `close()`, when all accepted sockets have closed, too. */
+  readonly emptied: Promise<void>;
 }

@@ -140,6 +140,21 @@ describe("fetchHandler", () => {
     });
   });
 
+  it("fetchHandler answers 400 and drops the body when the target is no path", async () => {
+    let calls = 0;
+    const handler = fetchHandler(() => {
+      calls++;
+      return new Response();
+    }, ORIGIN);
+    for (const target of ["no-slash", "", "@other/", ":80/"]) {
+      const body = new FedBody();
+      const { status } = await handler(requestHead({ method: "POST", target }), body.stream, never);
+      assert.equal(status, 400, target);
+      await eventually(() => body.canceled !== undefined);
+    }
+    assert.equal(calls, 0);
+  });
+
   it("fetchHandler answers 501 and drops the body when Request cannot express the request", async () => {
     const handler = fetchHandler((request) => new Response(request.body === null ? "none" : "some"), ORIGIN);
     await ServerStage.run(handler, {}, async (stage) => {

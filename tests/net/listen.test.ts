@@ -47,6 +47,24 @@ describe("listen", () => {
     await listener.close();
   });
 
+  it("is emptied when the last socket that it accepted has closed", async () => {
+    const accepted: Socket[] = [];
+    const listener = await listen(LOOPBACK, (socket) => accepted.push(socket));
+    const target = { ...LOOPBACK, port: listener.address.port };
+    const peers = [await dial(target), await dial(target)];
+    await eventually(() => accepted.length === 2);
+    let isEmptied = false;
+    const emptied = listener.emptied.then(() => isEmptied = true);
+    await listener.close();
+    accepted[0].reset();
+    await new SocketReader(peers[0]).closed;
+    assert.equal(isEmptied, false);
+    accepted[1].reset();
+    await emptied;
+    await new SocketReader(peers[1]).closed;
+    await listener.emptied;
+  });
+
   it("rejects with address_in_use when another listens there", async () => {
     const first = await listen(LOOPBACK, () => {});
     const error = await listenError(listen({ ...LOOPBACK, port: first.address.port }, () => {}));

@@ -129,6 +129,17 @@ for (const protocol of protocols) {
       await readUntilReset(client);
     });
 
+    it("tell the agent why the edge ends at once", async () => {
+      const tunnel = await start();
+      const client = await send(tunnel, getRequest(tunnel, "/stream"));
+      await client.readUntil("abc");
+      const disconnected = nextEvent(tunnel.agent, "disconnected");
+      signal(tunnel.edge.program, "SIGTERM");
+      signal(tunnel.edge.program, "SIGINT");
+      assert.match(String((await disconnected).reason), /The edge is shutting down/);
+      await readUntilReset(client);
+    });
+
     it("answer 502 and abort when the agent is killed, and serve again by a new one of that name", async () => {
       const tunnel = await start();
       const client = await send(tunnel, getRequest(tunnel, "/stream"));

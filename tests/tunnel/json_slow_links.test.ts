@@ -131,6 +131,37 @@ describe("an edge whose JSON agent does not read its link", () => {
     assert.equal(session.bufferedBytes, 0);
   });
 
+  it("counts an answer that came whole until its visitor has it", async () => {
+    await start({ maxHeldBytes: 64 * MIB });
+    const agent = await register("slow");
+    const body_b64 = Buffer.from(patternBytes(20 * MIB)).toString("base64");
+    void agent.serve(() => ({ status: 200, headers: {}, body_b64 }));
+    const session = sessionOf("slow");
+    const ask = async () => {
+      const visitor = await send(at("slow"), "GET / HTTP/1.1\r\nHost: slow.localhost\r\nConnection: close\r\n\r\n");
+      visitors.push(visitor);
+      visitor.socket.pause();
+      return visitor;
+    };
+    const first = await ask();
+    await eventually(() => session.bufferedBytes === 20 * MIB);
+    await ask();
+    await ask();
+    await eventually(() => session.bufferedBytes === 60 * MIB);
+    assert.ok(edge.bufferedBytes >= 60 * MIB);
+    // The edge may hold three of them: one of four is given up.
+    const fourth = await ask();
+    await eventually(() => session.active === 3, { deadlineMs: 20_000 });
+    assert.equal(session.bufferedBytes, 60 * MIB);
+    for (const visitor of [fourth, ...visitors.slice(1, 3)]) visitor.socket.reset();
+    await eventually(() => session.bufferedBytes <= 20 * MIB);
+    if (session.bufferedBytes > 0) {
+      first.socket.resume();
+      assert.equal((await answerOf(first)).split("\r\n\r\n")[1].length, 20 * MIB);
+    }
+    await eventually(() => session.bufferedBytes === 0 && session.active === 0);
+  });
+
   it("counts what it holds against what all agents may hold together", async () => {
     await start({ maxHeldBytes: 4 * MIB });
     const slow = await register("slow");

@@ -23,12 +23,14 @@ export const memory = [
   {
     name: "stalled-uploads",
     what: "1,000 plain uploads for an upstream that does not read",
+    comesAtOnce: true,
     flood: { kind: "uploads", path: "/stall", count: 1000, bytesEach: tenMiB, seconds: 8 },
     short: { count: 100, seconds: 1 },
   },
   {
     name: "endless-heads",
     what: "2,000 heads of 31 KB that never end",
+    comesAtOnce: true,
     flood: { kind: "heads", count: 2000, bytesEach: 31_000, seconds: 5 },
     short: { count: 100, seconds: 1 },
     nginx: true,
@@ -36,6 +38,7 @@ export const memory = [
   {
     name: "json-slow-agent",
     what: "200 uploads of 6 MiB for an agent of the JSON protocol that reads 1 MB/s",
+    comesAtOnce: true,
     flood: { kind: "slowAgent", protocol: "json", count: 200, bytesEach: sixMiB, bytesPerSecond: 1e6, seconds: 8 },
     short: { count: 20, seconds: 1 },
     leftBytes: frameBytes + oneMB,
@@ -43,12 +46,14 @@ export const memory = [
   {
     name: "json-stalled-agent",
     what: "200 uploads of 6 MiB for an agent of the JSON protocol that reads nothing",
+    comesAtOnce: true,
     flood: { kind: "slowAgent", protocol: "json", count: 200, bytesEach: sixMiB, bytesPerSecond: 0, seconds: 8 },
     leftBytes: frameBytes + oneMB,
   },
   {
     name: "v2-stalled-agent",
     what: "1,500 uploads for an agent of runnel.v2 that takes them and reads nothing",
+    comesAtOnce: true,
     flood: { kind: "slowAgent", protocol: "v2", count: 1500, bytesEach: tenMiB, bytesPerSecond: 0, seconds: 8 },
     short: { count: 100, seconds: 1 },
     leftBytes: oneMB,

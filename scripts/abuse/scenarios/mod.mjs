@@ -16,6 +16,7 @@ import { work } from "./work.mjs";
  * @property {boolean} [sharesAgent] true: the flooded tunnel is the neighbor's own, and the agent is what is measured
  * @property {number} [descriptors] the most that the measured program may have open
  * @property {boolean} [hasLatencyBound] false: the flood is one that an edge may be busy with. Default true.
+ * @property {boolean} [comesAtOnce] true: so much comes at one moment that some of the neighbor's requests wait for it
  * @property {boolean} [neighborMayFail] true: what is exhausted is the neighbor's, too
  * @property {number} [leftBytes] the most that may be held once the visitors have left
  * @property {number} [watchSeconds] how long memory is watched behind the flood

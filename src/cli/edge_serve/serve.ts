@@ -1,5 +1,5 @@
 /** The command `edge serve`. */
-import { RunnelError } from "../../base/mod.ts";
+import { RunnelError, systemClock } from "../../base/mod.ts";
 import {
   DataFolder,
   defaultDataFolder,
@@ -110,7 +110,8 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     `Connect     ${connectCommand(edge, values, isKept ? data.tokenPath : values.tokenFile)}`,
   );
   const drainMs = values.drainTimeout;
-  await untilStopped(edge, {
+  const subject = { drain: () => edge.drain(), close: () => closeAndTell(edge) };
+  await untilStopped(subject, {
     host,
     drainMs,
     onDrain: () => logger("edge").info(waitingSentences(edge.active, drainMs)[0]),
@@ -147,6 +148,15 @@ async function openControlPlane(
     logger("edge").warn(what, { reason: error.reason });
     return null;
   }
+}
+
+/** Agents answer at once, and close. */
+const LAST_WORDS_MS = 250;
+
+/** Ends `edge` now, but for the words that tell its agents so. */
+async function closeAndTell(edge: Edge): Promise<void> {
+  await edge.close();
+  await Promise.race([edge.emptied, new Promise<void>((resolve) => void systemClock.after(LAST_WORDS_MS, resolve))]);
 }
 
 /** @throws {UsageError} where the default tunnel could never be opened */

@@ -8,6 +8,8 @@ import { release } from "../../memory/mod.ts";
 
 /** The cost of a waiting chunk beside its bytes. It is counted, so that a flood of chunks of one byte is bounded. */
 const CHUNK_OVERHEAD_BYTES = 128;
+/** Of a body that has come whole: a slow reader is given so much at a time. */
+const PART_BYTES = 64 * 1024;
 
 /** Counts the bytes that wait in all answers of a session together. */
 export type BufferTotal = Pick<MemoryAccount, "heldBytes" | "add">;
@@ -27,6 +29,7 @@ export class AnswerBody implements BodyOwner {
   readonly #total: BufferTotal;
   readonly #source = new BodySource(this);
   #bufferedBytes = 0;
+  #isOneBuffer = false;
 
   constructor(total: BufferTotal, events: AnswerBodyEvents) {
     this.#total = total;
@@ -42,7 +45,7 @@ export class AnswerBody implements BodyOwner {
     return this.#source.isComplete;
   }
 
-  /** Bytes pushed and not read yet, plus 128 for each chunk. */
+  /** Bytes pushed and not read yet, plus 128 for each chunk; of one that came whole, all of them. */
   get bufferedBytes(): number {
     return this.#bufferedBytes;
   }
@@ -52,6 +55,16 @@ export class AnswerBody implements BodyOwner {
     if (this.#source.isOver || this.#source.isComplete || chunk.length === 0) return void release(chunk);
     this.#count(chunk.length + CHUNK_OVERHEAD_BYTES);
     this.#source.push(chunk);
+  }
+
+  /** The whole body, in parts that share one buffer: its bytes count until the reader has the last one. */
+  pushWhole(bytes: Uint8Array): void {
+    this.#isOneBuffer = true;
+    this.#count(bytes.length);
+    for (let from = 0; from < bytes.length; from += PART_BYTES) {
+      this.#source.push(bytes.subarray(from, from + PART_BYTES));
+    }
+    this.#source.end();
   }
 
   /** The body is complete. The reader gets its end after what waits. */
@@ -70,11 +83,12 @@ export class AnswerBody implements BodyOwner {
   onPull(): void {}
 
   onTaken(chunk: Uint8Array): void {
-    this.#count(-chunk.length - CHUNK_OVERHEAD_BYTES);
+    if (!this.#isOneBuffer) this.#count(-chunk.length - CHUNK_OVERHEAD_BYTES);
     this.#events.onTaken();
   }
 
   onEnded(): void {
+    this.#count(-this.#bufferedBytes);
     this.#events.onEnded();
   }
 

@@ -96,8 +96,10 @@ export const UNANNOUNCED_BODY_LIMIT_BYTES = 7 * MIB;
 const DEFAULT_COLLECT_LIMIT_BYTES = 64 * MIB;
 const DEFAULT_MAX_ACTIVE = 1_024;
 
-/** What a chunk for nobody costs in the budget of floods: its visitor may just have left. */
+/** What a frame for nobody costs in the budget of floods: its visitor may just have left. */
 const LATE_COST = 1 / 64;
+/** The body of a whole answer counts from here on. The others are bounded by the number of exchanges. */
+const SMALL_BODY_BYTES = 16 * 1024;
 
 const utf8 = new TextDecoder();
 
@@ -292,8 +294,7 @@ export class JsonEdgeSession implements EdgeSession {
       case TypeHTTPResponseChunk:
         return this.#onChunk(frame.request_id, decodeBase64(frame.data_b64, "data_b64", frame));
       case TypeHTTPResponseEnd:
-        this.#countAnswer();
-        return this.streaming.get(frame.request_id)?.end();
+        return this.#onAnswerEnd(frame.request_id);
       case TypeHTTPResponseAbort:
         this.#countAnswer();
         return this.#onAbort(frame);
@@ -348,32 +349,45 @@ export class JsonEdgeSession implements EdgeSession {
     if (this.#unanswered > 0) this.#unanswered--;
   }
 
-  #onResponse(frame: HTTPResponse): void {
+  #onResponse(frame: HTTPResponse): number | void {
     const body = decodeBase64(frame.body_b64, "body_b64", frame);
     this.#countAnswer();
     const waiter = this.#takeWaiter(frame.request_id);
-    if (waiter === undefined) return;
+    if (waiter === undefined) return LATE_COST;
     const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
       reason: reasonOf(frame, this.#text),
       fields: wholeAnswerFields(received, waiter.head, frame.status, body.length),
-      body: body.length === 0 ? null : body,
+      body: this.#wholeBody(frame.request_id, body),
       upgrade: upgradeOf(frame.status, received),
     });
     this.#lifetime.closeIfDrained();
   }
 
-  #onStart(frame: HTTPResponseStart): void {
-    const waiter = this.#takeWaiter(frame.request_id);
-    if (waiter === undefined) return;
-    const id = frame.request_id;
-    const answerBody: AnswerBody = new AnswerBody(this.#backpressure.total, {
+  #wholeBody(id: string, bytes: Uint8Array): Body {
+    if (bytes.length <= SMALL_BODY_BYTES) return bytes.length === 0 ? null : bytes;
+    // The link need not wait for its reader: nothing more comes.
+    const answerBody = this.#newBody(id, this.#account);
+    answerBody.pushWhole(bytes);
+    this.#account.enforceLimit();
+    return answerBody.stream;
+  }
+
+  #newBody(id: string, total: MemoryAccount): AnswerBody {
+    const answerBody: AnswerBody = new AnswerBody(total, {
       onTaken: () => this.#backpressure.taken(answerBody),
       onEnded: () => this.#onEnded(id, answerBody),
       onCanceled: (reason) => this.#cancel(id, reason),
     });
     this.streaming.set(id, answerBody);
+    return answerBody;
+  }
+
+  #onStart(frame: HTTPResponseStart): number | void {
+    const waiter = this.#takeWaiter(frame.request_id);
+    if (waiter === undefined) return LATE_COST;
+    const answerBody = this.#newBody(frame.request_id, this.#backpressure.total);
     const received = headersToFields(frame.headers, this.#text);
     waiter.resolve({
       status: frame.status,
@@ -395,6 +409,13 @@ export class JsonEdgeSession implements EdgeSession {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));
     });
     this.#account.enforceLimit();
+  }
+
+  #onAnswerEnd(id: string): number | void {
+    this.#countAnswer();
+    const answerBody = this.streaming.get(id);
+    if (answerBody === undefined || answerBody.isComplete) return LATE_COST;
+    answerBody.end();
   }
 
   /** The client has read the answer to its end. */
@@ -485,12 +506,15 @@ function upgradeOf(status: number, received: Fields): string | undefined {
   return status === 426 ? listedProtocols(fieldValue(received, "upgrade") ?? "") : undefined;
 }
 
-/** Drops a Content-Length that is not the body's, except for HEAD and 304, where it is the length of another answer. */
+/** With the Content-Length of the body, except for HEAD and 304, where it is the length of another answer. */
 function wholeAnswerFields(received: Fields, head: RequestHead, status: number, length: number): Fields {
   const fields = withoutHost(endToEndFields(received));
   if (head.method === "HEAD" || status === 304) return fields;
   const announced = fieldValue(fields, "content-length");
-  return announced === undefined || announced === String(length) ? fields : withoutFields(fields, lengthField);
+  if (announced === String(length)) return fields;
+  const others = announced === undefined ? fields : withoutFields(fields, lengthField);
+  // Of a body that goes as a stream, the server does not know the length.
+  return length > SMALL_BODY_BYTES && status !== 204 ? [...others, "Content-Length", String(length)] : others;
 }
 
 /** The first string of the key `request_id` in a frame that is cut off; null where there is none. */
