@@ -1,6 +1,6 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { AdminListener, createAdmin } from "../../admin/mod.ts";
+import type { AdminListener } from "../../admin/mod.ts";
 import { type DataFolder, UsageError, version } from "../../config/mod.ts";
 import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import type { Edge, EdgeOptions } from "../../edge/mod.ts";
@@ -87,6 +87,8 @@ export class ControlPlane {
   }
 
   async #listen(edge: Edge, target: ListenTarget, isAsked: boolean): Promise<AdminListener | null> {
+    // Its packages take as long to load as the rest of the program, and most commands never need them.
+    const { AdminListener, createAdmin } = await import("../../admin/mod.ts");
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const admin = createAdmin({
@@ -96,10 +98,15 @@ export class ControlPlane {
       hosts: this.#options.hosts,
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
+      backupFolder: this.#options.data.path,
       onError,
     });
     try {
-      return await AdminListener.start({ listen: target, fetch: (request) => admin.fetch(request), onError });
+      return await AdminListener.start({
+        listen: target,
+        fetch: (request, bindings) => admin.fetch(request, bindings),
+        onError,
+      });
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       if (isAsked) throw new UsageError(`--admin-listen: ${error.reason}`, "Choose another address, or off");
