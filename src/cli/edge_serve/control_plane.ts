@@ -1,6 +1,6 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { AdminListener } from "../../admin/mod.ts";
+import { AdminListener, createAdmin } from "../../admin/mod.ts";
 import { type DataFolder, UsageError, version } from "../../config/mod.ts";
 import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import type { Edge, EdgeOptions } from "../../edge/mod.ts";
@@ -87,8 +87,6 @@ export class ControlPlane {
   }
 
   async #listen(edge: Edge, target: ListenTarget, isAsked: boolean): Promise<AdminListener | null> {
-    // Its packages take as long to load as the rest of the program, and most commands never need them.
-    const { AdminListener, createAdmin } = await import("../../admin/mod.ts");
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const admin = createAdmin({
