@@ -1,12 +1,15 @@
 /** The admin API: what an operator asks of an edge. Its OpenAPI document is made from the schemas that check requests. */
-import { OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Control } from "../control/mod.ts";
 import { collectBody, CollectBudget } from "../http/mod.ts";
 import { addAuditRoutes } from "./audit_routes.ts";
+import { addBackupRoutes } from "./backup_routes.ts";
 import { guard, type GuardOptions } from "./guard.ts";
+import { addHealthRoutes } from "./health_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
+import { lists } from "./responses.ts";
 import { addTokenRoutes } from "./token_routes.ts";
 import { addTunnelRoutes } from "./tunnel_routes.ts";
 
@@ -17,6 +20,8 @@ export interface AdminOptions extends GuardOptions {
   urlOf(name: string): string;
   /** False while the edge drains. */
   isReady(): boolean;
+  /** The folder in which a backup is made before it is sent. Default: the system's for temporary files. */
+  backupFolder?: string;
   /** A mistake of our own; for the log. */
   onError(error: unknown): void;
 }
@@ -25,8 +30,13 @@ export interface AdminOptions extends GuardOptions {
 const MAX_BODY_BYTES = 256 * 1024;
 /** Bodies that are read at one time. */
 const MAX_BODIES_BYTES = 16 * MAX_BODY_BYTES;
-/** Who changes something with the admin's token. */
-const ACTOR = "admin";
+
+const description = createRoute({
+  method: "get",
+  path: "/api/v1/openapi.json",
+  summary: "This document",
+  responses: lists("The OpenAPI document", z.looseObject({ openapi: z.string() })),
+});
 
 export function createAdmin(options: AdminOptions): OpenAPIHono {
   const { control } = options;
@@ -49,14 +59,13 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
     }
     await next();
   });
-  app.get("/readyz", (c) => {
-    return options.isReady() ? c.json({ status: "ready" }) : problemResponse("overloaded", "The edge is shutting down");
-  });
-  addNodeRoutes(app, control, ACTOR);
-  addTokenRoutes(app, control, ACTOR);
-  addTunnelRoutes(app, control, ACTOR, options.urlOf);
+  addHealthRoutes(app, () => options.isReady());
+  addNodeRoutes(app, control);
+  addTokenRoutes(app, control);
+  addTunnelRoutes(app, control, options.urlOf);
   addAuditRoutes(app, control.store);
-  app.get("/api/v1/openapi.json", (c) => c.json(openApiDocument(app, options.version)));
+  addBackupRoutes(app, control.store, options.backupFolder);
+  app.openapi(description, (c) => c.json(openApiDocument(app, options.version) as never, 200));
   refuseOtherMethods(app);
   return app;
 }
@@ -77,17 +86,18 @@ async function readBody(request: Request, budget: CollectBudget): Promise<Uint8A
   if (!/^application\/json *(;|$)/i.test(type)) {
     throw new Refusal("unsupported_media_type", "The body must have the Content-Type application/json");
   }
-  const collected = await collectBody(request.body, MAX_BODY_BYTES, budget);
-  if ("bytes" in collected) {
-    budget.free(collected.bytes.length);
-    return collected.bytes as Uint8Array<ArrayBuffer>;
-  }
+  const tooLarge = () => new Refusal("body_too_large", `The body is over ${MAX_BODY_BYTES} bytes`);
+  if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) throw tooLarge();
+  const collected = await collectBody(request.body, MAX_BODY_BYTES, budget).catch(() => {
+    throw new Refusal("bad_request", "The body broke off");
+  });
+  if ("bytes" in collected) return collected.bytes as Uint8Array<ArrayBuffer>;
   if (collected.exceeded === "budget") throw new Refusal("overloaded", "Too many bodies are being read");
-  throw new Refusal("body_too_large", `The body is over ${MAX_BODY_BYTES} bytes`);
+  throw tooLarge();
 }
 
 function whereOf(target: string): string {
-  return target === "json" ? "Body" : target === "query" ? "Query" : "Path";
+  return target === "json" ? "Body" : target === "query" ? "Query" : target === "header" ? "Field" : "Path";
 }
 
 /** 405 with Allow, for the paths that there are with another method (RFC 9110 §15.5.6). */

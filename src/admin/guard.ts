@@ -4,6 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { isIP } from "node:net";
+import { tokenId } from "../store/mod.ts";
 import { Refusal } from "./problems.ts";
 
 export interface GuardOptions {
@@ -34,7 +35,12 @@ export function guard({ checkToken, hosts }: GuardOptions): MiddlewareHandler {
         : "Send the admin's token as Authorization: Bearer TOKEN";
       throw new Refusal("unauthorized", detail, CHALLENGE);
     }
-    if (!checkToken(token)) throw new Refusal("unauthorized", "The token is not that of the admin", CHALLENGE);
+    if (!checkToken(token)) {
+      const what = tokenId(token) === null
+        ? "not that of the admin"
+        : "one of a node or of names, and not that of the admin";
+      throw new Refusal("unauthorized", `The token is ${what}`, CHALLENGE);
+    }
     await next();
   };
 }

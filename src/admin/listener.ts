@@ -1,12 +1,13 @@
 /** The admin API on a listener of its own. */
-import { fetchHandler } from "../http/mod.ts";
+import { errorAnswer, fetchHandler } from "../http/mod.ts";
 import { HttpServer } from "../http1/mod.ts";
 import { formatAddress, listen, type Listener, type ListenTarget } from "../net/mod.ts";
+import type { AdminBindings } from "./actor.ts";
 
 export interface AdminListenerOptions {
   listen: ListenTarget;
   /** The API, see `createAdmin`. */
-  fetch(request: Request): Response | Promise<Response>;
+  fetch(request: Request, bindings: AdminBindings): Response | Promise<Response>;
   /** A mistake of our own; for the log. */
   onError(error: unknown): void;
 }
@@ -26,8 +27,8 @@ export class AdminListener {
   /** Rejects with `SocketError` where it cannot listen. */
   static async start(options: AdminListenerOptions): Promise<AdminListener> {
     const { onError } = options;
-    const handler = fetchHandler((request) => options.fetch(request), "http://localhost");
-    const server = new HttpServer(handler, { maxConnections: MAX_CONNECTIONS, onError });
+    const handler = fetchHandler((request, { client }) => options.fetch(request, { client }), "http://localhost");
+    const server = new HttpServer(handler, { maxConnections: MAX_CONNECTIONS, errorAnswer, onError });
     return new AdminListener(await listen(options.listen, (socket) => server.accept(socket)), server);
   }
 

@@ -2,6 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Control } from "../control/mod.ts";
 import type { TokenRecord } from "../store/mod.ts";
+import { actorOf } from "./actor.ts";
 import { pageOf } from "./pages.ts";
 import { creates, jsonBody, lists, removes } from "./responses.ts";
 import { issuedTokenSchema, newTokenSchema, pageQuerySchema, tokenSchema } from "./schemas.ts";
@@ -30,7 +31,7 @@ const remove = createRoute({
   responses: removes("The token has ended"),
 });
 
-export function addTokenRoutes(app: OpenAPIHono, control: Control, actor: string): void {
+export function addTokenRoutes(app: OpenAPIHono, control: Control): void {
   const told = ({ hash: _, ...record }: TokenRecord) => record;
   app.openapi(list, (c) => {
     const tokens = pageOf(control.directory.tokens, c.req.valid("query"));
@@ -38,11 +39,11 @@ export function addTokenRoutes(app: OpenAPIHono, control: Control, actor: string
   });
   app.openapi(add, async (c) => {
     const { names, expiresInMs } = c.req.valid("json");
-    const { record, token } = await control.addToken(names, expiresInMs, actor);
+    const { record, token } = await control.addToken(names, expiresInMs, actorOf(c));
     return c.json({ ...told(record), token }, 201);
   });
   app.openapi(remove, async (c) => {
-    await control.removeToken(c.req.valid("param").id, actor);
+    await control.removeToken(c.req.valid("param").id, actorOf(c));
     return c.body(null, 204);
   });
 }

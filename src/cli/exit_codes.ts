@@ -2,6 +2,7 @@
 import { AgentError } from "../agent/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import { UsageError } from "../config/mod.ts";
+import { AdminError } from "./admin_error.ts";
 
 export const ExitCode = {
   ok: 0,
@@ -23,6 +24,8 @@ export const exitCodeMeanings: Readonly<Record<number, string>> = {
 };
 
 export function exitCodeOf(error: unknown): number {
+  // The admin API is asked for what the command line says: what is wrong in it was typed wrongly.
+  if (error instanceof AdminError && error.code === "bad_request") return ExitCode.usage;
   return (error instanceof RunnelError ? exitCodes[error.code] : undefined) ?? ExitCode.failure;
 }
 
@@ -33,6 +36,8 @@ const exitCodes: Readonly<Record<string, number>> = {
   too_many_attempts: ExitCode.edgeUnreachable,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
+  hostname_taken: ExitCode.taken,
+  port_taken: ExitCode.taken,
   replaced: ExitCode.taken,
   bad_name: ExitCode.usage,
   address_in_use: ExitCode.taken,
@@ -40,7 +45,9 @@ const exitCodes: Readonly<Record<string, number>> = {
 
 /** What a person can do about `error`, as it says itself or as its code does; null where only `--help` can tell. */
 export function remedyFor(error: RunnelError): string | null {
-  const own = error instanceof UsageError || error instanceof AgentError ? error.remedy : null;
+  const own = error instanceof UsageError || error instanceof AgentError || error instanceof AdminError
+    ? error.remedy
+    : null;
   return own ?? remedyOf(error.code);
 }
 
@@ -69,6 +76,9 @@ const remedies: Readonly<Record<string, string>> = {
   protocol_mismatch: "Bring edge and agent to the same version",
   refused: "Look into the log of the edge",
   data_folder: "Name a folder that can be written with --data, or give a token with --token-file",
+  in_use: "Stop edge serve, and start it again behind this",
+  damaged_store: "Restore a backup with edge restore",
+  newer_store: "Start the newer program, or restore a backup with edge restore",
   login_failed: "Let XDG_CONFIG_HOME name a folder that can be written, or give agent http --edge and --token-file",
   address_in_use: "Stop what listens there, or choose another --listen",
   permission_denied: "Choose a port over 1023, or let the service manager pass the socket as fd:3",

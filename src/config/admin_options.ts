@@ -1,12 +1,13 @@
 /** The options of the commands that ask an edge's admin API. */
 import { commonOptions } from "./common_options.ts";
-import { durationOption, listOption, parsedOption, textOption } from "./option.ts";
+import { choiceOption, countOption, durationOption, listOption, parsedOption, textOption } from "./option.ts";
 
 export const adminOptions = {
   admin: parsedOption({
     name: "admin",
     hint: "URL",
-    help: "the admin API of the edge; its token is read from RUNNEL_ADMIN_TOKEN, else from the data folder",
+    help:
+      "the admin API of the edge, or unix:PATH; its token is read from RUNNEL_ADMIN_TOKEN, else from the data folder",
     default: "http://127.0.0.1:4480",
   }, parseAdminUrl),
   data: textOption({
@@ -32,16 +33,27 @@ export const tokenAddOptions = {
   name: textOption({
     name: "name",
     hint: "PATTERN",
-    help: "the names that the token opens; a * at its end stands for any letters",
-    default: "*",
+    help: "the names that the token opens; a * at its end stands for any characters",
   }),
   for: durationOption({ name: "for", help: "when it expires; without it, never" }),
   ...adminOptions,
 };
 
+export const restoreOptions = {
+  data: textOption({
+    name: "data",
+    hint: "DIR",
+    help: "the data folder of the edge, which must not run; without it, that of edge serve",
+    completion: "folder",
+  }),
+  ...commonOptions,
+};
+
 export const tunnelAddOptions = {
   node: listOption({ name: "node", hint: "NODE", help: "a node that may serve it" }, parseText),
   upstream: textOption({ name: "upstream", hint: "TARGET", help: "what the node's agent dials" }),
+  kind: choiceOption({ name: "kind", help: "what the tunnel carries", default: "http" }, ["http", "tcp"]),
+  port: countOption({ name: "port", help: "of a tcp tunnel: its port at the edge" }, ["1", "65535"]),
   hostname: listOption({
     name: "hostname",
     hint: "HOST",
@@ -52,8 +64,12 @@ export const tunnelAddOptions = {
 
 function parseAdminUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol === "unix:" && url.pathname !== "") return url;
+  if (url?.protocol === "https:") {
+    throw new Error("is encrypted, which the admin API is not: forward its port, as by ssh -L 4480:127.0.0.1:4480");
+  }
   if (url === null || url.protocol !== "http:" || url.pathname !== "/" || url.search !== "" || url.username !== "") {
-    throw new Error("is no URL such as http://127.0.0.1:4480");
+    throw new Error("is neither a URL such as http://127.0.0.1:4480 nor unix:PATH");
   }
   return url;
 }

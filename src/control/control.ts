@@ -2,6 +2,7 @@
  * What an operator can change: nodes, tokens and tunnels. Each change is one commit to the store, with its entry in the
  * audit log. Where another program changed a record meanwhile, the change is refused and can be tried again.
  */
+import { isDeepStrictEqual } from "node:util";
 import { defaultReservedNames, randomName } from "../config/mod.ts";
 import {
   type Change,
@@ -15,7 +16,7 @@ import {
 } from "../store/mod.ts";
 import { ControlError } from "./control_error.ts";
 import { Directory } from "./directory.ts";
-import { checkHostnames, checkNodeName, checkPattern, checkTunnelName } from "./rules.ts";
+import { checkHostnames, checkKind, checkNodeName, checkPattern, checkTunnelName } from "./rules.ts";
 import { WallClock } from "./wall_clock.ts";
 
 export interface ControlOptions {
@@ -29,8 +30,11 @@ export interface ControlOptions {
   maxRecords?: number;
 }
 
-/** Who changes something, for the audit log. */
-export type Actor = string;
+/**
+ * Who changes something, for the audit log: `admin`, or the public id of a token. `address` is the IP address that asks,
+ * empty where there is none.
+ */
+export type Actor = string | { readonly id: string; readonly address: string };
 
 /** A token that was just made: `token` is shown once. */
 export interface IssuedToken {
@@ -162,15 +166,47 @@ export class Control {
    */
   async addTunnel(given: NewTunnel, actor: Actor): Promise<TunnelRecord> {
     const { name } = given;
-    checkTunnelName(name, this.#reservedNames);
-    if (this.directory.tunnels.has(name)) throw new ControlError("name_taken", `There is a tunnel ${name} already`);
-    this.#checkRoom("tunnels", this.directory.tunnels.size);
-    const tunnel = this.#checked({ ...given, id: randomName() });
-    const claims = tunnel.hostnames.map((hostname) => claim(hostname, name));
-    await this.#commit(
-      [{ kind: "tunnel", key: name, value: tunnel, ifRevision: 0 }, ...claims],
-      { actor, action: "tunnel.add", subject: name, detail: { ...given } },
-    );
+    const before = this.directory.tunnels.get(name);
+    if (before !== undefined) {
+      throw new ControlError("name_taken", `There is a tunnel ${name} already${ofProject(before.value)}`);
+    }
+    return await this.#declare(given, null, actor);
+  }
+
+  /**
+   * Declares a tunnel, or changes the one of that name as a whole; its id stays. What is as it was is not written again.
+   *
+   * @throws {ControlError} as `addTunnel`; `name_taken` where another project has the tunnel
+   */
+  async setTunnel(given: NewTunnel, actor: Actor): Promise<TunnelRecord> {
+    const { name } = given;
+    const before = this.directory.tunnels.get(name) ?? null;
+    if (before !== null && before.value.project !== given.project) {
+      const { project } = before.value;
+      const owner = project === null ? "was declared alone" : `belongs to the project ${project}`;
+      throw new ControlError("name_taken", `The tunnel ${name} ${owner}: change it there, or remove it first`);
+    }
+    return await this.#declare(given, before, actor);
+  }
+
+  /** @param before the tunnel as it is; null for a new one */
+  async #declare(given: NewTunnel, before: Stored<"tunnel"> | null, actor: Actor): Promise<TunnelRecord> {
+    const { name } = given;
+    if (before === null) {
+      checkTunnelName(name, this.#reservedNames);
+      this.#checkRoom("tunnels", this.directory.tunnels.size);
+    }
+    const tunnel = this.#checked({ ...given, id: before?.value.id ?? randomName() });
+    if (before !== null && isDeepStrictEqual(tunnel, before.value)) return tunnel;
+    const had = before?.value.hostnames ?? [];
+    const gained = tunnel.hostnames.filter((hostname) => !had.includes(hostname));
+    const lost = had.filter((hostname) => !tunnel.hostnames.includes(hostname));
+    this.#checkHostnameRoom(gained.length - lost.length);
+    const changes: Change[] = [{ kind: "tunnel", key: name, value: tunnel, ifRevision: before?.revision ?? 0 }];
+    changes.push(...gained.map((hostname) => claim(hostname, name)));
+    changes.push(...lost.map((key): Change => ({ kind: "hostname", key, value: null })));
+    const action = before === null ? "tunnel.add" : "tunnel.change";
+    await this.#commit(changes, { actor, action, subject: name, detail: { ...given } });
     return tunnel;
   }
 
@@ -189,9 +225,11 @@ export class Control {
     this.directory.close();
   }
 
-  /** `tunnel` with its hostnames in their stored form. */
+  /** `tunnel` with its nodes and hostnames in their stored form. */
   #checked(tunnel: TunnelRecord): TunnelRecord {
-    for (const node of tunnel.nodes) this.#node(node);
+    const nodes = [...new Set(tunnel.nodes)];
+    for (const node of nodes) this.#node(node);
+    checkKind(tunnel);
     const hostnames = checkHostnames(tunnel.hostnames, this.#domain);
     for (const hostname of hostnames) {
       const holder = this.directory.hostnames.get(hostname)?.value.tunnel;
@@ -203,14 +241,14 @@ export class Control {
     if (sharing !== undefined && sharing.key !== tunnel.name) {
       throw new ControlError("port_taken", `The port ${tunnel.port} belongs to the tunnel ${sharing.key}`);
     }
-    return { ...tunnel, hostnames };
+    return { ...tunnel, nodes, hostnames };
   }
 
   /** A tunnel, as its neighbours may know it: nothing of its upstream or its tokens. */
   #describe(name: string): string {
     const tunnel = this.directory.tunnels.get(name)?.value;
     const nodes = tunnel?.nodes.join(", ") ?? "";
-    return nodes === "" ? `the tunnel ${name}` : `the tunnel ${name} of ${nodes}`;
+    return `the tunnel ${name}${nodes === "" ? "" : ` of ${nodes}`}${tunnel === undefined ? "" : ofProject(tunnel)}`;
   }
 
   #node(name: string): Stored<"node"> {
@@ -228,20 +266,36 @@ export class Control {
     return { record: { id, hash, ...init, createdAt: this.#clock.text() }, token };
   }
 
+  /** @param count of those that there are before one more */
   #checkRoom(what: string, count: number): void {
     if (count < this.#maxRecords) return;
     throw new ControlError("too_many", `The edge has ${count} ${what}, which is the most that it takes`);
   }
 
+  /** @param more hostnames than before */
+  #checkHostnameRoom(more: number): void {
+    const count = this.directory.hostnames.size + more;
+    if (more <= 0 || count <= this.#maxRecords) return;
+    throw new ControlError("too_many", `The edge takes ${this.#maxRecords} hostnames, and these would make ${count}`);
+  }
+
   /** @throws {StoreError} `unavailable` */
   async #commit(changes: Change[], audit: { actor: Actor; action: string; subject: string; detail: object }) {
+    const { action, subject } = audit;
+    const { id: actor, address } = typeof audit.actor === "string" ? { id: audit.actor, address: "" } : audit.actor;
     const detail = audit.detail as Readonly<Record<string, unknown>>;
+    const from = address === "" ? {} : { address };
     try {
-      return await this.store.commit(changes, { ...audit, detail, at: this.#clock.text() });
+      return await this.store.commit(changes, { at: this.#clock.text(), actor, ...from, action, subject, detail });
     } catch (error) {
       throw asControlError(error);
     }
   }
+}
+
+/** The end of a sentence about a tunnel that a file has applied; else empty. */
+function ofProject({ project }: TunnelRecord): string {
+  return project === null ? "" : `, which the project ${project} has applied`;
 }
 
 function putToken(record: TokenRecord): Change {

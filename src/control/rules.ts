@@ -1,5 +1,6 @@
 /** What names and hostnames may be. Each check throws a `ControlError` that says what is wrong. */
 import { nameFault } from "../config/mod.ts";
+import type { TunnelRecord } from "../store/mod.ts";
 import { ControlError } from "./control_error.ts";
 import { parseHostname } from "./hostnames.ts";
 import { patternFault } from "./patterns.ts";
@@ -26,6 +27,16 @@ export function checkTunnelName(name: string, reserved: ReadonlySet<string>): vo
 export function checkPattern(pattern: string): void {
   const fault = patternFault(pattern);
   if (fault !== null) throw new ControlError("bad_name", `The pattern ${JSON.stringify(pattern)} ${fault}`);
+}
+
+/** Refuses what is for tunnels of the other kind. */
+export function checkKind({ kind, port, hostnames }: TunnelRecord): void {
+  if (kind === "http" && port !== null) {
+    throw new ControlError("bad_request", `A port is for tcp tunnels, and this one is http: leave out port ${port}`);
+  }
+  if (kind === "tcp" && hostnames.length > 0) {
+    throw new ControlError("bad_request", "A tcp tunnel is reached by its port: leave out its hostnames");
+  }
 }
 
 /** Returns the hostnames in their stored form, without repeats. @param domain the edge's */

@@ -146,6 +146,12 @@ export const problemKinds = {
     remedy: "Remove some that nobody needs",
     visitorAdvice: forPrograms,
   },
+  precondition_failed: {
+    status: 412,
+    title: "The record is not as the request expects",
+    remedy: "Read it again, and send its ETag as If-Match",
+    visitorAdvice: forPrograms,
+  },
   body_too_large: {
     status: 413,
     title: "The request's body is too large",

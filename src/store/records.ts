@@ -83,6 +83,8 @@ export interface AuditEntry {
   readonly at: string;
   /** Who: `admin`, or the public id of a token. */
   readonly actor: string;
+  /** The IP address that asked; missing where none is known. */
+  readonly address?: string;
   /** What, such as `node.add`. */
   readonly action: string;
   /** With what, such as the node's name. */

@@ -75,7 +75,11 @@ export interface Store {
   /** The newest entries first. @param limit of entries, default 100 */
   audit(limit?: number): Promise<AuditEntry[]>;
 
-  /** Writes everything to a new file. @throws {StoreError} `unavailable` where that cannot be, or the file exists */
+  /**
+   * Writes everything to a new file, which only its owner can read.
+   *
+   * @throws {StoreError} `unavailable` where that cannot be, or the file exists
+   */
   backup(path: string): Promise<void>;
 
   /** Every later call is refused as `unavailable`. */
@@ -89,6 +93,8 @@ export type StoreErrorCode =
   | "reference"
   /** The disk is full, the file is locked or cannot be used. Nothing was written; it may pass. */
   | "unavailable"
+  /** Another program uses the file. */
+  | "in_use"
   /** The file was written by a newer program. */
   | "newer_store"
   /** The file is no store, or is damaged. */

@@ -1,69 +1,7 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { describe, it } from "node:test";
-import { createAdmin, openApiDocument } from "../../src/admin/mod.ts";
-import { Control } from "../../src/control/mod.ts";
-import { openSqliteStore, type Store } from "../../src/store/mod.ts";
-import { withScratch } from "../support/scratch.ts";
-
-const TOKEN = "the-token-of-the-admin";
-
-interface Ask {
-  method?: string;
-  /** An object is sent as JSON. */
-  body?: unknown;
-  headers?: Record<string, string | null>;
-}
-
-interface Stage {
-  ask(
-    path: string,
-    init?: Ask,
-  ): Promise<{ status: number; headers: Headers; text: string; json: Record<string, unknown> }>;
-  store: Store;
-  app: ReturnType<typeof createAdmin>;
-  errors: unknown[];
-}
-
-function onStage(use: (stage: Stage) => Promise<void>, isReady = true): Promise<void> {
-  return withScratch(async (folder) => {
-    const store = await openSqliteStore({ path: join(folder, "store.db") });
-    const errors: unknown[] = [];
-    const app = createAdmin({
-      control: await Control.open({ store, domain: "example.com" }),
-      version: "1.2.3",
-      checkToken: (token) => token === TOKEN,
-      hosts: ["edge.internal"],
-      urlOf: (name) => `https://${name}.example.com`,
-      isReady: () => isReady,
-      onError: (error) => errors.push(error),
-    });
-    const ask: Stage["ask"] = async (path, { method = "GET", body, headers = {} } = {}) => {
-      const fields = new Headers({ host: "127.0.0.1:4480", authorization: `Bearer ${TOKEN}` });
-      if (body !== undefined) fields.set("content-type", "application/json");
-      for (const [name, value] of Object.entries(headers)) {
-        value === null ? fields.delete(name) : fields.set(name, value);
-      }
-      const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-      const request = new Request(`http://127.0.0.1:4480${path}`, { method, headers: fields, body: text });
-      const response = await app.fetch(request);
-      const answer = await response.text();
-      const isJson = /json/.test(response.headers.get("content-type") ?? "") && method !== "HEAD";
-      return {
-        status: response.status,
-        headers: response.headers,
-        text: answer,
-        json: isJson ? JSON.parse(answer) : {},
-      };
-    };
-    try {
-      await use({ ask, store, app, errors });
-      assert.deepEqual(errors, []);
-    } finally {
-      await store.close();
-    }
-  });
-}
+import { openApiDocument } from "../../src/admin/mod.ts";
+import { type AdminStage, onAdminStage as onStage, TOKEN } from "./stage.ts";
 
 const shop = {
   name: "shop",
@@ -85,10 +23,22 @@ const endpoints: [method: string, path: string, body?: unknown][] = [
   ["GET", "/api/v1/tunnels"],
   ["POST", "/api/v1/tunnels", { ...shop, name: "new", hostnames: [] }],
   ["GET", "/api/v1/tunnels/shop"],
+  ["PUT", "/api/v1/tunnels/shop", { nodes: ["web-1"], upstream: "http://127.0.0.1:3000" }],
   ["DELETE", "/api/v1/tunnels/shop"],
   ["GET", "/api/v1/audit"],
+  ["GET", "/api/v1/backup"],
   ["GET", "/api/v1/openapi.json"],
 ];
+
+/** Those that need no token. */
+const openEndpoints = ["GET /healthz", "GET /readyz"];
+
+/** A node and a tunnel, so that each endpoint has something to change. Resolves to the node's token. */
+async function furnish({ ask }: AdminStage): Promise<string> {
+  const { json } = await ask("/api/v1/nodes", { method: "POST", body: { name: "web-1" } });
+  await ask("/api/v1/tunnels", { method: "POST", body: { ...shop, hostnames: [] } });
+  return String(json.token);
+}
 
 describe("The admin API", () => {
   it("enrols nodes, gives them tokens and removes them", () =>
@@ -169,10 +119,14 @@ describe("The admin API", () => {
     const headers = { authorization: null };
     await onStage(async ({ ask }) => {
       assert.deepEqual((await ask("/readyz", { headers })).json, { status: "ready" });
+      assert.deepEqual((await ask("/healthz", { headers })).json, { status: "ok" });
+      assert.equal((await ask("/readyz", { headers: { ...headers, host: "evil.test" } })).status, 403);
     });
     await onStage(async ({ ask }) => {
-      assert.deepEqual((await ask("/readyz", { headers })).status, 503);
-    }, false);
+      const { status, json } = await ask("/readyz", { headers });
+      assert.deepEqual([status, json.code], [503, "overloaded"]);
+      assert.equal((await ask("/healthz", { headers })).status, 200);
+    }, { isReady: () => false });
   });
 
   it("describes all of itself in its OpenAPI document", () =>
@@ -182,13 +136,51 @@ describe("The admin API", () => {
       const described = Object.entries(json.paths as Record<string, object>).flatMap(([path, methods]) =>
         Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
       );
-      const own = endpoints.filter(([, path]) => !path.endsWith("openapi.json")).map(([method, path]) => {
+      const own = endpoints.map(([method, path]) => {
         const template = path.replace(/(nodes|tunnels)\/[^/]+/, "$1/{name}").replace(/tokens\/\w+/, "tokens/{id}");
         return `${method} ${template}`;
       });
-      assert.deepEqual(described.sort(), own.sort());
+      assert.deepEqual(described.sort(), [...own, ...openEndpoints].sort());
+    }));
+
+  it("describes for every path what strangers are told, and for every change what conflicts are", () =>
+    onStage(async ({ ask }) => {
+      const { json } = await ask("/api/v1/openapi.json");
+      for (const [path, methods] of Object.entries(json.paths as Record<string, Record<string, Described>>)) {
+        for (const [method, { responses, security }] of Object.entries(methods)) {
+          const statuses = Object.keys(responses);
+          const wanted = security === undefined ? ["400", "401", "403", "500", "503"] : ["403", "500"];
+          if (["put", "post", "delete"].includes(method)) wanted.push("404", "409", "412", "413", "415");
+          const missing = wanted.filter((status) => !statuses.includes(status));
+          assert.deepEqual(missing, [], `${method} ${path}`);
+        }
+      }
+      const { components } = json as { components: { securitySchemes: unknown } };
+      assert.deepEqual(components.securitySchemes, { bearer: { type: "http", scheme: "bearer" } });
+    }));
+
+  it("writes down who changed what, and from where", () =>
+    onStage(async (stage) => {
+      await furnish(stage);
+      const { entries } = (await stage.ask("/api/v1/audit")).json as { entries: Record<string, unknown>[] };
+      assert.deepEqual(entries.map(({ actor, address, action, subject }) => [actor, address, action, subject]), [
+        ["admin", "127.0.0.1", "tunnel.add", "shop"],
+        ["admin", "127.0.0.1", "node.add", "web-1"],
+      ]);
+    }));
+
+  it("tells the audit log no address where it is not known", () =>
+    onStage(async ({ ask, control }) => {
+      await control.addNode("web-1", {}, "k3m9x2p7q4w8r5t6");
+      const { entries } = (await ask("/api/v1/audit")).json as { entries: Record<string, unknown>[] };
+      assert.deepEqual(entries.map(({ actor, address }) => [actor, address]), [["k3m9x2p7q4w8r5t6", null]]);
     }));
 });
+
+interface Described {
+  readonly responses: Readonly<Record<string, unknown>>;
+  readonly security?: unknown;
+}
 
 describe("Each endpoint of the admin API", () => {
   const refusals: [
@@ -203,32 +195,58 @@ describe("Each endpoint of the admin API", () => {
     ["another scheme", { authorization: `Basic ${TOKEN}` }, 401, "unauthorized"],
     ["a token in the query", { authorization: null }, 401, "unauthorized", `?token=${TOKEN}`],
     ["a foreign Host", { host: "evil.test" }, 403, "host_not_allowed"],
-    ["no Host", { host: null }, 403, "host_not_allowed"],
+    ["an empty Host", { host: "" }, 400, "bad_request"],
+    ["no Host", { host: null }, 400, "bad_request"],
     ["a foreign Origin", { origin: "https://evil.test" }, 403, "origin_not_allowed"],
     ["an Origin of a file", { origin: "null" }, 403, "origin_not_allowed"],
   ];
   for (const [method, path, body] of endpoints) {
     it(`refuses strangers: ${method} ${path}`, () =>
-      onStage(async ({ ask, store }) => {
-        for (const [what, headers, status, code, query = ""] of refusals) {
+      onStage(async (stage) => {
+        const { ask, store } = stage;
+        const token = await furnish(stage);
+        const before = await store.revision();
+        const ofNode: typeof refusals[number] = [
+          "a node's token",
+          { authorization: `Bearer ${token}` },
+          401,
+          "unauthorized",
+        ];
+        for (const [what, headers, status, code, query = ""] of [...refusals, ofNode]) {
           const answer = await ask(path + query, { method, body, headers });
           assert.deepEqual([answer.status, answer.json.code], [status, code], what);
+          assert.equal(answer.headers.get("x-runnel-error"), code);
           assert.equal(answer.headers.get("access-control-allow-origin"), null);
           if (status === 401) assert.match(answer.headers.get("www-authenticate") ?? "", /^Bearer /);
+          assert.ok(!answer.text.includes(TOKEN) && !answer.text.includes(token.slice(-43)), what);
         }
-        assert.equal(await store.revision(), 0);
+        const preflight = { origin: "https://evil.test", "access-control-request-method": method };
+        const answer = await ask(path, { method: "OPTIONS", headers: { authorization: null, ...preflight } });
+        assert.deepEqual([answer.status, answer.headers.get("access-control-allow-origin")], [403, null]);
+        assert.equal(await store.revision(), before);
       }));
   }
 
+  it("tells a node that its token is not that of the admin", () =>
+    onStage(async (stage) => {
+      const headers = { authorization: `Bearer ${await furnish(stage)}` };
+      const { json } = await stage.ask("/api/v1/nodes", { headers });
+      assert.match(String(json.detail), /^The token is one of a node or of names, and not that of the admin$/);
+    }));
+
   for (const [method, path, body] of endpoints.filter(([, , body]) => body !== undefined)) {
     it(`refuses bodies that it cannot use: ${method} ${path}`, () =>
-      onStage(async ({ ask, store }) => {
+      onStage(async (stage) => {
+        const { ask, store } = stage;
+        await furnish(stage);
+        const before = await store.revision();
         const bodies: [what: string, body: unknown, status: number, code: string, type?: string][] = [
           ["no JSON", "junk", 400, "bad_request"],
           ["nothing", "", 400, "bad_request"],
           ["a list", [], 400, "bad_request"],
           ["null", null, 400, "bad_request"],
           ["an unknown key", { ...(body as object), extra: 1 }, 400, "bad_request"],
+          ["deep", "[".repeat(100_000), 400, "bad_request"],
           ["over-long", `{"name":"${"x".repeat(300_000)}"}`, 413, "body_too_large"],
           ["a form", "name=a", 415, "unsupported_media_type", "application/x-www-form-urlencoded"],
           ["plain text", JSON.stringify(body), 415, "unsupported_media_type", "text/plain"],
@@ -238,7 +256,9 @@ describe("Each endpoint of the admin API", () => {
           const answer = await ask(path, { method, body: text, headers: { "content-type": type } });
           assert.deepEqual([answer.status, answer.json.code], [status, code], `${what}: ${answer.text}`);
         }
-        assert.equal(await store.revision(), 0);
+        const untyped = await ask(path, { method, body: JSON.stringify(body), headers: { "content-type": null } });
+        assert.deepEqual([untyped.status, untyped.json.code], [415, "unsupported_media_type"]);
+        assert.equal(await store.revision(), before);
       }));
   }
 
@@ -250,7 +270,10 @@ describe("Each endpoint of the admin API", () => {
         assert.deepEqual([answer.status, answer.json.code], [405, "method_not_allowed"], path);
         const told = (answer.headers.get("allow") ?? "").split(", ");
         assert.deepEqual(told.filter((method) => method !== "HEAD").sort(), allowed.sort(), path);
+        assert.equal((await ask(path, { method: "OPTIONS" })).status, 405);
       }
+      const trace = await ask("/api/v1/nodes", { method: "TRACE" });
+      assert.deepEqual([trace.status, trace.json.code], [501, "not_implemented"]);
       const missing = await ask("/api/v1/nothing");
       assert.deepEqual([missing.status, missing.json.code], [404, "not_found"]);
     }));
@@ -262,6 +285,16 @@ describe("Each endpoint of the admin API", () => {
         ["/api/v1/nodes", { name: "A b" }, 400, "bad_name", /^The node name "A b" must be/],
         ["/api/v1/nodes", { name: "web-1" }, 409, "name_taken", /^There is a node web-1 already$/],
         ["/api/v1/nodes", { name: "a", labels: { x: 1 } }, 400, "bad_request", /^Body key `labels\.x`: /],
+        [
+          "/api/v1/nodes",
+          { name: "a", labels: { "a b": "" } },
+          400,
+          "bad_request",
+          /`labels`: has a key with other characters/,
+        ],
+        ["/api/v1/nodes", { name: "a", labels: { a: "x\ny" } }, 400, "bad_request", /has a control character$/],
+        ["/api/v1/nodes", { name: "a", labels: { a: "x".repeat(254) } }, 400, "bad_request", /`labels\.a`/],
+        ["/api/v1/nodes", { name: "a", labels: manyLabels(65) }, 400, "bad_request", /has over 64 labels$/],
         ["/api/v1/nodes/web-9/rotate", {}, 404, "node_not_found", /^There is no node web-9$/],
         ["/api/v1/nodes/web-1/rotate", { graceMs: -1 }, 400, "bad_request", /^Body key `graceMs`: /],
         ["/api/v1/tokens", { names: "*a" }, 400, "bad_name", /^The pattern "\*a" /],
@@ -269,15 +302,36 @@ describe("Each endpoint of the admin API", () => {
         ["/api/v1/tunnels", { ...shop, nodes: ["web-9"] }, 404, "node_not_found", /web-9/],
         ["/api/v1/tunnels", { ...shop, hostnames: ["a b"] }, 400, "bad_request", /^The hostname "a b" is no hostname/],
         ["/api/v1/tunnels", { ...shop, port: 70_000 }, 400, "bad_request", /^Body key `port`: /],
+        ["/api/v1/tunnels", { ...shop, port: 20_001 }, 400, "bad_request", /^A port is for tcp tunnels/],
+        ["/api/v1/tunnels", { ...shop, kind: "tcp" }, 400, "bad_request", /^A tcp tunnel is reached by its port/],
+        ["/api/v1/tunnels", { ...shop, upstream: "a b" }, 400, "bad_request", /^Body key `upstream`: has white space/],
+        ["/api/v1/tunnels", { ...shop, nodes: Array(17).fill("web-1") }, 400, "bad_request", /^Body key `nodes`: /],
+        ["/api/v1/tunnels", { ...shop, hostnames: Array(101).fill("a.test") }, 400, "bad_request", /`hostnames`/],
+        ["/api/v1/tunnels", { ...shop, requires: Array(33).fill("x") }, 400, "bad_request", /`requires`/],
+        ["/api/v1/tunnels", { ...shop, requires: ["a b"] }, 400, "bad_request", /is no name of a feature$/],
+        ["/api/v1/tunnels", { ...shop, name: "www", hostnames: [] }, 400, "bad_name", /^The name www is reserved/],
       ];
       for (const [path, body, status, code, detail] of cases) {
         const answer = await ask(path, { method: "POST", body });
         assert.deepEqual([answer.status, answer.json.code], [status, code], answer.text);
         assert.match(String(answer.json.detail), detail);
       }
-      for (const query of ["?limit=0", "?limit=x", "?other=1"]) {
+      for (const query of ["?limit=0", "?limit=x", "?limit=1001", "?limit=1e2", "?limit=1&limit=2", "?other=1"]) {
         assert.equal((await ask(`/api/v1/nodes${query}`)).json.code, "bad_request", query);
       }
+    }));
+
+  it("takes as many as its limits say", () =>
+    onStage(async ({ ask }) => {
+      const node = await ask("/api/v1/nodes", { method: "POST", body: { name: "web-1", labels: manyLabels(64) } });
+      assert.equal(node.status, 201);
+      const hostnames = Array.from({ length: 100 }, (_, index) => `h${index}.test`);
+      const requires = Array.from({ length: 32 }, (_, index) => `feature-${index}`);
+      const body = { ...shop, hostnames, requires, nodes: Array(16).fill("web-1") };
+      const added = await ask("/api/v1/tunnels", { method: "POST", body });
+      assert.equal(added.status, 201, added.text);
+      // Of a node that is named more than once, one is meant.
+      assert.deepEqual(added.json.nodes, ["web-1"]);
     }));
 
   it("answers 503 where the store cannot be used, and goes on to read", () =>
@@ -303,3 +357,8 @@ describe("Each endpoint of the admin API", () => {
       assert.equal((await ask("/api/v1/nodes", { headers: { host: "edge.internal:81", origin } })).status, 403);
     }));
 });
+
+/** A label for each number. */
+function manyLabels(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key-${index}`, "x"]));
+}

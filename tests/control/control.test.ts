@@ -174,14 +174,14 @@ describe("Tunnels", () => {
   it("cannot have a hostname, a port, a name or a node that is not to be had", () =>
     onStage(async ({ control }) => {
       await control.addNode("web-1", {}, "admin");
-      const first = { hostnames: ["shop.test"], port: 20_001, upstream: "http://10.1.2.3:9" };
-      await control.addTunnel(newTunnel("first", first), "admin");
+      await control.addTunnel(newTunnel("first", { hostnames: ["shop.test"], upstream: "http://10.1.2.3:9" }), "admin");
+      await control.addTunnel(newTunnel("db", { kind: "tcp", port: 20_001, upstream: "10.1.2.3:9" }), "admin");
       const add = (name: string, init: Partial<NewTunnel>) => control.addTunnel(newTunnel(name, init), "x");
       const holder = "The hostname shop.test belongs to the tunnel first of web-1";
       await assert.rejects(add("b", { hostnames: ["SHOP.test"] }), refusal("hostname_taken", holder));
       await assert.rejects(
-        add("b", { port: 20_001 }),
-        refusal("port_taken", "The port 20001 belongs to the tunnel first"),
+        add("b", { kind: "tcp", port: 20_001 }),
+        refusal("port_taken", "The port 20001 belongs to the tunnel db"),
       );
       await assert.rejects(add("first", {}), refusal("name_taken", "There is a tunnel first already"));
       await assert.rejects(
@@ -190,6 +190,14 @@ describe("Tunnels", () => {
       );
       await assert.rejects(add("b", { nodes: ["web-9"] }), refusal("node_not_found", "There is no node web-9"));
       await assert.rejects(control.removeTunnel("b", "x"), refusal("tunnel_not_found", "There is no tunnel b"));
+      await assert.rejects(
+        add("b", { port: 20_002 }),
+        refusal("bad_request", "A port is for tcp tunnels, and this one is http: leave out port 20002"),
+      );
+      await assert.rejects(
+        add("b", { kind: "tcp", hostnames: ["b.test"] }),
+        refusal("bad_request", "A tcp tunnel is reached by its port: leave out its hostnames"),
+      );
       const many = Array.from({ length: 101 }, (_, index) => `h${index}.test`);
       await assert.rejects(
         add("b", { hostnames: many }),
@@ -214,6 +222,46 @@ describe("Tunnels", () => {
       }
       await control.addTunnel(newTunnel("a", { hostnames: ["*.a.example.com", "myexample.com"] }), "admin");
     }));
+
+  it("name each of their nodes once", () =>
+    onStage(async ({ control }) => {
+      await control.addNode("web-1", {}, "admin");
+      const { nodes } = await control.addTunnel(newTunnel("a", { nodes: ["web-1", "web-1"] }), "admin");
+      assert.deepEqual(nodes, ["web-1"]);
+    }));
+
+  it("that are set anew keep their id, and only what differs is written", () =>
+    onStage(async ({ control, store }) => {
+      await control.addNode("web-1", {}, "admin");
+      const first = await control.setTunnel(newTunnel("a", { hostnames: ["a.test", "b.test"] }), "admin");
+      const second = await control.setTunnel(newTunnel("a", { hostnames: ["b.test", "c.test"] }), "admin");
+      assert.equal(second.id, first.id);
+      assert.deepEqual([...control.directory.hostnames.keys()].sort(), ["b.test", "c.test"]);
+      const revision = await store.revision();
+      await control.setTunnel(newTunnel("a", { hostnames: ["C.test", "b.test", "c.test"].reverse() }), "admin");
+      assert.equal(await store.revision(), revision + 1);
+      await control.setTunnel(newTunnel("a", { hostnames: ["c.test", "b.test"] }), "admin");
+      assert.equal(await store.revision(), revision + 1);
+      await control.setTunnel(newTunnel("kept", { project: "eu" }), "admin");
+      await assert.rejects(
+        control.setTunnel(newTunnel("kept"), "x"),
+        refusal("name_taken", "The tunnel kept belongs to the project eu: change it there, or remove it first"),
+      );
+      await assert.rejects(
+        control.setTunnel(newTunnel("a", { project: "eu" }), "x"),
+        refusal("name_taken", "The tunnel a was declared alone: change it there, or remove it first"),
+      );
+    }));
+
+  it("are limited in their hostnames, all together", () =>
+    onStage(async ({ control }) => {
+      await control.addNode("web-1", {}, "admin");
+      await control.addTunnel(newTunnel("a", { hostnames: ["a.test", "b.test"] }), "admin");
+      const full = refusal("too_many", "The edge takes 3 hostnames, and these would make 4");
+      await assert.rejects(control.addTunnel(newTunnel("b", { hostnames: ["c.test", "d.test"] }), "x"), full);
+      await control.setTunnel(newTunnel("a", { hostnames: ["c.test", "d.test", "e.test"] }), "admin");
+      await assert.rejects(control.addTunnel(newTunnel("b", { hostnames: ["f.test"] }), "x"), full);
+    }, 3));
 
   it("are limited in number, as nodes and tokens are", () =>
     onStage(async ({ control }) => {
@@ -268,5 +316,16 @@ describe("The audit log", () => {
         ["admin", "node.add", "web-1"],
       ]);
       assert.ok(!JSON.stringify(entries).includes(token.slice(-43)));
+    }));
+
+  it("says from where, if that is known", () =>
+    onStage(async ({ control, store }) => {
+      await control.addNode("a", {}, { id: "admin", address: "127.0.0.1" });
+      await control.addNode("b", {}, { id: "admin", address: "" });
+      const entries = await store.audit();
+      assert.deepEqual(entries.map(({ actor, address }) => [actor, address]), [["admin", undefined], [
+        "admin",
+        "127.0.0.1",
+      ]]);
     }));
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
@@ -171,13 +171,87 @@ describe("A backup of a store", () => {
       await assert.rejects(store.backup(backup), { code: "unavailable" });
       await store.commit([putNode("b")], audit);
       await store.close();
-      await restoreBackup(backup, path);
+      assert.equal(await restoreBackup(backup, path), `${path}.replaced`);
       const restored = await openSqliteStore({ path });
       assert.deepEqual((await restored.list("node")).map(({ value }) => value.labels), [{ is: "kept" }]);
       assert.equal(await restored.revision(), 1);
       assert.notEqual(restored.epoch, store.epoch);
       await restored.close();
-      assert.deepEqual((await readdir(join(path, ".."))).sort(), ["store.db", "store.db.backup"]);
+      const files = ["store.db", "store.db.backup", "store.db.replaced"];
+      assert.deepEqual((await readdir(join(path, ".."))).sort(), files);
+      const replaced = await openSqliteStore({ path: `${path}.replaced` });
+      assert.deepEqual((await replaced.list("node")).map(({ key }) => key), ["a", "b"]);
+      assert.equal(replaced.epoch, store.epoch);
+      await replaced.close();
+    });
+  });
+
+  it("is for its owner alone, and so is what it restores to, whatever became of its mode", async () => {
+    await withStore(async (store, path) => {
+      const modeOf = async (file: string) => (await stat(file)).mode & 0o777;
+      const backup = `${path}.backup`;
+      await store.commit([putNode("a")], audit);
+      await store.backup(backup);
+      assert.equal(await modeOf(backup), 0o600);
+      await store.close();
+      await chmod(backup, 0o644);
+      await restoreBackup(backup, path);
+      assert.equal(await modeOf(path), 0o600);
+      await restoreBackup(backup, `${path}.other/store.db`);
+      assert.equal(await modeOf(`${path}.other/store.db`), 0o600);
+      assert.equal(await modeOf(`${path}.other`), 0o700);
+    });
+  });
+
+  it("takes nobody else's file, and leaves none behind where it fails", async () => {
+    await withStore(async (store, path) => {
+      await writeFile(`${path}.file`, "");
+      await assert.rejects(store.backup(`${path}.file`), { code: "unavailable" });
+      assert.equal((await stat(`${path}.file`)).size, 0);
+      await store.close();
+      await assert.rejects(store.backup(`${path}.backup`), { code: "unavailable" });
+      assert.ok(!(await readdir(join(path, ".."))).includes("store.db.backup"));
+    });
+  });
+
+  it("is not restored to a store that is in use", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      await store.backup(`${path}.backup`);
+      await store.commit([putNode("b")], audit);
+      await assert.rejects(restoreBackup(`${path}.backup`, path), {
+        code: "in_use",
+        message: `The store ${path} is in use by another program`,
+      });
+      await store.commit([putNode("c")], audit);
+      assert.deepEqual((await store.list("node")).map(({ key }) => key), ["a", "b", "c"]);
+      assert.ok(!(await readdir(join(path, ".."))).some((name) => /tmp|replaced/.test(name)));
+    });
+  });
+
+  it("restores in place of a store that is damaged", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      await store.backup(`${path}.backup`);
+      await store.close();
+      await writeFile(path, "no database at all\n".repeat(100));
+      await restoreBackup(`${path}.backup`, path);
+      const restored = await openSqliteStore({ path });
+      assert.deepEqual((await restored.list("node")).map(({ key }) => key), ["a"]);
+      await restored.close();
+    });
+  });
+
+  it("that is cut off changes nothing", async () => {
+    await withStore(async (store, path) => {
+      for (let index = 0; index < 200; index++) await store.commit([putNode(`node-${index}`)], audit);
+      await store.backup(`${path}.backup`);
+      await store.close();
+      const before = await readFile(path);
+      const whole = await readFile(`${path}.backup`);
+      await writeFile(`${path}.cut`, whole.subarray(0, whole.length / 2));
+      await assert.rejects(restoreBackup(`${path}.cut`, path), { code: "damaged_store" });
+      assert.deepEqual(await readFile(path), before);
     });
   });
 

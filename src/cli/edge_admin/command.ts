@@ -6,19 +6,23 @@ import { AdminClient } from "./client.ts";
 
 type AdminOptions = typeof adminOptions;
 
-/** A command whose `ask` gets a client. It ends with exit code 0 unless `ask` rejects. */
-export function adminCommand<S extends AdminOptions>(
-  declaration: Omit<Command<S>, "run"> & { ask(client: AdminClient, call: CommandCall<S>): Promise<void> },
-): Command<S> {
-  const { ask, ...command } = declaration;
+interface AdminCommand<S extends AdminOptions> extends Omit<Command<S>, "run"> {
+  /** Throws `UsageError` where arguments or options do not fit, before anything is read or asked. */
+  check?(call: CommandCall<S>): void;
+  ask(client: AdminClient, call: CommandCall<S>): Promise<number | void>;
+}
+
+/** A command whose `ask` gets a client. It ends with the exit code that `ask` resolves to, by default 0. */
+export function adminCommand<S extends AdminOptions>(declaration: AdminCommand<S>): Command<S> {
+  const { check, ask, ...command } = declaration;
   return {
     ...command,
     async run(call) {
+      check?.(call);
       const values = call.values as unknown as { admin: URL; data?: string };
       const client = await AdminClient.of(values, call.host);
       try {
-        await ask(client, call);
-        return ExitCode.ok;
+        return await ask(client, call) ?? ExitCode.ok;
       } finally {
         client.close();
       }

@@ -1,5 +1,5 @@
 /** `edge node`: the machines that run agents. */
-import { adminOptions, nodeAddOptions, nodeRotateOptions } from "../../config/mod.ts";
+import { adminOptions, nodeAddOptions, nodeRotateOptions, UsageError } from "../../config/mod.ts";
 import type { Command } from "../command.ts";
 import { adminCommand, listAll, recordPath } from "./command.ts";
 import { tableLines } from "./table.ts";
@@ -23,6 +23,11 @@ const add = adminCommand<typeof nodeAddOptions>({
   options: nodeAddOptions,
   positionals: { NAME: "the node, such as web-1" },
   examples: ["edge node add web-1", "edge node add web-1 --label site=fra --json"],
+  check({ values: { label } }) {
+    const keys = label.map(([key]) => key);
+    const repeated = keys.find((key, index) => keys.indexOf(key) < index);
+    if (repeated !== undefined) throw new UsageError(`--label gives ${JSON.stringify(repeated)} two values`);
+  },
   async ask(client, { positionals, values, output }) {
     const labels = Object.fromEntries(values.label);
     const issued = await client.ask("POST", "/api/v1/nodes", { name: positionals.NAME, labels }) as Issued;

@@ -1,5 +1,5 @@
 /** `edge token`: tokens of nodes, and those that open tunnels by name. */
-import { adminOptions, tokenAddOptions } from "../../config/mod.ts";
+import { adminOptions, tokenAddOptions, UsageError } from "../../config/mod.ts";
 import type { Command } from "../command.ts";
 import { adminCommand, listAll, recordPath } from "./command.ts";
 import { tableLines } from "./table.ts";
@@ -18,6 +18,10 @@ const add = adminCommand<typeof tokenAddOptions>({
   options: tokenAddOptions,
   positionals: {},
   examples: ["edge token add --name 'pr-*' --for 90d"],
+  check({ values }) {
+    if (values.name !== undefined) return;
+    throw new UsageError("The option --name is missing", "Say which names the token opens, such as --name 'pr-*'");
+  },
   async ask(client, { values, output }) {
     const body = { names: values.name, expiresInMs: values.for ?? null };
     const issued = await client.ask("POST", "/api/v1/tokens", body) as Token & { readonly token: string };

@@ -1,5 +1,6 @@
 /** `edge tunnel`: declared tunnels. */
-import { adminOptions, tunnelAddOptions, UsageError } from "../../config/mod.ts";
+import { parseTarget } from "../../agent/mod.ts";
+import { adminOptions, asUsageError, tunnelAddOptions, UsageError } from "../../config/mod.ts";
 import type { Command } from "../command.ts";
 import { adminCommand, listAll, recordPath } from "./command.ts";
 import { tableLines } from "./table.ts";
@@ -20,16 +21,23 @@ const add = adminCommand<typeof tunnelAddOptions>({
   examples: [
     "edge tunnel add shop --node web-1 --upstream 3000",
     "edge tunnel add shop --node web-1 --upstream http://127.0.0.1:3000 --hostname shop.example.com",
+    "edge tunnel add db --node web-1 --upstream 127.0.0.1:5432 --kind tcp --port 20001",
   ],
-  async ask(client, { positionals, values, output }) {
-    if (values.node.length === 0) {
+  check({ values: { node, upstream, kind, port } }) {
+    if (node.length === 0) {
       throw new UsageError("The option --node is missing", "Say which node serves it: --node NODE");
     }
-    if (values.upstream === undefined) {
+    if (upstream === undefined) {
       throw new UsageError("The option --upstream is missing", "Say what the agent dials: --upstream TARGET");
     }
-    const { node: nodes, upstream, hostname: hostnames } = values;
-    const body = { name: positionals.NAME, nodes, upstream, hostnames };
+    asUsageError(() => parseTarget(upstream));
+    if (port !== undefined && kind === "http") {
+      throw new UsageError("--port is for tcp tunnels", "Leave it out, or add --kind tcp");
+    }
+  },
+  async ask(client, { positionals, values, output }) {
+    const { node: nodes, upstream, hostname: hostnames, kind, port = null } = values;
+    const body = { name: positionals.NAME, nodes, upstream, hostnames, kind, port };
     const tunnel = await client.ask("POST", "/api/v1/tunnels", body) as Tunnel;
     output.result({ ...tunnel }, `Tunnel      ${tunnel.url}`, ...tunnel.hostnames.map((host) => `            ${host}`));
   },

@@ -96,10 +96,15 @@ export class ControlPlane {
       hosts: this.#options.hosts,
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
+      backupFolder: this.#options.data.path,
       onError,
     });
     try {
-      return await AdminListener.start({ listen: target, fetch: (request) => admin.fetch(request), onError });
+      return await AdminListener.start({
+        listen: target,
+        fetch: (request, bindings) => admin.fetch(request, bindings),
+        onError,
+      });
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       if (isAsked) throw new UsageError(`--admin-listen: ${error.reason}`, "Choose another address, or off");

@@ -1,6 +1,6 @@
 /** Opening the file of a store: makes it where there is none, and brings an older one up to date. */
 import { randomBytes } from "node:crypto";
-import { copyFile, mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Clock, systemClock } from "../../base/mod.ts";
@@ -51,41 +51,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   }
 }
 
-/**
- * Makes the store `path` of a backup, in place of the one that is there. No program may use that one. The epoch is a new
- * one, since revisions after the backup are used again.
- *
- * @throws {StoreError} as `openSqliteStore`; `path` is then as it was
- */
-export async function restoreBackup(backup: string, path: string): Promise<void> {
-  const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    await createFile(draft);
-    await copyFile(backup, draft);
-    const database = new DatabaseSync(draft, { enableForeignKeyConstraints: true });
-    try {
-      await migrate(database, draft);
-      database.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(newEpoch());
-      database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-    } finally {
-      database.close();
-    }
-    // What the old file had in its log must not be read into the new one.
-    for (const suffix of ["-wal", "-shm"]) await rm(path + suffix, { force: true });
-    await rename(draft, path);
-  } catch (error) {
-    throw storeError(`Cannot restore the backup ${backup}`, error);
-  } finally {
-    for (const suffix of ["", "-wal", "-shm"]) await rm(draft + suffix, { force: true });
-  }
-}
-
-async function createFile(path: string): Promise<void> {
+/** Makes the file, for its owner alone, and its folder where they are missing. */
+export async function createFile(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await (await open(path, "a", 0o600)).close();
 }
 
-async function migrate(database: DatabaseSync, path: string): Promise<void> {
+/**
+ * Brings the tables up to date.
+ *
+ * @param path of the file, for messages
+ * @param keepsCopy true, the default: copies an older file first, to `PATH.vN.bak`
+ * @throws {StoreError} `newer_store`, `damaged_store`, and what SQLite throws
+ */
+export async function migrate(database: DatabaseSync, path: string, keepsCopy = true): Promise<void> {
   const version = readPragma(database, "user_version");
   const id = readPragma(database, "application_id");
   const tables = database.prepare("SELECT count(*) AS count FROM sqlite_schema").get()!.count as number;
@@ -102,7 +81,7 @@ async function migrate(database: DatabaseSync, path: string): Promise<void> {
     database.prepare(`PRAGMA ${pragma}`).get();
   }
   if (version === migrations.length) return;
-  if (version > 0) await copyBefore(database, `${path}.v${version}.bak`);
+  if (version > 0 && keepsCopy) await copyBefore(database, `${path}.v${version}.bak`);
   run(database, "BEGIN IMMEDIATE");
   try {
     // Another program may have done it meanwhile.
@@ -122,7 +101,8 @@ async function copyBefore(database: DatabaseSync, path: string): Promise<void> {
   run(database, "VACUUM INTO ?", path);
 }
 
-function newEpoch(): string {
+/** Random, so that two stores never have the same. */
+export function newEpoch(): string {
   return randomBytes(8).toString("hex");
 }
 

@@ -1,4 +1,5 @@
 /** A store in one SQLite file. A commit is on the disk when it resolves: WAL with `synchronous = FULL`. */
+import { open, rm } from "node:fs/promises";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Clock } from "../../base/mod.ts";
 import type { Acknowledgement, AuditEntry, Kind, Stored } from "../records.ts";
@@ -115,8 +116,22 @@ export class SqliteStore implements Store {
     );
   }
 
-  backup(path: string): Promise<void> {
-    return this.#guard("Cannot back up the store", () => void this.#statements.backup.run(path));
+  async backup(path: string): Promise<void> {
+    const action = "Cannot back up the store";
+    // SQLite fills an empty file, too: so it is private from its first byte on, and never somebody else's.
+    const file = await this.#guard(action, () => open(path, "wx", 0o600));
+    try {
+      await this.#guard(action, async () => {
+        this.#statements.backup.run(path);
+        // What VACUUM INTO writes is not on the disk when it returns.
+        await file.sync();
+      });
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    } finally {
+      await file.close();
+    }
   }
 
   close(): Promise<void> {
@@ -182,11 +197,10 @@ export class SqliteStore implements Store {
     }
   }
 
-  // deno-lint-ignore require-await -- what is thrown becomes a rejection
-  async #guard<T>(action: string, work: () => T): Promise<T> {
+  async #guard<T>(action: string, work: () => T | Promise<T>): Promise<T> {
     try {
       this.#checkOpen();
-      return work();
+      return await work();
     } catch (error) {
       throw storeError(action, error);
     }
