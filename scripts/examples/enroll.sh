@@ -74,11 +74,12 @@ status_of() {
 hosts='shop.localhost shop.example.com shop.example.net eu.shop.example.com'
 
 ask_all() {
-  for host in $hosts; do ask "$host" || return 1; done
+  for host in $hosts; do ask "$host" || return $?; done
 }
 
 echo 'An edge starts, with an admin API on this machine alone'
 mkfifo "$folder/edge" "$folder/agent" "$folder/events"
+: >"$folder/log"
 # shellcheck disable=SC2086 -- EDGE and AGENT may be several words
 $EDGE serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data "$folder/data" --json --log-level error \
   >"$folder/edge" &
