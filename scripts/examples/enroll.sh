@@ -132,16 +132,14 @@ old=$(sed -n 's/^rnl_node_\([a-z0-9]*\)_.*/\1/p' "$folder/token")
 # shellcheck disable=SC2086
 node=$($EDGE node rotate web-1 --grace 10m --json)
 keep_token "$node"
+# The agent has seen the new token, and come back with it.
+await_agent ready
+# shellcheck disable=SC2086
+$EDGE token remove "$old" --json >"$folder/answer"
 ask_all
 rm "$folder/traffic"
 wait "$traffic" || fail 'A request failed while the token was rotated'
 traffic=
-
-echo 'The old token ends before its time, and the agent comes back with the new one'
-# shellcheck disable=SC2086
-$EDGE token remove "$old" --json >"$folder/answer"
-await_agent ready
-ask_all
 
 echo 'The node is removed, and its session ends within 5 s'
 # shellcheck disable=SC2086
