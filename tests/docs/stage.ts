@@ -15,8 +15,9 @@ import { root } from "./page.ts";
 
 interface Ports {
   readonly edge: number;
-  readonly admin: number;
   readonly upstream: number;
+  /** The admin API of a page's own edge. */
+  readonly admin: number;
 }
 
 /**
@@ -65,7 +66,7 @@ class Stage {
   readonly #folder: string;
   readonly #services: Run[] = [];
   #upstream: Run | null = null;
-  #ports: Ports = { edge: 0, admin: 0, upstream: 0 };
+  #ports: Ports = { edge: 0, upstream: 0, admin: 0 };
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -81,7 +82,7 @@ class Stage {
     this.#upstream = this.#start("exec upstream");
     const [, upstream] = await this.#upstream.waitFor(/"port":(\d+)/);
     // The page names its port before its edge runs.
-    this.#ports = { edge: await freePort(), admin: await freePort(), upstream: Number(upstream) };
+    this.#ports = { edge: await freePort(), upstream: Number(upstream), admin: await freePort() };
     await writeFile(
       join(this.#folder, ".curlrc"),
       `connect-to = "::127.0.0.1:${this.#ports.edge}"\nfail\nmax-time = 20\n`,
