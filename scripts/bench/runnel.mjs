@@ -26,7 +26,8 @@ export function start(name, runtime, file, args, environment = {}) {
  *   `checkout` is the folder whose programs are started, by default this one; `environment` is the edge's
  */
 export async function startRunnel(options) {
-  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench", checkout = root, environment } = options;
+  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench", checkout = root, environment } =
+    options;
   const token = randomBytes(16).toString("hex");
   const port = await freePort();
   const edge = start("edge", edgeRuntime, join(checkout, "bin/edge.ts"), [

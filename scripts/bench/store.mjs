@@ -15,7 +15,8 @@ import { addPairs, measureRequests, ratioText, rowOf, warmUpRequests } from "./s
 /** @typedef {import("./side_by_side.mjs").Tunnel} Tunnel */
 /** @typedef {import("./side_by_side.mjs").Sample} Sample */
 
-const help = `Usage: node scripts/bench/store.mjs [--edge bun|deno] [--agent bun|deno] [--records N] [--rounds N] [--json]
+const help =
+  `Usage: node scripts/bench/store.mjs [--edge bun|deno] [--agent bun|deno] [--records N] [--rounds N] [--json]
 
 Measures processor time of edge and agent for each request of 1 KiB at 32 connections, in pairs: an edge whose store
 holds N nodes and N declared tunnels, one of them served by its node, beside an edge without a store. The tunnel is asked
