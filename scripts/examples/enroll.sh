@@ -17,6 +17,8 @@ unset RUNNEL_TOKEN RUNNEL_ADMIN_TOKEN
 # What is written here holds secrets.
 umask 077
 folder=$(mktemp -d)
+# What the agent says. It is shown where something fails: at the end the agent is meant to be refused.
+: >"$folder/log"
 edge=
 agent=
 traffic=
@@ -27,6 +29,7 @@ finish() {
   trap - EXIT
   for pid in $traffic $agent $edge; do kill "$pid" 2>/dev/null || true; done
   wait
+  [ "$code" -eq 0 ] || cat "$folder/log" >&2
   rm -rf "$folder"
   exit "$code"
 }
@@ -51,7 +54,6 @@ await_agent() {
     [ "$(value event "$line")" != "$1" ] || return 0
     printf '%s\n' "$line" >>"$folder/log"
   done
-  cat "$folder/log" >&2
   wait "$agent" || exit $?
   exit 1
 }
@@ -79,7 +81,6 @@ ask_all() {
 
 echo 'An edge starts, with an admin API on this machine alone'
 mkfifo "$folder/edge" "$folder/agent" "$folder/events"
-: >"$folder/log"
 # shellcheck disable=SC2086 -- EDGE and AGENT may be several words
 $EDGE serve --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --data "$folder/data" --json --log-level error \
   >"$folder/edge" &
@@ -112,7 +113,7 @@ $EDGE tunnel add shop --node web-1 --upstream "$target" --json >"$folder/answer"
 echo 'Its agent connects, and serves all of its names'
 # shellcheck disable=SC2086
 $AGENT http "$target" --edge "http://$listen" --name shop --token-file "$folder/token" --json --log-level error \
-  >"$folder/agent" &
+  >"$folder/agent" 2>>"$folder/log" &
 agent=$!
 # An event for each request would fill the pipe, since nobody reads it while requests are made.
 while read -r line; do
