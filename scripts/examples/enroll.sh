@@ -131,9 +131,9 @@ while [ -e "$folder/traffic" ]; do ask_all || exit 1; done &
 traffic=$!
 old=$(sed -n 's/^rnl_node_\([a-z0-9]*\)_.*/\1/p' "$folder/token")
 # shellcheck disable=SC2086
-node=$($EDGE node rotate web-1 --grace 10m --json)
+node=$($EDGE node rotate web-1 --grace 30s --json)
 keep_token "$node"
-# The agent has seen the new token, and come back with it.
+# The agent sees the new token in its file, and opens the tunnel with it. The end of the grace would make it do so, too.
 await_agent ready
 # shellcheck disable=SC2086
 $EDGE token remove "$old" --json >"$folder/answer"
