@@ -3,11 +3,19 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readOptions, usageError } from "../lib/arguments.mjs";
-import { root, setUp } from "../lib/toolchain.mjs";
+import { root } from "../lib/toolchain.mjs";
 import { Generator } from "./generator.mjs";
-import { bulkBytes, findNginx, NginxFarm } from "./nginx.mjs";
+import { bulkBytes, NginxFarm } from "./nginx.mjs";
 import { startRunnel } from "./runnel.mjs";
-import { addPairs, cpuSeconds, measureRequests, ratioText, rowOf, warmUpRequests } from "./side_by_side.mjs";
+import {
+  addPairs,
+  cpuSeconds,
+  measureRequests,
+  nginxToMeasure,
+  ratioText,
+  rowOf,
+  warmUpRequests,
+} from "./side_by_side.mjs";
 
 /** @typedef {import("./runnel.mjs").Runtime} Runtime */
 /** @typedef {import("./side_by_side.mjs").Tunnel} Tunnel */
@@ -136,14 +144,7 @@ async function run(options, nginx) {
 }
 
 const options = readArguments();
-const nginx = findNginx();
-if (nginx === null || process.platform !== "linux") {
-  console.log("pairs: skipped: needs nginx, and processor time from /proc (Linux)");
-  process.exit(0);
-}
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
-setUp();
-const rows = await run(options, nginx);
+const rows = await run(options, nginxToMeasure("pairs"));
 if (options.json) console.log(JSON.stringify({ date: new Date().toISOString(), ...options, rows }));
 else {
   console.log(

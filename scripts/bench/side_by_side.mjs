@@ -1,7 +1,9 @@
 // @ts-check
 /** Two tunnels side by side, in pairs of measurements: processor time and speed of one, divided by those of the other. */
+import process from "node:process";
+import { setUp } from "../lib/toolchain.mjs";
 import { interval, median } from "./figures.mjs";
-import { smallBytes } from "./nginx.mjs";
+import { findNginx, smallBytes } from "./nginx.mjs";
 
 /** @typedef {import("./child.mjs").Child} Child */
 /** @typedef {import("./generator.mjs").Generator} Generator */
@@ -14,6 +16,21 @@ const connections = 32;
 const requestMilliseconds = 2_000;
 /** See main.mjs: the just-in-time compilers have settled after these. */
 const warmUp = { requests: 200_000, milliseconds: 20_000 };
+
+/**
+ * Where nginx is. Ends the script `name` where nothing can be measured; otherwise all is set up, and ends at a signal.
+ * @param {string} name
+ */
+export function nginxToMeasure(name) {
+  const nginx = findNginx();
+  if (nginx === null || process.platform !== "linux") {
+    console.log(`${name}: skipped: needs nginx, and processor time from /proc (Linux)`);
+    process.exit(0);
+  }
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
+  setUp();
+  return nginx;
+}
 
 /** @param {Tunnel} tunnel */
 export const cpuSeconds = ({ edge, agent }) => edge.cpuSeconds + agent.cpuSeconds;

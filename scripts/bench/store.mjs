@@ -4,12 +4,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readOptions, usageError } from "../lib/arguments.mjs";
-import { root, setUp } from "../lib/toolchain.mjs";
+import { root } from "../lib/toolchain.mjs";
 import { Generator } from "./generator.mjs";
-import { findNginx, NginxFarm } from "./nginx.mjs";
+import { NginxFarm } from "./nginx.mjs";
 import { freePort, untilAnswering } from "./ports.mjs";
 import { start, startRunnel } from "./runnel.mjs";
-import { addPairs, measureRequests, ratioText, rowOf, warmUpRequests } from "./side_by_side.mjs";
+import { addPairs, measureRequests, nginxToMeasure, ratioText, rowOf, warmUpRequests } from "./side_by_side.mjs";
 
 /** @typedef {import("./runnel.mjs").Runtime} Runtime */
 /** @typedef {import("./side_by_side.mjs").Tunnel} Tunnel */
@@ -161,14 +161,7 @@ async function run(options, nginx) {
 }
 
 const options = readArguments();
-const nginx = findNginx();
-if (nginx === null || process.platform !== "linux") {
-  console.log("store: skipped: needs nginx, and processor time from /proc (Linux)");
-  process.exit(0);
-}
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
-setUp();
-const rows = await run(options, nginx);
+const rows = await run(options, nginxToMeasure("store"));
 if (options.json) console.log(JSON.stringify({ date: new Date().toISOString(), ...options, rows }));
 else {
   const { edge, agent, rounds, records } = options;
