@@ -32,10 +32,7 @@ export async function untilAnswering(port, host, path = "/small") {
   }
 }
 
-/**
- * @param {number} port @param {string} host @param {string} path
- * @returns {Promise<number | string>} the status, or why there is none
- */
+/** @param {number} port @param {string} host @param {string} path @returns {Promise<number | string>} the status, or why there is none */
 function statusOf(port, host, path) {
   return new Promise((resolve) => {
     const asked = request({ host: "127.0.0.1", port, path, headers: { Host: host }, agent: false });
