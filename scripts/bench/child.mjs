@@ -21,11 +21,15 @@ export class Child {
    * @param {string} name for messages
    * @param {string} file @param {string[]} args
    * @param {{ stdin?: "pipe", stdout?: "pipe" }} pipes what this process talks to; else nobody is there
+   * @param {NodeJS.ProcessEnv} environment beside that of this process; undefined takes a variable away
    */
-  constructor(name, file, args, pipes = {}) {
+  constructor(name, file, args, pipes = {}, environment = {}) {
     this.name = name;
     isolateEdges();
-    this.#child = spawn(file, args, { stdio: [pipes.stdin ?? "ignore", pipes.stdout ?? "ignore", "pipe"] });
+    this.#child = spawn(file, args, {
+      stdio: [pipes.stdin ?? "ignore", pipes.stdout ?? "ignore", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     Child.running.add(this);
     this.#child.stderr?.setEncoding("utf8").on("data", (text) => {
       this.#stderr = (this.#stderr + text).slice(-stderrLimit);

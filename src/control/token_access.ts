@@ -46,7 +46,11 @@ export class TokenAccess {
       return `The node ${node} opens tunnels that are declared for it, and ${name} is not: edge tunnel add ${name} ` +
         `--node ${node} --upstream TARGET`;
     }
-    return tunnel.nodes.includes(node) ? null : `The tunnel ${name} is not declared for the node ${node}`;
+    if (!tunnel.nodes.includes(node)) return `The tunnel ${name} is not declared for the node ${node}`;
+    // Agents open no other ones yet.
+    return tunnel.kind === "http"
+      ? null
+      : `The tunnel ${name} is declared as ${tunnel.kind}, and cannot be opened as http`;
   }
 
   #refusalOfNames(pattern: string, name: string): string | null {
