@@ -1,6 +1,7 @@
 /** The agent: dials an edge, keeps a tunnel open, and serves its requests with an upstream. */
 export { Agent, type AgentEvents } from "./agent.ts";
 export { AgentToken } from "./agent_token.ts";
+export { AllowedUpstreams } from "./allowed_upstreams.ts";
 export { type EdgeUrl, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
 export { newAgentKey } from "./handshake_fields.ts";

@@ -54,7 +54,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
-  const dialUpstream = withTcpTimeout(dialDirectly, values.tcpTimeout);
+  const dialUpstream = withTcpTimeout(target.dialer, values.tcpTimeout);
   const client = new HttpClient({ target: target.dial, dial: dialUpstream, connectionAuth, hostHeader, limits });
   const drainMs = values.drainTimeout;
   let earlyEnd: EarlyEnd | null = null;
