@@ -18,7 +18,7 @@ export const exitCodeMeanings: Readonly<Record<number, string>> = {
   [ExitCode.ok]: "all went well",
   [ExitCode.failure]: "something failed",
   [ExitCode.usage]: "the program was called wrongly",
-  [ExitCode.refused]: "the edge refused the token",
+  [ExitCode.refused]: "the edge refused the token, or what it was to open",
   [ExitCode.edgeUnreachable]: "the edge could not be reached",
   [ExitCode.taken]: "the name, the hostname or the port is taken",
 };
@@ -33,6 +33,7 @@ export function exitCodeOf(error: unknown): number {
 const exitCodes: Readonly<Record<string, number>> = {
   usage: ExitCode.usage,
   unauthorized: ExitCode.refused,
+  name_not_allowed: ExitCode.refused,
   too_many_attempts: ExitCode.edgeUnreachable,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
@@ -66,8 +67,9 @@ export function permissionRemedy(message: string): string | null {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  unauthorized:
-    "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
+  unauthorized: "Give the edge's token, which it keeps in DATA/token, or a node's, with --token-file, --token or " +
+    "RUNNEL_TOKEN; edge node rotate makes a node a new one",
+  name_not_allowed: "Give --name one of the token's tunnels, which edge tunnel list shows, or use another token",
   too_many_attempts: "Try again in a moment, and check the token",
   edge_unreachable: "Check that the edge runs, and that --edge names it",
   name_taken: "Choose another --name, or take it over with --force",

@@ -5,7 +5,9 @@ import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
+import type { DeclaredTunnels } from "./declared.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
+import type { PublicUrls } from "./public_urls.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
@@ -23,8 +25,8 @@ export interface AgentAcceptorOptions {
   maxSessionsPerOwner?: number;
   /** A session was refused because its token has as many already; for the log. */
   onQuotaReached(reason: string): void;
-  /** The public URL of a tunnel. */
-  urlOf(name: string): string;
+  declared: DeclaredTunnels;
+  urls: PublicUrls;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
   /** A session opened a tunnel; for the log. */

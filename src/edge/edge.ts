@@ -22,12 +22,13 @@ import { AccessObserver, type AccessRecord } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
+import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
-import { type DeclaredTunnels, Router } from "./router.ts";
+import { Router } from "./router.ts";
 import { sheddingHandler } from "./shedding.ts";
 import { sharedToken, type TokenCheck } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
@@ -179,11 +180,11 @@ class RunningEdge implements Edge {
     });
     const onTunnel = tunnelReporter(events);
     const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
-    const urlOf = (name: string) => this.#urls.of(name);
-    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
+    const { declared = noneDeclared } = options;
+    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, declared, urls: this.#urls, onTunnel });
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
-    const router = new Router(this.tunnels, domain, options.declared);
+    const router = new Router(this.tunnels, domain, declared);
     const liveTypes = new LiveTypes(options.liveTypes);
     const ingress = createIngress({
       router,
@@ -291,7 +292,8 @@ class RunningEdge implements Edge {
       tunnels: this.tunnels,
       timeouts,
       checkToken: checkOf(options),
-      urlOf: (name) => this.#urls.of(name),
+      declared: options.declared ?? noneDeclared,
+      urls: this.#urls,
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
       maxSessionsPerOwner: options.maxSessionsPerOwner,

@@ -27,6 +27,8 @@ import {
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
+import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.ts";
+import type { PublicUrls } from "./public_urls.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
@@ -40,8 +42,8 @@ export interface JsonAcceptorOptions {
   checkToken: TokenCheck;
   refusals: TokenRefusals;
   quota: SessionQuota;
-  /** The public URL of a tunnel. */
-  urlOf(name: string): string;
+  declared: DeclaredTunnels;
+  urls: PublicUrls;
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer, owner: TokenOwner): void;
@@ -147,7 +149,7 @@ export class JsonAcceptor {
   }
 
   async #register(link: WebSocketConnection, frame: Register, peer: AgentPeer): Promise<void> {
-    const { tunnels, checkToken, urlOf } = this.#options;
+    const { tunnels, checkToken, declared, urls } = this.#options;
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
     if (owner === null) return await this.#refuseToken(link, peer.address);
@@ -167,7 +169,9 @@ export class JsonAcceptor {
     try {
       const refusal = owner.refusalOf(name);
       if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
-      await tunnels.claim(name, owner.id, session, frame.force, timeouts);
+      const lack = missingFeature(declared, name, peer.features);
+      if (lack !== null) throw new ClaimError("feature_missing", lack);
+      await tunnels.claim(name, owner.id, session, { force: frame.force, timeouts, agentKey: peer.key });
     } catch (error) {
       session.abandon();
       throw error;
@@ -178,7 +182,8 @@ export class JsonAcceptor {
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urlOf(name),
+      url: urls.of(name),
+      urls: declaredUrls(declared, name, urls),
       features: [
         FeatureResponseAbort,
         FeatureRequestCancel,

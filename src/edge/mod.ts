@@ -2,5 +2,5 @@
 export type { AccessRecord } from "./access.ts";
 export type { AgentPeer } from "./agent_api.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
-export type { DeclaredTunnels } from "./router.ts";
+export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
 export type { TokenCheck, TokenOwner } from "./tokens.ts";

@@ -1,6 +1,7 @@
 /** Which tunnel a public request goes to, or whether it may be for the edge itself: what its host says. */
 import { isIP } from "node:net";
 import { Memo } from "../base/mod.ts";
+import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export type Route =
@@ -13,15 +14,6 @@ export type Route =
   | { readonly kind: "unknown"; readonly host: string }
   /** A declared tunnel that no agent has opened. */
   | { readonly kind: "offline"; readonly name: string };
-
-/** Tunnels that were declared at the edge. Both are asked for each request that no open tunnel takes by its name. */
-export interface DeclaredTunnels {
-  has(name: string): boolean;
-  /** The name of the tunnel that has `host` as its own, exactly or by a wildcard; null where none has. */
-  ofHost(host: string): string | null;
-}
-
-const noneDeclared: DeclaredTunnels = { has: () => false, ofHost: () => null };
 
 /** What is known from an authority alone, whatever tunnels there are. */
 interface ParsedHost {

@@ -17,7 +17,13 @@ export interface Tunnel {
   readonly timeouts: ExchangeTimeouts | undefined;
 }
 
-export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions" | "name_not_allowed";
+export type ClaimErrorCode =
+  | "bad_name"
+  | "name_taken"
+  | "too_many_tunnels"
+  | "too_many_sessions"
+  | "name_not_allowed"
+  | "feature_missing";
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
@@ -49,6 +55,15 @@ export interface TunnelsOptions {
   onReplaced?(name: string, why: string): void;
 }
 
+export interface ClaimOptions {
+  /** Replaces a live session without a ping. Default false. */
+  readonly force?: boolean;
+  /** Of the tunnel's exchanges. Default: the edge's. */
+  readonly timeouts?: ExchangeTimeouts;
+  /** The same for all sessions of one agent: an earlier one hands the name over. Default: none is known. */
+  readonly agentKey?: string | null;
+}
+
 const DEFAULT_RESERVE_MS = 600_000;
 const DEFAULT_CHALLENGE_MS = 3_000;
 const DEFAULT_MAX_TUNNELS = 10_000;
@@ -58,6 +73,8 @@ interface Entry {
   readonly name: string;
   readonly owner: string;
   session: EdgeSession | null;
+  /** That of the session's agent. */
+  agentKey: string | null;
   timeouts: ExchangeTimeouts | undefined;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
@@ -105,18 +122,12 @@ export class Tunnels {
   /**
    * Gives `name` to `session` until it closes. A session that has the name already is pinged: one that stays silent is
    * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. One that is leaving gives
-   * the name up, and finishes what runs on it. Both sessions must be of one owner.
+   * the name up, and finishes what runs on it; so does one of the same agent. Both sessions must be of one owner.
    *
-   * @param timeouts of the tunnel's exchanges. Default: the edge's.
    * @throws {ClaimError}
    */
-  async claim(
-    name: string,
-    owner: string,
-    session: EdgeSession,
-    force = false,
-    timeouts?: ExchangeTimeouts,
-  ): Promise<void> {
+  async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<void> {
+    const { force = false, timeouts, agentKey = null } = options;
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     if (this.#reservedNames.has(name)) {
@@ -125,8 +136,12 @@ export class Tunnels {
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     const holder = entry.session;
-    if (holder !== null && holder !== session && !holder.isLeaving) await this.#challenge(entry, holder, force);
+    const isSuccessor = agentKey !== null && agentKey === entry.agentKey;
+    if (holder !== null && holder !== session && !holder.isLeaving && !isSuccessor) {
+      await this.#challenge(entry, holder, force);
+    }
     entry.session = session;
+    entry.agentKey = agentKey;
     entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
   }
@@ -168,7 +183,15 @@ export class Tunnels {
       this.#evictOffline(this.#entries.values(), `The edge has ${this.#maxTunnels} tunnels already`);
     }
     const freedAt = this.#clock.now();
-    const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
+    const entry: Entry = {
+      name,
+      owner,
+      session: null,
+      agentKey: null,
+      timeouts: undefined,
+      freedAt,
+      isChallenged: false,
+    };
     this.#add(entry);
     return entry;
   }

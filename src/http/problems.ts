@@ -67,6 +67,12 @@ export const problemKinds = {
     remedy: "Use another --name, or a token for it; edge tunnel list shows whose it is",
     visitorAdvice: forPrograms,
   },
+  feature_missing: {
+    status: 403,
+    title: "The agent cannot do what the tunnel requires",
+    remedy: "Update the agent, or leave --protocol json out; edge tunnel list --json shows what a tunnel requires",
+    visitorAdvice: forPrograms,
+  },
   host_not_allowed: {
     status: 403,
     title: "The Host is not one of this listener",
@@ -219,6 +225,13 @@ export const problemKinds = {
     wire: "UPSTREAM_REFUSED",
     remedy: "Start the service, or check TARGET",
     visitorAdvice: "Try again in a moment; if it stays so, tell whoever runs the site that its service does not run.",
+  },
+  upstream_not_allowed: {
+    status: 502,
+    title: "The agent may not dial this upstream",
+    wire: "UPSTREAM_NOT_ALLOWED",
+    remedy: "Add the upstream's address to --allow-upstream of the agent, or check where its name leads",
+    visitorAdvice: "Tell whoever runs the site that its agent may not reach the service behind it.",
   },
   upstream_closed: {
     status: 502,

@@ -5,9 +5,11 @@ export {
   formatTarget,
   type HostPort,
   isLoopback,
+  isLoopbackName,
   parseListenTarget,
   readHostPort,
 } from "./address.ts";
+export { AddressBlock } from "./address_block.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";

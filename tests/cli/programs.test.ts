@@ -263,7 +263,14 @@ describe("agent http", () => {
       assert.equal(agent.events[0]?.event, "ready");
       assert.equal(typeof tunnelId, "string");
       const url = edge.url.replace("127.0.0.1", "shop.localhost");
-      assert.deepEqual(ready, { event: "ready", url, name: "shop", upstream: `http://${target()}`, protocol });
+      assert.deepEqual(ready, {
+        event: "ready",
+        url,
+        urls: [url],
+        name: "shop",
+        upstream: `http://${target()}`,
+        protocol,
+      });
 
       assert.match(await visit(edge, "shop.localhost", "/a?secret=1"), /\r\n\r\nhello$/);
       const { time, id, firstByteMs, durationMs, ...request } = await agent.event("request");

@@ -57,6 +57,7 @@ export class ControlPlane {
       declared: {
         has: (name) => directory.tunnels.has(name),
         ofHost: (host) => directory.tunnelOfHost(host)?.name ?? null,
+        get: (name) => directory.tunnels.get(name)?.value ?? null,
       },
     };
   }
