@@ -19,6 +19,11 @@ export interface Tunnel {
 
 export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions" | "name_not_allowed";
 
+/** True where a limit is reached, of which `onFull` and `onQuotaReached` are told. */
+export function isQuota(code: ClaimErrorCode): boolean {
+  return code === "too_many_tunnels" || code === "too_many_sessions";
+}
+
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
   static {
@@ -93,6 +98,11 @@ export class Tunnels {
     if (entry === undefined || !this.#isExpired(entry)) return entry;
     this.#remove(entry);
     return undefined;
+  }
+
+  /** Every tunnel, those that were freed less than `reserveMs` ago among them. Made at the call. */
+  list(): Tunnel[] {
+    return [...this.#entries.values()].filter((entry) => !this.#isExpired(entry));
   }
 
   /** Online tunnels: those whose session takes requests. */
