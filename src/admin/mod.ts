@@ -1,3 +1,4 @@
 /** The admin API of an edge. */
 export { type AdminOptions, createAdmin, openApiDocument } from "./admin.ts";
+export type { StatusSession, StatusSource } from "./status.ts";
 export { AdminListener, type AdminListenerOptions } from "./listener.ts";
