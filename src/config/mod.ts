@@ -1,5 +1,13 @@
 /** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
-export { adminOptions, nodeAddOptions, nodeRotateOptions, tokenAddOptions, tunnelAddOptions } from "./admin_options.ts";
+export {
+  adminOptions,
+  eventsOptions,
+  nodeAddOptions,
+  nodeRotateOptions,
+  statusOptions,
+  tokenAddOptions,
+  tunnelAddOptions,
+} from "./admin_options.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder } from "./data_folder.ts";

@@ -19,6 +19,7 @@ export {
   environmentVariable,
   exit,
   flushOutput,
+  hasOutputReader,
   holdProcess,
   inputText,
   isRoot,

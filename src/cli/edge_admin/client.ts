@@ -54,7 +54,26 @@ export class AdminClient {
    */
   async ask(method: string, path: string, body?: unknown): Promise<unknown> {
     const content = body === undefined ? null : new TextEncoder().encode(JSON.stringify(body));
-    const fields = ["Authorization", `Bearer ${this.#token}`, "Accept", "application/json"];
+    const answer = await this.#send(method, path, content, "application/json");
+    const text = await textOf(answer);
+    if (answer.status >= 400) throw problemOf(answer, text);
+    return text === "" ? null : JSON.parse(text);
+  }
+
+  /** The body of an answer, as it comes. @throws {AdminError} */
+  async *read(path: string, type: string): AsyncGenerator<Uint8Array> {
+    const answer = await this.#send("GET", path, null, type);
+    if (answer.status >= 400) throw problemOf(answer, await textOf(answer));
+    if (answer.body !== null) yield* answer.body instanceof Uint8Array ? [answer.body] : answer.body;
+  }
+
+  /** Ends what runs: it fails. */
+  close(): void {
+    this.#http.close();
+  }
+
+  async #send(method: string, path: string, content: Uint8Array | null, accept: string): Promise<Answer> {
+    const fields = ["Authorization", `Bearer ${this.#token}`, "Accept", accept];
     if (content !== null) fields.push("Content-Type", "application/json");
     const head = {
       method,
@@ -65,17 +84,6 @@ export class AdminClient {
       client: "",
       id: "",
     } as const;
-    const answer = await this.#send(head, content);
-    const text = await textOf(answer);
-    if (answer.status >= 400) throw problemOf(answer, text);
-    return text === "" ? null : JSON.parse(text);
-  }
-
-  close(): void {
-    this.#http.close();
-  }
-
-  async #send(head: Parameters<HttpClient["request"]>[0], content: Uint8Array | null): Promise<Answer> {
     try {
       return await this.#http.request(head, content, new CancelSource());
     } catch (error) {
