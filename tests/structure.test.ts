@@ -20,6 +20,7 @@ const ranks: Record<string, number> = {
   config: 4,
   store: 4,
   control: 5,
+  events: 4,
   http1: 4,
   websocket: 5,
   httpstream: 6,

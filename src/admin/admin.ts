@@ -2,20 +2,28 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Control } from "../control/mod.ts";
+import type { EventFeed } from "../events/mod.ts";
 import { collectBody, CollectBudget } from "../http/mod.ts";
 import { addAuditRoutes } from "./audit_routes.ts";
 import { addBackupRoutes } from "./backup_routes.ts";
+import { addEventRoutes } from "./event_routes.ts";
 import { guard, type GuardOptions } from "./guard.ts";
 import { addHealthRoutes } from "./health_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
 import { lists } from "./responses.ts";
+import type { StatusSource } from "./status.ts";
+import { addStatusRoutes } from "./status_routes.ts";
 import { addTokenRoutes } from "./token_routes.ts";
 import { addTunnelRoutes } from "./tunnel_routes.ts";
 
 export interface AdminOptions extends GuardOptions {
   control: Control;
   version: string;
+  /** What happens, for `/api/events`. Default: there is no feed. */
+  feed?: EventFeed;
+  /** What `/api/v1/status` tells of. Default: there is no status. */
+  edge?: StatusSource;
   /** The public URL of a tunnel by its name. */
   urlOf(name: string): string;
   /** False while the edge drains. */
@@ -65,6 +73,8 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   addTunnelRoutes(app, control, options.urlOf);
   addAuditRoutes(app, control.store);
   addBackupRoutes(app, control.store, options.backupFolder);
+  if (options.feed !== undefined) addEventRoutes(app, options.feed);
+  if (options.edge !== undefined) addStatusRoutes(app, control, options.edge, options.version);
   app.openapi(description, (c) => c.json(openApiDocument(app, options.version) as never, 200));
   refuseOtherMethods(app);
   return app;

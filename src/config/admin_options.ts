@@ -1,6 +1,14 @@
 /** The options of the commands that ask an edge's admin API. */
 import { commonOptions } from "./common_options.ts";
-import { choiceOption, countOption, durationOption, listOption, parsedOption, textOption } from "./option.ts";
+import {
+  choiceOption,
+  countOption,
+  durationOption,
+  listOption,
+  parsedOption,
+  switchOption,
+  textOption,
+} from "./option.ts";
 
 export const adminOptions = {
   admin: parsedOption({
@@ -59,6 +67,20 @@ export const tunnelAddOptions = {
     hint: "HOST",
     help: "serves this name, too; *.HOST stands for one more label",
   }, parseText),
+  ...adminOptions,
+};
+
+export const statusOptions = {
+  check: switchOption({ name: "check", help: "ends with 1 where a node or a tunnel is offline" }),
+  ...adminOptions,
+};
+
+export const eventsOptions = {
+  since: textOption({
+    name: "since",
+    hint: "ID",
+    help: "begins behind this event, as its eventId names it; without it, with what happens from now on",
+  }, (text) => /^[a-z0-9]{1,32}-\d{1,15}$/.test(text) ? null : "is no id of an event, such as k3m9x2p7-42"),
   ...adminOptions,
 };
 

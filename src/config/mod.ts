@@ -1,9 +1,11 @@
 /** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
 export {
   adminOptions,
+  eventsOptions,
   nodeAddOptions,
   nodeRotateOptions,
   restoreOptions,
+  statusOptions,
   tokenAddOptions,
   tunnelAddOptions,
 } from "./admin_options.ts";

@@ -29,6 +29,10 @@ export interface AgentAcceptorOptions {
   urls: PublicUrls;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
+  /** An agent has connected. */
+  onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
   /** Wrong tokens were refused; for the log. */
@@ -51,21 +55,23 @@ export class AgentAcceptor {
   readonly #v2: V2Acceptor;
   readonly #refusals: TokenRefusals;
   readonly #tunnels: Tunnels;
+  readonly #onSession: AgentAcceptorOptions["onSession"];
   /** All that are not over, with a tunnel or without. */
   readonly #sessions = new Map<EdgeSession, TokenOwner>();
   #sessionCount = 0;
 
   constructor(options: AgentAcceptorOptions) {
     this.#tunnels = options.tunnels;
+    this.#onSession = options.onSession;
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
     const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
     const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
-    this.#v2 = new V2Acceptor({ ...shared, onSession: (session, owner) => this.#add(session, owner) });
+    this.#v2 = new V2Acceptor({ ...shared, onSession: (session, owner, peer) => this.#add(session, owner, peer) });
     this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
       onSession: (session, name, peer, owner) => {
-        this.#add(session, owner);
+        this.#add(session, owner, peer);
         options.onTunnel(session, name, peer);
       },
     });
@@ -116,8 +122,9 @@ export class AgentAcceptor {
     void session.closed.then(() => this.#tunnels.release(name));
   }
 
-  #add(session: EdgeSession, owner: TokenOwner): void {
+  #add(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void {
     this.#sessions.set(session, owner);
+    this.#onSession(session, owner, peer);
     void session.closed.then(() => this.#sessions.delete(session));
   }
 }

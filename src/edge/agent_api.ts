@@ -9,7 +9,7 @@ import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.t
 import type { PublicUrls } from "./public_urls.ts";
 import type { TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
-import { ClaimError, type Tunnels } from "./tunnels.ts";
+import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
 
 /** The agent that asks. It is known from the session, never from a field of the request. */
 export interface AgentIdentity {
@@ -47,6 +47,8 @@ export interface AgentApiOptions {
   timeouts: TunnelTimeouts;
   declared: DeclaredTunnels;
   urls: PublicUrls;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
 }
@@ -85,13 +87,20 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
     const refusal = agent.owner.refusalOf(name);
-    if (refusal !== null) return problemResponse("name_not_allowed", refusal);
+    if (refusal !== null) {
+      options.onTunnelRefused(agent.peer, refusal);
+      return problemResponse("name_not_allowed", refusal);
+    }
     const lack = missingFeature(declared, name, agent.peer.features);
-    if (lack !== null) return problemResponse("feature_missing", lack);
+    if (lack !== null) {
+      options.onTunnelRefused(agent.peer, lack);
+      return problemResponse("feature_missing", lack);
+    }
     try {
       await tunnels.claim(name, agent.owner.id, agent.session, { force, timeouts, agentKey: agent.peer.key });
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
+      if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);
       return problemResponse(error.code, error.reason);
     }
     options.onTunnel(agent.session, name, agent.peer);

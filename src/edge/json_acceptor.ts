@@ -33,7 +33,7 @@ import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
-import { ClaimError, type Tunnels } from "./tunnels.ts";
+import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
 import { UnregisteredLinks } from "./unregistered_links.ts";
 
 export interface JsonAcceptorOptions {
@@ -47,6 +47,8 @@ export interface JsonAcceptorOptions {
   nextSessionId(): string;
   /** A session is registered; for the log. */
   onSession(session: JsonEdgeSession, name: string, peer: AgentPeer, owner: TokenOwner): void;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
   onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
   session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory" | "onBadFrame">;
@@ -137,6 +139,7 @@ export class JsonAcceptor {
       link.pause();
       this.#register(link, frame, peer).catch((error) => {
         const isKnown = error instanceof ClaimError;
+        if (isKnown && !isQuota(error.code)) this.#options.onTunnelRefused(peer, error.reason);
         const [code, reason] = isKnown ? [error.code, error.reason] : ["internal", "The edge failed"];
         this.#refuse(link, code, reason, CloseCode.policyViolation);
       });

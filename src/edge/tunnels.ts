@@ -25,6 +25,11 @@ export type ClaimErrorCode =
   | "name_not_allowed"
   | "feature_missing";
 
+/** True where a limit is reached, of which `onFull` and `onQuotaReached` are told. */
+export function isQuota(code: ClaimErrorCode): boolean {
+  return code === "too_many_tunnels" || code === "too_many_sessions";
+}
+
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
   static {
@@ -110,6 +115,11 @@ export class Tunnels {
     if (entry === undefined || !this.#isExpired(entry)) return entry;
     this.#remove(entry);
     return undefined;
+  }
+
+  /** Every tunnel, those that were freed less than `reserveMs` ago among them. Made at the call. */
+  list(): Tunnel[] {
+    return [...this.#entries.values()].filter((entry) => !this.#isExpired(entry));
   }
 
   /** Online tunnels: those whose session takes requests. */

@@ -14,7 +14,7 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import { type AgentIdentity, agentPeerOf } from "./agent_api.ts";
+import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
@@ -34,7 +34,7 @@ export interface V2AcceptorOptions {
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
-  onSession(session: EdgeSession, owner: TokenOwner): void;
+  onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
@@ -92,8 +92,9 @@ export class V2Acceptor {
       const tooMany = quota.refusal(owner.id);
       quota.add(owner.id, session);
       connection = upgraded;
-      routes = agentRoutes({ owner, session, peer: agentPeerOf(head) });
-      onSession(session, owner);
+      const peer = agentPeerOf(head);
+      routes = agentRoutes({ owner, session, peer });
+      onSession(session, owner, peer);
       if (tooMany !== null) session.close(tooMany);
     }, [versionFieldName, version]);
   }

@@ -1,4 +1,5 @@
 /** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
+export { acceptQualities } from "./accept.ts";
 export { hostSettingFault, isAuthority, sameAuthority, splitUrl } from "./authority.ts";
 export {
   BodyLengthError,

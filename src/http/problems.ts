@@ -115,6 +115,12 @@ export const problemKinds = {
     remedy: "Use another method",
     visitorAdvice: "Go back, and tell whoever runs the site what led you here.",
   },
+  not_acceptable: {
+    status: 406,
+    title: "None of the accepted formats can be had",
+    remedy: "Accept one of the formats that the detail names",
+    visitorAdvice: forPrograms,
+  },
   request_timeout: {
     status: 408,
     title: "The request took too long to arrive",

@@ -21,6 +21,7 @@ export {
   environmentVariable,
   exit,
   flushOutput,
+  hasOutputReader,
   holdProcess,
   inputText,
   isRoot,

@@ -66,6 +66,7 @@ export class ProgramRun {
       platform: "linux",
       home: options.home ?? emptyHome(),
       isRoot: false,
+      hasReader: true,
       stdout: (text) => this.#print(() => this.stdout += text),
       stderr: (text) => this.#print(() => this.stderr += text),
       stdin: async function* () {

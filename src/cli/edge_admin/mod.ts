@@ -1,7 +1,9 @@
 /** The commands of `edge` that ask an edge's admin API. */
 import type { Command } from "../command.ts";
 import { backupCommands } from "./backup_commands.ts";
+import { eventsCommand } from "./events_command.ts";
 import { nodeCommands } from "./node_commands.ts";
+import { statusCommand } from "./status_command.ts";
 import { tokenCommands } from "./token_commands.ts";
 import { tunnelCommands } from "./tunnel_commands.ts";
 
@@ -13,4 +15,6 @@ export const adminCommands: readonly Command<any>[] = [
   ...tunnelCommands,
   ...tokenCommands,
   ...backupCommands,
+  statusCommand,
+  eventsCommand,
 ];

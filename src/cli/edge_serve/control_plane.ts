@@ -3,10 +3,12 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
 import { type DataFolder, UsageError, version } from "../../config/mod.ts";
 import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
-import type { Edge, EdgeOptions } from "../../edge/mod.ts";
+import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
+import { EventFeed } from "../../events/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { openSqliteStore, type Store } from "../../store/mod.ts";
+import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
 
 export interface ControlPlaneOptions {
   data: DataFolder;
@@ -26,7 +28,10 @@ export class ControlPlane {
   readonly #control: Control;
   readonly #clock: WallClock;
   readonly #adminToken: string;
+  readonly #feed: EventFeed;
   #tokenEnds: TokenEnds | null = null;
+  #edge: Edge | null = null;
+  #stopFeed = (): void => {};
   #stopWatching = (): void => {};
   #admin: AdminListener | null = null;
 
@@ -36,6 +41,8 @@ export class ControlPlane {
     this.#control = control;
     this.#clock = clock;
     this.#adminToken = token;
+    // Nobody listens before there is an edge.
+    this.#feed = new EventFeed({ startDetails: () => this.#edge!.observeRequests(requestFeed(this.#feed)) });
   }
 
   /** @throws {RunnelError} where the data folder cannot be used, or the store in it */
@@ -62,6 +69,11 @@ export class ControlPlane {
     };
   }
 
+  /** What tells its feed of what happens on the edge. */
+  get events(): EdgeEvents {
+    return feedEvents(this.#feed);
+  }
+
   /** `127.0.0.1:4480`; null while there is no admin API. */
   get address(): string | null {
     return this.#admin?.address ?? null;
@@ -70,6 +82,8 @@ export class ControlPlane {
   /** Makes `edge` follow what changes, and serves the admin API. @throws {UsageError} where it cannot listen */
   async start(edge: Edge): Promise<void> {
     const { directory } = this.#control;
+    this.#edge = edge;
+    this.#stopFeed = feedChanges(directory, this.#feed);
     this.#tokenEnds = new TokenEnds(directory, this.#clock, (id, reason) => edge.closeToken(id, reason));
     this.#stopWatching = directory.onChange((kind, before, after) => {
       if (kind === "tunnel") edge.recheckTunnel(((after ?? before) as { readonly name: string }).name);
@@ -80,7 +94,9 @@ export class ControlPlane {
 
   /** Ends the admin API and closes the store. */
   async close(): Promise<void> {
+    this.#feed.close();
     await this.#admin?.close();
+    this.#stopFeed();
     this.#stopWatching();
     this.#tokenEnds?.close();
     this.#control.close();
@@ -95,6 +111,8 @@ export class ControlPlane {
       version,
       checkToken: checkOf(this.#adminToken),
       hosts: this.#options.hosts,
+      feed: this.#feed,
+      edge,
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
       backupFolder: this.#options.data.path,

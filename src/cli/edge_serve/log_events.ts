@@ -29,6 +29,11 @@ export function logEvents(): EdgeEvents {
       if (count === 1) log.warn("Refused an agent: {reason}", { reason });
       else log.warn("Refused {count} more agents: {reason}", { count, reason });
     },
+    onTunnelRefused: (address, reason, count) => {
+      const who = address === null ? "further agents" : "the agent from {address}";
+      const what = count === 1 ? "Refused a tunnel to" : "Refused {count} more tunnels to";
+      log.warn(`${what} ${who}: {reason}`, { address: address === "" ? "unknown" : address, reason, count });
+    },
     onShed: (count) => {
       const remedy = "raise the limit of open files (ulimit -n)";
       const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";

@@ -8,7 +8,7 @@ import {
   UsageError,
   version,
 } from "../../config/mod.ts";
-import { type Edge, startEdge } from "../../edge/mod.ts";
+import { type Edge, joinEvents, startEdge } from "../../edge/mod.ts";
 import { formatAddress, isLoopback } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { AccessLog } from "../access_log.ts";
@@ -86,7 +86,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
-    events: log === null ? logEvents() : { ...logEvents(), onRequest: log.add },
+    events: joinEvents(logEvents(), log === null ? {} : { onRequest: log.add }, plane?.events ?? {}),
     publicUrl: values.publicUrl,
     tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
