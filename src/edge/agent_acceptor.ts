@@ -117,5 +117,7 @@ export class AgentAcceptor {
   #add(session: EdgeSession, owner: TokenOwner): void {
     this.#sessions.set(session, owner);
     void session.closed.then(() => this.#sessions.delete(session));
+    // It may have ended between its check and now, when nobody knew of the session.
+    if (!owner.isValid()) session.close("The token was removed, replaced or has expired");
   }
 }

@@ -70,10 +70,11 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
-    const refusal = agent.owner.refusalOf(name);
+    const { owner } = agent;
+    const refusal = owner.refusalOf(name);
     if (refusal !== null) return problemResponse("name_not_allowed", refusal);
     try {
-      await tunnels.claim(name, agent.owner.id, agent.session, force, timeouts);
+      await tunnels.claim(name, owner.ownerOf(name), agent.session, force, timeouts, owner.refusalOf);
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       return problemResponse(error.code, error.reason);

@@ -29,7 +29,7 @@ import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { type DeclaredTunnels, Router } from "./router.ts";
 import { sheddingHandler } from "./shedding.ts";
-import { sharedToken, type TokenCheck } from "./tokens.ts";
+import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
@@ -325,7 +325,7 @@ function probeRefusal(head: RequestHead): Answer | null {
 function checkOf({ token, checkToken, declared }: EdgeOptions): TokenCheck {
   const refusalOf = (name: string) =>
     declared?.has(name) ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it` : null;
-  const own = sharedToken(token, { id: "token", tokenId: null, node: null, refusalOf });
+  const own = sharedToken(token, sharedOwner(refusalOf));
   return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
 }
 

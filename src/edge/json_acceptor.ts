@@ -167,7 +167,7 @@ export class JsonAcceptor {
     try {
       const refusal = owner.refusalOf(name);
       if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
-      await tunnels.claim(name, owner.id, session, frame.force, timeouts);
+      await tunnels.claim(name, owner.ownerOf(name), session, frame.force, timeouts, owner.refusalOf);
     } catch (error) {
       session.abandon();
       throw error;

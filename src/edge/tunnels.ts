@@ -108,6 +108,7 @@ export class Tunnels {
    * the name up, and finishes what runs on it. Both sessions must be of one owner.
    *
    * @param timeouts of the tunnel's exchanges. Default: the edge's.
+   * @param refusalOf is asked behind each wait: why the owner may not have the name any more, or null. Default: it may.
    * @throws {ClaimError}
    */
   async claim(
@@ -116,6 +117,7 @@ export class Tunnels {
     session: EdgeSession,
     force = false,
     timeouts?: ExchangeTimeouts,
+    refusalOf?: (name: string) => string | null,
   ): Promise<void> {
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
@@ -125,7 +127,14 @@ export class Tunnels {
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     const holder = entry.session;
-    if (holder !== null && holder !== session && !holder.isLeaving) await this.#challenge(entry, holder, force);
+    if (holder !== null && holder !== session && !holder.isLeaving) {
+      await this.#challenge(entry, holder, force);
+      const refusal = refusalOf?.(name) ?? null;
+      if (refusal !== null) {
+        this.release(name);
+        throw new ClaimError("name_not_allowed", refusal);
+      }
+    }
     entry.session = session;
     entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
