@@ -2,7 +2,7 @@
 export { adminOptions, nodeAddOptions, nodeRotateOptions, tokenAddOptions, tunnelAddOptions } from "./admin_options.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
-export { DataFolder } from "./data_folder.ts";
+export { DataFolder, DataFolderError } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
 export { defaultReservedNames, nameFault, randomName, type ReservedName, reservedNamesWith } from "./names.ts";
 export { didYouMean } from "./nearest.ts";
