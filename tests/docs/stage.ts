@@ -16,6 +16,8 @@ import { root } from "./page.ts";
 interface Ports {
   readonly edge: number;
   readonly upstream: number;
+  /** The admin API of a page's own edge. */
+  readonly admin: number;
 }
 
 /**
@@ -63,7 +65,7 @@ class Stage {
   readonly #folder: string;
   readonly #services: Run[] = [];
   #upstream: Run | null = null;
-  #ports: Ports = { edge: 0, upstream: 0 };
+  #ports: Ports = { edge: 0, upstream: 0, admin: 0 };
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -79,7 +81,7 @@ class Stage {
     this.#upstream = this.#start("exec upstream");
     const [, upstream] = await this.#upstream.waitFor(/"port":(\d+)/);
     // The page names its port before its edge runs.
-    this.#ports = { edge: await freePort(), upstream: Number(upstream) };
+    this.#ports = { edge: await freePort(), upstream: Number(upstream), admin: await freePort() };
     await writeFile(
       join(this.#folder, ".curlrc"),
       `connect-to = "::127.0.0.1:${this.#ports.edge}"\nfail\nmax-time = 20\n`,
@@ -120,7 +122,7 @@ class Stage {
   }
 
   #start(command: string): Run {
-    const { edge } = this.#ports;
+    const { edge, admin } = this.#ports;
     return new Run(command, this.#folder, {
       PATH: `${join(this.#folder, "bin")}:${process.env.PATH}`,
       HOME: this.#folder,
@@ -130,6 +132,8 @@ class Stage {
       STATE_DIRECTORY: join(this.#folder, "state"),
       RUNNEL_LISTEN: `127.0.0.1:${edge}`,
       RUNNEL_EDGE: `http://127.0.0.1:${edge}`,
+      RUNNEL_ADMIN_LISTEN: `127.0.0.1:${admin}`,
+      RUNNEL_ADMIN: `http://127.0.0.1:${admin}`,
     });
   }
 }
