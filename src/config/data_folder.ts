@@ -1,5 +1,6 @@
 /** The edge's data folder. It is made with the first file in it, and only its owner can read the files. */
 import { randomBytes } from "node:crypto";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { createPrivateFile, readIfExists } from "./private_file.ts";
@@ -36,6 +37,11 @@ export class DataFolder {
   /** The file of what operators declare. */
   get storePath(): string {
     return join(this.path, "runnel.db");
+  }
+
+  /** True where there is a store, whether it can be used or not. */
+  hasStore(): Promise<boolean> {
+    return access(this.storePath).then(() => true, () => false);
   }
 
   /**

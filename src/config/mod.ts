@@ -13,7 +13,7 @@ export { agentFeatures, agentKeyFieldName, featuresFieldName, parseFeatures } fr
 export { type AllowedUpstream, hostName, loopbackUpstreams, parseAllowedUpstream } from "./allowed_upstream.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
-export { DataFolder } from "./data_folder.ts";
+export { DataFolder, DataFolderError } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
 export { defaultReservedNames, nameFault, randomName, type ReservedName, reservedNamesWith } from "./names.ts";
 export { didYouMean } from "./nearest.ts";

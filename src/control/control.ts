@@ -28,6 +28,11 @@ export interface ControlOptions {
   reservedNames?: ReadonlySet<string>;
   /** Records of each kind at most. Default 10,000. */
   maxRecords?: number;
+  /**
+   * Who serves a tunnel of that name now without its being declared, such as `an agent with the edge's own token`; null
+   * where nobody does. Default: nobody.
+   */
+  userOf?(name: string): string | null;
 }
 
 /**
@@ -56,6 +61,7 @@ export class Control {
   readonly #clock: WallClock;
   readonly #maxRecords: number;
   readonly #reservedNames: ReadonlySet<string>;
+  readonly #userOf: (name: string) => string | null;
 
   private constructor(options: ControlOptions, directory: Directory, clock: WallClock) {
     this.directory = directory;
@@ -64,6 +70,7 @@ export class Control {
     this.#clock = clock;
     this.#maxRecords = options.maxRecords ?? DEFAULT_MAX_RECORDS;
     this.#reservedNames = options.reservedNames ?? defaultReservedNames;
+    this.#userOf = options.userOf ?? (() => null);
   }
 
   /** @throws {StoreError} */
@@ -141,11 +148,12 @@ export class Control {
   /** Makes a token that opens tunnels with the names of a pattern. @throws {ControlError} `bad_name`, `too_many` */
   async addToken(names: string, expiresInMs: number | null, actor: Actor): Promise<IssuedToken> {
     checkPattern(names);
-    this.#checkRoom("tokens", this.directory.tokens.size);
+    const expired = this.#makeRoomForToken();
     const expiresAt = expiresInMs === null ? null : this.#clock.text(expiresInMs);
     const issued = this.#issue({ node: null, names, expiresAt });
     const detail = { names, expiresAt };
-    await this.#commit([putToken(issued.record)], { actor, action: "token.add", subject: issued.record.id, detail });
+    const changes = [putToken(issued.record), ...expired];
+    await this.#commit(changes, { actor, action: "token.add", subject: issued.record.id, detail });
     return issued;
   }
 
@@ -189,11 +197,19 @@ export class Control {
     return await this.#declare(given, before, actor);
   }
 
+  #checkUnused(name: string): void {
+    const user = this.#userOf(name);
+    if (user === null) return;
+    const remedy = "stop that agent first, or choose another name";
+    throw new ControlError("name_taken", `The name ${name} is in use by ${user}: ${remedy}`);
+  }
+
   /** @param before the tunnel as it is; null for a new one */
   async #declare(given: NewTunnel, before: Stored<"tunnel"> | null, actor: Actor): Promise<TunnelRecord> {
     const { name } = given;
     if (before === null) {
       checkTunnelName(name, this.#reservedNames);
+      this.#checkUnused(name);
       this.#checkRoom("tunnels", this.directory.tunnels.size);
     }
     const tunnel = this.#checked({ ...given, id: before?.value.id ?? randomName() });
@@ -230,7 +246,7 @@ export class Control {
     const nodes = [...new Set(tunnel.nodes)];
     for (const node of nodes) this.#node(node);
     checkKind(tunnel);
-    const hostnames = checkHostnames(tunnel.hostnames, this.#domain);
+    const hostnames = checkHostnames(tunnel.hostnames, this.#domain, this.#reservedNames);
     for (const hostname of hostnames) {
       const holder = this.directory.hostnames.get(hostname)?.value.tunnel;
       if (holder !== undefined && holder !== tunnel.name) throw hostnameTaken(hostname, this.#describe(holder));
@@ -264,6 +280,15 @@ export class Control {
   #issue(init: Pick<TokenRecord, "node" | "names" | "expiresAt">): IssuedToken {
     const { id, token, hash } = makeToken(init.node === null ? "name" : "node");
     return { record: { id, hash, ...init, createdAt: this.#clock.text() }, token };
+  }
+
+  /** Those of nodes are bounded with the nodes. Expired ones go where there is no room left. */
+  #makeRoomForToken(): Change[] {
+    const tokens = [...this.directory.tokens.values()].filter(({ value }) => value.node === null);
+    if (tokens.length < this.#maxRecords) return [];
+    const expired = tokens.filter(({ value }) => this.directory.isExpired(value));
+    this.#checkRoom("tokens", tokens.length - expired.length);
+    return expired.map(({ key }) => ({ kind: "token", key, value: null }));
   }
 
   /** @param count of those that there are before one more */

@@ -40,17 +40,21 @@ export function checkKind({ kind, port, hostnames }: TunnelRecord): void {
 }
 
 /** Returns the hostnames in their stored form, without repeats. @param domain the edge's */
-export function checkHostnames(hostnames: readonly string[], domain: string): string[] {
+export function checkHostnames(
+  hostnames: readonly string[],
+  domain: string,
+  reserved: ReadonlySet<string>,
+): string[] {
   if (hostnames.length > MAX_HOSTNAMES) {
     throw new ControlError(
       "bad_request",
       `A tunnel has at most ${MAX_HOSTNAMES} hostnames, and not ${hostnames.length}`,
     );
   }
-  return [...new Set(hostnames.map((text) => checkHostname(text, domain)))];
+  return [...new Set(hostnames.map((text) => checkHostname(text, domain, reserved)))];
 }
 
-function checkHostname(text: string, domain: string): string {
+function checkHostname(text: string, domain: string, reserved: ReadonlySet<string>): string {
   const parsed = parseHostname(text);
   const refuse = (fault: string) => new ControlError("bad_request", `The hostname ${JSON.stringify(text)} ${fault}`);
   if ("fault" in parsed) throw refuse(parsed.fault);
@@ -59,6 +63,7 @@ function checkHostname(text: string, domain: string): string {
   if (!hostname.endsWith(`.${domain}`)) return hostname;
   const below = hostname.slice(0, -domain.length - 1);
   if (below === "*") throw refuse("would take all names of the edge's domain");
+  if (reserved.has(below)) throw refuse("is reserved: no tunnel has it");
   if (!below.includes(".")) throw refuse(`is that of the tunnel named ${below}: name the tunnel so`);
   return hostname;
 }

@@ -10,6 +10,10 @@ export interface Access {
   readonly tokenId: string;
   /** The node; null where the token opens names. */
   readonly node: string | null;
+  /** False once the token has ended. */
+  isValid(): boolean;
+  /** For whom the tunnel `name` is kept while it is offline: a declared one for all of its nodes. */
+  ownerOf(name: string): string;
   /** Why it may not open the tunnel `name`, as a sentence without full stop; null where it may. */
   refusalOf(name: string): string | null;
 }
@@ -35,9 +39,14 @@ export class TokenAccess {
   }
 
   #accessOf({ id: tokenId, node, names }: TokenRecord): Access {
-    return node !== null
-      ? { id: `node:${node}`, tokenId, node, refusalOf: (name) => this.#refusalOfNode(node, name) }
-      : { id: `token:${tokenId}`, tokenId, node: null, refusalOf: (name) => this.#refusalOfNames(names ?? "", name) };
+    const isValid = () => this.#directory.isValid(tokenId);
+    if (node !== null) {
+      const refusalOf = (name: string) => this.#refusalOfNode(node, name);
+      return { id: `node:${node}`, tokenId, node, isValid, refusalOf, ownerOf: (name) => `tunnel:${name}` };
+    }
+    const id = `token:${tokenId}`;
+    const refusalOf = (name: string) => this.#refusalOfNames(names ?? "", name);
+    return { id, tokenId, node, isValid, refusalOf, ownerOf: () => id };
   }
 
   #refusalOfNode(node: string, name: string): string | null {

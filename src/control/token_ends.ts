@@ -7,6 +7,11 @@ import type { WallClock } from "./wall_clock.ts";
 /** @param reason a sentence without full stop */
 export type OnTokenEnd = (tokenId: string, reason: string) => void;
 
+/** Milliseconds between two looks at a token that has not ended only because the system's clock was set back. */
+const STEP_LOOK_MS = 1_000;
+
+const expired = "The token has expired";
+
 export class TokenEnds {
   readonly #directory: Directory;
   readonly #wallClock: WallClock;
@@ -15,7 +20,7 @@ export class TokenEnds {
   readonly #timers = new Map<string, Timer>();
   readonly #unsubscribe: () => void;
 
-  /** @param onEnd is called once for each token that ends from now on */
+  /** @param onEnd is called for each token that ends from now on, and again where it is removed later */
   constructor(directory: Directory, wallClock: WallClock, onEnd: OnTokenEnd, clock: Clock = systemClock) {
     this.#directory = directory;
     this.#wallClock = wallClock;
@@ -24,10 +29,10 @@ export class TokenEnds {
     for (const { value } of directory.tokens.values()) this.#schedule(value);
     this.#unsubscribe = directory.onChange((kind, before, after) => {
       if (kind !== "token") return;
-      if (after !== null) return this.#schedule(after as TokenRecord);
-      const { id } = before as TokenRecord;
-      this.#forget(id);
-      this.#onEnd(id, "The token was removed or replaced");
+      if (after === null) this.#end((before as TokenRecord).id, "The token was removed or replaced");
+      // Its grace may have been over before it was stored.
+      else if (directory.isExpired(after as TokenRecord)) this.#end((after as TokenRecord).id, expired);
+      else this.#schedule(after as TokenRecord);
     });
   }
 
@@ -40,15 +45,20 @@ export class TokenEnds {
   #schedule(record: TokenRecord): void {
     this.#forget(record.id);
     if (record.expiresAt === null || this.#directory.isExpired(record)) return;
-    const delayMs = Date.parse(record.expiresAt) - this.#wallClock.now();
+    const leftMs = Date.parse(record.expiresAt) - this.#wallClock.steady();
+    const delayMs = leftMs > 0 ? leftMs : STEP_LOOK_MS;
     this.#timers.set(record.id, this.#clock.after(delayMs, () => this.#expire(record)));
   }
 
   #expire(record: TokenRecord): void {
-    // A timer may fire a little early.
-    if (!this.#directory.isExpired(record)) return this.#schedule(record);
-    this.#timers.delete(record.id);
-    this.#onEnd(record.id, "The token has expired");
+    // A timer may fire a little early, and the system's clock may have been set back.
+    if (this.#directory.isExpired(record)) this.#end(record.id, expired);
+    else this.#schedule(record);
+  }
+
+  #end(tokenId: string, reason: string): void {
+    this.#forget(tokenId);
+    this.#onEnd(tokenId, reason);
   }
 
   #forget(id: string): void {

@@ -126,5 +126,7 @@ export class AgentAcceptor {
     this.#sessions.set(session, owner);
     this.#onSession(session, owner, peer);
     void session.closed.then(() => this.#sessions.delete(session));
+    // It may have ended between its check and now, when nobody knew of the session.
+    if (!owner.isValid()) session.close("The token was removed, replaced or has expired");
   }
 }

@@ -86,7 +86,8 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
-    const refusal = agent.owner.refusalOf(name);
+    const { owner } = agent;
+    const refusal = owner.refusalOf(name);
     if (refusal !== null) {
       options.onTunnelRefused(agent.peer, refusal);
       return problemResponse("name_not_allowed", refusal);
@@ -97,7 +98,9 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       return problemResponse("feature_missing", lack);
     }
     try {
-      await tunnels.claim(name, agent.owner.id, agent.session, { force, timeouts, agentKey: agent.peer.key });
+      const { refusalOf } = owner;
+      const claim = { force, timeouts, agentKey: agent.peer.key, refusalOf };
+      await tunnels.claim(name, owner.ownerOf(name), agent.session, claim);
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);

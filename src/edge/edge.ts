@@ -30,7 +30,7 @@ import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
 import { sheddingHandler } from "./shedding.ts";
-import { sharedToken, type TokenCheck } from "./tokens.ts";
+import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
@@ -384,7 +384,7 @@ function probeRefusal(head: RequestHead): Answer | null {
 function checkOf({ token, checkToken, declared }: EdgeOptions): TokenCheck {
   const refusalOf = (name: string) =>
     declared?.has(name) ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it` : null;
-  const own = sharedToken(token, { id: "token", tokenId: null, node: null, refusalOf });
+  const own = sharedToken(token, sharedOwner(refusalOf));
   return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
 }
 

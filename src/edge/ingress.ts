@@ -34,7 +34,7 @@ export interface IngressOptions {
 
 /** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
 export function createIngress(options: IngressOptions): Handler {
-  const { router, tunnels, guard } = options;
+  const { router, tunnels, guard, defaultTunnel } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
@@ -50,20 +50,24 @@ export function createIngress(options: IngressOptions): Handler {
       : { ...head, visitorConnection: undefined };
   }
 
+  /** The error for a declared tunnel that no agent has opened. */
+  function unopened(name: string, head: RequestHead): ExchangeError {
+    options.onRouted?.(head, name, null);
+    return offline(name);
+  }
+
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
-    if (route.kind === "offline") {
-      options.onRouted?.(head, route.name, null);
-      throw offline(route.name);
-    }
+    if (route.kind === "offline") throw unopened(route.name, head);
     if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
       throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
     }
     const answer = options.ownRoutes(head, body, signal);
     if (answer !== null) return answer;
-    const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
+    const fallback = defaultTunnel === undefined ? undefined : tunnels.get(defaultTunnel);
     if (fallback !== undefined) return askTunnel(fallback, head, body, signal);
+    if (defaultTunnel !== undefined && router.isDeclared(defaultTunnel)) throw unopened(defaultTunnel, head);
     throw new ExchangeError("not_found", `The edge has no page at ${pathOf(head.target).slice(0, 200)}`);
   }
 

@@ -174,7 +174,9 @@ export class JsonAcceptor {
       if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
       const lack = missingFeature(declared, name, peer.features);
       if (lack !== null) throw new ClaimError("feature_missing", lack);
-      await tunnels.claim(name, owner.id, session, { force: frame.force, timeouts, agentKey: peer.key });
+      const { refusalOf } = owner;
+      const claim = { force: frame.force, timeouts, agentKey: peer.key, refusalOf };
+      await tunnels.claim(name, owner.ownerOf(name), session, claim);
     } catch (error) {
       session.abandon();
       throw error;

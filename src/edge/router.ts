@@ -49,9 +49,17 @@ export class Router {
     return this.#declaredRoute(name, host) ?? { kind: name === null ? "foreign" : "unknown", host };
   }
 
+  /** True for a tunnel that was declared, whether an agent has opened it or not. */
+  isDeclared(name: string): boolean {
+    return this.#declared.has(name);
+  }
+
   /** Null where `host` is that of no declared tunnel. */
   #declaredRoute(name: string | null, host: string): Route | null {
-    const declared = name !== null && this.#declared.has(name) ? name : this.#declared.ofHost(host);
+    if (name !== null && this.#declared.has(name)) return { kind: "offline", name };
+    // Names of the domain are those of tunnels alone, whatever hostnames were declared for another domain.
+    if (name !== null && !name.includes(".")) return null;
+    const declared = this.#declared.ofHost(host);
     if (declared === null) return null;
     const tunnel = this.#tunnels.get(declared);
     return tunnel === undefined ? { kind: "offline", name: declared } : { kind: "tunnel", tunnel };

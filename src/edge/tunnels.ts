@@ -67,6 +67,8 @@ export interface ClaimOptions {
   readonly timeouts?: ExchangeTimeouts;
   /** The same for all sessions of one agent: an earlier one hands the name over. Default: none is known. */
   readonly agentKey?: string | null;
+  /** Asked behind each wait: why the owner may not have the name any more, or null. Default: it may. */
+  readonly refusalOf?: (name: string) => string | null;
 }
 
 const DEFAULT_RESERVE_MS = 600_000;
@@ -137,7 +139,7 @@ export class Tunnels {
    * @throws {ClaimError}
    */
   async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<void> {
-    const { force = false, timeouts, agentKey = null } = options;
+    const { force = false, timeouts, agentKey = null, refusalOf } = options;
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     if (this.#reservedNames.has(name)) {
@@ -149,6 +151,11 @@ export class Tunnels {
     const isSuccessor = agentKey !== null && agentKey === entry.agentKey;
     if (holder !== null && holder !== session && !holder.isLeaving && !isSuccessor) {
       await this.#challenge(entry, holder, force);
+      const refusal = refusalOf?.(name) ?? null;
+      if (refusal !== null) {
+        this.release(name);
+        throw new ClaimError("name_not_allowed", refusal);
+      }
     }
     entry.session = session;
     entry.agentKey = agentKey;

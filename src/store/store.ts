@@ -20,7 +20,8 @@ export type Change = {
 /** A commit, as those who watch are told of it. */
 export interface Commit {
   readonly revision: number;
-  readonly changes: readonly Change[];
+  /** Null: more commits of other programs were missed than are kept. Everything is to be read again. */
+  readonly changes: readonly Change[] | null;
 }
 
 /** A record as it was after a commit. `value` is null where that removed it. */
@@ -58,8 +59,9 @@ export interface Store {
   commit(changes: readonly Change[], audit: AuditEntry): Promise<number>;
 
   /**
-   * Calls `onCommit` after each commit that ends after this call, in their order. The returned function ends that.
-   * Whoever lists records first and watches then misses what lies between: watch first.
+   * Calls `onCommit` after each commit that ends after this call, in their order: those of this store object at once,
+   * those of other programs within 1 s. The returned function ends that. Whoever lists records first and watches then
+   * misses what lies between: watch first, and expect to be told of what was listed already.
    */
   watch(onCommit: (commit: Commit) => void): () => void;
 

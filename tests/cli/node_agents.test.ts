@@ -285,7 +285,14 @@ for (const protocol of protocols) {
         const file = join(folder, "token");
         writeFileSync(file, "the-old-token");
         const shown: string[] = [];
-        const owner = { id: "node:n", tokenId: "t", node: "n", refusalOf: () => null };
+        const owner = {
+          id: "node:n",
+          tokenId: "t",
+          node: "n",
+          refusalOf: () => null,
+          isValid: () => true,
+          ownerOf: () => "node:n",
+        };
         const edge = await startTestEdge({
           version,
           checkToken: (token) => {

@@ -216,7 +216,9 @@ describe("edge serve", () => {
     assert.equal(exitCode, 5);
     assert.match(
       stderr,
-      new RegExp(`^error: .*${ready.listen}.*\nStop what listens there, or choose another --listen\n`),
+      new RegExp(
+        `^error: .*${ready.listen}.*\nStop what listens there, or choose another --listen or --admin-listen\n`,
+      ),
     );
   });
 

@@ -4,13 +4,16 @@ import { describe, it } from "node:test";
 import {
   Control,
   ControlError,
+  Directory,
   matchesPattern,
   type NewTunnel,
   parseHostname,
+  TokenEnds,
   WallClock,
 } from "../../src/control/mod.ts";
 import { openSqliteStore, type Store } from "../../src/store/mod.ts";
 import { FakeClock } from "../support/clock.ts";
+import { eventually } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
 
 interface Stage {
@@ -150,6 +153,155 @@ describe("Tokens of names", () => {
   });
 });
 
+describe("Expired tokens", () => {
+  it("make room where there is none left, and not before", () =>
+    onStage(async ({ control, clock }) => {
+      const lasting = await control.addToken("a", null, "admin");
+      const short = await control.addToken("b", 1_000, "admin");
+      const full = refusal("too_many", "The edge has 2 tokens, which is the most that it takes");
+      await assert.rejects(control.addToken("c", null, "x"), full);
+      clock.advance(1_000);
+      assert.ok(control.directory.tokens.has(short.record.id));
+      const third = await control.addToken("c", null, "admin");
+      assert.deepEqual([...control.directory.tokens.keys()].sort(), [lasting.record.id, third.record.id].sort());
+      await assert.rejects(control.addToken("d", null, "x"), full);
+      // Those of nodes have room of their own.
+      await control.addNode("web-1", {}, "admin");
+    }, 2));
+});
+
+describe("TokenEnds", () => {
+  /** Every end that is told, as `id: reason`. */
+  const told = ({ control, clock }: Stage) => {
+    const ends: string[] = [];
+    const wallClock = new WallClock(clock, 1e12 + clock.now());
+    const tokenEnds = new TokenEnds(control.directory, wallClock, (id, reason) => ends.push(`${id}: ${reason}`), clock);
+    return { ends, close: () => tokenEnds.close() };
+  };
+
+  it("tells of a grace that was over before it was stored", () =>
+    onStage(async (stage) => {
+      const { control, clock } = stage;
+      await control.addNode("web-1", {}, "admin");
+      const [old] = control.directory.tokens.keys();
+      const { ends } = told(stage);
+      const rotated = control.rotateNode("web-1", 1, "admin");
+      clock.advance(1);
+      await rotated;
+      assert.deepEqual(ends, [`${old}: The token has expired`]);
+    }));
+
+  it("tells of ends that are months away, once each, and of none behind its own", () =>
+    onStage(async (stage) => {
+      const { control, clock } = stage;
+      const { ends, close } = told(stage);
+      const yearMs = 365 * 24 * 3_600_000;
+      const [first, second] = [await control.addToken("a", yearMs, "x"), await control.addToken("b", 2 * yearMs, "x")];
+      clock.advance(yearMs - 1);
+      assert.deepEqual(ends, []);
+      clock.advance(1);
+      assert.deepEqual(ends, [`${first.record.id}: The token has expired`]);
+      close();
+      clock.advance(2 * yearMs);
+      await control.removeToken(second.record.id, "x");
+      assert.equal(ends.length, 1);
+    }));
+});
+
+describe("A step of the system's clock", () => {
+  it("ends no token early", () =>
+    onStage(async ({ store }) => {
+      const systemNow = Date.now;
+      const control = await Control.open({ store, domain: "example.com" });
+      const { token } = await control.addToken("a", 3_600_000, "admin");
+      try {
+        for (const stepMs of [86_400_000, -86_400_000]) {
+          Date.now = () => systemNow() + stepMs;
+          assert.equal(control.directory.tokenOf(token)?.names, "a");
+          const { token: other } = await control.addToken("b", 3_600_000, "admin");
+          assert.equal(control.directory.tokenOf(other)?.names, "b");
+          Date.now = systemNow;
+          assert.equal(control.directory.tokenOf(other)?.names, "b");
+        }
+      } finally {
+        Date.now = systemNow;
+      }
+    }));
+
+  it("back ends none early that was made before it, and keeps none for ever", () =>
+    onStage(async ({ store, clock }) => {
+      let stepMs = 0;
+      const wallClock = new WallClock(clock, () => 1e12 + clock.now() + stepMs);
+      const control = await Control.open({ store, domain: "example.com", clock: wallClock });
+      const { token, record } = await control.addToken("a", 60_000, "admin");
+      const ends: string[] = [];
+      const tokenEnds = new TokenEnds(control.directory, wallClock, (id) => ends.push(id), clock);
+      // The machine had started with a clock that was ahead.
+      stepMs = -30_000;
+      clock.advance(60_000);
+      assert.equal(control.directory.tokenOf(token)?.names, "a");
+      clock.advance(29_000);
+      assert.deepEqual(ends, []);
+      clock.advance(1_000);
+      assert.deepEqual(ends, [record.id]);
+      assert.equal(control.directory.tokenOf(token), null);
+      tokenEnds.close();
+    }));
+});
+
+describe("Directory", () => {
+  it("shows all of a commit to those who are told of a part", () =>
+    onStage(async ({ control }) => {
+      await control.addNode("web-1", {}, "admin");
+      const seen: unknown[] = [];
+      control.directory.onChange((kind) => seen.push([kind, control.directory.tunnelOfHost("a.test")?.name]));
+      await control.addTunnel(newTunnel("a", { hostnames: ["a.test"] }), "admin");
+      await control.removeTunnel("a", "admin");
+      assert.deepEqual(seen, [["tunnel", "a"], ["hostname", "a"], ["tunnel", undefined], ["hostname", undefined]]);
+    }));
+
+  it("knows the tunnels of a node", () =>
+    onStage(async ({ control }) => {
+      for (const name of ["web-1", "web-2"]) await control.addNode(name, {}, "admin");
+      await control.addTunnel(newTunnel("b", { nodes: ["web-1", "web-2"] }), "admin");
+      await control.addTunnel(newTunnel("a"), "admin");
+      const { directory } = control;
+      assert.deepEqual([directory.tunnelsOf("web-1"), directory.tunnelsOf("web-2")], [["a", "b"], ["b"]]);
+      await control.removeNode("web-1", "admin");
+      assert.deepEqual([directory.tunnelsOf("web-1"), directory.tunnelsOf("web-2")], [[], ["b"]]);
+      await control.removeTunnel("b", "admin");
+      assert.deepEqual(directory.tunnelsOf("web-2"), []);
+    }));
+
+  it("follows another program, also over commits that were missed", () =>
+    withScratch(async (folder) => {
+      const clock = new FakeClock();
+      const open = (clock?: FakeClock) => openSqliteStore({ path: join(folder, "store.db"), clock, keptRevisions: 5 });
+      const [mine, others] = [await open(clock), await open()];
+      const directory = await Directory.load(mine, new WallClock(clock, 1e12));
+      const control = await Control.open({ store: others, domain: "example.com" });
+      const changes: string[] = [];
+      directory.onChange((kind, before, after) => {
+        changes.push(`${before === null ? "+" : after === null ? "-" : "~"}${kind}`);
+      });
+      const { token } = await control.addNode("web-1", {}, "admin");
+      const removed = await control.addNode("web-2", {}, "admin");
+      clock.advance(1_000);
+      await eventually(() => directory.revision === 2);
+      assert.equal(directory.tokenOf(token)?.node, "web-1");
+      assert.deepEqual(changes.splice(0), ["+node", "+token", "+node", "+token"]);
+      await control.removeNode("web-2", "admin");
+      for (let count = 0; count < 10; count++) await control.rotateNode("web-1", 0, "admin");
+      clock.advance(1_000);
+      await eventually(() => directory.revision === 13);
+      assert.deepEqual(changes.splice(0).sort(), ["+token", "-node", "-token", "-token", "~node"]);
+      assert.deepEqual([directory.tokenOf(token), directory.tokenOf(removed.token)], [null, null]);
+      assert.deepEqual([...directory.nodes.keys()], ["web-1"]);
+      assert.deepEqual([...directory.tokens.keys()], [...control.directory.tokens.keys()]);
+      await Promise.all([mine.close(), others.close()]);
+    }));
+});
+
 describe("Tunnels", () => {
   it("are found by their own hostnames, an exact one before a wildcard", () =>
     onStage(async ({ control, other }) => {
@@ -212,6 +364,7 @@ describe("Tunnels", () => {
         "example.com": "is the edge's own domain",
         "*.EXAMPLE.com": "would take all names of the edge's domain",
         "blog.example.com": "is that of the tunnel named blog: name the tunnel so",
+        "www.example.com": "is reserved: no tunnel has it",
       };
       for (const [hostname, fault] of Object.entries(faults)) {
         const message = `The hostname ${JSON.stringify(hostname)} ${fault}`;
@@ -270,6 +423,7 @@ describe("Tunnels", () => {
       const full = (what: string) => refusal("too_many", `The edge has 1 ${what}, which is the most that it takes`);
       await assert.rejects(control.addTunnel(newTunnel("b"), "x"), full("tunnels"));
       await assert.rejects(control.addNode("web-2", {}, "x"), full("nodes"));
+      await control.addToken("*", null, "admin");
       await assert.rejects(control.addToken("*", null, "x"), full("tokens"));
     }, 1));
 });

@@ -145,6 +145,27 @@ describe("Tunnels", () => {
     await second;
   });
 
+  it("refuses a newcomer that may not have the name any more, and keeps it for nobody", async () => {
+    for (const isAlive of [false, true]) {
+      const holder = await claimed("shop");
+      let refusal: string | null = null;
+      const second = tunnels.claim("shop", "me", new FakeSession("2"), { refusalOf: () => refusal });
+      refusal = "gone";
+      holder.answerPing(isAlive);
+      await assert.rejects(second, isRefusal(isAlive ? "name_taken" : "name_not_allowed"));
+      if (isAlive) assert.equal(tunnels.get("shop")?.session, holder);
+      else assert.equal(tunnels.get("shop")?.session ?? null, null);
+      await over(holder);
+      tunnels.release("shop");
+    }
+    const holder = await claimed("shop");
+    const second = tunnels.claim("shop", "me", new FakeSession("2"), { refusalOf: () => "gone" });
+    await over(holder);
+    holder.answerPing(false);
+    await assert.rejects(second, isRefusal("name_not_allowed"));
+    assert.equal(tunnels.get("shop"), undefined);
+  });
+
   it("takes a name over by force from the same owner alone, and logs it", async () => {
     const holder = await claimed("shop");
     await assert.rejects(

@@ -4,9 +4,10 @@ import { chmod, copyFile, readdir, readFile, stat, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
-import { openSqliteStore, restoreBackup, type Store } from "../../src/store/mod.ts";
+import { type Commit, openSqliteStore, restoreBackup, type Store } from "../../src/store/mod.ts";
+import { migrations } from "../../src/store/sqlite/schema.ts";
 import { FakeClock } from "../support/clock.ts";
-import { programCommand } from "../support/net.ts";
+import { eventually, programCommand } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
 import { storeConformance } from "./conformance.ts";
 import { audit, node, putNode } from "./records.ts";
@@ -126,6 +127,100 @@ describe("A store in a file", () => {
       assert.equal(await waiting, 1);
       assert.equal(await impatient.commit([putNode("b")], audit), 2);
       await Promise.all([patient.close(), impatient.close()]);
+    });
+  });
+
+  it("tells those who watch of what other programs commit, each once and in order", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      const clock = new FakeClock();
+      const [mine, others] = [await openSqliteStore({ path, clock }), await openSqliteStore({ path })];
+      await others.commit([putNode("before")], audit);
+      const seen: Commit[] = [];
+      const stop = mine.watch((commit) => seen.push(commit));
+      const names = () => seen.map(({ revision, changes }) => [revision, changes?.map(({ key }) => key)]);
+      await others.commit([putNode("a"), putNode("b")], audit);
+      await others.commit([{ kind: "node", key: "a", value: null }], audit);
+      clock.advance(1_000);
+      await eventually(() => seen.length === 3);
+      assert.deepEqual(seen.slice(1), [
+        { revision: 2, changes: [putNode("a"), putNode("b")].map(({ ifRevision: _, ...change }) => change) },
+        { revision: 3, changes: [{ kind: "node", key: "a", value: null }] },
+      ]);
+      await others.commit([putNode("c")], audit);
+      // A commit of one's own comes behind those that were there before it.
+      await mine.commit([putNode("d")], audit);
+      clock.advance(1_000);
+      await others.commit([putNode("e")], audit);
+      clock.advance(1_000);
+      await eventually(() => seen.length === 6);
+      assert.deepEqual(names().slice(3), [[4, ["c"]], [5, ["d"]], [6, ["e"]]]);
+      stop();
+      assert.equal(clock.pending, 0);
+      await Promise.all([mine.close(), others.close()]);
+    });
+  });
+
+  it("says so when more was committed by others than it keeps", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      const clock = new FakeClock();
+      const [mine, others] = await Promise.all(
+        [clock, undefined].map((clock) => openSqliteStore({ path, clock, keptRevisions: 5 })),
+      ) as [Store, Store];
+      const seen: Commit[] = [];
+      mine.watch((commit) => seen.push(commit));
+      for (let index = 0; index < 5; index++) await others.commit([putNode("a")], audit);
+      clock.advance(1_000);
+      await eventually(() => seen.length === 5);
+      for (let index = 0; index < 6; index++) await others.commit([putNode("a")], audit);
+      clock.advance(1_000);
+      await eventually(() => seen.length === 6);
+      assert.deepEqual(seen[5], { revision: 11, changes: null });
+      await Promise.all([mine.close(), others.close()]);
+    });
+  });
+
+  it("is the same for two programs that make it at one time", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "data", "store.db");
+      const stores = await Promise.all([1, 2, 3].map(() => openSqliteStore({ path })));
+      assert.equal(new Set(stores.map(({ epoch }) => epoch)).size, 1);
+      for (const store of stores) await store.commit([putNode("a")], audit);
+      assert.equal(await stores[0].revision(), 3);
+      await Promise.all(stores.map((store) => store.close()));
+      assert.deepEqual(await readdir(join(path, "..")), ["store.db"]);
+    });
+  });
+
+  it("is not there by half when there is no room to make it", async () => {
+    await withScratch(async (folder) => {
+      const program = startCommits(join(folder, "store.db"), "2");
+      await program.ended;
+      assert.deepEqual(program.lines(), ["refused unavailable"]);
+      assert.deepEqual(await readdir(folder), []);
+    });
+  });
+
+  it("of an older program is copied, for its owner alone, before it becomes a newer one", async () => {
+    await withStore(async (store, path) => {
+      await store.commit([putNode("a")], audit);
+      await store.close();
+      const steps = migrations as string[];
+      steps.push("CREATE TABLE later (key TEXT)");
+      try {
+        const newer = await openSqliteStore({ path });
+        assert.deepEqual([await newer.revision(), newer.epoch], [1, store.epoch]);
+        await newer.close();
+      } finally {
+        steps.pop();
+      }
+      await assert.rejects(openSqliteStore({ path }), { code: "newer_store" });
+      const copy = `${path}.v1.bak`;
+      assert.equal((await stat(copy)).mode & 0o777, 0o600);
+      const older = await openSqliteStore({ path: copy });
+      assert.equal((await older.get("node", "a"))?.revision, 1);
+      await older.close();
     });
   });
 

@@ -19,7 +19,14 @@ const declared: DeclaredTunnels = {
   ofHost: () => null,
   get: (name) => tunnels[name] ?? null,
 };
-const node = { id: "node:n", tokenId: "t", node: "n", refusalOf: () => null };
+const node = {
+  id: "node:n",
+  tokenId: "t",
+  node: "n",
+  refusalOf: () => null,
+  isValid: () => true,
+  ownerOf: () => "node:n",
+};
 
 function startEdge(): Promise<Edge> {
   const checkToken = (given: string) => given === token ? node : null;

@@ -1,7 +1,8 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
-import { type DataFolder, UsageError, version } from "../../config/mod.ts";
+import type { Clock } from "../../base/mod.ts";
+import { type DataFolder, version } from "../../config/mod.ts";
 import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
 import { EventFeed } from "../../events/mod.ts";
@@ -14,13 +15,14 @@ export interface ControlPlaneOptions {
   data: DataFolder;
   domain: string;
   reservedNames: ReadonlySet<string>;
-  /** Null: no admin API. Undefined: the usual address, and no admin API where that is in use. */
-  listen: ListenTarget | null | undefined;
+  /** Where the admin API is; null: nowhere. */
+  listen: ListenTarget | null;
+  /** True: where it cannot listen there, the edge goes on without an admin API. */
+  isListenOptional: boolean;
   /** Names by which the admin API may be asked, in lower case. */
   hosts: readonly string[];
+  clock?: Clock;
 }
-
-const usualListen: ListenTarget = { kind: "tcp", host: "127.0.0.1", port: 4480 };
 
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -49,10 +51,17 @@ export class ControlPlane {
   static async open(options: ControlPlaneOptions): Promise<ControlPlane> {
     const { data, domain, reservedNames } = options;
     const adminToken = await data.adminToken();
-    const store = await openSqliteStore({ path: data.storePath });
-    const clock = new WallClock();
-    const control = await Control.open({ store, domain, reservedNames, clock });
-    return new ControlPlane(options, store, control, clock, adminToken);
+    const store = await openSqliteStore({ path: data.storePath, clock: options.clock });
+    const clock = options.clock === undefined ? new WallClock() : new WallClock(options.clock, Date.now());
+    let plane: ControlPlane | null = null;
+    const userOf = (name: string) => plane === null ? null : plane.#userOf(name);
+    try {
+      const control = await Control.open({ store, domain, reservedNames, clock, userOf });
+      return plane = new ControlPlane(options, store, control, clock, adminToken);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   }
 
   /** What the edge asks of it. */
@@ -79,17 +88,18 @@ export class ControlPlane {
     return this.#admin?.address ?? null;
   }
 
-  /** Makes `edge` follow what changes, and serves the admin API. @throws {UsageError} where it cannot listen */
+  /** Makes `edge` follow what changes, and serves the admin API. @throws {SocketError} where it cannot listen */
   async start(edge: Edge): Promise<void> {
     const { directory } = this.#control;
     this.#edge = edge;
     this.#stopFeed = feedChanges(directory, this.#feed);
-    this.#tokenEnds = new TokenEnds(directory, this.#clock, (id, reason) => edge.closeToken(id, reason));
+    const onEnd = (tokenId: string, reason: string) => edge.closeToken(tokenId, reason);
+    this.#tokenEnds = new TokenEnds(directory, this.#clock, onEnd, this.#options.clock);
     this.#stopWatching = directory.onChange((kind, before, after) => {
       if (kind === "tunnel") edge.recheckTunnel(((after ?? before) as { readonly name: string }).name);
     });
     const { listen } = this.#options;
-    if (listen !== null) this.#admin = await this.#listen(edge, listen ?? usualListen, listen !== undefined);
+    if (listen !== null) this.#admin = await this.#listen(edge, listen);
   }
 
   /** Ends the admin API and closes the store. */
@@ -103,7 +113,17 @@ export class ControlPlane {
     await this.#store.close();
   }
 
-  async #listen(edge: Edge, target: ListenTarget, isAsked: boolean): Promise<AdminListener | null> {
+  /** The agent that serves a tunnel without its being declared, in words for its operator; null where there is none. */
+  #userOf(name: string): string | null {
+    const tunnel = this.#edge?.tunnels.get(name);
+    const { session = null, owner = "" } = tunnel ?? {};
+    // A tunnel that was declared a moment ago is still there while its session closes.
+    if (session === null || session.isLeaving || owner.startsWith("tunnel:")) return null;
+    const [, tokenId] = /^token:(.*)$/.exec(owner) ?? [];
+    return tokenId === undefined ? "an agent with the edge's own token" : `an agent with the token ${tokenId}`;
+  }
+
+  async #listen(edge: Edge, target: ListenTarget): Promise<AdminListener | null> {
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const admin = createAdmin({
@@ -126,11 +146,16 @@ export class ControlPlane {
       });
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
-      if (isAsked) throw new UsageError(`--admin-listen: ${error.reason}`, "Choose another address, or off");
+      if (!this.#options.isListenOptional) throw withFlag(error);
       log.warn("There is no admin API: {reason}. --admin-listen names another address", { reason: error.reason });
       return null;
     }
   }
+}
+
+function withFlag(error: SocketError): SocketError {
+  const { code, reason, initiator, retryable } = error;
+  return new SocketError({ code, reason: `--admin-listen: ${reason}`, initiator, retryable, cause: error });
 }
 
 /** Compares digests, so that the time tells neither content nor length. */

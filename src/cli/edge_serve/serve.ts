@@ -1,7 +1,8 @@
 /** The command `edge serve`. */
-import { RunnelError, systemClock } from "../../base/mod.ts";
+import { messageOf, systemClock } from "../../base/mod.ts";
 import {
   DataFolder,
+  DataFolderError,
   defaultDataFolder,
   edgeServeOptions,
   reservedNamesWith,
@@ -9,8 +10,9 @@ import {
   version,
 } from "../../config/mod.ts";
 import { type Edge, joinEvents, startEdge } from "../../edge/mod.ts";
-import { formatAddress, isLoopback } from "../../net/mod.ts";
+import { formatAddress, isLoopback, type ListenTarget } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
+import { StoreError } from "../../store/mod.ts";
 import { AccessLog } from "../access_log.ts";
 import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
@@ -20,6 +22,8 @@ import type { ControlPlane } from "./control_plane.ts";
 import { logEvents } from "./log_events.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
+
+const usualAdminListen: ListenTarget = { kind: "tcp", host: "127.0.0.1", port: 4480 };
 
 export const serveCommand: Command<typeof edgeServeOptions> = {
   name: "serve",
@@ -46,11 +50,15 @@ async function serveEdge(call: ServeCall): Promise<number> {
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const reservedNames = reservedNamesOf(call.values);
-  const data = new DataFolder(call.values.data ?? defaultDataFolder(call.host));
-  const { token, isKept } = await tokenOf(call, data);
-  const plane = await openControlPlane(call, data, reservedNames, isKept);
+  const given = await readToken(call.values, call.host);
+  const data = dataFolderOf(call, given !== null);
+  // Without a folder there is a given token.
+  const token = given ?? await (data as DataFolder).ownToken();
+  const plane = await openControlPlane(call, data, reservedNames);
+  const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
+  const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
   try {
-    return await serveWith(call, { log, data, token, isKept, reservedNames, plane });
+    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane });
   } finally {
     await plane?.close();
   }
@@ -58,17 +66,18 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
 
 interface Parts {
   readonly log: AccessLog | null;
-  readonly data: DataFolder;
   readonly token: string;
-  /** True where the token is that of the data folder. */
-  readonly isKept: boolean;
+  /** The file that holds the token; undefined where none does. */
+  readonly tokenPath: string | undefined;
+  /** The folder that is used; null where nothing is kept. */
+  readonly dataDir: string | null;
   readonly reservedNames: ReadonlySet<string>;
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, data, plane, token, isKept, reservedNames } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames } = parts;
   const edge = await startEdge({
     listen: values.listen,
     domain: values.domain,
@@ -100,14 +109,13 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
   }
   const listen = formatAddress(edge.address);
   const admin = plane?.address ?? null;
-  const dataDir = plane === null ? null : data.path;
   output.event(
     "ready",
     { version, listen, admin, domain: values.domain, publicUrl: edge.urlOf(), dataDir },
     `Listening   ${listen}, and serving tunnels at ${edge.urlOf("NAME")}`,
     `Admin API   ${admin ?? "none"}`,
     `Data        ${dataDir ?? "none: the folder cannot be used"}`,
-    `Connect     ${connectCommand(edge, values, isKept ? data.tokenPath : values.tokenFile)}`,
+    `Connect     ${connectCommand(edge, values, tokenPath)}`,
   );
   const drainMs = values.drainTimeout;
   const subject = { drain: () => edge.drain(), close: () => closeAndTell(edge) };
@@ -124,30 +132,43 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
 }
 
 /**
- * Null where the data folder cannot be used, although nobody asked for it: an edge whose token is given needs none.
+ * Null where the system does not tell which folder it is, and the edge can do without.
  *
- * @throws {RunnelError} where the folder was asked for, or holds the token
+ * @throws {Error} where it cannot
+ */
+function dataFolderOf({ values, host }: ServeCall, hasToken: boolean): DataFolder | null {
+  try {
+    return new DataFolder(values.data ?? defaultDataFolder(host));
+  } catch (error) {
+    if (!hasToken || isAdminAsked(values)) throw error;
+    warnWithoutPlane(messageOf(error));
+    return null;
+  }
+}
+
+/**
+ * Null where nothing can be kept: an edge with a token does without, as long as there is no store that would be passed
+ * over and nobody asks for an admin API.
+ *
+ * @throws {RunnelError} where it cannot do without
  */
 async function openControlPlane(
   { values }: ServeCall,
-  data: DataFolder,
+  data: DataFolder | null,
   reservedNames: ReadonlySet<string>,
-  isTokenKept: boolean,
 ): Promise<ControlPlane | null> {
-  const { adminListen, adminHost: hosts, domain } = values;
+  if (data === null) return null;
+  const { adminListen = usualAdminListen, adminHost: hosts, domain } = values;
   const listen = adminListen === "off" ? null : adminListen;
   // Its packages take a fifth of the time that the program takes to start, and other commands never need them.
   const { ControlPlane } = await import("./control_plane.ts");
+  const isListenOptional = !isAdminAsked(values);
   try {
-    return await ControlPlane.open({ data, domain, reservedNames, listen, hosts });
+    return await ControlPlane.open({ data, domain, reservedNames, listen, isListenOptional, hosts });
   } catch (error) {
-    const isNeeded = isTokenKept || values.data !== undefined || (listen !== null && listen !== undefined);
-    // A store that a newer program has written, or a damaged one, is there: it must not be passed over.
-    if (isNeeded || !(error instanceof RunnelError) || !["data_folder", "unavailable"].includes(error.code)) {
-      throw error;
-    }
-    const what = "Without nodes, declared tunnels and admin API: {reason}. --data names another folder";
-    logger("edge").warn(what, { reason: error.reason });
+    const canPass = error instanceof DataFolderError || (error instanceof StoreError && error.code === "unavailable");
+    if (!canPass || isAdminAsked(values) || await data.hasStore()) throw error;
+    warnWithoutPlane(error.reason);
     return null;
   }
 }
@@ -161,6 +182,15 @@ async function closeAndTell(edge: Edge): Promise<void> {
   await Promise.race([edge.emptied, new Promise<void>((resolve) => void systemClock.after(LAST_WORDS_MS, resolve))]);
 }
 
+function isAdminAsked({ adminListen }: ServeCall["values"]): boolean {
+  return adminListen !== undefined && adminListen !== "off";
+}
+
+function warnWithoutPlane(reason: string): void {
+  const what = "Without nodes, declared tunnels and admin API: {reason}. --data names another folder";
+  logger("edge").warn(what, { reason });
+}
+
 /** @throws {UsageError} where the default tunnel could never be opened */
 function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): ReadonlySet<string> {
   const names = reservedNamesWith(reservedName);
@@ -169,12 +199,6 @@ function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): 
     `--default-tunnel ${defaultTunnel} names a tunnel that cannot be opened, since its name is reserved`,
     `Choose another name, or free it with --reserved-name=-${defaultTunnel}`,
   );
-}
-
-/** The edge's token: the one that is given, or the one that the data folder keeps. */
-async function tokenOf({ values, host }: ServeCall, data: DataFolder): Promise<{ token: string; isKept: boolean }> {
-  const given = await readToken(values, host);
-  return given === null ? { token: await data.ownToken(), isKept: true } : { token: given, isKept: false };
 }
 
 /** The command to type where the private service runs. */

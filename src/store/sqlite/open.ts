@@ -1,11 +1,12 @@
 /** Opening the file of a store: makes it where there is none, and brings an older one up to date. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rm } from "node:fs/promises";
+import { access, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { type Clock, systemClock } from "../../base/mod.ts";
+import type { DatabaseSync } from "node:sqlite";
+import { type Clock, isSystemError, systemClock } from "../../base/mod.ts";
 import { type Store, StoreError } from "../store.ts";
 import { isBusy, storeError } from "./faults.ts";
+import { untilRetry } from "./retry.ts";
 import { migrations } from "./schema.ts";
 import { SqliteStore } from "./sqlite_store.ts";
 
@@ -25,18 +26,19 @@ export interface SqliteStoreOptions {
 const APPLICATION_ID = 0x524e4c53;
 
 /**
- * Opens the store in a file. Before an older one is brought up to date, it is copied to `PATH.vN.bak`, with N for the
- * version of its tables.
+ * Opens the store in a file. A new one is made whole: the file is there only once its tables are. Before an older one is
+ * brought up to date, it is copied to `PATH.vN.bak`, with N for the version of its tables.
  *
  * @throws {StoreError} `newer_store`, `damaged_store`, `unavailable`
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, busyMs = 2_000, keptRevisions = 1_000, auditEntries = 10_000, clock = systemClock } = options;
   try {
-    await createFile(path);
+    const Database = await loadSqlite();
+    if (!await exists(path)) await createStore(path);
     const deadline = clock.now() + busyMs;
     for (;;) {
-      const database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+      const database = new Database(path, { enableForeignKeyConstraints: true });
       try {
         await migrate(database, path);
         return new SqliteStore(database, { busyMs, keptRevisions, auditEntries, clock });
@@ -44,11 +46,59 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
         database.close();
         if (!isBusy(error) || clock.now() >= deadline) throw error;
       }
-      await new Promise<void>((done) => void clock.after(20, done));
+      await untilRetry(clock);
     }
   } catch (error) {
     throw storeError(`Cannot open the store ${path}`, error);
   }
+}
+
+/** Loaded where it is needed: earlier versions of Node lack it, and later ones warn of it. */
+export async function loadSqlite(): Promise<typeof DatabaseSync> {
+  try {
+    return (await import("node:sqlite")).DatabaseSync;
+  } catch (cause) {
+    const reason = "This runtime has no node:sqlite, which Node has from 22.13 on";
+    throw new StoreError({ code: "unavailable", reason, cause });
+  }
+}
+
+/** Where two programs make the same store at one time, the second one finds that of the first. */
+async function createStore(path: string): Promise<void> {
+  const draft = draftOf(path);
+  try {
+    const Database = await loadSqlite();
+    await createFile(draft);
+    const database = new Database(draft, { enableForeignKeyConstraints: true });
+    try {
+      await migrate(database, draft);
+    } finally {
+      database.close();
+    }
+    await link(draft, path);
+  } catch (error) {
+    if (!isSystemError(error, "EEXIST")) throw error;
+  } finally {
+    await removeDraft(draft);
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return false;
+    throw error;
+  }
+}
+
+function draftOf(path: string): string {
+  return `${path}.${randomBytes(6).toString("hex")}.tmp`;
+}
+
+async function removeDraft(draft: string): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm"]) await rm(draft + suffix, { force: true });
 }
 
 /** Makes the file, for its owner alone, and its folder where they are missing. */
@@ -97,8 +147,15 @@ export async function migrate(database: DatabaseSync, path: string, keepsCopy = 
 }
 
 async function copyBefore(database: DatabaseSync, path: string): Promise<void> {
-  await rm(path, { force: true });
-  run(database, "VACUUM INTO ?", path);
+  const draft = draftOf(path);
+  try {
+    // SQLite writes to an empty file, and leaves its mode.
+    await createFile(draft);
+    run(database, "VACUUM INTO ?", draft);
+    await rename(draft, path);
+  } finally {
+    await removeDraft(draft);
+  }
 }
 
 /** Random, so that two stores never have the same. */

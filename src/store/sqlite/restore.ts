@@ -2,11 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { chmod, chown, copyFile, link, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { isSystemError } from "../../base/mod.ts";
+import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../store.ts";
 import { isBusy, storeError } from "./faults.ts";
-import { createFile, migrate, newEpoch } from "./open.ts";
+import { createFile, exists, loadSqlite, migrate, newEpoch } from "./open.ts";
 
 /**
  * Makes the store `path` of a backup. What was there is kept as `PATH.replaced`, in place of an earlier one. The epoch is
@@ -39,7 +38,8 @@ async function makePrivate(file: string, folder: string): Promise<void> {
 
 /** Checks the copy of a backup, brings it up to date and gives it a new epoch. */
 async function renew(draft: string, backup: string): Promise<void> {
-  const database = new DatabaseSync(draft, { enableForeignKeyConstraints: true });
+  const Database = await loadSqlite();
+  const database = new Database(draft, { enableForeignKeyConstraints: true });
   try {
     const [fault] = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {});
     if (fault !== "ok") {
@@ -61,7 +61,7 @@ async function replace(draft: string, path: string): Promise<string | null> {
     return null;
   }
   const kept = `${path}.replaced`;
-  let held = hold(path);
+  let held = await hold(path);
   try {
     await keep(path, kept);
     // A log of a damaged store must not be read into the new one.
@@ -96,8 +96,9 @@ async function keep(path: string, kept: string): Promise<void> {
  *
  * @throws {StoreError} `in_use`
  */
-function hold(path: string): DatabaseSync | null {
-  const database = new DatabaseSync(path);
+async function hold(path: string): Promise<DatabaseSync | null> {
+  const Database = await loadSqlite();
+  const database = new Database(path);
   try {
     database.prepare("PRAGMA busy_timeout = 0").get();
     // The log can only be given up by the one program that has the file open (https://sqlite.org/wal.html).
@@ -115,13 +116,4 @@ function hold(path: string): DatabaseSync | null {
 
 function inUse(path: string): StoreError {
   return new StoreError({ code: "in_use", reason: `The store ${path} is in use by another program` });
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (isSystemError(error, "ENOENT")) return false;
-    throw error;
-  }
 }

@@ -1,16 +1,17 @@
 /** A store in one SQLite file. A commit is on the disk when it resolves: WAL with `synchronous = FULL`. */
 import { open, rm } from "node:fs/promises";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { Clock } from "../../base/mod.ts";
+import type { Clock, Timer } from "../../base/mod.ts";
 import type { Acknowledgement, AuditEntry, Kind, Stored } from "../records.ts";
 import { type Change, type Commit, type ListOptions, type Store, StoreError, type Version } from "../store.ts";
 import { isBusy, storeError } from "./faults.ts";
+import { untilRetry } from "./retry.ts";
 import { parseRecord, statementsFor, titles } from "./schema.ts";
 
 /** After how many revisions versions and audit entries beyond the limits are removed. */
 const PRUNE_INTERVAL = 100;
-/** Milliseconds until a write is tried again while another program holds the file. */
-const RETRY_MS = 20;
+/** Milliseconds between two looks at what other programs have committed. */
+const LOOK_MS = 1_000;
 
 interface Limits {
   readonly busyMs: number;
@@ -26,6 +27,9 @@ export class SqliteStore implements Store {
   readonly #byKind: Readonly<Record<Kind, ReturnType<typeof statementsFor>>>;
   readonly #statements: ReturnType<typeof otherStatements>;
   readonly #watchers = new Set<(commit: Commit) => void>();
+  /** The newest revision of which those who watch know. */
+  #toldRevision: number;
+  #looking: Timer | null = null;
   #isClosed = false;
 
   /** @param database of the current version. The store closes it. */
@@ -40,6 +44,7 @@ export class SqliteStore implements Store {
     };
     this.#statements = otherStatements(database);
     this.epoch = this.#statements.meta.get("epoch")!.value as string;
+    this.#toldRevision = this.#lastRevision();
   }
 
   revision(): Promise<number> {
@@ -64,26 +69,32 @@ export class SqliteStore implements Store {
     );
   }
 
-  async commit(changes: readonly Change[], audit: AuditEntry): Promise<number> {
-    const revision = await this.#write(() => {
-      const next = this.#lastRevision() + 1;
-      for (const change of changes) this.#apply(change, next);
-      this.#statements.setMeta.run(String(next), "revision");
-      this.#statements.addAudit.run(JSON.stringify(audit));
-      if (next % PRUNE_INTERVAL === 0) this.#prune(next);
-      return next;
+  commit(changes: readonly Change[], audit: AuditEntry): Promise<number> {
+    return this.#write(() => {
+      const { missed, revision } = this.#transaction(() => {
+        const last = this.#lastRevision();
+        const missed = this.#commitsOfOthers(last);
+        const next = last + 1;
+        for (const change of changes) this.#apply(change, next);
+        this.#statements.setMeta.run(String(next), "revision");
+        this.#statements.addAudit.run(JSON.stringify(audit));
+        if (next % PRUNE_INTERVAL === 0) this.#prune(next);
+        return { missed, revision: next };
+      });
+      this.#tell([...missed, { revision, changes }]);
+      return revision;
     });
-    const commit = { revision, changes };
-    // A watcher that throws is a mistake of its own: the commit stands.
-    for (const onCommit of this.#watchers) queueMicrotask(() => this.#watchers.has(onCommit) && onCommit(commit));
-    return revision;
   }
 
   watch(onCommit: (commit: Commit) => void): () => void {
     // A function of its own, so that the same one can watch twice.
     const watcher = (commit: Commit) => onCommit(commit);
     this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
+    if (!this.#isClosed && this.#looking === null) this.#lookLater();
+    return () => {
+      this.#watchers.delete(watcher);
+      if (this.#watchers.size === 0) this.#stopLooking();
+    };
   }
 
   versionAt<K extends Kind>(kind: K, key: string, revision: number): Promise<Version<K> | null> {
@@ -96,10 +107,9 @@ export class SqliteStore implements Store {
   }
 
   acknowledge(acknowledgement: Acknowledgement): Promise<void> {
-    return this.#write(() => {
-      const { node, instance } = acknowledgement;
-      this.#statements.acknowledge.run(node, instance, JSON.stringify(acknowledgement));
-    });
+    const { node, instance } = acknowledgement;
+    const json = JSON.stringify(acknowledgement);
+    return this.#write(() => this.#transaction(() => void this.#statements.acknowledge.run(node, instance, json)));
   }
 
   acknowledgements(node?: string): Promise<Acknowledgement[]> {
@@ -138,6 +148,7 @@ export class SqliteStore implements Store {
     if (!this.#isClosed) this.#database.close();
     this.#isClosed = true;
     this.#watchers.clear();
+    this.#stopLooking();
     return Promise.resolve();
   }
 
@@ -164,21 +175,66 @@ export class SqliteStore implements Store {
     this.#statements.pruneAudit.run(auditEntries);
   }
 
+  /** What other programs committed since those who watch were told, up to revision `last`. */
+  #commitsOfOthers(last: number): Commit[] {
+    const told = this.#toldRevision;
+    if (last === told) return [];
+    // Older removals may be forgotten already.
+    if (told < last - this.#limits.keptRevisions) return [{ revision: last, changes: null }];
+    const byRevision = new Map<number, Change[]>();
+    for (const row of this.#statements.versionsAfter.all(told, last)) {
+      const changes = byRevision.get(row.revision as number) ?? [];
+      byRevision.set(row.revision as number, changes);
+      changes.push(changeOf(row));
+    }
+    return Array.from(byRevision, ([revision, changes]) => ({ revision, changes }));
+  }
+
+  #tell(commits: readonly Commit[]): void {
+    for (const commit of commits) {
+      this.#toldRevision = commit.revision;
+      // A watcher that throws is a mistake of its own: the commit stands.
+      for (const onCommit of this.#watchers) queueMicrotask(() => this.#watchers.has(onCommit) && onCommit(commit));
+    }
+  }
+
+  #lookLater(): void {
+    this.#looking = this.#limits.clock.after(LOOK_MS, () => {
+      this.#look();
+      this.#lookLater();
+    });
+  }
+
+  #look(): void {
+    try {
+      this.#tell(this.#commitsOfOthers(this.#lastRevision()));
+    } catch {
+      // The file is held, or cannot be read now: the next look may succeed.
+    }
+  }
+
+  #stopLooking(): void {
+    this.#looking?.cancel();
+    this.#looking = null;
+  }
+
   #read<T>(read: () => T): Promise<T> {
     return this.#guard("Cannot read the store", read);
   }
 
-  /** Runs `write` in a transaction. While another program holds the file, it is tried again. */
+  /** While another program holds the file, `write` is tried again. */
   async #write<T>(write: () => T): Promise<T> {
     const { clock, busyMs } = this.#limits;
     const deadline = clock.now() + busyMs;
     for (;;) {
       try {
-        return this.#transaction(write);
+        return write();
       } catch (error) {
+        // Another program was faster: whoever tries again is to know of it.
+        if (error instanceof StoreError && error.code === "conflict") this.#look();
         if (!isBusy(error) || clock.now() >= deadline) throw storeError("Cannot write to the store", error);
       }
-      await new Promise<void>((done) => void clock.after(RETRY_MS, done));
+      await untilRetry(clock);
     }
   }
 
@@ -217,6 +273,10 @@ function conflict(kind: Kind, key: string, ifRevision: number): StoreError {
   return new StoreError({ code: "conflict", reason, subject: { kind, key } });
 }
 
+function changeOf({ kind, key, value }: Record<string, unknown>): Change {
+  return { kind, key, value: value === null ? null : parseRecord(value) } as Change;
+}
+
 /** The statements that are not for one kind of record. */
 function otherStatements(database: DatabaseSync): Record<
   | "begin"
@@ -226,6 +286,7 @@ function otherStatements(database: DatabaseSync): Record<
   | "setMeta"
   | "addVersion"
   | "versionAt"
+  | "versionsAfter"
   | "pruneVersions"
   | "pruneRemoved"
   | "acknowledge"
@@ -248,6 +309,8 @@ function otherStatements(database: DatabaseSync): Record<
     versionAt: prepare(`
       SELECT revision, value FROM versions WHERE kind = ? AND key = ? AND revision <= ?
       ORDER BY revision DESC LIMIT 1`),
+    versionsAfter: prepare(`
+      SELECT kind, key, revision, value FROM versions WHERE revision > ? AND revision <= ? ORDER BY revision`),
     // The newest version before the limit is the record as it was then.
     pruneVersions: prepare(`
       DELETE FROM versions WHERE revision < ? AND EXISTS (

@@ -4,7 +4,12 @@ import process from "node:process";
 import { openSqliteStore } from "../../../src/store/mod.ts";
 import { audit, node } from "../records.ts";
 
-const store = await openSqliteStore({ path: process.argv[2] });
+const refuse = (error: unknown) => writeSync(1, `refused ${(error as { code?: unknown }).code}\n`);
+
+const store = await openSqliteStore({ path: process.argv[2] }).catch((error) => {
+  refuse(error);
+  process.exit();
+});
 try {
   for (let index = 0;; index++) {
     const name = `node-${index % 50}`;
@@ -13,7 +18,7 @@ try {
     writeSync(1, `${revision} ${index}\n`);
   }
 } catch (error) {
-  writeSync(1, `refused ${(error as { code?: unknown }).code}\n`);
+  refuse(error);
   // It still reads.
   writeSync(1, `reads ${await store.revision()}\n`);
 }
