@@ -8,6 +8,10 @@ import { FakeClock } from "../support/clock.ts";
 class FakeSession implements EdgeSession {
   readonly protocol = "json";
   readonly active = 0;
+  readonly bufferedBytes = 0;
+  readonly bytesIn = 0;
+  readonly bytesOut = 0;
+  readonly rttMs = null;
   readonly closed: Promise<SessionEnd>;
   closedFor: string | null = null;
   replacedFor: string | null = null;
