@@ -2,5 +2,6 @@
 export type { AccessRecord } from "./access.ts";
 export type { AgentPeer } from "./agent_api.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
+export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";
 export type { DeclaredTunnels } from "./router.ts";
 export type { TokenCheck, TokenOwner } from "./tokens.ts";

@@ -4,8 +4,9 @@
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { defaultReservedNames, nameFault } from "../config/mod.ts";
-import type { ExchangeTimeouts } from "../http/mod.ts";
+import type { ExchangeTimeouts, Traffic } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
+import { TrafficTable } from "./traffic_table.ts";
 
 export interface Tunnel {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface Tunnel {
   readonly session: EdgeSession | null;
   /** Undefined where they are the edge's defaults. */
   readonly timeouts: ExchangeTimeouts | undefined;
+  /** What its exchanges are counted for. */
+  traffic: Traffic;
 }
 
 export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions" | "name_not_allowed";
@@ -43,6 +46,8 @@ export interface TunnelsOptions {
   maxNamesPerOwner?: number;
   /** Names that no tunnel may have. Default: those of src/config/names.ts. */
   reservedNames?: ReadonlySet<string>;
+  /** Where the exchanges of tunnels are counted. Default: nobody looks at them. */
+  traffic?: TrafficTable;
   /** A name was refused because there are as many already; for the log. */
   onFull?(reason: string): void;
   /** A session was replaced; for the log. */
@@ -59,6 +64,7 @@ interface Entry {
   readonly owner: string;
   session: EdgeSession | null;
   timeouts: ExchangeTimeouts | undefined;
+  traffic: Traffic;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
@@ -73,6 +79,7 @@ export class Tunnels {
   readonly #maxTunnels: number;
   readonly #maxNamesPerOwner: number;
   readonly #reservedNames: ReadonlySet<string>;
+  readonly #traffic: TrafficTable;
   readonly #onFull: (reason: string) => void;
   readonly #onReplaced: (name: string, why: string) => void;
 
@@ -83,6 +90,7 @@ export class Tunnels {
     this.#maxTunnels = options.maxTunnels ?? DEFAULT_MAX_TUNNELS;
     this.#maxNamesPerOwner = options.maxNamesPerOwner ?? DEFAULT_MAX_NAMES_PER_OWNER;
     this.#reservedNames = options.reservedNames ?? defaultReservedNames;
+    this.#traffic = options.traffic ?? new TrafficTable();
     this.#onFull = options.onFull ?? (() => {});
     this.#onReplaced = options.onReplaced ?? (() => {});
   }
@@ -93,6 +101,11 @@ export class Tunnels {
     if (entry === undefined || !this.#isExpired(entry)) return entry;
     this.#remove(entry);
     return undefined;
+  }
+
+  /** Every tunnel, those that were freed less than `reserveMs` ago among them. Made at the call. */
+  list(): Tunnel[] {
+    return [...this.#entries.values()].filter((entry) => !this.#isExpired(entry));
   }
 
   /** Online tunnels: those whose session takes requests. */
@@ -168,7 +181,8 @@ export class Tunnels {
       this.#evictOffline(this.#entries.values(), `The edge has ${this.#maxTunnels} tunnels already`);
     }
     const freedAt = this.#clock.now();
-    const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
+    const traffic = this.#traffic.of(name);
+    const entry: Entry = { name, owner, session: null, timeouts: undefined, traffic, freedAt, isChallenged: false };
     this.#add(entry);
     return entry;
   }
