@@ -5,6 +5,7 @@ import type { Control } from "../control/mod.ts";
 import { collectBody, CollectBudget } from "../http/mod.ts";
 import { addAuditRoutes } from "./audit_routes.ts";
 import { guard, type GuardOptions } from "./guard.ts";
+import { addMetricsRoutes, type AnswerMetrics } from "./metrics_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
 import { addTokenRoutes } from "./token_routes.ts";
@@ -17,6 +18,8 @@ export interface AdminOptions extends GuardOptions {
   urlOf(name: string): string;
   /** False while the edge drains. */
   isReady(): boolean;
+  /** Answers a scrape. Default: there are no metrics. */
+  metrics?: AnswerMetrics;
   /** A mistake of our own; for the log. */
   onError(error: unknown): void;
 }
@@ -56,6 +59,7 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   addTokenRoutes(app, control, ACTOR);
   addTunnelRoutes(app, control, ACTOR, options.urlOf);
   addAuditRoutes(app, control.store);
+  if (options.metrics !== undefined) addMetricsRoutes(app, options.metrics);
   app.get("/api/v1/openapi.json", (c) => c.json(openApiDocument(app, options.version)));
   refuseOtherMethods(app);
   return app;

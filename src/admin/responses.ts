@@ -2,7 +2,7 @@
 import type { z } from "@hono/zod-openapi";
 import { problemSchema } from "./schemas.ts";
 
-const problemContent = { content: { "application/problem+json": { schema: problemSchema } } };
+export const problemContent = { content: { "application/problem+json": { schema: problemSchema } } };
 
 /** What every route can answer. */
 const common = {

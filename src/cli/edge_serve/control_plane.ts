@@ -5,6 +5,7 @@ import { type DataFolder, UsageError, version } from "../../config/mod.ts";
 import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import type { Edge, EdgeOptions } from "../../edge/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
+import { EdgeMetrics } from "../../metrics/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { openSqliteStore, type Store } from "../../store/mod.ts";
 
@@ -89,6 +90,8 @@ export class ControlPlane {
   async #listen(edge: Edge, target: ListenTarget, isAsked: boolean): Promise<AdminListener | null> {
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
+    const declared = () => this.#control.directory.tunnels.keys();
+    const metrics = new EdgeMetrics({ edge, version, declared });
     const admin = createAdmin({
       control: this.#control,
       version,
@@ -96,6 +99,7 @@ export class ControlPlane {
       hosts: this.#options.hosts,
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
+      metrics: (isHead) => metrics.answer(isHead),
       onError,
     });
     try {
