@@ -1,5 +1,5 @@
 // @ts-check
-/** What a request costs an edge with 1,000 agents that have one tunnel each, beside one with one agent. */
+/** What a request costs an edge with 1,000 agents that have one tunnel each, beside one with few agents. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,15 +17,15 @@ import { freePort, untilAnswering } from "./ports.mjs";
 const help = `Usage: node scripts/bench/many_tunnels.mjs [--edge bun|deno] [--tunnels N] [--rounds N] [--limit RATIO]
 
 Measures the processor time of an edge for each request of 1 KiB at 32 connections: with many agents that have one tunnel
-each, beside one with a single agent, in pairs of measurements. The agents are light ones, in few processes, and their
-time does not count. All requests ask one tunnel ("one"); then each connection asks another one ("spread"), where the
-edge writes to 32 links and not to one. Prints, for many divided by one, the median of the pairs and the 95 % interval of
-their mean. Exits with 1 where the median of "one" is over the limit.
+each, beside one with few, in pairs of measurements. The agents are light ones, in few processes, and their time does not
+count. First all requests ask one tunnel, and the other edge has one agent ("one"); then each connection asks another
+tunnel, and the other edge has 32 agents ("spread"). Prints, for many divided by few, the median of the pairs and the 95 %
+interval of their mean. Exits with 1 where a median is over the limit.
 
   --edge RUNTIME  what the edges run on (default bun)
   --tunnels N     how many agents, with one tunnel each (default 1000)
   --rounds N      pairs of each measurement (default 20)
-  --limit RATIO   the most that the median of "one" may be (default 1.03)
+  --limit RATIO   the most that a median may be (default 1.03)
   --json          print one JSON object
   --help          print this
 
@@ -116,19 +116,19 @@ async function measure(generator, { edge, port, tunnels }, isSpread, round) {
 /** @param {ReturnType<typeof readArguments>} options */
 async function run({ edge, tunnels, rounds }) {
   const generator = new Generator();
-  const sides = [await start(edge, tunnels), await start(edge, 1)];
+  const [many, one, few] = [await start(edge, tunnels), await start(edge, 1), await start(edge, connections)];
   try {
-    for (const { port } of sides) {
+    for (const { port } of [many, one, few]) {
       await generator.run({ port, host: "t0.localhost", path: "/small", connections, bodyBytes, ...warmUp });
     }
-    return [await pairs("one", false), await pairs("spread", true)];
+    return [await pairs("one", [many, one], false), await pairs("spread", [many, few], true)];
   } finally {
-    for (const side of sides) await side.stop();
+    for (const side of [many, one, few]) await side.stop();
     await generator.stop();
   }
 
-  /** @param {string} name @param {boolean} isSpread */
-  async function pairs(name, isSpread) {
+  /** @param {string} name @param {[Side, Side]} sides @param {boolean} isSpread */
+  async function pairs(name, sides, isSpread) {
     /** @type {[number[], number[]]} */
     const samples = [[], []];
     for (let round = 0; round < rounds; round++) {
@@ -136,9 +136,8 @@ async function run({ edge, tunnels, rounds }) {
         samples[side].push(await measure(generator, sides[side], isSpread, round));
       }
     }
-    const ratios = samples[0].map((many, pair) => many / samples[1][pair]);
-    const [many, one] = samples.map(median);
-    return { name, many, one, ratio: median(ratios), ...interval(ratios) };
+    const ratios = samples[0].map((cost, pair) => cost / samples[1][pair]);
+    return { name, many: median(samples[0]), few: median(samples[1]), ratio: median(ratios), ...interval(ratios) };
   }
 }
 
@@ -153,11 +152,11 @@ const rows = await run(options);
 if (options.json) console.log(JSON.stringify({ date: new Date().toISOString(), ...options, rows }));
 else {
   console.log(
-    `edge on ${options.edge}, ${options.tunnels} agents with one tunnel each beside one, ${options.rounds} pairs`,
+    `edge on ${options.edge}, ${options.tunnels} agents with one tunnel each, ${options.rounds} pairs`,
   );
-  for (const { name, many, one, ratio, low, high } of rows) {
-    const figures = `${many.toFixed(1)} µs a request, beside ${one.toFixed(1)}`;
+  for (const { name, many, few, ratio, low, high } of rows) {
+    const figures = `${many.toFixed(1)} µs a request, beside ${few.toFixed(1)}`;
     console.log(`${name}: ${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}), ${figures}`);
   }
 }
-if (rows[0].ratio > options.limit) process.exitCode = 1;
+if (rows.some(({ ratio }) => ratio > options.limit)) process.exitCode = 1;
