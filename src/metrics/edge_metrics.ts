@@ -19,8 +19,8 @@ export interface EdgeMetricsOptions {
   clock?: Clock;
 }
 
-/** Lines of one piece: about 1 ms. */
-export const MAX_PIECE_SAMPLES = 500;
+/** Lines of one piece: less than 1 ms of work, several with a collection of garbage in it. */
+export const MAX_PIECE_SAMPLES = 250;
 /** Texts that are being made at one time. Two Prometheus servers ask for one each. */
 export const MAX_SCRAPES = 8;
 

@@ -209,7 +209,7 @@ describe("A scrape of 1,000 tunnels", () => {
     }
   }
 
-  it("comes in pieces of 500 samples at most, each in a turn of its own, also where two ask", () =>
+  it("comes in pieces of 250 samples at most, each in a turn of its own, also where two ask", () =>
     onStage(names(1_000), {}, ({ metrics }) =>
       countingTurns(async (turn) => {
         const turns: number[] = [];
