@@ -28,9 +28,10 @@ const ranks: Record<string, number> = {
   edge: 8,
   admin: 8,
   agent: 8,
-  cli: 9,
+  metrics: 9,
+  cli: 10,
   mod: 9,
-  bin: 10,
+  bin: 11,
 };
 
 /** Folders that may use the `process` object, which must then be imported: a program's arguments, signals and streams. */

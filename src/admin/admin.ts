@@ -9,6 +9,7 @@ import { addBackupRoutes } from "./backup_routes.ts";
 import { addEventRoutes } from "./event_routes.ts";
 import { guard, type GuardOptions } from "./guard.ts";
 import { addHealthRoutes } from "./health_routes.ts";
+import { addMetricsRoutes, type AnswerMetrics } from "./metrics_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
 import { lists } from "./responses.ts";
@@ -30,6 +31,8 @@ export interface AdminOptions extends GuardOptions {
   isReady(): boolean;
   /** The folder in which a backup is made before it is sent. Default: the system's for temporary files. */
   backupFolder?: string;
+  /** Answers a scrape. Default: there are no metrics. */
+  metrics?: AnswerMetrics;
   /** A mistake of our own; for the log. */
   onError(error: unknown): void;
 }
@@ -75,6 +78,7 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   addBackupRoutes(app, control.store, options.backupFolder);
   if (options.feed !== undefined) addEventRoutes(app, options.feed);
   if (options.edge !== undefined) addStatusRoutes(app, control, options.edge, options.version);
+  if (options.metrics !== undefined) addMetricsRoutes(app, options.metrics);
   app.openapi(description, (c) => c.json(openApiDocument(app, options.version) as never, 200));
   refuseOtherMethods(app);
   return app;

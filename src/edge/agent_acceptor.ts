@@ -77,6 +77,16 @@ export class AgentAcceptor {
     });
   }
 
+  /** Those that are not over. */
+  get sessions(): Iterable<EdgeSession> {
+    return this.#sessions.keys();
+  }
+
+  /** Wrong tokens since the start. */
+  get refusedTokens(): number {
+    return this.#refusals.total;
+  }
+
   /**
    * The answer to a request for `/agent`: a 101 that becomes a session, or a problem.
    *

@@ -23,6 +23,7 @@ import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
 import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
+import { EdgeFigures } from "./figures.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
@@ -31,6 +32,7 @@ import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
 import { sheddingHandler } from "./shedding.ts";
 import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
+import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
@@ -64,7 +66,9 @@ export interface EdgeOptions {
   http?: HttpServerInit;
   /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
   tcpTimeoutMs?: number;
-  tunnels?: Omit<TunnelsOptions, "clock" | "onFull" | "onReplaced">;
+  tunnels?: Omit<TunnelsOptions, "clock" | "traffic" | "onFull" | "onReplaced">;
+  /** Tunnels whose requests are counted by themselves, and not with the rest. Default 1,000. */
+  maxCountedTunnels?: number;
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
@@ -127,6 +131,8 @@ export interface Edge {
   observeRequests(observer: RequestObserver): () => void;
   /** True once it accepts nothing new. */
   readonly isDraining: boolean;
+  /** What there is, and what was counted. */
+  readonly figures: EdgeFigures;
   /** Ends the sessions of a token, which has ended itself. */
   closeToken(tokenId: string, reason: string): void;
   /**
@@ -170,6 +176,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
 class RunningEdge implements Edge {
   readonly tunnels: Tunnels;
+  readonly figures: EdgeFigures;
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
@@ -192,9 +199,11 @@ class RunningEdge implements Edge {
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
+    const traffic = new TrafficTable(options.maxCountedTunnels);
     this.tunnels = new Tunnels({
       ...options.tunnels,
       clock,
+      traffic,
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
@@ -223,6 +232,7 @@ class RunningEdge implements Edge {
     const ingress = createIngress({
       router,
       tunnels: this.tunnels,
+      traffic,
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
@@ -252,6 +262,16 @@ class RunningEdge implements Edge {
     void this.#surplusServer.drain();
     this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
     this.#tcpTimeoutMs = options.tcpTimeoutMs;
+    this.figures = new EdgeFigures({
+      tunnels: this.tunnels,
+      traffic,
+      sessions: () => this.#acceptor.sessions,
+      refusals: () => ({
+        tokens: this.#acceptor.refusedTokens,
+        quota: this.#quotaCounts.total,
+        descriptors: this.#shedCounts.total,
+      }),
+    });
   }
 
   async listen(target: ListenTarget): Promise<void> {

@@ -4,8 +4,9 @@
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { defaultReservedNames, nameFault } from "../config/mod.ts";
-import type { ExchangeTimeouts } from "../http/mod.ts";
+import type { ExchangeTimeouts, Traffic } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
+import { TrafficTable } from "./traffic_table.ts";
 
 export interface Tunnel {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface Tunnel {
   readonly session: EdgeSession | null;
   /** Undefined where they are the edge's defaults. */
   readonly timeouts: ExchangeTimeouts | undefined;
+  /** What its exchanges are counted for. */
+  traffic: Traffic;
 }
 
 export type ClaimErrorCode =
@@ -54,6 +57,8 @@ export interface TunnelsOptions {
   maxNamesPerOwner?: number;
   /** Names that no tunnel may have. Default: those of src/config/names.ts. */
   reservedNames?: ReadonlySet<string>;
+  /** Where the exchanges of tunnels are counted. Default: nobody looks at them. */
+  traffic?: TrafficTable;
   /** A name was refused because there are as many already; for the log. */
   onFull?(reason: string): void;
   /** A session was replaced; for the log. */
@@ -83,6 +88,7 @@ interface Entry {
   /** That of the session's agent. */
   agentKey: string | null;
   timeouts: ExchangeTimeouts | undefined;
+  traffic: Traffic;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
@@ -97,6 +103,7 @@ export class Tunnels {
   readonly #maxTunnels: number;
   readonly #maxNamesPerOwner: number;
   readonly #reservedNames: ReadonlySet<string>;
+  readonly #traffic: TrafficTable;
   readonly #onFull: (reason: string) => void;
   readonly #onReplaced: (name: string, why: string) => void;
 
@@ -107,6 +114,7 @@ export class Tunnels {
     this.#maxTunnels = options.maxTunnels ?? DEFAULT_MAX_TUNNELS;
     this.#maxNamesPerOwner = options.maxNamesPerOwner ?? DEFAULT_MAX_NAMES_PER_OWNER;
     this.#reservedNames = options.reservedNames ?? defaultReservedNames;
+    this.#traffic = options.traffic ?? new TrafficTable();
     this.#onFull = options.onFull ?? (() => {});
     this.#onReplaced = options.onReplaced ?? (() => {});
   }
@@ -206,6 +214,7 @@ export class Tunnels {
       session: null,
       agentKey: null,
       timeouts: undefined,
+      traffic: this.#traffic.of(name),
       freedAt,
       isChallenged: false,
     };

@@ -12,6 +12,7 @@ export {
 export { AddressBlock } from "./address_block.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
+export { socketCounts } from "./descriptors.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen, type ListenOptions } from "./listen.ts";
 export { isMissingPermission } from "./permission.ts";
@@ -28,6 +29,7 @@ export {
   onResize,
   onSignal,
   platformName,
+  processFacts,
   programArguments,
   type SignalName,
   type Terminal,

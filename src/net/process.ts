@@ -181,6 +181,21 @@ const DELETE = "\x7f";
 /** `linux-x64`, `darwin-arm64`, `win32-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
 
+/** What the process takes of the machine. */
+export interface ProcessFacts {
+  /** Processor time, user and system. */
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  /** Since 1970. */
+  readonly startedAtSeconds: number;
+}
+
+export function processFacts(): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  const startedAtSeconds = performance.timeOrigin / 1_000;
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage().rss, startedAtSeconds };
+}
+
 /**
  * Prevents the process from ending by itself until the returned function is called. The timers of a `Clock` do not. To be
  * called by what has work to do without an open socket: a program that serves, an agent between two attempts.

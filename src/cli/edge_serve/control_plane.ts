@@ -7,6 +7,7 @@ import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts
 import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
 import { EventFeed } from "../../events/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
+import { EdgeMetrics } from "../../metrics/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { openSqliteStore, type Store } from "../../store/mod.ts";
 import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
@@ -126,6 +127,8 @@ export class ControlPlane {
   async #listen(edge: Edge, target: ListenTarget): Promise<AdminListener | null> {
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
+    const declared = () => this.#control.directory.tunnels.keys();
+    const metrics = new EdgeMetrics({ edge, version, declared });
     const admin = createAdmin({
       control: this.#control,
       version,
@@ -136,6 +139,7 @@ export class ControlPlane {
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
       backupFolder: this.#options.data.path,
+      metrics: (isHead) => metrics.answer(isHead),
       onError,
     });
     try {
