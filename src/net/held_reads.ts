@@ -57,6 +57,8 @@ export class HeldReads implements TurnTaker {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
     this.#isCheap = isCheap;
+    // What comes at once is handled whole, too, and parts cost more than they weigh.
+    if (isCheap) this.#partBytes = Infinity;
     turns.wait(this, isCheap ? Queue.CHEAP : Queue.DEAR);
   }
 

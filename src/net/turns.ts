@@ -20,7 +20,7 @@ export const UNITS_PER_ITERATION = 64 * 1024;
 /** A read up to here is cheap, whatever its length: some 40 us. */
 export const CHEAP_UNITS = 2 * 1024;
 /** What the bytes themselves cost, of which most are copied once or twice. */
-export const BYTES_PER_COPY_UNIT = 64;
+export const BYTES_PER_COPY_UNIT = 128;
 /** So many bytes allow one more: 4 KiB chunks in 64 KiB reads cost a tenth of that. */
 const BYTES_PER_UNIT = 16;
 /** From a dear read of so many units on, its socket waits for turns. Many streams may share one, such as an agent's. */
