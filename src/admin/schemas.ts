@@ -1,5 +1,6 @@
 /** The bodies of the admin API. What they say of each key stands in the OpenAPI document, too. */
 import { z } from "@hono/zod-openapi";
+import { featurePattern } from "../config/mod.ts";
 
 /** Labels of one node. */
 const MAX_LABELS = 64;
@@ -77,7 +78,7 @@ export const issuedTokenSchema = tokenSchema.extend({
   token: z.string().openapi({ description: "Shown this once", example: "rnl_name_…" }),
 }).openapi("IssuedToken");
 
-const feature = z.string().max(64).regex(/^[A-Za-z0-9][A-Za-z0-9_.:/-]*$/, "is no name of a feature");
+const feature = z.string().max(64).regex(featurePattern, "is no name of a feature");
 
 const tunnelSettings = {
   kind: z.enum(["http", "tcp"]).default("http"),
@@ -85,6 +86,9 @@ const tunnelSettings = {
   upstream: z.string().min(1).max(1_024).refine(
     (text) => !/[\p{Cc}\s]/u.test(text),
     "has white space or a control character",
+  ).refine(
+    (text) => !/^(?:[a-z+]+:\/\/)?[^/?#]*@/i.test(text),
+    "has a user and a password, which would stand in lists: let the agent's own machine keep them",
   )
     .openapi({ description: "What the node's agent dials", example: "http://127.0.0.1:3000" }),
   hostnames: z.array(z.string().max(512)).max(100).default([]).openapi({

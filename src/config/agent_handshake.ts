@@ -19,11 +19,14 @@ export const agentFeatures = {
   upgrade: "upgrade",
 } as const;
 
+/** Lower case, digits and hyphens: what a tunnel requires, and what an agent says of itself. */
+export const featurePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
 /** Names that are read of `Runnel-Features`. Further ones are ignored. */
 const MAX_FEATURES = 64;
 
 /** Reads `Runnel-Features`: the names that have the form of one. */
 export function parseFeatures(text: string): ReadonlySet<string> {
-  const names = text.split(",").map((name) => name.trim()).filter((name) => /^[a-z0-9][a-z0-9-]{0,63}$/.test(name));
+  const names = text.split(",").map((name) => name.trim()).filter((name) => featurePattern.test(name));
   return new Set(names.slice(0, MAX_FEATURES));
 }

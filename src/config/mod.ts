@@ -9,7 +9,13 @@ export {
   tokenAddOptions,
   tunnelAddOptions,
 } from "./admin_options.ts";
-export { agentFeatures, agentKeyFieldName, featuresFieldName, parseFeatures } from "./agent_handshake.ts";
+export {
+  agentFeatures,
+  agentKeyFieldName,
+  featurePattern,
+  featuresFieldName,
+  parseFeatures,
+} from "./agent_handshake.ts";
 export { type AllowedUpstream, hostName, loopbackUpstreams, parseAllowedUpstream } from "./allowed_upstream.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";

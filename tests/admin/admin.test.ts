@@ -308,6 +308,9 @@ describe("Each endpoint of the admin API", () => {
         ["/api/v1/tunnels", { ...shop, nodes: Array(17).fill("web-1") }, 400, "bad_request", /^Body key `nodes`: /],
         ["/api/v1/tunnels", { ...shop, hostnames: Array(101).fill("a.test") }, 400, "bad_request", /`hostnames`/],
         ["/api/v1/tunnels", { ...shop, requires: Array(33).fill("x") }, 400, "bad_request", /`requires`/],
+        ["/api/v1/tunnels", { ...shop, upstream: "http://u:p@a.test" }, 400, "bad_request", /`upstream`: has a user/],
+        ["/api/v1/tunnels", { ...shop, upstream: "u:p@a.test:80" }, 400, "bad_request", /`upstream`: has a user/],
+        ["/api/v1/tunnels", { ...shop, requires: ["X_Y"] }, 400, "bad_request", /is no name of a feature$/],
         ["/api/v1/tunnels", { ...shop, requires: ["a b"] }, 400, "bad_request", /is no name of a feature$/],
         ["/api/v1/tunnels", { ...shop, name: "www", hostnames: [] }, 400, "bad_name", /^The name www is reserved/],
       ];
