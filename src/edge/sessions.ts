@@ -10,7 +10,7 @@ export interface AgentSession {
   /** The node whose token the agent showed; null where it is that of no node. */
   readonly node: string | null;
   readonly protocol: "json" | "v2";
-  readonly peer: AgentPeer;
+  readonly peer: Pick<AgentPeer, "address" | "version">;
   /** RFC 3339, in UTC. */
   readonly connectedAt: string;
 }
@@ -54,7 +54,15 @@ export class SessionList {
   /** Lists `session` until it is over. */
   add(session: EdgeSession, { node }: Pick<TokenOwner, "node">, peer: AgentPeer): void {
     const { id, protocol } = session;
-    const facts: AgentSession = { id, node, protocol, peer, connectedAt: new Date().toISOString() };
+    // Without its key: whoever has that, and the token, takes its names over.
+    const { address, version } = peer;
+    const facts: AgentSession = {
+      id,
+      node,
+      protocol,
+      peer: { address, version },
+      connectedAt: new Date().toISOString(),
+    };
     const member: Member = { facts, tunnels: new Set() };
     this.#members.set(session, member);
     this.#events.onConnected?.(facts);
