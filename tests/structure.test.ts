@@ -18,15 +18,20 @@ const ranks: Record<string, number> = {
   observe: 2,
   http: 3,
   config: 4,
+  store: 4,
+  control: 5,
+  events: 4,
   http1: 4,
   websocket: 5,
   httpstream: 6,
   session: 7,
   edge: 8,
+  admin: 8,
   agent: 8,
-  cli: 9,
+  metrics: 9,
+  cli: 10,
   mod: 9,
-  bin: 10,
+  bin: 11,
 };
 
 /** Folders that may use the `process` object, which must then be imported: a program's arguments, signals and streams. */

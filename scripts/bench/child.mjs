@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { isolateEdges } from "../lib/edge_surroundings.mjs";
 
 /** Clock ticks a second of /proc/PID/stat: 100 on every Linux that Node, Bun and Deno run on. */
 const ticksPerSecond = 100;
@@ -20,10 +21,15 @@ export class Child {
    * @param {string} name for messages
    * @param {string} file @param {string[]} args
    * @param {{ stdin?: "pipe", stdout?: "pipe" }} pipes what this process talks to; else nobody is there
+   * @param {NodeJS.ProcessEnv} environment beside that of this process; undefined takes a variable away
    */
-  constructor(name, file, args, pipes = {}) {
+  constructor(name, file, args, pipes = {}, environment = {}) {
     this.name = name;
-    this.#child = spawn(file, args, { stdio: [pipes.stdin ?? "ignore", pipes.stdout ?? "ignore", "pipe"] });
+    isolateEdges();
+    this.#child = spawn(file, args, {
+      stdio: [pipes.stdin ?? "ignore", pipes.stdout ?? "ignore", "pipe"],
+      env: { ...process.env, ...environment },
+    });
     Child.running.add(this);
     this.#child.stderr?.setEncoding("utf8").on("data", (text) => {
       this.#stderr = (this.#stderr + text).slice(-stderrLimit);

@@ -6,13 +6,13 @@
  *     {"port":8080,"host":"a.localhost","path":"/small","connections":32,"bodyBytes":1024,"milliseconds":1000}
  *     {"requests":21000,"seconds":1.0,"p50Ms":1.4,"p99Ms":2.9}
  *
- * With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
+ * With `"hosts"` the connections ask these in turn, and not `host`. With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
  */
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 
 /**
- * @typedef {{ port: number, host: string, path: string, connections: number, bodyBytes: number,
+ * @typedef {{ port: number, host: string, hosts?: string[], path: string, connections: number, bodyBytes: number,
  *   milliseconds?: number, requests?: number }} Task
  * @typedef {{ requests: number, seconds: number, p50Ms: number, p99Ms: number }} Result
  */
@@ -93,7 +93,10 @@ class Run {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#connecting = task.connections;
-    for (let i = 0; i < task.connections; i++) this.#askers.push(new Asker(this, task));
+    const { hosts = [task.host], connections } = task;
+    for (let i = 0; i < connections; i++) {
+      this.#askers.push(new Asker(this, { ...task, host: hosts[i % hosts.length] }));
+    }
   }
 
   get bodyBytes() {

@@ -3,16 +3,24 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readOptions, usageError } from "../lib/arguments.mjs";
-import { root, setUp } from "../lib/toolchain.mjs";
-import { interval, median } from "./figures.mjs";
+import { root } from "../lib/toolchain.mjs";
 import { Generator } from "./generator.mjs";
-import { bulkBytes, findNginx, NginxFarm, smallBytes } from "./nginx.mjs";
+import { bulkBytes, NginxFarm } from "./nginx.mjs";
 import { startRunnel } from "./runnel.mjs";
+import {
+  addPairs,
+  cpuSeconds,
+  measureRequests,
+  nginxToMeasure,
+  ratioText,
+  rowOf,
+  warmUpRequests,
+} from "./side_by_side.mjs";
 
 /** @typedef {import("./runnel.mjs").Runtime} Runtime */
-/** @typedef {Awaited<ReturnType<typeof startRunnel>>} Tunnel */
-/** @typedef {{ cpu: number, speed: number }} Sample processor time of edge and agent together, and what a second brought */
-/** @typedef {(generator: Generator, tunnel: Tunnel) => Promise<Sample>} Measure */
+/** @typedef {import("./side_by_side.mjs").Tunnel} Tunnel */
+/** @typedef {import("./side_by_side.mjs").Sample} Sample */
+/** @typedef {import("./side_by_side.mjs").Measure} Measure */
 
 const help = `Usage: node scripts/bench/pairs.mjs --against DIR [--edge bun|deno] [--agent bun|deno] [--rounds N]
                                    [--bulk-only | --requests-only]
@@ -35,12 +43,7 @@ processor time is over the limit.
 
 Needs Linux and nginx. Without nginx nothing is measured, and the exit code is 0.`;
 
-/** See main.mjs: the just-in-time compilers have settled after these. */
-const warmUp = { requests: 200_000, milliseconds: 20_000 };
 const bulkWarmUps = 25;
-const connections = 32;
-/** Long enough for the ticks of 10 ms in which processor time is told. */
-const requestMilliseconds = 2_000;
 const downloads = 3;
 
 function readArguments() {
@@ -79,22 +82,6 @@ function readArguments() {
   return { against, edge, agent, rounds, starts, limit, ...what, json: values.json };
 }
 
-/** @param {Tunnel} tunnel */
-const cpuSeconds = ({ edge, agent }) => edge.cpuSeconds + agent.cpuSeconds;
-
-/** @type {Measure} Microseconds a request, and requests a second. */
-async function measureRequests(generator, tunnel) {
-  const { port, host } = tunnel;
-  const before = cpuSeconds(tunnel);
-  const result = await generator.run({
-    ...{ port, host, path: "/small", connections, bodyBytes: smallBytes, milliseconds: requestMilliseconds },
-  });
-  return {
-    cpu: (cpuSeconds(tunnel) - before) / result.requests * 1e6,
-    speed: result.requests / result.seconds,
-  };
-}
-
 /** @type {Measure} Microseconds a megabyte, and megabytes a second. */
 async function measureBulk(generator, tunnel) {
   const { port, host } = tunnel;
@@ -104,30 +91,6 @@ async function measureBulk(generator, tunnel) {
   });
   const megabytes = downloads * bulkBytes / 1e6;
   return { cpu: (cpuSeconds(tunnel) - before) / megabytes * 1e6, speed: megabytes / result.seconds };
-}
-
-/**
- * Adds the samples of `rounds` pairs to `samples`, whose first row is this checkout's.
- * @param {Measure} measure @param {Generator} generator @param {[Tunnel, Tunnel]} tunnels @param {number} rounds
- * @param {[Sample[], Sample[]]} samples
- */
-async function addPairs(measure, generator, tunnels, rounds, samples) {
-  for (let round = 0; round < rounds; round++) {
-    for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      samples[side].push(await measure(generator, tunnels[side]));
-    }
-  }
-}
-
-/** @param {string} name @param {[Sample[], Sample[]]} samples */
-function rowOf(name, samples) {
-  /** @param {keyof Sample} key */
-  const figures = (key) => {
-    const ratios = samples[0].map((sample, pair) => sample[key] / samples[1][pair][key]);
-    const [here, there] = samples.map((side) => median(side.map((sample) => sample[key])));
-    return { here, there, ratio: median(ratios), ...interval(ratios) };
-  };
-  return { name, cpu: figures("cpu"), speed: figures("speed") };
 }
 
 /**
@@ -157,9 +120,7 @@ async function run(options, nginx) {
       const tunnels = await startBoth(options, origin.port, start % 2 === 1);
       try {
         const warmUpOrder = start % 2 === 0 ? tunnels : tunnels.toReversed();
-        for (const { port, host } of warmUpOrder) {
-          await generator.run({ port, host, path: "/small", connections, bodyBytes: smallBytes, ...warmUp });
-        }
+        for (const tunnel of warmUpOrder) await warmUpRequests(generator, tunnel);
         if (options.requests) await addPairs(measureRequests, generator, tunnels, rounds, requests);
         if (!options.bulk) continue;
         for (const { port, host } of warmUpOrder) {
@@ -182,18 +143,8 @@ async function run(options, nginx) {
   ];
 }
 
-/** @param {{ ratio: number, low: number, high: number }} figures */
-const ratioText = ({ ratio, low, high }) => `${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
-
 const options = readArguments();
-const nginx = findNginx();
-if (nginx === null || process.platform !== "linux") {
-  console.log("pairs: skipped: needs nginx, and processor time from /proc (Linux)");
-  process.exit(0);
-}
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
-setUp();
-const rows = await run(options, nginx);
+const rows = await run(options, nginxToMeasure("pairs"));
 if (options.json) console.log(JSON.stringify({ date: new Date().toISOString(), ...options, rows }));
 else {
   console.log(

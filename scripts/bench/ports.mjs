@@ -18,21 +18,24 @@ export async function freePort() {
   return port;
 }
 
-/** Resolves once `GET /small` is answered with 200. @param {number} port @param {string} host of the Host field */
-export async function untilAnswering(port, host) {
+/**
+ * Resolves once a GET is answered with 200.
+ * @param {number} port @param {string} host of the Host field @param {string} path
+ */
+export async function untilAnswering(port, host, path = "/small") {
   const deadline = Date.now() + startLimitMs;
   for (;;) {
-    const status = await statusOf(port, host);
+    const status = await statusOf(port, host, path);
     if (status === 200) return;
     if (Date.now() > deadline) throw new Error(`port ${port} (${host}) does not answer: ${status}`);
     await sleep(20);
   }
 }
 
-/** @param {number} port @param {string} host @returns {Promise<number | string>} the status, or why there is none */
-function statusOf(port, host) {
+/** @param {number} port @param {string} host @param {string} path @returns {Promise<number | string>} the status, or why there is none */
+function statusOf(port, host, path) {
   return new Promise((resolve) => {
-    const asked = request({ host: "127.0.0.1", port, path: "/small", headers: { Host: host }, agent: false });
+    const asked = request({ host: "127.0.0.1", port, path, headers: { Host: host }, agent: false });
     asked.on("response", (answer) => {
       answer.resume();
       resolve(answer.statusCode ?? 0);

@@ -8,25 +8,31 @@ import { freePort, untilAnswering } from "./ports.mjs";
 
 /** @typedef {import("../lib/toolchain.mjs").Runtime} Runtime */
 
-/** @param {string} name @param {Runtime} runtime @param {string} file an absolute path @param {string[]} args */
-function start(name, runtime, file, args) {
+/**
+ * Starts a program of Runnel.
+ * @param {string} name @param {Runtime} runtime @param {string} file an absolute path @param {string[]} args
+ * @param {NodeJS.ProcessEnv} environment as of `Child`
+ */
+export function start(name, runtime, file, args, environment = {}) {
   const program = programOf(runtime);
   if (program === null) throw new Error(`there is no ${runtime} on this machine`);
-  return new Child(`${name} (${runtime})`, program, runArguments(runtime, file, args));
+  return new Child(`${name} (${runtime})`, program, runArguments(runtime, file, args), {}, environment);
 }
 
 /**
  * Starts both in front of `originPort`; resolves once requests for `host` are answered.
- * @param {{ edge: Runtime, agent: Runtime, protocol: string, originPort: number, name?: string, checkout?: string }} options
- *   `checkout` is the folder whose programs are started, by default this one
+ * @param {{ edge: Runtime, agent: Runtime, protocol: string, originPort: number, name?: string, checkout?: string,
+ *   environment?: NodeJS.ProcessEnv }} options
+ *   `checkout` is the folder whose programs are started, by default this one; `environment` is the edge's
  */
 export async function startRunnel(options) {
-  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench", checkout = root } = options;
+  const { edge: edgeRuntime, agent: agentRuntime, protocol, originPort, name = "bench", checkout = root, environment } =
+    options;
   const token = randomBytes(16).toString("hex");
   const port = await freePort();
   const edge = start("edge", edgeRuntime, join(checkout, "bin/edge.ts"), [
     ...["serve", "--listen", `127.0.0.1:${port}`, "--token", token],
-  ]);
+  ], environment);
   // Its line for each request goes to /dev/null, and is made all the same; nginx runs with its access log off.
   const agent = start("agent", agentRuntime, join(checkout, "bin/agent.ts"), [
     ...["http", String(originPort), "--edge", `http://127.0.0.1:${port}`, "--token", token],

@@ -6,15 +6,41 @@ import { manifest, root } from "./toolchain.mjs";
 
 const rule = "-".repeat(80);
 
-/** The packages that programs and library contain, each with the text of its license. */
+/** Packages that come without the file, each with one of the same authors and license that has it. @type {Record<string, string>} */
+const sameLicense = { "@hono/zod-openapi": "hono", "@hono/zod-validator": "hono" };
+
+/** The packages that programs and library contain, those of packages among them, each with the text of its license. */
 export function thirdPartyLicenses() {
-  const parts = Object.entries(manifest.dependencies).map(([name, version]) => {
-    const folder = join(root, "node_modules", name);
-    const file = readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
-    if (file === undefined) throw new Error(`the package ${name} has no license file`);
-    return `${name} ${version}\n${rule}\n${readFileSync(join(folder, file), "utf8").trim()}\n`;
-  });
+  const parts = containedPackages().map((name) =>
+    `${name} ${readManifest(name).version}\n${rule}\n${licenseText(name)}\n`
+  );
   return `Runnel contains these packages, each under its own license.\n\n${parts.join(`\n${rule}\n`)}`;
+}
+
+/** Sorted by name. */
+function containedPackages() {
+  const names = new Set(Object.keys(manifest.dependencies));
+  // A set also gives what is added while it is gone through.
+  for (const name of names) {
+    for (const dependency of Object.keys(readManifest(name).dependencies ?? {})) names.add(dependency);
+  }
+  return [...names].sort();
+}
+
+/** @param {string} name */
+function licenseText(name) {
+  const holder = sameLicense[name] ?? name;
+  const [own, other] = [name, holder].map((item) => readManifest(item).license);
+  if (own !== other) throw new Error(`the package ${name} is under ${own}, and ${holder} under ${other}`);
+  const folder = join(root, "node_modules", holder);
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+  if (file === undefined) throw new Error(`the package ${holder} has no license file`);
+  return readFileSync(join(folder, file), "utf8").trim();
+}
+
+/** @param {string} name @returns {{ version: string, license: string, dependencies?: Record<string, string> }} */
+function readManifest(name) {
+  return JSON.parse(readFileSync(join(root, "node_modules", name, "package.json"), "utf8"));
 }
 
 /** @param {string} bunVersion the one that the programs were compiled with */

@@ -1,9 +1,9 @@
 // @ts-check
 /** The foreign programs that tests talk to, as Debian names program and package. The one list of them. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { nodePeerFolder, nodePeerPackage, nodeProgram } from "./toolchain.mjs";
+import { nodePeerFolder, nodePeerPackage, nodeProgram, pythonPeerFolder } from "./toolchain.mjs";
 
 const peers = [
   { program: "caddy", package: "caddy" },
@@ -35,6 +35,51 @@ export function isOnPath(program) {
   });
 }
 
+/** Peers from PyPI, each pinned exactly. They share a virtual environment of their own. */
+const pythonPeers = ["prometheus-client==0.26.0", "schemathesis==4.32.5"];
+const pythonInstallMs = 300_000;
+
+/** Says which peers the virtual environment holds. It is written last, so that a broken installation is made anew. */
+const pythonPeersFile = join(pythonPeerFolder, "peers");
+
+/**
+ * The path of a program from PyPI, such as `schemathesis`, or of `python`, which can import the packages; null where
+ * `--install-peers` has not installed it.
+ * @param {string} program
+ */
+export function pythonPeer(program) {
+  const path = inPythonFolder(program);
+  return existsSync(pythonPeersFile) && existsSync(path) ? path : null;
+}
+
+/** @param {string} program */
+function inPythonFolder(program) {
+  const parts = process.platform === "win32" ? ["Scripts", `${program}.exe`] : ["bin", program];
+  return join(pythonPeerFolder, ...parts);
+}
+
+/** Installs the peers from PyPI into their virtual environment, where they are not there in these versions. */
+function installPythonPeers() {
+  const wanted = pythonPeers.join(" ");
+  if (existsSync(pythonPeersFile) && readFileSync(pythonPeersFile, "utf8") === wanted) return;
+  console.log(`     installing ${wanted} from PyPI`);
+  const quietly = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  const steps = [
+    ["python3", "-m", "venv", "--clear", pythonPeerFolder],
+    [inPythonFolder("python"), ...quietly, ...pythonPeers],
+  ];
+  for (const [command, ...args] of steps) {
+    const { status, stdout, stderr, error } = spawnSync(/** @type {string} */ (command), args, {
+      encoding: "utf8",
+      timeout: pythonInstallMs,
+    });
+    if (status === 0) continue;
+    console.log(`     ${command} ${args.join(" ")} failed:\n${error?.message ?? ""}${stdout ?? ""}${stderr ?? ""}`);
+    return;
+  }
+  writeFileSync(pythonPeersFile, wanted);
+}
+
 /** The package that holds the program itself: the one called `node` only fetches it, by an npm inside of npm. */
 const nodePackage = `${nodePeerPackage}@22.23.3`;
 const nodeInstallMs = 180_000;
@@ -59,19 +104,25 @@ function compileGoLibrary() {
 }
 
 /**
- * Installs those that are missing, where this is root on a system with apt-get (else says that it cannot), and a Node
- * from npm.
+ * Installs those that are missing, where this is root on a system with apt-get (else says that it cannot), a Node from
+ * npm, and the peers from PyPI.
  */
 export function installPeers() {
   installNode();
   installPackages();
+  installPythonPeers();
   compileGoLibrary();
 }
 
+/** Debian's Python makes no virtual environments without a package of its own, which has no program. */
+function needsVenv() {
+  return isOnPath("apt-get") && spawnSync("python3", ["-c", "import ensurepip"]).status !== 0;
+}
+
 function installPackages() {
-  const missing = peers.filter(({ program }) => !isOnPath(program));
-  if (missing.length === 0) return;
-  const names = missing.map((peer) => peer.package);
+  const names = peers.filter(({ program }) => !isOnPath(program)).map((peer) => peer.package);
+  if (needsVenv()) names.push("python3-venv");
+  if (names.length === 0) return;
   if (process.getuid?.() !== 0 || !isOnPath("apt-get")) {
     console.log(`     ${names.join(", ")} cannot be installed: that takes apt-get and root`);
     return;

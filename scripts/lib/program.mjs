@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { isolateEdges } from "./edge_surroundings.mjs";
 import { commandOf, root } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Form} Form */
@@ -21,13 +22,20 @@ export class Program extends EventEmitter {
 
   /**
    * @param {string} name @param {Form} form @param {string} file @param {string[]} args
-   * @param {number | null} descriptors the most that it may have open; null: as many as this process
+   * @param {{ descriptors?: number | null, fileBlocks?: number | null }} limits descriptors that it may have open; blocks
+   *   of 512 bytes to which a file may grow, beyond which writes fail. Null: as many as this process.
    */
-  constructor(name, form, file, args, descriptors = null) {
+  constructor(name, form, file, args, { descriptors = null, fileBlocks = null } = {}) {
     super();
+    isolateEdges();
     this.name = name;
     this.form = form;
-    const limited = descriptors === null ? [] : ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"];
+    const limits = [
+      ...(descriptors === null ? [] : [`ulimit -n ${descriptors}`]),
+      // The signal would end the program.
+      ...(fileBlocks === null ? [] : [`trap "" XFSZ; ulimit -f ${fileBlocks}`]),
+    ];
+    const limited = limits.length === 0 ? [] : ["sh", "-c", `${limits.join("; ")}; exec "$@"`, "sh"];
     const [command, ...words] = [...limited, ...commandOf(form, file, args)];
     this.#child = spawn(command, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     Program.running.add(this);

@@ -30,6 +30,9 @@ const stateFolder = join(root, "node_modules", ".runnel");
 export const nodePeerFolder = join(stateFolder, "node");
 export const nodePeerPackage = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 
+/** The virtual environment with the peers from PyPI. */
+export const pythonPeerFolder = join(stateFolder, "python");
+
 /** Runs setup.sh; where it fails, this process ends with its exit code. */
 export function setUp() {
   const { status } = spawnSync(join(root, "scripts", "setup.sh"), ["--quiet"], { stdio: "inherit" });

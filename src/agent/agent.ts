@@ -1,13 +1,13 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
-import type { SessionEnd } from "../session/mod.ts";
+import type { Session, SessionEnd } from "../session/mod.ts";
 import { Backoff } from "./backoff.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 
 export interface AgentEvents {
-  /** The tunnel is open; after each reconnect again. */
+  /** The tunnel is open; after each reconnect and renewal again. */
   onReady?(tunnel: OpenTunnel): void;
   /** Before the tunnel was ever open: an attempt failed with `because`, and attempt number `attempt` follows in `inMs`. */
   onConnecting?(attempt: number, inMs: number, because: AgentError): void;
@@ -45,7 +45,9 @@ const LONGEST_FIRST_PAUSE_MS = 1_000;
 /** What is tried again within the time of the first connection, where it may pass by itself. */
 const passingCodes: ReadonlySet<AgentErrorCode> = new Set(["edge_unreachable", "too_many_attempts"]);
 /** What ends an agent that had a tunnel already. */
-const endingCodes: ReadonlySet<AgentErrorCode> = new Set(["unauthorized", "bad_name", "protocol_mismatch"]);
+const endingCodes: ReadonlySet<AgentErrorCode> = new Set([
+  ...["unauthorized", "name_not_allowed", "bad_name", "protocol_mismatch"] as const,
+]);
 
 const shuttingDown = "The agent is shutting down";
 
@@ -60,6 +62,13 @@ export class Agent {
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   #tunnel: OpenTunnel | null = null;
+  /** Called when the session of `#tunnel` has ended. */
+  #onEnd: (end: SessionEnd) => void = () => {};
+  /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
+  readonly #leaving = new Set<Session>();
+  #renewal: Promise<AgentError | null> | null = null;
+  /** What a renewal has opened after the session before had ended by itself. */
+  #renewed: OpenTunnel | null = null;
   /** Since the last session that was stable. */
   #reconnects = 0;
 
@@ -76,6 +85,13 @@ export class Agent {
   /** The open tunnel; null while there is none. */
   get tunnel(): OpenTunnel | null {
     return this.#tunnel;
+  }
+
+  /** Exchanges under way. */
+  get active(): number {
+    let count = this.#tunnel?.session.active ?? 0;
+    for (const session of this.#leaving) count += session.active;
+    return count;
   }
 
   /**
@@ -97,7 +113,12 @@ export class Agent {
     while (tunnel !== null) {
       const since = this.#clock.now();
       const end = await this.#serve(tunnel);
-      if (this.#stop.signal.aborted) return;
+      const renewed = await this.#takeRenewed();
+      if (this.#stop.signal.aborted) return renewed?.session.close(shuttingDown);
+      if (renewed !== null) {
+        tunnel = renewed;
+        continue;
+      }
       this.#events.onDisconnected?.(end);
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
@@ -108,24 +129,72 @@ export class Agent {
     }
   }
 
+  /**
+   * Opens the tunnel once more, such as with another token, and lets the session before finish what runs on it. Resolves
+   * to why it could not be opened: that session then goes on. Does nothing while there is no session.
+   */
+  renew(): Promise<AgentError | null> {
+    const tunnel = this.#tunnel;
+    if (tunnel === null) return Promise.resolve(null);
+    return this.#renewal ??= this.#replace(tunnel).finally(() => this.#renewal = null);
+  }
+
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    await this.#tunnel?.session.drain();
+    const leaving = Array.from(this.#leaving, (session) => session.closed);
+    await Promise.all([this.#tunnel?.session.drain(), ...leaving]);
   }
 
   /** Ends `run()` now; requests under way break off. */
   close(): void {
     this.#stop.abort();
     this.#tunnel?.session.close(shuttingDown);
+    for (const session of this.#leaving) session.close(shuttingDown);
   }
 
-  async #serve(tunnel: OpenTunnel): Promise<SessionEnd> {
+  /** Resolves when the session that serves the tunnel has ended, and not for a renewal. */
+  #serve(tunnel: OpenTunnel): Promise<SessionEnd> {
+    return new Promise((resolve) => {
+      this.#onEnd = resolve;
+      this.#use(tunnel);
+    });
+  }
+
+  #use(tunnel: OpenTunnel): void {
     this.#tunnel = tunnel;
     this.#events.onReady?.(tunnel);
-    const end = await tunnel.session.closed;
-    this.#tunnel = null;
-    return end;
+    void tunnel.session.closed.then((end) => {
+      if (this.#tunnel !== tunnel) return;
+      this.#tunnel = null;
+      this.#onEnd(end);
+    });
+  }
+
+  async #replace(before: OpenTunnel): Promise<AgentError | null> {
+    const result = await this.#attempt(this.#stop.signal);
+    if (result === null || result instanceof AgentError) return result;
+    if (this.#tunnel !== before) {
+      this.#renewed = result;
+      return null;
+    }
+    this.#use(result);
+    this.#leave(before.session);
+    return null;
+  }
+
+  #leave(session: Session): void {
+    this.#leaving.add(session);
+    void session.drain();
+    void session.closed.then(() => this.#leaving.delete(session));
+  }
+
+  /** What a renewal has opened, or is about to, where the session before has ended by itself. */
+  async #takeRenewed(): Promise<OpenTunnel | null> {
+    await this.#renewal;
+    const renewed = this.#renewed;
+    this.#renewed = null;
+    return renewed;
   }
 
   /** Null where the agent was stopped meanwhile. */

@@ -14,6 +14,8 @@ export interface EdgeDialOptions {
   upstream: Handler;
   /** Takes the name over from a live agent with the same token. Default false. */
   force?: boolean;
+  /** See `newAgentKey`. A session takes the name over from an earlier one with the same key. Default: from none. */
+  agentKey?: string;
   /** Milliseconds that the edge waits for an answer of this tunnel; `Infinity`: for ever. Default: its own setting. */
   firstByteMs?: number;
   /** Milliseconds for the dial with its handshake, and as many for the edge's answer after it. Default 10,000. */

@@ -216,12 +216,19 @@ function hostOf(url: string): string {
 }
 
 /** The refusals of an edge that have a code of their own here. */
-const refusalCodes: readonly AgentErrorCode[] = ["unauthorized", "too_many_attempts", "name_taken", "bad_name"];
+const refusalCodes: readonly AgentErrorCode[] = [
+  "unauthorized",
+  "name_not_allowed",
+  "too_many_attempts",
+  "name_taken",
+  "bad_name",
+];
 
 /** What to do about others. */
 const refusalRemedies: Readonly<Record<string, string>> = {
   too_many_tunnels: problemKinds.too_many_tunnels.remedy,
   too_many_sessions: problemKinds.too_many_sessions.remedy,
+  feature_missing: problemKinds.feature_missing.remedy,
 };
 
 /** The error for an edge that refused the tunnel with `code`. */

@@ -6,6 +6,8 @@ export type AgentErrorCode =
   | "edge_unreachable"
   /** The edge refused the token. */
   | "unauthorized"
+  /** The edge took the token, which may not open this tunnel. */
+  | "name_not_allowed"
   /** The token was refused, as many others at that moment. Trying again may help: an older edge refuses right ones, too. */
   | "too_many_attempts"
   /** Another agent has the name. */
@@ -23,7 +25,8 @@ export type AgentErrorCode =
 export interface AgentErrorDetails {
   /** What a person can do, as a sentence without full stop. Default null: the code alone decides. */
   readonly remedy?: string | null;
-  /** Default: false for `unauthorized`, `replaced`, `bad_name` and `protocol_mismatch`, else true. */
+  /** Default: false for `unauthorized`, `name_not_allowed`, `replaced`, `bad_name` and `protocol_mismatch`,
+   * else true. */
   readonly retryable?: boolean;
   /** See `AgentError.isCutShort`. Default false. */
   readonly isCutShort?: boolean;
@@ -54,5 +57,5 @@ export class AgentError extends RunnelError {
 
 /** Errors that no further attempt with the same settings can avoid. */
 const lastingCodes: ReadonlySet<AgentErrorCode> = new Set([
-  ...["unauthorized", "replaced", "bad_name", "protocol_mismatch"] as const,
+  ...["unauthorized", "name_not_allowed", "replaced", "bad_name", "protocol_mismatch"] as const,
 ]);

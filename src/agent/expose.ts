@@ -1,7 +1,7 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
 import { inspect } from "node:util";
 import { checkRange, type Clock, OptionError, printableLines } from "../base/mod.ts";
-import { tokenFault, version } from "../config/mod.ts";
+import { agentFeatures, tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
 import { parseEdgeUrl } from "./edge_url.ts";
@@ -96,7 +96,8 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const agent = new Agent({
     open: (signal) => {
       const { token, force, firstByteMs, clock, name = tunnel?.name } = options;
-      return openV2Tunnel({ edge, token, upstream, name, force, firstByteMs, version, clock, onError }, signal);
+      const told = { version, features: [agentFeatures.http] };
+      return openV2Tunnel({ edge, token, upstream, name, force, firstByteMs, clock, onError, ...told }, signal);
     },
     events: {
       onReady: (open) => {

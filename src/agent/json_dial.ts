@@ -1,6 +1,6 @@
 /** Opens a tunnel by the JSON protocol: a WebSocket without a subprotocol, `register`, and the edge's answer to it. */
 import { systemClock } from "../base/mod.ts";
-import { versionFieldName } from "../config/mod.ts";
+import { agentFeatures } from "../config/mod.ts";
 import {
   FeatureChallengeLines,
   FeatureLatin1,
@@ -22,6 +22,7 @@ import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts"
 import { edgeFailure, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
+import { handshakeFields } from "./handshake_fields.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 
 export interface JsonDialOptions extends EdgeDialOptions {
@@ -60,11 +61,11 @@ export async function openJsonTunnel(options: JsonDialOptions, signal: AbortSign
   const session = new JsonAgentSession(link, { upstream, features: registered.features ?? [], onError, clock });
   link.resume();
   const warnings = timeoutWarnings(options.firstByteMs, registered.timeouts);
-  return { session, url: registered.url ?? "", name, tunnelId: name, warnings };
+  return { session, url: registered.url ?? "", urls: registered.urls, name, tunnelId: name, warnings };
 }
 
 async function connect(options: JsonDialOptions, signal: AbortSignal): Promise<WebSocketConnection> {
-  const fields = options.version === undefined ? [] : [versionFieldName, options.version];
+  const fields = handshakeFields(options, [agentFeatures.http, agentFeatures.hostHeader]);
   try {
     const { socket, rest } = await dialWebSocket({ ...webSocketTo(options, signal), fields });
     const link = new WebSocketConnection(socket, {

@@ -1,7 +1,10 @@
 /** The agent: dials an edge, keeps a tunnel open, and serves its requests with an upstream. */
 export { Agent, type AgentEvents } from "./agent.ts";
+export { AgentToken } from "./agent_token.ts";
+export { AllowedUpstreams } from "./allowed_upstreams.ts";
 export { type EdgeUrl, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
+export { newAgentKey } from "./handshake_fields.ts";
 export { openJsonTunnel } from "./json_dial.ts";
 export { type OpenTunnel, type OpenTunnelOnce } from "./open_tunnel.ts";
 export { proxyFor } from "./proxy.ts";

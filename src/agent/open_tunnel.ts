@@ -5,6 +5,8 @@ export interface OpenTunnel {
   readonly session: Session;
   /** The public URL. */
   readonly url: string;
+  /** All public URLs, `url` first. Default: that one alone. */
+  readonly urls?: readonly string[];
   readonly name: string;
   readonly tunnelId: string;
   /** What was asked for and the edge does not do, each as a sentence for a person without full stop. Default none. */

@@ -1,8 +1,8 @@
 /** Which HTTP proxy an agent dials its edge through, if any: that of the flag, else that of the environment. */
 import { Buffer } from "node:buffer";
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
-import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { AddressBlock, isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { dialAuthority, isSecure, tcpTargetOf } from "./url_target.ts";
 
@@ -119,13 +119,5 @@ function exempts(entry: string, host: string, port: number): boolean {
 
 /** @param block an address, or a CIDR block of either family */
 function isInBlock(block: string, host: string): boolean {
-  const family = isIP(host);
-  const [address, bits = family === 4 ? "32" : "128"] = block.split("/", 2);
-  if (family === 0 || isIP(address) !== family || !/^\d{1,3}$/.test(bits)) return false;
-  const prefix = Number(bits);
-  if (prefix > (family === 4 ? 32 : 128)) return false;
-  const type = family === 4 ? "ipv4" : "ipv6";
-  const addresses = new BlockList();
-  addresses.addSubnet(address, prefix, type);
-  return addresses.check(host, type);
+  return AddressBlock.parse(block)?.contains(host) ?? false;
 }

@@ -1,7 +1,7 @@
 /** Opens a tunnel by `runnel.v2`: the token in the handshake, then `POST /api/agent/tunnels` on a stream of our own. */
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
-import { versionFieldName } from "../config/mod.ts";
+import { agentFeatures } from "../config/mod.ts";
 import { type Connection, ConnectionError, WebSocketRoundTripper } from "../httpstream/mod.ts";
 import {
   type AskedTimeouts,
@@ -16,6 +16,7 @@ import { answerInTime, type EdgeDialOptions, webSocketTo } from "./edge_dial.ts"
 import { edgeFailure, problemOf, refusal } from "./edge_failure.ts";
 import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
+import { handshakeFields } from "./handshake_fields.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
 
 export interface V2DialOptions extends EdgeDialOptions {
@@ -23,17 +24,21 @@ export interface V2DialOptions extends EdgeDialOptions {
   version: string;
   /** Default: the edge draws one. */
   name?: string;
+  /** What the upstream can do, for tunnels that require something. Default: what a service of HTTP/1.1 can. */
+  features?: readonly string[];
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
 }
+
+const defaultFeatures = Object.values(agentFeatures);
 
 /** @throws {AgentError} */
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
   const connection = await connect(options, signal);
   try {
-    const { id, name, url, timeouts } = await openTunnel(connection, options, signal);
+    const { id, name, url, urls, timeouts } = await openTunnel(connection, options, signal);
     const warnings = timeoutWarnings(options.firstByteMs, timeouts);
-    return { session: new V2AgentSession(connection), name, tunnelId: id, url, warnings };
+    return { session: new V2AgentSession(connection), name, tunnelId: id, url, urls, warnings };
   } catch (error) {
     connection.close();
     throw error;
@@ -56,13 +61,13 @@ export async function tryEdge(
 }
 
 async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Connection> {
-  const { edge, token, version, upstream, clock = systemClock } = options;
+  const { edge, token, version, upstream, features = defaultFeatures, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
     onStream: (stream) => serveExchange(stream, upstream, options.onError),
     onHandlerError: (error) => options.onError?.(error),
   });
-  const fields = ["Authorization", `Bearer ${token}`, versionFieldName, version];
+  const fields = ["Authorization", `Bearer ${token}`, ...handshakeFields(options, features)];
   try {
     const { connection } = await roundTripper.connect({ ...webSocketTo(options, signal), fields });
     return connection;
@@ -75,6 +80,7 @@ const tunnelAnswer = z.object({
   id: z.string(),
   name: z.string(),
   url: z.string(),
+  urls: z.array(z.string()).optional().catch(undefined),
   timeouts: z.object(askedTimeoutsShape).optional(),
 });
 

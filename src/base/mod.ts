@@ -15,4 +15,5 @@ export { printable, printableJson, printableLines } from "./printable.ts";
 export { escapeText, messageOf, showByte, showText } from "./show.ts";
 export { afterTickEnd, atTickEnd, callAtTickEnd, type TickListener } from "./tick.ts";
 export { Timeout } from "./timers.ts";
+export { WaitTime } from "./wait_time.ts";
 export { work } from "./work.ts";

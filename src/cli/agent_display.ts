@@ -24,7 +24,7 @@ export interface AgentDisplay {
    * @param inMs milliseconds until the next one
    */
   connecting(attempt: number, inMs: number, because: string, remedy: string): void;
-  ready(tunnel: Pick<OpenTunnel, "url" | "name" | "tunnelId" | "warnings">): void;
+  ready(tunnel: Pick<OpenTunnel, "url" | "urls" | "name" | "tunnelId" | "warnings">): void;
   disconnected(reason: string): void;
   /**
    * @param inMs milliseconds until the attempt
@@ -64,11 +64,12 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       if (isNew(because)) log.warn("Not connected yet, and trying on: {because}. {remedy}", facts);
       else log.debug("Trying again in {inMs} ms, attempt {attempt}", facts);
     },
-    ready({ url, name, tunnelId, warnings = [] }) {
-      const line = hasBeenReady ? `Connected again: ${url}` : `${url} -> ${view.upstream}`;
+    ready({ url, urls = [url], name, tunnelId, warnings = [] }) {
+      const { upstream, protocol } = view;
+      const lines = hasBeenReady ? [`Connected again: ${url}`] : urls.map((item) => `${item} -> ${upstream}`);
       hasBeenReady = true;
       toldCause = "";
-      output.event("ready", { url, name, tunnelId, upstream: view.upstream, protocol: view.protocol }, line);
+      output.event("ready", { url, urls, name, tunnelId, upstream, protocol }, ...lines);
       for (const warning of warnings) log.warn("{warning}", { warning });
     },
     disconnected(reason) {

@@ -1,9 +1,17 @@
 /** The two ends that an agent dials, made of its options: the edge, perhaps through a proxy, and the upstream. */
 import { readFile } from "node:fs/promises";
-import { dialThrough, type EdgeUrl, parseEdgeUrl, parseTarget, proxyFor, type UpstreamTarget } from "../agent/mod.ts";
-import { asUsageError, UsageError } from "../config/mod.ts";
+import {
+  AllowedUpstreams,
+  dialThrough,
+  type EdgeUrl,
+  parseEdgeUrl,
+  parseTarget,
+  proxyFor,
+  type UpstreamTarget,
+} from "../agent/mod.ts";
+import { type AllowedUpstream, asUsageError, UsageError } from "../config/mod.ts";
 import type { Dial } from "../http1/mod.ts";
-import { checkCertificates } from "../net/mod.ts";
+import { checkCertificates, dial as dialDirectly } from "../net/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
 export interface EdgeEndpoint {
@@ -19,7 +27,13 @@ interface EdgeValues {
   readonly proxy: string | undefined;
 }
 
+export interface UpstreamEndpoint extends UpstreamTarget {
+  /** Dials the upstream, at allowed addresses alone where a list is given. */
+  readonly dialer: Dial;
+}
+
 interface UpstreamValues {
+  readonly allowUpstream: readonly AllowedUpstream[];
   readonly upstreamInsecure: boolean;
   readonly upstreamCa: string | undefined;
 }
@@ -37,9 +51,19 @@ export async function edgeEndpoint(values: EdgeValues, host: ProgramHost): Promi
  * @param target the argument: `3000`, `https://host`
  * @throws {UsageError} where the target or an option is wrong
  */
-export async function upstreamEndpoint(target: string, values: UpstreamValues): Promise<UpstreamTarget> {
+export async function upstreamEndpoint(target: string, values: UpstreamValues): Promise<UpstreamEndpoint> {
   const ca = await readAuthorities("--upstream-ca", values.upstreamCa);
-  return asUsageError(() => parseTarget(target, { insecure: values.upstreamInsecure, ca }));
+  const upstream = asUsageError(() => parseTarget(target, { insecure: values.upstreamInsecure, ca }));
+  // Whoever names the target and no list wants just that target.
+  if (values.allowUpstream.length === 0) return { ...upstream, dialer: dialDirectly };
+  const allowed = new AllowedUpstreams(values.allowUpstream);
+  if (!allowed.forbids(upstream.dial)) return { ...upstream, dialer: allowed.dialer() };
+  throw new UsageError(
+    `The target ${JSON.stringify(target)} is not among those of --allow-upstream`,
+    upstream.dial.kind === "unix"
+      ? "Name a TCP target, since --allow-upstream permits no unix sockets, or leave it out"
+      : "Add its address and port with --allow-upstream HOST:PORT, or leave it out",
+  );
 }
 
 /** The text of a PEM file; undefined where none is given. */

@@ -1,8 +1,11 @@
 /** `agent http`: serves a private HTTP service through an edge. */
 import {
   Agent,
+  AgentError,
   type AgentEvents,
+  AgentToken,
   type EdgeUrl,
+  newAgentKey,
   openJsonTunnel,
   type OpenTunnelOnce,
   openV2Tunnel,
@@ -21,7 +24,8 @@ import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
 import { type EarlyEnd, earlyEndReason, untilStopped } from "./shutdown.ts";
-import { readToken } from "./token.ts";
+import { readToken, tokenIn } from "./token.ts";
+import { TokenWatch } from "./token_watch.ts";
 
 type HttpCall = CommandCall<typeof agentHttpOptions>;
 
@@ -50,10 +54,11 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
   const limits = { headBytes: values.headLimit, fieldCount: values.fieldLimit };
-  const dialUpstream = withTcpTimeout(dialDirectly, values.tcpTimeout);
+  const dialUpstream = withTcpTimeout(target.dialer, values.tcpTimeout);
   const client = new HttpClient({ target: target.dial, dial: dialUpstream, connectionAuth, hostHeader, limits });
   const drainMs = values.drainTimeout;
   let earlyEnd: EarlyEnd | null = null;
+  let watch: TokenWatch | null = null;
   const report = (request: RequestReport) => {
     // Whoever stopped the agent has ended these requests. Nothing has failed.
     if (earlyEnd === null || request.code !== "agent_lost") return display.request(request, false);
@@ -62,10 +67,9 @@ async function serveHttp(call: HttpCall): Promise<number> {
   try {
     const upstream = observeExchanges(client.request, report, undefined, display.open);
     const agent = new Agent({
-      open: tunnelOpener(values, {
+      open: tunnelOpener(values, token, {
         edge,
         dial: withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout),
-        token,
         upstream,
         upstreamLabel: target.label,
         version,
@@ -76,19 +80,22 @@ async function serveHttp(call: HttpCall): Promise<number> {
       events: shownOn(display),
     });
     const finished = agent.run();
-    const active = () => agent.tunnel?.session.active ?? 0;
+    watch = isReadAgain(values) ? new TokenWatch(agent, token) : null;
     await untilStopped(agent, {
       host,
       drainMs,
       finished,
-      onDrain: () => display.stopping(active(), drainMs),
+      onDrain: () => display.stopping(agent.active, drainMs),
       onEarlyEnd: (by) => {
         earlyEnd = by;
-        display.endingEarly(active(), by, drainMs);
+        display.endingEarly(agent.active, by, drainMs);
       },
     });
     await finished;
+  } catch (error) {
+    throw named(error, values);
   } finally {
+    watch?.stop();
     client.close();
     display.close();
   }
@@ -109,7 +116,18 @@ function checkConnectionAuth({ upstreamConnectionAuth, protocol }: HttpCall["val
   );
 }
 
-async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {
+async function tokenFor(edge: EdgeUrl, call: HttpCall): Promise<AgentToken> {
+  const token = await givenToken(edge, call);
+  const { values } = call;
+  return new AgentToken(token, isReadAgain(values) ? () => tokenIn(values.tokenFile) : undefined);
+}
+
+/** True where the token stands in a file, so that another one may stand there later. */
+function isReadAgain(values: HttpCall["values"]): values is HttpCall["values"] & { tokenFile: string } {
+  return values.token === undefined && values.tokenFile !== undefined && values.tokenFile !== "-";
+}
+
+async function givenToken(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {
   const isFromSettings = origins.token === "settings" || origins.tokenFile === "settings";
   if (isFromSettings && settings !== null) checkEdgeOfToken(edge, settings);
   const token = await readToken(values, host);
@@ -118,11 +136,22 @@ async function tokenFor(edge: EdgeUrl, { values, origins, settings, host }: Http
   throw new UsageError("The token is missing", `Give it with --token-file FILE, or keep it with '${login}'`);
 }
 
-function tunnelOpener(values: HttpCall["values"], options: Omit<V2DialOptions, "name" | "force">): OpenTunnelOnce {
+function tunnelOpener(
+  values: HttpCall["values"],
+  token: AgentToken,
+  options: Omit<V2DialOptions, "token" | "name" | "force" | "agentKey">,
+): OpenTunnelOnce {
   // Drawn once, so that the URL stays the same across reconnects.
-  const chosen = { ...options, name: values.name ?? randomName(), force: values.force };
+  const chosen = { ...options, name: values.name ?? randomName(), force: values.force, agentKey: newAgentKey() };
   const open = values.protocol === "json" ? openJsonTunnel : openV2Tunnel;
-  return (signal) => open(chosen, signal);
+  return token.opener((token, signal) => open({ ...chosen, token }, signal));
+}
+
+/** Whoever gave no name did not choose the one that the token may not open. */
+function named(error: unknown, { name }: HttpCall["values"]): unknown {
+  if (name !== undefined || !(error instanceof AgentError) || error.code !== "name_not_allowed") return error;
+  const remedy = "Name one of the token's tunnels with --name: edge tunnel list shows them";
+  return new AgentError(error.code, "The token opens no tunnel of a random name", error, { remedy });
 }
 
 function logError(error: unknown): void {

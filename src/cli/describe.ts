@@ -23,7 +23,7 @@ const rules = [
   "A flag counts before its environment variable, that before the settings file of the agent, that before the default.",
   "Unknown flags, missing values, surplus arguments and repeated flags end the program with exit code 2; only flags " +
   "that say so may be repeated.",
-  "Durations have a unit: `500ms`, `30s`, `5m`, `1h`. So have sizes: `64KiB`, `4MiB`.",
+  "Durations have a unit: `500ms`, `30s`, `5m`, `1h`, `90d`. So have sizes: `64KiB`, `4MiB`.",
   "`--listen` takes `HOST:PORT`, `[IPV6]:PORT`, `PORT` (every IPv4 address), `:PORT` or `*:PORT` (every address), and " +
   "`HOST` alone (port 8080).",
   "TARGET, `--edge` and `--proxy` take `HOST:PORT`, `[IPV6]:PORT`, and `PORT` or `:PORT` (this machine, as `0.0.0.0:PORT` " +

@@ -38,6 +38,14 @@ export function noSuchCommand(program: Program, args: readonly string[]): UsageE
   const [word] = args;
   if (word === undefined) return new UsageError(`The command is missing: one of ${names.join(", ")}`);
   if (word.startsWith("-")) return leadingFlagError(word);
+  const group = names.filter((name) => name.startsWith(`${word} `));
+  if (group.length > 0) {
+    const [, second] = args;
+    if (second?.startsWith("-") ?? true) {
+      return new UsageError(`The command ${word} is one of ${group.join(", ")}`);
+    }
+    return new UsageError(`Unknown command ${word} ${second}${didYouMean(`${word} ${second}`, group)}`);
+  }
   return new UsageError(`Unknown command ${word}${didYouMean(word, names)}`);
 }
 

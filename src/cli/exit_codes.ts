@@ -2,6 +2,7 @@
 import { AgentError } from "../agent/mod.ts";
 import { RunnelError } from "../base/mod.ts";
 import { UsageError } from "../config/mod.ts";
+import { AdminError } from "./admin_error.ts";
 
 export const ExitCode = {
   ok: 0,
@@ -17,12 +18,14 @@ export const exitCodeMeanings: Readonly<Record<number, string>> = {
   [ExitCode.ok]: "all went well",
   [ExitCode.failure]: "something failed",
   [ExitCode.usage]: "the program was called wrongly",
-  [ExitCode.refused]: "the edge refused the token",
+  [ExitCode.refused]: "the edge refused the token, or what it was to open",
   [ExitCode.edgeUnreachable]: "the edge could not be reached",
   [ExitCode.taken]: "the name, the hostname or the port is taken",
 };
 
 export function exitCodeOf(error: unknown): number {
+  // The admin API is asked for what the command line says: what is wrong in it was typed wrongly.
+  if (error instanceof AdminError && error.code === "bad_request") return ExitCode.usage;
   return (error instanceof RunnelError ? exitCodes[error.code] : undefined) ?? ExitCode.failure;
 }
 
@@ -30,9 +33,12 @@ export function exitCodeOf(error: unknown): number {
 const exitCodes: Readonly<Record<string, number>> = {
   usage: ExitCode.usage,
   unauthorized: ExitCode.refused,
+  name_not_allowed: ExitCode.refused,
   too_many_attempts: ExitCode.edgeUnreachable,
   edge_unreachable: ExitCode.edgeUnreachable,
   name_taken: ExitCode.taken,
+  hostname_taken: ExitCode.taken,
+  port_taken: ExitCode.taken,
   replaced: ExitCode.taken,
   bad_name: ExitCode.usage,
   address_in_use: ExitCode.taken,
@@ -40,7 +46,9 @@ const exitCodes: Readonly<Record<string, number>> = {
 
 /** What a person can do about `error`, as it says itself or as its code does; null where only `--help` can tell. */
 export function remedyFor(error: RunnelError): string | null {
-  const own = error instanceof UsageError || error instanceof AgentError ? error.remedy : null;
+  const own = error instanceof UsageError || error instanceof AgentError || error instanceof AdminError
+    ? error.remedy
+    : null;
   return own ?? remedyOf(error.code);
 }
 
@@ -59,8 +67,9 @@ export function permissionRemedy(message: string): string | null {
 }
 
 const remedies: Readonly<Record<string, string>> = {
-  unauthorized:
-    "Give the edge's token with --token-file, --token or RUNNEL_TOKEN; the edge keeps its own in DATA/token",
+  unauthorized: "Give the edge's token, which it keeps in DATA/token, or a node's, with --token-file, --token or " +
+    "RUNNEL_TOKEN; edge node rotate makes a node a new one",
+  name_not_allowed: "Give --name one of the token's tunnels, which edge tunnel list shows, or use another token",
   too_many_attempts: "Try again in a moment, and check the token",
   edge_unreachable: "Check that the edge runs, and that --edge names it",
   name_taken: "Choose another --name, or take it over with --force",
@@ -69,10 +78,14 @@ const remedies: Readonly<Record<string, string>> = {
   protocol_mismatch: "Bring edge and agent to the same version",
   refused: "Look into the log of the edge",
   data_folder: "Name a folder that can be written with --data, or give a token with --token-file",
+  in_use: "Stop edge serve, and start it again behind this",
+  damaged_store: "Restore a backup with edge restore",
+  newer_store: "Start the newer program, or restore a backup with edge restore",
+  unavailable: "Look at the disk of --data, and whether another program holds its files",
   login_failed: "Let XDG_CONFIG_HOME name a folder that can be written, or give agent http --edge and --token-file",
-  address_in_use: "Stop what listens there, or choose another --listen",
+  address_in_use: "Stop what listens there, or choose another --listen or --admin-listen",
   permission_denied: "Choose a port over 1023, or let the service manager pass the socket as fd:3",
-  host_not_found: "Choose an address of this machine for --listen",
-  address_not_available: "Choose an address of this machine for --listen",
+  host_not_found: "Choose an address of this machine for --listen and --admin-listen",
+  address_not_available: "Choose an address of this machine for --listen and --admin-listen",
   internal: "This is a mistake in Runnel: please report it with the text above",
 };

@@ -5,6 +5,7 @@ import {
   askHidden,
   environmentVariable,
   flushOutput,
+  hasOutputReader,
   inputText,
   isRoot,
   onResize,
@@ -25,6 +26,8 @@ export interface ProgramHost extends Place {
   stdin(): AsyncIterable<string>;
   /** Asks for a line that the terminal does not show. Null where standard input is no terminal. */
   askHidden(question: string): Promise<string | null>;
+  /** False once a write to standard output has found that nobody reads it any more. */
+  readonly hasReader: boolean;
   /** Resolves when what was written to standard output has left the process. */
   flush(): Promise<void>;
   terminal(stream: "stdout" | "stderr"): Terminal;
@@ -45,6 +48,9 @@ export function processHost(): ProgramHost {
     },
     get isRoot() {
       return isRoot();
+    },
+    get hasReader() {
+      return hasOutputReader();
     },
     stdout: (text) => writeText("stdout", text),
     stderr: (text) => writeText("stderr", text),

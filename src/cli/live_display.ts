@@ -70,8 +70,9 @@ class LiveDisplay implements AgentDisplay {
     this.#change({ status: { kind: "connecting", reason: printable(`${because}. ${remedy}`) } });
   }
 
-  ready({ url, warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
-    this.#change({ url: printable(url), status: { kind: "online" }, warnings: warnings.map(printable) });
+  ready({ url, urls = [url], warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
+    const furtherUrls = urls.filter((item) => item !== url).map(printable);
+    this.#change({ url: printable(url), furtherUrls, status: { kind: "online" }, warnings: warnings.map(printable) });
     for (const warning of warnings) logger("agent").warn("{warning}", { warning });
   }
 

@@ -65,6 +65,8 @@ export interface LiveFailure {
 export interface LiveState {
   /** The public URL; null until the first connection. */
   readonly url: string | null;
+  /** Further public URLs, those of own hostnames, printable. Default none. */
+  readonly furtherUrls?: readonly string[];
   readonly upstream: string;
   readonly edge: string;
   readonly protocol: string;
@@ -152,6 +154,7 @@ function blocksOf(state: LiveState, columns: number): Block[] {
   }
   return [
     { rank: isFirstConnection ? 0 : 2, fit: (rows) => addressLines(state, columns, rows) },
+    { rank: LAST_RANK, fit: (rows) => furtherLines(state, columns, Math.min(rows, MAX_TEXT_LINES)) },
     {
       rank: isOnline ? 3 : 0,
       fit: (rows) =>
@@ -171,6 +174,14 @@ function addressLines({ url, upstream, edge }: LiveState, columns: number, rows:
   if (url === null) return [cut([strong(`Connecting to ${edge}`)], columns)];
   if (url.length <= columns) return [cut([strong(url), faint(` -> ${upstream}`)], columns)];
   return broken(strong(url), columns, rows);
+}
+
+/** The URLs of own hostnames; where there are more than `rows`, the last line says how many. */
+function furtherLines({ furtherUrls: urls = [] }: LiveState, columns: number, rows: number): Line[] {
+  const shown = urls.length > rows ? rows - 1 : urls.length;
+  const lines = urls.slice(0, shown).map((url) => cut([strong(url)], columns));
+  const left = urls.length - shown;
+  return left === 0 ? lines : [...lines, cut([faint(`and ${left} more of its own hostnames`)], columns)];
 }
 
 /** `2 open (1 moving), 3 requests, 1 failed, 1.2 MiB sent`: as much of it as fits; none where there was nothing. */

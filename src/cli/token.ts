@@ -20,6 +20,16 @@ export async function readToken({ token, tokenFile }: GivenToken, host: ProgramH
   return await askForToken(host) ?? checked(await readStart(host.stdin()), "standard input");
 }
 
+/** The token that a file holds now; null where that cannot be read or holds none, such as while it is being written. */
+export async function tokenIn(path: string): Promise<string | null> {
+  try {
+    return checked(await readTokenFile(path), path);
+  } catch (error) {
+    if (error instanceof UsageError) return null;
+    throw error;
+  }
+}
+
 /**
  * Asks for the token on the terminal, which does not show it.
  *

@@ -1,10 +1,11 @@
 /** The options of the agent's commands. */
 import { hostSettingFault } from "../http/mod.ts";
+import { parseAllowedUpstream } from "./allowed_upstream.ts";
 import { commonOptions } from "./common_options.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
 import { nameFault } from "./names.ts";
-import { choiceOption, durationOption, switchOption, textOption, timeoutOption } from "./option.ts";
+import { choiceOption, durationOption, listOption, switchOption, textOption, timeoutOption } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
 
 /** How the edge is reached and trusted. */
@@ -65,6 +66,11 @@ export const agentHttpOptions = {
       "for how long the edge waits for the head of an answer of this tunnel; without it, as long as the edge's own " +
       "setting says",
   }),
+  allowUpstream: listOption({
+    name: "allow-upstream",
+    hint: "HOST:PORT|CIDR:PORT",
+    help: "dials upstreams at these addresses alone, which is checked at each dial; without it, wherever TARGET leads",
+  }, parseAllowedUpstream),
   upstreamInsecure: switchOption({
     name: "upstream-insecure",
     help: "takes any certificate of an https:// upstream",

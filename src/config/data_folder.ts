@@ -1,5 +1,6 @@
 /** The edge's data folder. It is made with the first file in it, and only its owner can read the files. */
 import { randomBytes } from "node:crypto";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
 import { createPrivateFile, readIfExists } from "./private_file.ts";
@@ -28,30 +29,54 @@ export class DataFolder {
     return join(this.path, "token");
   }
 
+  /** The file of the admin API's token. It exists once `adminToken()` has resolved. */
+  get adminTokenPath(): string {
+    return join(this.path, "admin-token");
+  }
+
+  /** The file of what operators declare. */
+  get storePath(): string {
+    return join(this.path, "runnel.db");
+  }
+
+  /** True where there is a store, whether it can be used or not. */
+  hasStore(): Promise<boolean> {
+    return access(this.storePath).then(() => true, () => false);
+  }
+
   /**
    * The edge's own token: 256 random bits in base64url. It is made at the first call, and read from the file later.
    *
    * @throws {DataFolderError} where folder or file cannot be made or read, or the file does not hold a token
    */
-  async ownToken(): Promise<string> {
+  ownToken(): Promise<string> {
+    return this.#tokenIn(this.tokenPath);
+  }
+
+  /** The same for the token of the admin API. @throws {DataFolderError} */
+  adminToken(): Promise<string> {
+    return this.#tokenIn(this.adminTokenPath);
+  }
+
+  async #tokenIn(path: string): Promise<string> {
     try {
-      const known = await this.#readToken();
+      const known = await readToken(path);
       if (known !== null) return known;
       const made = randomBytes(32).toString("base64url");
-      if (await createPrivateFile(this.tokenPath, `${made}\n`)) return made;
+      if (await createPrivateFile(path, `${made}\n`)) return made;
       // Another edge has made the file meanwhile.
-      return await this.#readToken() ?? made;
+      return await readToken(path) ?? made;
     } catch (error) {
       if (error instanceof RunnelError) throw error;
       throw new DataFolderError(`The data folder ${this.path} cannot be used: ${(error as Error).message}`, error);
     }
   }
+}
 
-  /** Null where there is no file. */
-  async #readToken(): Promise<string | null> {
-    const text = (await readIfExists(this.tokenPath))?.trim() ?? null;
-    const fault = text === null ? null : tokenFault(text);
-    if (fault !== null) throw new DataFolderError(`The token in ${this.tokenPath} ${fault}`);
-    return text;
-  }
+/** Null where there is no file. */
+async function readToken(path: string): Promise<string | null> {
+  const text = (await readIfExists(path))?.trim() ?? null;
+  const fault = text === null ? null : tokenFault(text);
+  if (fault !== null) throw new DataFolderError(`The token in ${path} ${fault}`);
+  return text;
 }

@@ -18,6 +18,8 @@ import { tokenOptions } from "./token_options.ts";
 
 /** That of `--listen` where it names none. */
 const DEFAULT_PORT = 8080;
+/** That of `--admin-listen`. */
+const DEFAULT_ADMIN_PORT = 4480;
 
 export const edgeServeOptions = {
   listen: parsedOption({
@@ -35,6 +37,16 @@ export const edgeServeOptions = {
     hint: "URL",
     help: "sets scheme and port of every printed URL, for an edge behind a proxy",
   }, parsePublicUrl),
+  adminListen: parsedOption({
+    name: "admin-listen",
+    hint: "HOST:PORT|off",
+    help: "where the admin API is; without it 127.0.0.1:4480, or no admin API where that is in use",
+  }, (text) => text === "off" ? "off" : parseListenTarget(text, DEFAULT_ADMIN_PORT)),
+  adminHost: listOption({
+    name: "admin-host",
+    hint: "HOST",
+    help: "a name by which the admin API may be asked, beside localhost and addresses",
+  }, parseAdminHost),
   data: textOption({
     name: "data",
     hint: "DIR",
@@ -126,6 +138,11 @@ function parseListen(text: string): ListenTarget {
     throw new Error(`names no port: write http://${complete}, or another port`);
   }
   return parseListenTarget(address);
+}
+
+function parseAdminHost(text: string): string {
+  if (domainFault(text) !== null) throw new Error("is no host such as edge.internal");
+  return text.toLowerCase();
 }
 
 function parseLiveType(text: string): string {

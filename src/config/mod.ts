@@ -1,7 +1,25 @@
 /** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
+export {
+  adminOptions,
+  eventsOptions,
+  nodeAddOptions,
+  nodeRotateOptions,
+  restoreOptions,
+  statusOptions,
+  tokenAddOptions,
+  tunnelAddOptions,
+} from "./admin_options.ts";
+export {
+  agentFeatures,
+  agentKeyFieldName,
+  featurePattern,
+  featuresFieldName,
+  parseFeatures,
+} from "./agent_handshake.ts";
+export { type AllowedUpstream, hostName, loopbackUpstreams, parseAllowedUpstream } from "./allowed_upstream.ts";
 export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
-export { DataFolder } from "./data_folder.ts";
+export { DataFolder, DataFolderError } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
 export { defaultReservedNames, nameFault, randomName, type ReservedName, reservedNamesWith } from "./names.ts";
 export { didYouMean } from "./nearest.ts";
@@ -16,6 +34,7 @@ export {
 } from "./option.ts";
 export { agentSettingsPath, defaultDataFolder, type Place } from "./places.ts";
 export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptions } from "./resolve.ts";
+export { createPrivateFile, readIfExists } from "./private_file.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
 export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
 export { formatTimeout, parseTimeout } from "./units.ts";

@@ -1,6 +1,8 @@
-/** Durations and sizes as people write them: `500ms`, `30s`, `5m`, `1h`; `64KiB`, `4MiB`. */
+/** Durations and sizes as people write them: `500ms`, `30s`, `5m`, `1h`, `90d`; `64KiB`, `4MiB`. */
 
-const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** Those that programs of the version before read, too. */
+const formattedUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const durationUnits: Readonly<Record<string, number>> = { ...formattedUnits, d: 86_400_000 };
 const sizeUnits: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
 /** Milliseconds; null where the text is no duration. The unit is required: `5` could mean minutes. */
@@ -23,7 +25,7 @@ export function parseTimeout(text: string): number | null {
 /** The text of a timeout in whole units, the largest that fit: `off`, `90s`, `1500ms`. */
 export function formatTimeout(ms: number): string {
   if (ms === Infinity) return "off";
-  const [name = "ms", factor = 1] = Object.entries(durationUnits).findLast(([, factor]) => ms % factor === 0) ?? [];
+  const [name = "ms", factor = 1] = Object.entries(formattedUnits).findLast(([, factor]) => ms % factor === 0) ?? [];
   return `${ms / factor}${name}`;
 }
 

@@ -1,5 +1,5 @@
 /** What a request's `Accept` says about the two forms of an error: a page for people, or JSON for programs. */
-import { parseAccept } from "hono/utils/accept";
+import { acceptQualities } from "../http/mod.ts";
 
 const jsonTypes = ["application/problem+json", "application/json"];
 
@@ -10,22 +10,6 @@ const jsonTypes = ["application/problem+json", "application/json"];
  * @param accept the field's value; several fields are joined with commas
  */
 export function prefersHtml(accept: string): boolean {
-  const ranges = parseAccept(accept).map(({ type, q }) => ({ type: type.toLowerCase(), q }));
-  const html = qualityOf("text/html", ranges);
-  return html > 0 && jsonTypes.every((type) => html > qualityOf(type, ranges));
-}
-
-interface MediaRange {
-  readonly type: string;
-  readonly q: number;
-}
-
-/** The quality of the most specific range that matches; 0 where none does. Of equally specific ones the highest counts. */
-function qualityOf(type: string, ranges: readonly MediaRange[]): number {
-  const group = `${type.slice(0, type.indexOf("/"))}/*`;
-  for (const range of [type, group, "*/*"]) {
-    const matching = ranges.filter((item) => item.type === range);
-    if (matching.length > 0) return Math.max(...matching.map(({ q }) => q));
-  }
-  return 0;
+  const [html = 0, ...json] = acceptQualities(accept, ["text/html", ...jsonTypes]);
+  return html > 0 && json.every((quality) => html > quality);
 }

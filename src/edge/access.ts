@@ -1,4 +1,7 @@
-/** The requests of the public, each told once when it is over: for an access log. */
+/**
+ * The requests of the public, told when they begin and when they are over: for an access log, and for whoever listens to
+ * what happens. While nobody does, a request is not observed.
+ */
 import { afterTickEnd, type Clock, type TickListener } from "../base/mod.ts";
 import {
   type Answer,
@@ -38,6 +41,16 @@ export interface AccessRecord {
   readonly code: string | null;
 }
 
+/** One request, when it begins. */
+export type AccessStart = Omit<AccessRecord, "status" | "bytesIn" | "bytesOut" | "durationMs" | "code">;
+
+/** Who is told of requests. */
+export interface RequestObserver {
+  /** Not called where the head could not be read. Default: does nothing. */
+  onRequestStart?(start: AccessStart): void;
+  onRequest(record: AccessRecord): void;
+}
+
 /** As nginx has it: the client closed before the answer. */
 const CLIENT_LEFT_STATUS = 499;
 
@@ -59,13 +72,37 @@ interface Ended {
 }
 
 export class AccessObserver implements TickListener {
-  readonly #onRequest: (record: AccessRecord) => void;
+  readonly #observers = new Set<RequestObserver>();
+  /** True while there is any of them. */
+  #isWatching = false;
+  /** Requests with a lower number began unobserved. */
+  #firstNumber = 0;
+  readonly #ids: RequestIds;
   readonly #notes = new WeakMap<RequestHead, Note>();
   /** Told at the end of the tick: until then an answer may turn out to be none, and the edge makes another. */
   #ended: Ended[] = [];
 
-  constructor(onRequest: (record: AccessRecord) => void) {
-    this.#onRequest = onRequest;
+  constructor(ids: RequestIds) {
+    this.#ids = ids;
+  }
+
+  /** Is to be told which tunnel and session a request goes to, null where its tunnel is offline; undefined: nobody asks. */
+  get onRouted(): ((head: RequestHead, tunnel: string, session: string | null) => void) | undefined {
+    return this.#isWatching ? this.#noteRoute : undefined;
+  }
+
+  /**
+   * Tells `observer` of the requests that begin from now on, and of the ends of those that another observer saw begin. The
+   * returned function ends that.
+   */
+  add(observer: RequestObserver): () => void {
+    if (!this.#isWatching) this.#firstNumber = this.#ids.count + 1;
+    this.#observers.add(observer);
+    this.#isWatching = true;
+    return () => {
+      this.#observers.delete(observer);
+      this.#isWatching = this.#observers.size > 0;
+    };
   }
 
   /** `ingress`, observed. */
@@ -78,26 +115,33 @@ export class AccessObserver implements TickListener {
     };
     const observed = observeExchanges(noting, (report, head) => this.#end(report, head), clock);
     return (head, body, signal) => {
-      this.#notes.set(head, new Note());
-      return observed(head, body, signal);
+      if (!this.#isWatching) return ingress(head, body, signal);
+      const note = new Note();
+      this.#notes.set(head, note);
+      // What it is routed to is known when this returns.
+      const answer = observed(head, body, signal);
+      this.#tellStart(head, note);
+      return answer;
     };
   }
 
-  /** The request goes to a session. */
-  routed(head: RequestHead, tunnel: string, session: string | null): void {
-    const note = this.#noteOf(head);
+  readonly #noteRoute = (head: RequestHead, tunnel: string, session: string | null): void => {
+    const note = this.#notes.get(head);
+    if (note === undefined) return;
     note.tunnel = tunnel;
     note.session = session;
-  }
+  };
 
   /** The edge answers an error. @param head null, or one that `observe` has not seen, where a request cannot be read */
   failed(error: unknown, head: RequestHead | null, client: string, answer: Answer): void {
+    if (!this.#isWatching) return;
     const note = head === null ? undefined : this.#notes.get(head);
+    if (note === undefined && head !== null && this.#ids.numberOf(head.id) < this.#firstNumber) return;
     const bytesOut = head?.method === "HEAD" || !(answer.body instanceof Uint8Array) ? 0 : answer.body.length;
     const { status } = answer;
     const code = problemCodeOf(error);
     if (note === undefined) {
-      return this.#onRequest({ ...requestOf(head, client), ...nothing, status, bytesOut, code });
+      return this.#tell({ ...requestOf(head, client), ...nothing, status, bytesOut, code });
     }
     note.status = status;
     note.bytesOut = bytesOut;
@@ -107,7 +151,16 @@ export class AccessObserver implements TickListener {
   onTickEnd(): void {
     const ended = this.#ended;
     this.#ended = [];
-    for (const item of ended) this.#onRequest(recordOf(item));
+    for (const item of ended) this.#tell(recordOf(item));
+  }
+
+  #tellStart(head: RequestHead, { tunnel, session }: Note): void {
+    const start = { ...requestOf(head, head.client), tunnel, session };
+    for (const observer of this.#observers) observer.onRequestStart?.(start);
+  }
+
+  #tell(record: AccessRecord): void {
+    for (const observer of this.#observers) observer.onRequest(record);
   }
 
   #end(report: RequestReport, head: RequestHead): void {
@@ -149,4 +202,22 @@ function requestOf(head: RequestHead | null, client: string): RequestPart {
   // Interim answers are for clients of HTTP/1.1 alone.
   const httpVersion = head.onInformational === undefined ? "1.0" : "1.1";
   return { id, client, method, host, path, httpVersion, userAgent: fieldValue(fields, "user-agent") ?? null };
+}
+
+/** Ids of exchanges: short, unique in this process, and different from those of an earlier process in a log. */
+export class RequestIds {
+  readonly #prefix = `${Math.floor(Date.now() / 1000).toString(36)}-`;
+  #count = 0;
+
+  /** Ids that were made. */
+  get count(): number {
+    return this.#count;
+  }
+
+  readonly next = (): string => this.#prefix + (++this.#count).toString(36);
+
+  /** Which id it was, counted from 1; NaN for one that another has made. */
+  numberOf(id: string): number {
+    return id.startsWith(this.#prefix) ? Number.parseInt(id.slice(this.#prefix.length), 36) : NaN;
+  }
 }

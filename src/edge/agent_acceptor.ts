@@ -5,10 +5,12 @@ import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
+import type { DeclaredTunnels } from "./declared.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
+import type { PublicUrls } from "./public_urls.ts";
 import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import { SessionQuota } from "./session_quota.ts";
-import type { TokenCheck } from "./tokens.ts";
+import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
@@ -23,10 +25,14 @@ export interface AgentAcceptorOptions {
   maxSessionsPerOwner?: number;
   /** A session was refused because its token has as many already; for the log. */
   onQuotaReached(reason: string): void;
-  /** The public URL of a tunnel. */
-  urlOf(name: string): string;
+  declared: DeclaredTunnels;
+  urls: PublicUrls;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
+  /** An agent has connected. */
+  onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
   /** Wrong tokens were refused; for the log. */
@@ -48,23 +54,37 @@ export class AgentAcceptor {
   readonly #json: JsonAcceptor;
   readonly #v2: V2Acceptor;
   readonly #refusals: TokenRefusals;
+  readonly #tunnels: Tunnels;
+  readonly #onSession: AgentAcceptorOptions["onSession"];
   /** All that are not over, with a tunnel or without. */
-  readonly #sessions = new Set<EdgeSession>();
+  readonly #sessions = new Map<EdgeSession, TokenOwner>();
   #sessionCount = 0;
 
   constructor(options: AgentAcceptorOptions) {
+    this.#tunnels = options.tunnels;
+    this.#onSession = options.onSession;
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
     const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
     const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
-    this.#v2 = new V2Acceptor({ ...shared, onSession: (session) => this.#add(session) });
+    this.#v2 = new V2Acceptor({ ...shared, onSession: (session, owner, peer) => this.#add(session, owner, peer) });
     this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
-      onSession: (session, name, peer) => {
-        this.#add(session);
+      onSession: (session, name, peer, owner) => {
+        this.#add(session, owner, peer);
         options.onTunnel(session, name, peer);
       },
     });
+  }
+
+  /** Those that are not over. */
+  get sessions(): Iterable<EdgeSession> {
+    return this.#sessions.keys();
+  }
+
+  /** Wrong tokens since the start. */
+  get refusedTokens(): number {
+    return this.#refusals.total;
   }
 
   /**
@@ -89,16 +109,34 @@ export class AgentAcceptor {
 
   /** Lets each session finish what runs on it. */
   async drain(): Promise<void> {
-    await Promise.all(Array.from(this.#sessions, (session) => session.drain()));
+    await Promise.all(Array.from(this.#sessions.keys(), (session) => session.drain()));
   }
 
   /** Ends every session now. */
   close(reason: string): void {
-    for (const session of this.#sessions) session.close(reason);
+    for (const session of this.#sessions.keys()) session.close(reason);
   }
 
-  #add(session: EdgeSession): void {
-    this.#sessions.add(session);
+  /** Ends the sessions of a token now. */
+  closeToken(tokenId: string, reason: string): void {
+    for (const [session, owner] of this.#sessions) if (owner.tokenId === tokenId) session.close(reason);
+  }
+
+  /** Ends the session that serves a tunnel which its token may not open any more. Nobody keeps the name then. */
+  recheckTunnel(name: string): void {
+    const session = this.#tunnels.get(name)?.session ?? null;
+    if (session === null) return this.#tunnels.release(name);
+    const refusal = this.#sessions.get(session)?.refusalOf(name) ?? null;
+    if (refusal === null) return;
+    session.close(refusal);
+    void session.closed.then(() => this.#tunnels.release(name));
+  }
+
+  #add(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void {
+    this.#sessions.set(session, owner);
+    this.#onSession(session, owner, peer);
     void session.closed.then(() => this.#sessions.delete(session));
+    // It may have ended between its check and now, when nobody knew of the session.
+    if (!owner.isValid()) session.close("The token was removed, replaced or has expired");
   }
 }

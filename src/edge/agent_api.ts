@@ -1,38 +1,54 @@
 /** What an agent of `runnel.v2` asks of its edge: ordinary HTTP requests, on streams that the agent opens. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { randomName, versionFieldName } from "../config/mod.ts";
+import { agentKeyFieldName, featuresFieldName, parseFeatures, randomName, versionFieldName } from "../config/mod.ts";
 import { collectBody, CollectBudget, fieldValue, type RequestHead } from "../http/mod.ts";
 import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
 import { problemResponse } from "./api.ts";
+import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.ts";
+import type { PublicUrls } from "./public_urls.ts";
+import type { TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
-import { ClaimError, type Tunnels } from "./tunnels.ts";
+import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
 
 /** The agent that asks. It is known from the session, never from a field of the request. */
 export interface AgentIdentity {
-  readonly owner: string;
+  readonly owner: TokenOwner;
   readonly session: EdgeSession;
   readonly peer: AgentPeer;
 }
 
-/** Where an agent comes from, for logs. */
+/** What an agent's handshake said of it. */
 export interface AgentPeer {
   /** Its IP address, or that of the proxy in front of the edge; empty where it is unknown. */
   readonly address: string;
   /** The version of its program; null for agents of another make. */
   readonly version: string | null;
+  /** What it can do, which tunnels may require. */
+  readonly features: ReadonlySet<string>;
+  /** The same for all sessions of one agent; null for agents of another make or an earlier version. */
+  readonly key: string | null;
 }
 
 /** @param head of the agent's handshake */
 export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fields">): AgentPeer {
-  const version = fieldValue(fields, versionFieldName.toLowerCase()) ?? "";
-  return { address: client, version: /^[\w.+-]{1,64}$/.test(version) ? version : null };
+  const valueOf = (name: string) => fieldValue(fields, name.toLowerCase()) ?? "";
+  const [version, key] = [valueOf(versionFieldName), valueOf(agentKeyFieldName)];
+  return {
+    address: client,
+    version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
+    features: parseFeatures(valueOf(featuresFieldName)),
+    key: /^[\w-]{16,64}$/.test(key) ? key : null,
+  };
 }
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
   timeouts: TunnelTimeouts;
-  urlOf(name: string): string;
+  declared: DeclaredTunnels;
+  urls: PublicUrls;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A session opened a tunnel; for the log. */
   onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
 }
@@ -49,11 +65,12 @@ const tunnelRequest = z.strictObject({
 const MAX_BODY_BYTES = 64 * 1024;
 
 /**
- * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, timeouts?}`. The tunnel
- * lives as long as its session. The answer has the timeouts that the tunnel got where some were asked for.
+ * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, urls?, timeouts?}`. The
+ * tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own, and the timeouts
+ * that it got where some were asked for.
  */
 export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { agent?: AgentIdentity } }> {
-  const { tunnels, urlOf } = options;
+  const { tunnels, declared, urls } = options;
   const app = new Hono<{ Bindings: { agent?: AgentIdentity } }>();
   app.post("/api/agent/tunnels", async (c) => {
     const { agent } = c.env;
@@ -69,14 +86,34 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
+    const { owner } = agent;
+    const refusal = owner.refusalOf(name);
+    if (refusal !== null) {
+      options.onTunnelRefused(agent.peer, refusal);
+      return problemResponse("name_not_allowed", refusal);
+    }
+    const lack = missingFeature(declared, name, agent.peer.features);
+    if (lack !== null) {
+      options.onTunnelRefused(agent.peer, lack);
+      return problemResponse("feature_missing", lack);
+    }
     try {
-      await tunnels.claim(name, agent.owner, agent.session, force, timeouts);
+      const { refusalOf } = owner;
+      const claim = { force, timeouts, agentKey: agent.peer.key, refusalOf };
+      await tunnels.claim(name, owner.ownerOf(name), agent.session, claim);
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
+      if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);
       return problemResponse(error.code, error.reason);
     }
     options.onTunnel(agent.session, name, agent.peer);
-    return c.json({ id: name, name, url: urlOf(name), timeouts: toldTimeouts(asked, timeouts) }, 201);
+    return c.json({
+      id: name,
+      name,
+      url: urls.of(name),
+      urls: declaredUrls(declared, name, urls),
+      timeouts: toldTimeouts(asked, timeouts),
+    }, 201);
   });
   return app;
 }

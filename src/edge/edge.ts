@@ -6,7 +6,6 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
-  type Handler,
   LiveTypes,
   pathOf,
   problemAnswer,
@@ -18,18 +17,22 @@ import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
 import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
-import { AccessObserver, type AccessRecord } from "./access.ts";
+import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { type AgentPeer, createAgentApi } from "./agent_api.ts";
 import { createApi } from "./api.ts";
+import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
+import { EdgeFigures } from "./figures.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
+import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
 import { sheddingHandler } from "./shedding.ts";
-import { sharedToken } from "./tokens.ts";
+import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
+import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
@@ -41,6 +44,10 @@ export interface EdgeOptions {
   publicUrl?: URL;
   /** The token with which agents may open tunnels. */
   token: string;
+  /** What else agents may show: returns the owner of a token that is not the edge's own. Default: nothing. */
+  checkToken?: TokenCheck;
+  /** Tunnels that belong to owners whether an agent has opened them or not. Default: there are none. */
+  declared?: DeclaredTunnels;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
   /**
@@ -59,7 +66,9 @@ export interface EdgeOptions {
   http?: HttpServerInit;
   /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
   tcpTimeoutMs?: number;
-  tunnels?: Omit<TunnelsOptions, "clock" | "onFull" | "onReplaced">;
+  tunnels?: Omit<TunnelsOptions, "clock" | "traffic" | "onFull" | "onReplaced">;
+  /** Tunnels whose requests are counted by themselves, and not with the rest. Default 1,000. */
+  maxCountedTunnels?: number;
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
@@ -69,8 +78,9 @@ export interface EdgeOptions {
   clock?: Clock;
 }
 
-/** What happens on an edge, for logs. */
-export interface EdgeEvents {
+/** What happens on an edge, for logs. Connected agents, with tunnels or without, are told of as `SessionListEvents`. */
+export interface EdgeEvents extends SessionListEvents {
+  /** A session opened a tunnel. */
   onSession?(id: string, tunnel: string, protocol: string, peer: AgentPeer): void;
   onSessionEnd?(id: string, tunnel: string, code: string, reason: string, peer: AgentPeer): void;
   onReplaced?(tunnel: string, why: string): void;
@@ -87,10 +97,17 @@ export interface EdgeEvents {
   onBadFrame?(id: string, tunnel: string, reason: string): void;
   /** Tunnels or sessions were refused for `reason`: the first one, then how many more there were in each minute. */
   onQuotaReached?(reason: string, count: number): void;
+  /**
+   * An agent may not have the tunnel that it asked for: the first time for each address and `reason`, then how often it
+   * was in each minute.
+   *
+   * @param address of the agent; null: of many agents together
+   */
+  onTunnelRefused?(address: string | null, reason: string, count: number): void;
   /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
   onShed?(count: number): void;
   onError?(error: unknown): void;
-  /** A request of the public is over. Without this, requests are not observed. */
+  /** A request of the public is over. Without this, requests are observed while `Edge.observeRequests` is asked to. */
   onRequest?(record: AccessRecord): void;
 }
 
@@ -105,6 +122,24 @@ export interface Edge {
   readonly active: number;
   /** Bytes that are held for them: what waits for agents and visitors, and requests that are being read. */
   readonly bufferedBytes: number;
+  /** The agents that are connected, from the oldest session to the newest. Made at the call. */
+  sessions(): SessionFacts[];
+  /**
+   * Tells `observer` of the public's requests that begin from now on, and of the ends of those that another observer, such
+   * as `EdgeEvents.onRequest`, saw begin. The returned function ends that.
+   */
+  observeRequests(observer: RequestObserver): () => void;
+  /** True once it accepts nothing new. */
+  readonly isDraining: boolean;
+  /** What there is, and what was counted. */
+  readonly figures: EdgeFigures;
+  /** Ends the sessions of a token, which has ended itself. */
+  closeToken(tokenId: string, reason: string): void;
+  /**
+   * To be called when what is declared of a tunnel has changed: a session whose token may not open it any more ends, and
+   * nobody keeps the name of a tunnel that is offline.
+   */
+  recheckTunnel(name: string): void;
   /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
   drain(): Promise<void>;
   /** Ends everything now. Agents are told: a process that ends at once would take that along. */
@@ -127,6 +162,8 @@ interface AcceptorParts {
 /** For connections past the descriptors: each must soon make room for the next one. */
 const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
 
+/** Of a reason, which names what an agent asked for. */
+const MAX_REFUSAL_CHARACTERS = 300;
 const DEFAULT_VERSION = "0.0.0";
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
@@ -139,10 +176,14 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
 class RunningEdge implements Edge {
   readonly tunnels: Tunnels;
+  readonly figures: EdgeFigures;
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
   readonly #server: HttpServer;
   readonly #quotaCounts: RefusalCounts;
+  readonly #tunnelCounts: RefusalCounts;
+  readonly #sessions: SessionList;
+  readonly #access: AccessObserver;
   readonly #memory: MemoryAccount;
   /** Serves one request on each connection that is past the descriptors. */
   readonly #surplusServer: HttpServer;
@@ -158,37 +199,56 @@ class RunningEdge implements Edge {
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
+    const traffic = new TrafficTable(options.maxCountedTunnels);
     this.tunnels = new Tunnels({
       ...options.tunnels,
       clock,
+      traffic,
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
-    const onTunnel = tunnelReporter(events);
+    this.#tunnelCounts = new RefusalCounts(
+      clock,
+      (key, count) => events.onTunnelRefused?.(...splitRefusal(key), count),
+    );
+    this.#sessions = new SessionList(events);
+    const onTunnel = tunnelReporter(events, this.#sessions);
     const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
-    const urlOf = (name: string) => this.#urls.of(name);
-    const agentApi = createAgentApi({ tunnels: this.tunnels, timeouts, urlOf, onTunnel });
+    const { declared = noneDeclared } = options;
+    const agentApi = createAgentApi({
+      tunnels: this.tunnels,
+      timeouts,
+      declared,
+      urls: this.#urls,
+      onTunnel,
+      onTunnelRefused: this.#onTunnelRefused,
+    });
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
-    const access = events.onRequest === undefined ? null : new AccessObserver((record) => events.onRequest?.(record));
-    const router = new Router(this.tunnels, domain);
+    const ids = new RequestIds();
+    const access = this.#access = new AccessObserver(ids);
+    if (events.onRequest !== undefined) access.add({ onRequest: (record) => events.onRequest?.(record) });
+    const router = new Router(this.tunnels, domain, declared);
     const liveTypes = new LiveTypes(options.liveTypes);
     const ingress = createIngress({
       router,
       tunnels: this.tunnels,
+      traffic,
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
-      onRouted: access === null ? undefined : (head, tunnel, session) => access.routed(head, tunnel, session),
+      // While nobody asks, nothing is made to be told.
+      get onRouted() {
+        return access.onRouted;
+      },
     });
-    const observed = (handler: Handler) => access === null ? handler : access.observe(handler, clock);
     const http: HttpServerInit = {
       scheme: this.#urls.scheme,
       isLive: (contentType) => liveTypes.has(contentType),
-      nextId: requestIds(),
+      nextId: ids.next,
       ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
       errorAnswer(error, head, client) {
         const answer = visitorErrorAnswer(error, head, router);
-        access?.failed(error, head, client, answer);
+        access.failed(error, head, client, answer);
         return answer;
       },
       onError: (error) => events.onError?.(error),
@@ -196,11 +256,22 @@ class RunningEdge implements Edge {
       clock,
       ...options.http,
     };
-    this.#server = new HttpServer(observed(ingress), http);
-    this.#surplusServer = new HttpServer(observed(sheddingHandler(ingress, router)), { ...http, ...surplusWaits });
+    this.#server = new HttpServer(access.observe(ingress, clock), http);
+    const shedding = access.observe(sheddingHandler(ingress, router), clock);
+    this.#surplusServer = new HttpServer(shedding, { ...http, ...surplusWaits });
     void this.#surplusServer.drain();
     this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
     this.#tcpTimeoutMs = options.tcpTimeoutMs;
+    this.figures = new EdgeFigures({
+      tunnels: this.tunnels,
+      traffic,
+      sessions: () => this.#acceptor.sessions,
+      refusals: () => ({
+        tokens: this.#acceptor.refusedTokens,
+        quota: this.#quotaCounts.total,
+        descriptors: this.#shedCounts.total,
+      }),
+    });
   }
 
   async listen(target: ListenTarget): Promise<void> {
@@ -236,6 +307,26 @@ class RunningEdge implements Edge {
     return this.#urls.of(name);
   }
 
+  sessions(): SessionFacts[] {
+    return this.#sessions.list();
+  }
+
+  observeRequests(observer: RequestObserver): () => void {
+    return this.#access.add(observer);
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  closeToken(tokenId: string, reason: string): void {
+    this.#acceptor.closeToken(tokenId, reason);
+  }
+
+  recheckTunnel(name: string): void {
+    this.#acceptor.recheckTunnel(name);
+  }
+
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
     await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
@@ -255,6 +346,7 @@ class RunningEdge implements Edge {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
     this.#quotaCounts.close();
+    this.#tunnelCounts.close();
     this.#shedCounts.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
@@ -265,10 +357,13 @@ class RunningEdge implements Edge {
       version: options.version ?? DEFAULT_VERSION,
       tunnels: this.tunnels,
       timeouts,
-      checkToken: sharedToken(options.token),
-      urlOf: (name) => this.#urls.of(name),
+      checkToken: checkOf(options),
+      declared: options.declared ?? noneDeclared,
+      urls: this.#urls,
       agentRoutes: (agent) => fetchHandler((request) => agentApi.fetch(request, { agent }), this.#urls.of()),
       onTunnel,
+      onSession: (session, owner, peer) => this.#sessions.add(session, owner, peer),
+      onTunnelRefused: this.#onTunnelRefused,
       maxSessionsPerOwner: options.maxSessionsPerOwner,
       onQuotaReached: (reason) => this.#quotaCounts.add(reason),
       onTokensRefused: (address, count) => options.events?.onTokensRefused?.(address, count),
@@ -279,6 +374,9 @@ class RunningEdge implements Edge {
       clock,
     });
   }
+
+  readonly #onTunnelRefused = ({ address }: AgentPeer, reason: string): void =>
+    this.#tunnelCounts.add(`${address}\n${reason.slice(0, MAX_REFUSAL_CHARACTERS)}`);
 
   #ownRoutes(agentApi: AgentApi): IngressOptions["ownRoutes"] {
     const api = createApi({ isReady: () => !this.#isDraining });
@@ -302,6 +400,14 @@ function probeRefusal(head: RequestHead): Answer | null {
   return inAcceptedForm(problem, "method_not_allowed", acceptOf(head));
 }
 
+/** The edge's own token first: to look another one up takes longer. It opens what is not declared. */
+function checkOf({ token, checkToken, declared }: EdgeOptions): TokenCheck {
+  const refusalOf = (name: string) =>
+    declared?.has(name) ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it` : null;
+  const own = sharedToken(token, sharedOwner(refusalOf));
+  return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
+}
+
 /** The answer where a handler rejects, and where there is no head because it could not be read. */
 function visitorErrorAnswer(error: unknown, head: RequestHead | null, router: Router): Answer {
   const accept = head === null || isForAgents(head, router) ? null : acceptOf(head);
@@ -322,17 +428,18 @@ function connectionNames(): () => string {
   return () => `${process}-${(++count).toString(36)}`;
 }
 
+/** The address and the reason that refusals of tunnels are counted by. */
+function splitRefusal(key: string | null): [address: string | null, reason: string] {
+  if (key === null) return [null, "Further tunnels were refused"];
+  const at = key.indexOf("\n");
+  return [key.slice(0, at), key.slice(at + 1)];
+}
+
 /** Tells `events` of each tunnel that a session opens, and of its end. */
-function tunnelReporter(events: EdgeEvents): OnTunnel {
+function tunnelReporter(events: EdgeEvents, sessions: SessionList): OnTunnel {
   return (session, name, peer) => {
+    sessions.opened(session, name);
     events.onSession?.(session.id, name, session.protocol, peer);
     void session.closed.then((end) => events.onSessionEnd?.(session.id, name, end.code, end.reason, peer));
   };
-}
-
-/** Ids of exchanges: short, unique in this process, and different from those of an earlier process in a log. */
-function requestIds(): () => string {
-  const startedAt = Math.floor(Date.now() / 1000).toString(36);
-  let count = 0;
-  return () => `${startedAt}-${(++count).toString(36)}`;
 }

@@ -18,11 +18,14 @@ import {
 } from "../http/mod.ts";
 import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
+import type { TrafficTable } from "./traffic_table.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export interface IngressOptions {
   router: Router;
   tunnels: Tunnels;
+  /** What exchanges are counted for, where no open tunnel takes them. */
+  traffic: TrafficTable;
   guard: TimeoutGuard;
   /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
@@ -34,13 +37,12 @@ export interface IngressOptions {
 
 /** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
 export function createIngress(options: IngressOptions): Handler {
-  const { router, tunnels, guard } = options;
+  const { router, tunnels, traffic, guard, defaultTunnel } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
+    head.meter?.countFor(tunnel.traffic);
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
-    if (tunnel.session === null) {
-      throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel.name} is not connected`);
-    }
+    if (tunnel.session === null) throw offline(tunnel.name);
     const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
     return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
@@ -52,16 +54,29 @@ export function createIngress(options: IngressOptions): Handler {
       : { ...head, visitorConnection: undefined };
   }
 
+  /** The error for a declared tunnel that no agent has opened. */
+  function unopened(name: string, head: RequestHead): ExchangeError {
+    head.meter?.countFor(traffic.of(name));
+    options.onRouted?.(head, name, null);
+    return offline(name);
+  }
+
   function serve(head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     const route = router.route(head.authority);
     if (route.kind === "tunnel") return askTunnel(route.tunnel, head, body, signal);
+    if (route.kind === "offline") throw unopened(route.name, head);
     if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
+      head.meter?.countFor(traffic.own);
       throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
     }
     const answer = options.ownRoutes(head, body, signal);
+    if (answer === null && defaultTunnel !== undefined) {
+      const fallback = tunnels.get(defaultTunnel);
+      if (fallback !== undefined) return askTunnel(fallback, head, body, signal);
+      if (router.isDeclared(defaultTunnel)) throw unopened(defaultTunnel, head);
+    }
+    head.meter?.countFor(traffic.own);
     if (answer !== null) return answer;
-    const fallback = options.defaultTunnel === undefined ? undefined : tunnels.get(options.defaultTunnel);
-    if (fallback !== undefined) return askTunnel(fallback, head, body, signal);
     throw new ExchangeError("not_found", `The edge has no page at ${pathOf(head.target).slice(0, 200)}`);
   }
 
@@ -72,4 +87,8 @@ export function createIngress(options: IngressOptions): Handler {
       return Promise.reject(error);
     }
   };
+}
+
+function offline(tunnel: string): ExchangeError {
+  return new ExchangeError("tunnel_offline", `The agent of the tunnel ${tunnel} is not connected`);
 }

@@ -27,11 +27,13 @@ import {
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
 import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
+import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.ts";
+import type { PublicUrls } from "./public_urls.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
-import type { TokenCheck } from "./tokens.ts";
+import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
-import { ClaimError, type Tunnels } from "./tunnels.ts";
+import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
 import { UnregisteredLinks } from "./unregistered_links.ts";
 
 export interface JsonAcceptorOptions {
@@ -40,11 +42,13 @@ export interface JsonAcceptorOptions {
   checkToken: TokenCheck;
   refusals: TokenRefusals;
   quota: SessionQuota;
-  /** The public URL of a tunnel. */
-  urlOf(name: string): string;
+  declared: DeclaredTunnels;
+  urls: PublicUrls;
   nextSessionId(): string;
   /** A session is registered; for the log. */
-  onSession(session: JsonEdgeSession, name: string, peer: AgentPeer): void;
+  onSession(session: JsonEdgeSession, name: string, peer: AgentPeer, owner: TokenOwner): void;
+  /** An agent may not have the tunnel that it asked for. */
+  onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A registered agent sent a frame that could not be taken, which cost one answer; for the log. */
   onBadFrame(session: JsonEdgeSession, name: string, error: FrameError): void;
   session?: Omit<JsonEdgeSessionOptions, "id" | "features" | "agentBodyLimitBytes" | "memory" | "onBadFrame">;
@@ -135,6 +139,7 @@ export class JsonAcceptor {
       link.pause();
       this.#register(link, frame, peer).catch((error) => {
         const isKnown = error instanceof ClaimError;
+        if (isKnown && !isQuota(error.code)) this.#options.onTunnelRefused(peer, error.reason);
         const [code, reason] = isKnown ? [error.code, error.reason] : ["internal", "The edge failed"];
         this.#refuse(link, code, reason, CloseCode.policyViolation);
       });
@@ -147,11 +152,11 @@ export class JsonAcceptor {
   }
 
   async #register(link: WebSocketConnection, frame: Register, peer: AgentPeer): Promise<void> {
-    const { tunnels, checkToken, urlOf } = this.#options;
+    const { tunnels, checkToken, declared, urls } = this.#options;
     const name = lowerCase(frame.tunnel_id);
     const owner = checkToken(frame.agent_token);
     if (owner === null) return await this.#refuseToken(link, peer.address);
-    const tooMany = this.#options.quota.refusal(owner);
+    const tooMany = this.#options.quota.refusal(owner.id);
     if (tooMany !== null) throw new ClaimError("too_many_sessions", tooMany);
     const session: JsonEdgeSession = new JsonEdgeSession(link, {
       clock: this.#clock,
@@ -162,10 +167,16 @@ export class JsonAcceptor {
       onBadFrame: (error) => this.#options.onBadFrame(session, name, error),
       memory: this.#options.memory,
     });
-    this.#options.quota.add(owner, session);
+    this.#options.quota.add(owner.id, session);
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      await tunnels.claim(name, owner, session, frame.force, timeouts);
+      const refusal = owner.refusalOf(name);
+      if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
+      const lack = missingFeature(declared, name, peer.features);
+      if (lack !== null) throw new ClaimError("feature_missing", lack);
+      const { refusalOf } = owner;
+      const claim = { force: frame.force, timeouts, agentKey: peer.key, refusalOf };
+      await tunnels.claim(name, owner.ownerOf(name), session, claim);
     } catch (error) {
       session.abandon();
       throw error;
@@ -176,7 +187,8 @@ export class JsonAcceptor {
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urlOf(name),
+      url: urls.of(name),
+      urls: declaredUrls(declared, name, urls),
       features: [
         FeatureResponseAbort,
         FeatureRequestCancel,
@@ -188,7 +200,7 @@ export class JsonAcceptor {
     };
     link.sendText(JSON.stringify(registered));
     link.resume();
-    this.#options.onSession(session, name, peer);
+    this.#options.onSession(session, name, peer, owner);
   }
 
   async #refuseToken(link: WebSocketConnection, address: string): Promise<void> {

@@ -1,4 +1,9 @@
 /** The edge: listens for the public and for agents, and routes the requests of one to the other. */
-export type { AccessRecord } from "./access.ts";
+export type { AccessRecord, AccessStart, RequestObserver } from "./access.ts";
 export type { AgentPeer } from "./agent_api.ts";
-export { type Edge, type EdgeEvents, startEdge } from "./edge.ts";
+export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
+export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
+export { joinEvents } from "./join_events.ts";
+export type { AgentSession, SessionFacts } from "./sessions.ts";
+export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";
+export type { TokenCheck, TokenOwner } from "./tokens.ts";

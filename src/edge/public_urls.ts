@@ -16,7 +16,11 @@ export class PublicUrls {
 
   /** The URL of a tunnel, or of the domain itself; without a trailing slash. */
   of(name?: string): string {
-    const host = name === undefined ? this.#domain : `${name}.${this.#domain}`;
+    return this.at(name === undefined ? this.#domain : `${name}.${this.#domain}`);
+  }
+
+  /** The URL of a host, which may be a wildcard; without a trailing slash. */
+  at(host: string): string {
     const port = this.#port ?? (this.listenPort === 80 || this.listenPort === 0 ? "" : String(this.listenPort));
     return `${this.scheme}://${host}${port === "" ? "" : `:${port}`}`;
   }

@@ -37,6 +37,11 @@ export class TokenRefusals {
     this.#counts = new RefusalCounts(clock, report);
   }
 
+  /** Wrong tokens since the start. */
+  get total(): number {
+    return this.#counts.total;
+  }
+
   /**
    * Counts a wrong token. Resolves when it is to be answered, with the code of the answer: after 1 s, or at once where
    * 64 wait already. Resolves at once, too, when `signal` aborts, which is to be when the connection has ended.
@@ -73,6 +78,7 @@ export class RefusalCounts {
   /** Refusals that were not reported yet. */
   readonly #counts = new Map<string, number>();
   #others = 0;
+  #total = 0;
   #timer: Timer | null = null;
   #isClosed = false;
 
@@ -81,7 +87,13 @@ export class RefusalCounts {
     this.#report = report;
   }
 
+  /** Refusals since the start. */
+  get total(): number {
+    return this.#total;
+  }
+
   add(address: string): void {
+    this.#total++;
     const count = this.#counts.get(address);
     if (count !== undefined) this.#counts.set(address, count + 1);
     else if (this.#counts.size >= MAX_ADDRESSES) this.#others++;

@@ -1,6 +1,7 @@
 /** Which tunnel a public request goes to, or whether it may be for the edge itself: what its host says. */
 import { isIP } from "node:net";
 import { Memo } from "../base/mod.ts";
+import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
 
 export type Route =
@@ -10,7 +11,9 @@ export type Route =
   /** A host outside the domain. Agents and probes may know the edge by any such name. */
   | { readonly kind: "foreign"; readonly host: string }
   /** A name under the domain, which has no tunnel now. */
-  | { readonly kind: "unknown"; readonly host: string };
+  | { readonly kind: "unknown"; readonly host: string }
+  /** A declared tunnel that no agent has opened. */
+  | { readonly kind: "offline"; readonly name: string };
 
 /** What is known from an authority alone, whatever tunnels there are. */
 interface ParsedHost {
@@ -27,10 +30,12 @@ export class Router {
   readonly #domain: string;
   readonly #suffix: string;
   readonly #hosts = new Memo((authority) => this.#parse(authority));
+  readonly #declared: DeclaredTunnels;
 
   /** @param domain tunnels are served at NAME.domain */
-  constructor(tunnels: Tunnels, domain: string) {
+  constructor(tunnels: Tunnels, domain: string, declared: DeclaredTunnels = noneDeclared) {
     this.#tunnels = tunnels;
+    this.#declared = declared;
     this.#domain = domain.toLowerCase();
     this.#suffix = `.${this.#domain}`;
   }
@@ -41,7 +46,23 @@ export class Router {
     const tunnel = name === null ? undefined : this.#tunnels.get(name);
     if (tunnel !== undefined) return { kind: "tunnel", tunnel };
     if (isOwn) return own;
-    return { kind: name === null ? "foreign" : "unknown", host };
+    return this.#declaredRoute(name, host) ?? { kind: name === null ? "foreign" : "unknown", host };
+  }
+
+  /** True for a tunnel that was declared, whether an agent has opened it or not. */
+  isDeclared(name: string): boolean {
+    return this.#declared.has(name);
+  }
+
+  /** Null where `host` is that of no declared tunnel. */
+  #declaredRoute(name: string | null, host: string): Route | null {
+    if (name !== null && this.#declared.has(name)) return { kind: "offline", name };
+    // Names of the domain are those of tunnels alone, whatever hostnames were declared for another domain.
+    if (name !== null && !name.includes(".")) return null;
+    const declared = this.#declared.ofHost(host);
+    if (declared === null) return null;
+    const tunnel = this.#tunnels.get(declared);
+    return tunnel === undefined ? { kind: "offline", name: declared } : { kind: "tunnel", tunnel };
   }
 
   #parse(authority: string): ParsedHost {

@@ -4,8 +4,9 @@
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { defaultReservedNames, nameFault } from "../config/mod.ts";
-import type { ExchangeTimeouts } from "../http/mod.ts";
+import type { ExchangeTimeouts, Traffic } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
+import { TrafficTable } from "./traffic_table.ts";
 
 export interface Tunnel {
   readonly name: string;
@@ -15,9 +16,22 @@ export interface Tunnel {
   readonly session: EdgeSession | null;
   /** Undefined where they are the edge's defaults. */
   readonly timeouts: ExchangeTimeouts | undefined;
+  /** What its exchanges are counted for. */
+  traffic: Traffic;
 }
 
-export type ClaimErrorCode = "bad_name" | "name_taken" | "too_many_tunnels" | "too_many_sessions";
+export type ClaimErrorCode =
+  | "bad_name"
+  | "name_taken"
+  | "too_many_tunnels"
+  | "too_many_sessions"
+  | "name_not_allowed"
+  | "feature_missing";
+
+/** True where a limit is reached, of which `onFull` and `onQuotaReached` are told. */
+export function isQuota(code: ClaimErrorCode): boolean {
+  return code === "too_many_tunnels" || code === "too_many_sessions";
+}
 
 /** A tunnel could not be opened. */
 export class ClaimError extends RunnelError {
@@ -43,10 +57,23 @@ export interface TunnelsOptions {
   maxNamesPerOwner?: number;
   /** Names that no tunnel may have. Default: those of src/config/names.ts. */
   reservedNames?: ReadonlySet<string>;
+  /** Where the exchanges of tunnels are counted. Default: nobody looks at them. */
+  traffic?: TrafficTable;
   /** A name was refused because there are as many already; for the log. */
   onFull?(reason: string): void;
   /** A session was replaced; for the log. */
   onReplaced?(name: string, why: string): void;
+}
+
+export interface ClaimOptions {
+  /** Replaces a live session without a ping. Default false. */
+  readonly force?: boolean;
+  /** Of the tunnel's exchanges. Default: the edge's. */
+  readonly timeouts?: ExchangeTimeouts;
+  /** The same for all sessions of one agent: an earlier one hands the name over. Default: none is known. */
+  readonly agentKey?: string | null;
+  /** Asked behind each wait: why the owner may not have the name any more, or null. Default: it may. */
+  readonly refusalOf?: (name: string) => string | null;
 }
 
 const DEFAULT_RESERVE_MS = 600_000;
@@ -58,7 +85,10 @@ interface Entry {
   readonly name: string;
   readonly owner: string;
   session: EdgeSession | null;
+  /** That of the session's agent. */
+  agentKey: string | null;
   timeouts: ExchangeTimeouts | undefined;
+  traffic: Traffic;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
@@ -73,6 +103,7 @@ export class Tunnels {
   readonly #maxTunnels: number;
   readonly #maxNamesPerOwner: number;
   readonly #reservedNames: ReadonlySet<string>;
+  readonly #traffic: TrafficTable;
   readonly #onFull: (reason: string) => void;
   readonly #onReplaced: (name: string, why: string) => void;
 
@@ -83,6 +114,7 @@ export class Tunnels {
     this.#maxTunnels = options.maxTunnels ?? DEFAULT_MAX_TUNNELS;
     this.#maxNamesPerOwner = options.maxNamesPerOwner ?? DEFAULT_MAX_NAMES_PER_OWNER;
     this.#reservedNames = options.reservedNames ?? defaultReservedNames;
+    this.#traffic = options.traffic ?? new TrafficTable();
     this.#onFull = options.onFull ?? (() => {});
     this.#onReplaced = options.onReplaced ?? (() => {});
   }
@@ -95,6 +127,11 @@ export class Tunnels {
     return undefined;
   }
 
+  /** Every tunnel, those that were freed less than `reserveMs` ago among them. Made at the call. */
+  list(): Tunnel[] {
+    return [...this.#entries.values()].filter((entry) => !this.#isExpired(entry));
+  }
+
   /** Online tunnels: those whose session takes requests. */
   get online(): number {
     let count = 0;
@@ -105,18 +142,12 @@ export class Tunnels {
   /**
    * Gives `name` to `session` until it closes. A session that has the name already is pinged: one that stays silent is
    * replaced, and one that answers keeps the name. With `force` it is replaced without a ping. One that is leaving gives
-   * the name up, and finishes what runs on it. Both sessions must be of one owner.
+   * the name up, and finishes what runs on it; so does one of the same agent. Both sessions must be of one owner.
    *
-   * @param timeouts of the tunnel's exchanges. Default: the edge's.
    * @throws {ClaimError}
    */
-  async claim(
-    name: string,
-    owner: string,
-    session: EdgeSession,
-    force = false,
-    timeouts?: ExchangeTimeouts,
-  ): Promise<void> {
+  async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<void> {
+    const { force = false, timeouts, agentKey = null, refusalOf } = options;
     const fault = nameFault(name);
     if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
     if (this.#reservedNames.has(name)) {
@@ -125,10 +156,25 @@ export class Tunnels {
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     const holder = entry.session;
-    if (holder !== null && holder !== session && !holder.isLeaving) await this.#challenge(entry, holder, force);
+    const isSuccessor = agentKey !== null && agentKey === entry.agentKey;
+    if (holder !== null && holder !== session && !holder.isLeaving && !isSuccessor) {
+      await this.#challenge(entry, holder, force);
+      const refusal = refusalOf?.(name) ?? null;
+      if (refusal !== null) {
+        this.release(name);
+        throw new ClaimError("name_not_allowed", refusal);
+      }
+    }
     entry.session = session;
+    entry.agentKey = agentKey;
     entry.timeouts = timeouts;
     void session.closed.then(() => this.#free(entry, session));
+  }
+
+  /** Gives up the name of a tunnel that is offline, which its owner would keep for a while. */
+  release(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined && entry.session === null && !entry.isChallenged) this.#remove(entry);
   }
 
   async #challenge(entry: Entry, holder: EdgeSession, force: boolean): Promise<void> {
@@ -162,7 +208,16 @@ export class Tunnels {
       this.#evictOffline(this.#entries.values(), `The edge has ${this.#maxTunnels} tunnels already`);
     }
     const freedAt = this.#clock.now();
-    const entry: Entry = { name, owner, session: null, timeouts: undefined, freedAt, isChallenged: false };
+    const entry: Entry = {
+      name,
+      owner,
+      session: null,
+      agentKey: null,
+      timeouts: undefined,
+      traffic: this.#traffic.of(name),
+      freedAt,
+      isChallenged: false,
+    };
     this.#add(entry);
     return entry;
   }

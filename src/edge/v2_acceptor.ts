@@ -14,11 +14,11 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import { type AgentIdentity, agentPeerOf } from "./agent_api.ts";
+import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_api.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
-import type { TokenCheck } from "./tokens.ts";
+import type { TokenCheck, TokenOwner } from "./tokens.ts";
 
 /** Streams that an agent may have open at once. */
 const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
@@ -34,7 +34,7 @@ export interface V2AcceptorOptions {
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
-  onSession(session: EdgeSession): void;
+  onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
@@ -67,14 +67,14 @@ export class V2Acceptor {
   }
 
   /** The owner of the handshake's token; null where there is no token, or a wrong one. */
-  #ownerOf(head: RequestHead): string | null {
+  #ownerOf(head: RequestHead): TokenOwner | null {
     const [, token] = /^Bearer +(\S+) *$/i.exec(fieldValue(head.fields, "authorization") ?? "") ?? [];
     return token === undefined ? null : this.#options.checkToken(token);
   }
 
-  #upgrade(head: RequestHead, owner: string): Answer {
+  #upgrade(head: RequestHead, owner: TokenOwner): Answer {
     const { agentRoutes, onSession, nextSessionId, memory, version, quota } = this.#options;
-    const refusal = quota.refusal(owner);
+    const refusal = quota.refusal(owner.id);
     if (refusal !== null) return problemAnswer("too_many_sessions", refusal);
     // Both are set before the first stream can come.
     let connection: Pick<Connection, "acceptedStreams">;
@@ -89,11 +89,12 @@ export class V2Acceptor {
     return upgrader.upgradeResponse(head, (upgraded) => {
       const session = new V2EdgeSession(nextSessionId(), upgraded, this.#clock);
       // Another one may have come between the answer and its sending.
-      const tooMany = quota.refusal(owner);
-      quota.add(owner, session);
+      const tooMany = quota.refusal(owner.id);
+      quota.add(owner.id, session);
       connection = upgraded;
-      routes = agentRoutes({ owner, session, peer: agentPeerOf(head) });
-      onSession(session);
+      const peer = agentPeerOf(head);
+      routes = agentRoutes({ owner, session, peer });
+      onSession(session, owner, peer);
       if (tooMany !== null) session.close(tooMany);
     }, [versionFieldName, version]);
   }

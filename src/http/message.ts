@@ -5,6 +5,7 @@
  */
 import type { CancelSignal } from "../base/mod.ts";
 import type { Socket } from "../net/mod.ts";
+import type { ExchangeMeter } from "./traffic.ts";
 
 /**
  * Header or trailer fields as on the wire: name, value, name, value, and so on. Order, repeated fields and the case of
@@ -51,6 +52,8 @@ export interface RequestHead {
   readonly onInformational?: InformationalHandler;
   /** The trailer fields, once the body has ended; empty until then and where there are none. */
   readonly trailers?: () => Fields;
+  /** Counts the exchange. Undefined where nobody does. */
+  readonly meter?: ExchangeMeter;
 }
 
 /** A request target without its query, which may be secret. */
@@ -73,6 +76,7 @@ export function withFields(head: RequestHead, fields: Fields): RequestHead {
     visitorConnection: head.visitorConnection,
     onInformational: head.onInformational,
     trailers: head.trailers,
+    meter: head.meter,
   } satisfies Record<keyof RequestHead, unknown>;
 }
 

@@ -1,4 +1,5 @@
 /** What an HTTP exchange is, whatever carries it: messages, header rules, bodies, timeouts, problems, observation. */
+export { acceptQualities } from "./accept.ts";
 export { hostSettingFault, isAuthority, sameAuthority, splitUrl } from "./authority.ts";
 export {
   BodyLengthError,
@@ -53,6 +54,7 @@ export {
 } from "./problems.ts";
 export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
+export { DURATION_BOUNDS_MS, type ExchangeMeter, Traffic } from "./traffic.ts";
 export { UpstreamError } from "./upstream_error.ts";
 export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";
 export { withUpstreamOrigin } from "./upstream_origin.ts";

@@ -61,11 +61,47 @@ export const problemKinds = {
     remedy: "Connect with agent",
     visitorAdvice: forPrograms,
   },
+  name_not_allowed: {
+    status: 403,
+    title: "The token may not open this name",
+    remedy: "Use another --name, or a token for it; edge tunnel list shows whose it is",
+    visitorAdvice: forPrograms,
+  },
+  feature_missing: {
+    status: 403,
+    title: "The agent cannot do what the tunnel requires",
+    remedy: "Update the agent, or leave --protocol json out; edge tunnel list --json shows what a tunnel requires",
+    visitorAdvice: forPrograms,
+  },
+  host_not_allowed: {
+    status: 403,
+    title: "The Host is not one of this listener",
+    remedy: "Ask by its address, or add the name with --admin-host",
+    visitorAdvice: forPrograms,
+  },
+  origin_not_allowed: {
+    status: 403,
+    title: "Pages of other sites may not ask this",
+    remedy: "Ask from a program, not from a page of another site",
+    visitorAdvice: forPrograms,
+  },
   tunnel_not_found: {
     status: 404,
     title: "No tunnel has this host",
     remedy: "Compare the host with what agent printed",
     visitorAdvice: "Check the address, or ask whoever gave it to you whether it is still in use.",
+  },
+  node_not_found: {
+    status: 404,
+    title: "There is no such node",
+    remedy: "See edge node list",
+    visitorAdvice: forPrograms,
+  },
+  token_not_found: {
+    status: 404,
+    title: "There is no such token",
+    remedy: "See edge token list",
+    visitorAdvice: forPrograms,
   },
   not_found: {
     status: 404,
@@ -79,6 +115,12 @@ export const problemKinds = {
     remedy: "Use another method",
     visitorAdvice: "Go back, and tell whoever runs the site what led you here.",
   },
+  not_acceptable: {
+    status: 406,
+    title: "None of the accepted formats can be had",
+    remedy: "Accept one of the formats that the detail names",
+    visitorAdvice: forPrograms,
+  },
   request_timeout: {
     status: 408,
     title: "The request took too long to arrive",
@@ -90,6 +132,36 @@ export const problemKinds = {
     status: 409,
     title: "The name is taken",
     remedy: "Use --force, or choose another --name",
+    visitorAdvice: forPrograms,
+  },
+  hostname_taken: {
+    status: 409,
+    title: "The hostname is taken",
+    remedy: "Choose another hostname, or remove it from the tunnel that has it",
+    visitorAdvice: forPrograms,
+  },
+  port_taken: {
+    status: 409,
+    title: "The port is taken",
+    remedy: "Choose another port",
+    visitorAdvice: forPrograms,
+  },
+  conflict: {
+    status: 409,
+    title: "Someone else changed it meanwhile",
+    remedy: "Try again",
+    visitorAdvice: forPrograms,
+  },
+  too_many: {
+    status: 409,
+    title: "There are as many as the edge takes",
+    remedy: "Remove some that nobody needs",
+    visitorAdvice: forPrograms,
+  },
+  precondition_failed: {
+    status: 412,
+    title: "The record is not as the request expects",
+    remedy: "Read it again, and send its ETag as If-Match",
     visitorAdvice: forPrograms,
   },
   body_too_large: {
@@ -109,6 +181,12 @@ export const problemKinds = {
     title: "The expectation cannot be met",
     remedy: "Fix the client",
     visitorAdvice: "Try another browser.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: "The body's media type is not understood",
+    remedy: "Send application/json",
+    visitorAdvice: forPrograms,
   },
   upgrade_required: {
     status: 426,
@@ -154,6 +232,13 @@ export const problemKinds = {
     remedy: "Start the service, or check TARGET",
     visitorAdvice: "Try again in a moment; if it stays so, tell whoever runs the site that its service does not run.",
   },
+  upstream_not_allowed: {
+    status: 502,
+    title: "The agent may not dial this upstream",
+    wire: "UPSTREAM_NOT_ALLOWED",
+    remedy: "Add the upstream's address to --allow-upstream of the agent, or check where its name leads",
+    visitorAdvice: "Tell whoever runs the site that its agent may not reach the service behind it.",
+  },
   upstream_closed: {
     status: 502,
     title: "The upstream closed before it answered",
@@ -196,6 +281,13 @@ export const problemKinds = {
     wire: "REFUSED_STREAM",
     remedy: "Try again; see the limits in the README",
     visitorAdvice: "Wait a few seconds, and try again.",
+  },
+  store_unavailable: {
+    status: 503,
+    title: "The edge cannot write to its store",
+    retryAfter: 5,
+    remedy: "Look at the disk of the edge's --data; the detail says what failed",
+    visitorAdvice: forPrograms,
   },
   too_many_tunnels: {
     status: 503,

@@ -8,6 +8,8 @@ import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
 const initiators = {
   /** No connection came about. */
   upstream_refused: "remote",
+  /** The agent may not dial any of the upstream's addresses. */
+  upstream_not_allowed: "user",
   /** No connection, or no head of an answer, within its time. */
   upstream_timeout: "remote",
   /** The upstream ended the connection before its answer, or short of the answer's end. */
@@ -110,6 +112,7 @@ export class UpstreamError extends RunnelError {
 const dialCodes: Partial<Record<SocketErrorCode, UpstreamErrorCode>> = {
   connect_timeout: "upstream_timeout",
   out_of_descriptors: "overloaded",
+  address_not_allowed: "upstream_not_allowed",
 };
 
 const tcpRemedies: Partial<Record<SocketErrorCode, string>> = {
@@ -118,6 +121,7 @@ const tcpRemedies: Partial<Record<SocketErrorCode, string>> = {
   connect_timeout: "check TARGET, and that no firewall is on the way",
   host_not_found: "check the host in TARGET",
   host_unreachable: "check the host in TARGET, and the network to it",
+  address_not_allowed: "allow it with --allow-upstream, or check the host in TARGET",
   out_of_descriptors: "raise the limit of open files (ulimit -n)",
 };
 
@@ -125,6 +129,7 @@ const unixRemedies: Partial<Record<SocketErrorCode, string>> = {
   ...tcpRemedies,
   connection_refused: "start the service, or check the path behind unix: in TARGET",
   permission_denied: "let the agent's user read and write that file",
+  address_not_allowed: "ask it by TCP: --allow-upstream permits no unix sockets",
   // unix(7), without the NUL at the end.
   address_not_available: "use a path of at most 107 bytes behind unix: in TARGET",
 };

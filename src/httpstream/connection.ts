@@ -168,6 +168,16 @@ export class Connection {
     return this.#streams.pool.grantedBytes;
   }
 
+  /** Bytes of streams, without heads, that were sent to the peer so far. */
+  get sentBytes(): number {
+    return this.#outgoing.sentDataBytes;
+  }
+
+  /** The same that came from the peer. */
+  get receivedBytes(): number {
+    return this.#incoming.receivedDataBytes;
+  }
+
   /** The last measured round trip in milliseconds; 0 before the first. */
   get rttMs(): number {
     return this.#streams.rttMs || this.#pingRttMs;

@@ -42,6 +42,8 @@ const COST = { USELESS: 1, CONTROL: 1 / 16, LATE_DATA: 1 / 64 } as const;
 const HEAD_KIND_FLAGS = Flag.INFORMATIONAL | Flag.TRAILERS;
 
 export class Incoming implements FrameVisitor {
+  /** Payload bytes of DATA that came for open streams. */
+  receivedDataBytes = 0;
   readonly #streams: Streams;
   readonly #acks: AckTracker;
   readonly #blockLimits: HeaderBlockLimits;
@@ -68,6 +70,7 @@ export class Incoming implements FrameVisitor {
     const stream = this.#find(streamId);
     if (stream === null) return this.#measure("DATA", COST.LATE_DATA);
     this.#usefulFrames++;
+    this.receivedDataBytes += payload.length;
     try {
       stream.receiveData(payload, endStream);
     } catch (error) {

@@ -31,7 +31,10 @@ export interface ConnectionLimits {
   /** Resets by an agent of its own streams that an edge takes at once, and per second. Default 400 and 100. */
   resetBurst: number;
   resetsPerSecond: number;
-  /** Silence until a PING is sent. Default 10,000 ms. */
+  /**
+   * Silence until a PING is sent. Default 10,000 ms at an agent, and 12,500 ms at an edge: the agent's PING comes before,
+   * and an idle link has one every 10 s, not two. An edge may have thousands of these.
+   */
   pingAfterMs: number;
   /** Silence, or frames unacknowledged, until the peer counts as dead. Default 25,000 ms. */
   deadAfterMs: number;
@@ -59,7 +62,7 @@ export interface ConnectionOptions {
   firstStreamIndex?: number;
 }
 
-const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
+const defaults: Omit<ConnectionLimits, "maxConcurrentStreams" | "pingAfterMs"> = {
   initialWindowBytes: 64 * KIB,
   maxWindowBytes: 4 * MIB,
   growthPoolBytes: 8 * MIB,
@@ -71,7 +74,6 @@ const defaults: Omit<ConnectionLimits, "maxConcurrentStreams"> = {
   opensPerSecond: 100,
   resetBurst: 400,
   resetsPerSecond: 100,
-  pingAfterMs: 10_000,
   deadAfterMs: 25_000,
 };
 
@@ -82,7 +84,12 @@ export function defaultMaxConcurrentStreams(acceptor: Role): number {
 
 /** `given` with defaults. @throws {OptionError} naming the option and its value. */
 export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = {}): ConnectionLimits {
-  const limits = { ...defaults, maxConcurrentStreams: defaultMaxConcurrentStreams(role), ...given };
+  const limits = {
+    ...defaults,
+    maxConcurrentStreams: defaultMaxConcurrentStreams(role),
+    pingAfterMs: role === "edge" ? 12_500 : 10_000,
+    ...given,
+  };
   check(limits, "initialWindowBytes", 16 * KIB, MAX_U31);
   check(limits, "maxWindowBytes", limits.initialWindowBytes, MAX_U31);
   check(limits, "growthPoolBytes", 0, MAX_U31);

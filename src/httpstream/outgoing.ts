@@ -60,6 +60,11 @@ export class Outgoing {
     this.#options = options;
   }
 
+  /** Payload bytes of DATA that have left. */
+  get sentDataBytes(): number {
+    return this.#message.sentDataBytes;
+  }
+
   /** The peer's SETTINGS are here: from now on, frames of streams leave. */
   allowStreams(): void {
     this.#canSendStreams = true;

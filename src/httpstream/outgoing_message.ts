@@ -21,6 +21,8 @@ const BULK_MESSAGE_BYTES = BULK_DATA_BYTES + QUANTUM_BYTES;
 
 export class OutgoingMessage {
   readonly inflight: Inflight;
+  /** Payload bytes of DATA, of this message and of all before it. */
+  sentDataBytes = 0;
   readonly #builder = new MessageBuilder();
   #now = 0;
   #hasBacklog = false;
@@ -71,6 +73,7 @@ export class OutgoingMessage {
 
   /** Returns false where the payload was copied; true where it is a part of the message. */
   data(streamId: number, payload: Uint8Array, endStream: boolean): boolean {
+    this.sentDataBytes += payload.length;
     const isPart = this.#builder.data(streamId, payload, endStream);
     this.inflight.sent(FrameKind.DATA, payload.length, this.#now, this.#hasBacklog);
     return isPart;

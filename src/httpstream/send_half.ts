@@ -62,6 +62,11 @@ export class SendHalf {
     return this.#unsentBytes;
   }
 
+  /** Whether bytes wait for nothing but credit. */
+  get waitsForCredit(): boolean {
+    return this.#unsentBytes > 0 && this.window.available <= 0;
+  }
+
   /** What the chunks that wait cost: their bytes, and of small ones what they take beside those. */
   get heldBytes(): number {
     const pieces = this.#chunks.length - this.#firstChunk;

@@ -9,7 +9,7 @@
  * The owner is told by `dispatch()` alone, which the connection calls after a message or a flush. So no call is made
  * from within another.
  */
-import { Deferred } from "../base/mod.ts";
+import { type Clock, Deferred, type WaitTime } from "../base/mod.ts";
 import { disown } from "../memory/mod.ts";
 import { StreamError } from "./errors.ts";
 import type { GrowthPool } from "./flow/mod.ts";
@@ -30,6 +30,7 @@ export interface StreamHost {
   readonly pool: GrowthPool;
   /** Milliseconds, as of the message or the flush that is being dealt with. */
   readonly now: number;
+  readonly clock: Clock;
   readonly rttMs: number;
   readonly initialWindowBytes: number;
   readonly peerWindowBytes: number;
@@ -68,6 +69,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** Written by the host alone, as is `isInCompactionQueue`. */
   isInEventQueue = false;
   isInCompactionQueue = false;
+  creditWait: WaitTime | null = null;
 
   readonly #host: StreamHost;
   readonly #send: SendHalf;
@@ -87,6 +89,8 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   #holds = 0;
   #heldBytes = 0;
   #heldHeaderBytes = 0;
+  /** Since when `creditWait` counts; -1 while it does not. */
+  #waitsSince = -1;
 
   constructor(host: StreamHost, id: number, headers: Fields, accepted: boolean) {
     this.#host = host;
@@ -354,6 +358,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   receiveCredit(bytes: number): boolean {
     if (this.#send.isDone) return true;
     if (!this.#send.window.credit(bytes)) return false;
+    this.#countCreditWait();
     this.#host.scheduler.update(this);
     this.#host.scheduleFlush();
     return true;
@@ -362,6 +367,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   /** The peer's SETTINGS differ from what the stream began with. */
   adjustWindow(delta: number): void {
     this.#send.window.adjust(delta);
+    this.#countCreditWait();
     this.#host.scheduler.update(this);
   }
 
@@ -454,6 +460,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   #afterQueue(): void {
     if (this.#isOver) return;
     if (this.#heldBytes === 0) this.movedAt = this.#host.now;
+    this.#countCreditWait();
     this.#updateHeldBytes();
     this.#host.scheduler.update(this);
     this.#host.scheduleFlush();
@@ -461,6 +468,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
 
   /** A head or DATA left. */
   #afterWrite(): void {
+    this.#countCreditWait();
     this.#updateHeldBytes();
     if (this.#send.takeWritable()) {
       this.#events.add(StreamEvent.WRITABLE);
@@ -491,6 +499,7 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
 
   #breakSending(code: number): void {
     this.#send.break();
+    this.#countCreditWait();
     this.#host.scheduler.remove(this);
     (this.#control ??= new StreamControl()).resetHalf(code);
     this.#queueControl();
@@ -510,11 +519,22 @@ export class MuxStream implements Stream, Sender, AdaptedStream {
   #finish(): void {
     this.#isOver = true;
     this.#receive.release();
+    this.#countCreditWait();
     this.#updateHeldBytes();
     this.#afterReply();
     this.#events.add(StreamEvent.CLOSE);
     this.#host.queueEvents(this);
     this.#host.streamOver(this);
+  }
+
+  /** Begins or ends to count a wait for credit. */
+  #countCreditWait(): void {
+    if (this.creditWait === null || this.#send.waitsForCredit === (this.#waitsSince >= 0)) return;
+    // Not the host's time, which stands still between messages.
+    const now = this.#host.clock.now();
+    if (this.#waitsSince >= 0) this.creditWait.end(this.#waitsSince, now);
+    else this.creditWait.begin(now);
+    this.#waitsSince = this.#waitsSince >= 0 ? -1 : now;
   }
 
   /** Brings the sums of the stream and of the connection in line with what the stream holds now. */

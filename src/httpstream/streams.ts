@@ -54,6 +54,7 @@ export class Streams implements StreamHost {
   peerWindowBytes = DEFAULT_INITIAL_WINDOW_BYTES;
   peerFeatures = 0;
   now: number;
+  readonly clock: Clock;
   readonly #options: StreamsOptions;
   readonly #limits: ConnectionLimits;
   readonly #memory: MemoryAccount;
@@ -84,6 +85,7 @@ export class Streams implements StreamHost {
   constructor(options: StreamsOptions, limits: ConnectionLimits) {
     this.#options = options;
     this.#limits = limits;
+    this.clock = options.clock;
     this.now = options.clock.now();
     this.table = new StreamTable(options.role, options.firstStreamIndex ?? 0);
     this.scheduler = options.outgoing.scheduler;

@@ -9,6 +9,7 @@
  *     Web Streams     `readable`, `writable`, `response`, `trailers`, `closed`, `signal`. Each is made when it is first
  *                     asked for.
  */
+import type { WaitTime } from "../base/mod.ts";
 import type { ConnectionError, StreamError } from "./errors.ts";
 
 /**
@@ -107,6 +108,8 @@ export interface Stream {
   sendTrailers(fields: Fields): void;
   /** Bytes given to `send()` that have not left for the link. */
   readonly unsentBytes: number;
+  /** Counts for how long bytes given to `send()` wait for credit alone. Set before them. Default null: nobody counts. */
+  creditWait: WaitTime | null;
   /** True once this direction was ended, by `send()` or trailers, or broke. */
   readonly sendEnded: boolean;
 

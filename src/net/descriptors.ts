@@ -57,6 +57,11 @@ export function closeDescriptor(): void {
   open--;
 }
 
+/** Sockets that are open, and up to how many visitors are served; `Infinity` where the system does not tell. */
+export function socketCounts(): { readonly open: number; readonly served: number } {
+  return { open, served: socketShares().served };
+}
+
 function socketShares(): Shares {
   shares ??= measureShares();
   return shares;

@@ -1,5 +1,5 @@
 /** Dialing: from a target to a connected socket, or to one error that says what was dialed and why it failed. */
-import type * as dns from "node:dns";
+import * as dns from "node:dns";
 import * as net from "node:net";
 import { type Clock, systemClock } from "../base/mod.ts";
 import { formatTarget, isLoopbackName } from "./address.ts";
@@ -30,7 +30,7 @@ const loopbackAddresses: readonly dns.LookupAddress[] = [
  * inside where the target says so.
  *
  * @throws {SocketError} `connection_refused`, `connect_timeout`, `host_not_found`, `host_unreachable`, `aborted`,
- *   `tls_failed`, …
+ *   `tls_failed`, `address_not_allowed`, …
  */
 export function dial(target: DialTarget, options: DialOptions = {}, clock: Clock = systemClock): Promise<Socket> {
   if (target.kind === "unix" || target.tls === undefined) return connect(target, options, clock);
@@ -47,8 +47,15 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
   let cleanUp = () => {};
   return attempt({ action, timeoutMs, signal, clock, cleanUp: () => cleanUp() }, (resolve, reject) => {
     if (!canDial()) return reject(exhausted(action));
+    let isRefused = false;
+    const refuse = (...addresses: readonly string[]) => {
+      isRefused = true;
+      reject(notAllowed(action, addresses));
+    };
+    const connection = connectOptions(target, options.isAllowed, refuse);
+    if (connection === null) return;
     openDescriptor();
-    const raw = net.connect(connectOptions(target));
+    const raw = net.connect(connection);
     raw.once("close", closeDescriptor);
     raw.on("error", onError);
     raw.on("connect", onConnect);
@@ -74,15 +81,33 @@ function connect(target: DialTarget, options: DialOptions, clock: Clock): Promis
       raw.off("connect", onConnect);
       raw.destroy();
     };
+    // A lookup may end before there is anything to clean up.
+    if (isRefused) cleanUp();
   });
 }
 
-function connectOptions(target: DialTarget): net.NetConnectOpts {
+/** @param refuse is called where no address is allowed; the result is null where that is known without a lookup */
+function connectOptions(
+  target: DialTarget,
+  isAllowed: DialOptions["isAllowed"],
+  refuse: (...addresses: readonly string[]) => void,
+): net.NetConnectOpts | null {
   if (target.kind === "unix") return { path: target.path, allowHalfOpen: true };
+  const { host, port } = target;
+  const own = isLoopbackName(host) ? lookUpLoopback : undefined;
+  let lookup: net.LookupFunction | undefined = own;
+  if (isAllowed !== undefined) {
+    // An address is dialed without a lookup.
+    if (net.isIP(host) !== 0 && !isAllowed(host)) {
+      refuse(host);
+      return null;
+    }
+    lookup = allowedOf(own ?? lookUpSystem, isAllowed, refuse);
+  }
   return {
-    host: target.host,
-    port: target.port,
-    lookup: isLoopbackName(target.host) ? lookUpLoopback : undefined,
+    host,
+    port,
+    lookup,
     allowHalfOpen: true,
     noDelay: true,
     autoSelectFamily: true,
@@ -90,11 +115,41 @@ function connectOptions(target: DialTarget): net.NetConnectOpts {
   };
 }
 
+/** A lookup in which the runtime sees none but the allowed addresses. */
+function allowedOf(
+  lookup: net.LookupFunction,
+  isAllowed: (address: string) => boolean,
+  refuse: (...addresses: readonly string[]) => void,
+): net.LookupFunction {
+  return (name, options, callback) => {
+    lookup(name, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, []);
+      const addresses = found as dns.LookupAddress[];
+      const allowed = addresses.filter(({ address }) => isAllowed(address));
+      if (allowed.length === 0) {
+        refuse(...addresses.map(({ address }) => address));
+        return callback(new Error("No address is allowed"), []);
+      }
+      if (options.all) callback(null, allowed);
+      else callback(null, allowed[0].address, allowed[0].family);
+    });
+  };
+}
+
+const lookUpSystem: net.LookupFunction = (name, options, callback) => dns.lookup(name, options, callback);
+
 /** In place of the system's lookup, which may know one of the addresses only, or none. */
 const lookUpLoopback: net.LookupFunction = (_name, { all }, callback) => {
   if (all) callback(null, [...loopbackAddresses]);
   else callback(null, loopbackAddresses[0].address, loopbackAddresses[0].family);
 };
+
+function notAllowed(action: string, addresses: readonly string[]): SocketError {
+  const detail = addresses.length === 1
+    ? `${addresses[0]} is not allowed`
+    : `none of ${addresses.join(", ")} is allowed`;
+  return new SocketError({ code: "address_not_allowed", reason: `${action}: ${detail}`, initiator: "user" });
+}
 
 function exhausted(action: string): SocketError {
   const reason = `${action}: ${dialLimit()} sockets are open, the most that this process has descriptors for`;

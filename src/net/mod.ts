@@ -5,11 +5,14 @@ export {
   formatTarget,
   type HostPort,
   isLoopback,
+  isLoopbackName,
   parseListenTarget,
   readHostPort,
 } from "./address.ts";
+export { AddressBlock } from "./address_block.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
+export { socketCounts } from "./descriptors.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { listen, type ListenOptions } from "./listen.ts";
 export { isMissingPermission } from "./permission.ts";
@@ -19,12 +22,14 @@ export {
   environmentVariable,
   exit,
   flushOutput,
+  hasOutputReader,
   holdProcess,
   inputText,
   isRoot,
   onResize,
   onSignal,
   platformName,
+  processFacts,
   programArguments,
   type SignalName,
   type Terminal,

@@ -65,6 +65,7 @@ class TextOutput implements TickListener {
   readonly #stream: "stdout" | "stderr";
   #gathered = "";
   #hasErrorListener = false;
+  #hasReader = true;
 
   constructor(stream: "stdout" | "stderr") {
     this.#stream = stream;
@@ -76,6 +77,11 @@ class TextOutput implements TickListener {
     return !process[this.#stream].writableNeedDrain;
   }
 
+  /** False once a write has found that nobody reads any more. */
+  get hasReader(): boolean {
+    return this.#hasReader;
+  }
+
   onTickEnd(): void {
     this.flush();
   }
@@ -84,7 +90,7 @@ class TextOutput implements TickListener {
   flush(onWritten?: () => void): void {
     const output = process[this.#stream];
     // Without a listener, the process would end when the reader of its output does.
-    if (!this.#hasErrorListener) output.on("error", () => {});
+    if (!this.#hasErrorListener) output.on("error", () => void (this.#hasReader = false));
     this.#hasErrorListener = true;
     const text = this.#gathered;
     this.#gathered = "";
@@ -105,6 +111,11 @@ export function writeText(stream: "stdout" | "stderr", text: string): boolean {
 /** Resolves when everything that was written to standard output and standard error has left the process. */
 export async function flushOutput(): Promise<void> {
   await Promise.all([outputs.stdout, outputs.stderr].map((output) => new Promise<void>((done) => output.flush(done))));
+}
+
+/** False once a write to standard output has found that nobody reads it any more. */
+export function hasOutputReader(): boolean {
+  return outputs.stdout.hasReader;
 }
 
 /** Standard input as it arrives, in pieces of text. */
@@ -169,6 +180,21 @@ const DELETE = "\x7f";
 
 /** `linux-x64`, `darwin-arm64`, `win32-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
+
+/** What the process takes of the machine. */
+export interface ProcessFacts {
+  /** Processor time, user and system. */
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  /** Since 1970. */
+  readonly startedAtSeconds: number;
+}
+
+export function processFacts(): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  const startedAtSeconds = performance.timeOrigin / 1_000;
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage().rss, startedAtSeconds };
+}
 
 /**
  * Prevents the process from ending by itself until the returned function is called. The timers of a `Clock` do not. To be

@@ -95,6 +95,7 @@ export type SocketErrorCode =
   | "host_unreachable"
   | "address_in_use"
   | "address_not_available"
+  | "address_not_allowed"
   | "permission_denied"
   | "aborted"
   | "out_of_descriptors"
@@ -162,6 +163,11 @@ export interface DialOptions {
   signal?: AbortSignal;
   /** Milliseconds until a peer that vanished is given up; see `ListenOptions`. Default 90,000. */
   tcpTimeoutMs?: number;
+  /**
+   * Asked for each address of a TCP target, before it is dialed: only those for which it returns true are. Where a name
+   * has none, the dial fails with `address_not_allowed`. Default: every address is dialed.
+   */
+  isAllowed?(address: string): boolean;
 }
 
 /** Where to listen: port 0 is any free one; `fd` is an inherited descriptor that listens already (on Deno: on TCP). */

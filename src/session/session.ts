@@ -27,6 +27,13 @@ export interface EdgeSession extends Session {
   readonly protocol: "json" | "v2";
   /** Asks the agent's upstream. A session of the JSON protocol collects the request's body first; v2 streams it. */
   readonly open: Handler;
+  /** Bytes held for its exchanges, both directions. */
+  readonly bufferedBytes: number;
+  /** Body bytes that were sent to the agent so far, and that came from it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** The last measured round trip to the agent in milliseconds; null before the first. */
+  readonly rttMs: number | null;
   /** True once the agent has announced that it leaves: it takes no new requests, and finishes those under way. */
   readonly isLeaving: boolean;
   /** Ends it now, and tells the agent that another session took its tunnel's name. */

@@ -271,6 +271,129 @@ describe("Agent", () => {
     assert.deepEqual(told, []);
   });
 
+  describe("renew", () => {
+    let open: (outcome: OpenTunnel | AgentError) => void;
+    let agent: Agent;
+    let run: Promise<void>;
+    /** An agent with a session whose next attempts end when the test says so. */
+    const connected = async (first: FakeSession) => {
+      const tunnelOf = (session: FakeSession) => ({ session, url: "http://a", name: "a", tunnelId: "a" });
+      let isFirst = true;
+      agent = create({
+        open: () => {
+          if (isFirst) {
+            isFirst = false;
+            return Promise.resolve(tunnelOf(first));
+          }
+          return new Promise((resolve, reject) => {
+            open = (outcome) => outcome instanceof AgentError ? reject(outcome) : resolve(outcome);
+          });
+        },
+      });
+      run = agent.run();
+      await flush();
+      return tunnelOf;
+    };
+
+    it("puts another session in the place of the first, which finishes what runs on it", async () => {
+      const [first, second] = [new FakeSession(), new FakeSession()];
+      first.drain = () => {
+        first.drained = true;
+        return first.closed.then(() => {});
+      };
+      const tunnelOf = await connected(first);
+      const renewed = agent.renew();
+      assert.equal(first.drained, false);
+      assert.equal(agent.renew(), renewed);
+      open(tunnelOf(second));
+      assert.equal(await renewed, null);
+      assert.equal(agent.tunnel?.session, second);
+      assert.equal(first.drained, true);
+      assert.deepEqual(told, ["ready", "ready"]);
+      first.end({ code: "closed", reason: "drained" });
+      await flush();
+      assert.deepEqual(told, ["ready", "ready"]);
+      second.end({ code: "lost", reason: "gone" });
+      await flush();
+      assert.deepEqual(told.slice(2), ["disconnected: gone", "attempt 1 in 1000: undefined"]);
+      agent.close();
+      await run;
+      assert.equal(clock.pending, 0);
+    });
+
+    it("leaves the first session alone where no other one can be opened", async () => {
+      const first = new FakeSession();
+      await connected(first);
+      const renewed = agent.renew();
+      open(new AgentError("unauthorized", "refused"));
+      assert.equal((await renewed)?.code, "unauthorized");
+      assert.deepEqual([agent.tunnel?.session, first.drained], [first, false]);
+      agent.close();
+      await run;
+      assert.deepEqual(told, ["ready"]);
+    });
+
+    for (const code of ["lost", "replaced"]) {
+      it(`serves with the other session when the first has ended meanwhile (${code})`, async () => {
+        const [first, second] = [new FakeSession(), new FakeSession()];
+        const tunnelOf = await connected(first);
+        const renewed = agent.renew();
+        first.end({ code, reason: "" });
+        await flush();
+        open(tunnelOf(second));
+        await renewed;
+        await flush();
+        assert.equal(agent.tunnel?.session, second);
+        assert.deepEqual(told, ["ready", "ready"]);
+        agent.close();
+        await run;
+      });
+    }
+
+    it("reconnects when the first session has ended and no other one came about", async () => {
+      const first = new FakeSession();
+      await connected(first);
+      const renewed = agent.renew();
+      first.end({ code: "lost", reason: "gone" });
+      open(new AgentError("edge_unreachable", "down"));
+      await renewed;
+      await flush();
+      assert.deepEqual(told, ["ready", "disconnected: gone", "attempt 1 in 1000: undefined"]);
+      agent.close();
+      await run;
+    });
+
+    it("does nothing while there is no session", async () => {
+      assert.equal(await create().renew(), null);
+      assert.deepEqual(attempts, []);
+    });
+
+    for (const stop of ["drain", "close"] as const) {
+      it(`ends both sessions at ${stop}, and one that opens afterwards`, async () => {
+        const [first, second, late] = [new FakeSession(), new FakeSession(), new FakeSession()];
+        first.drain = () => first.closed.then(() => {});
+        const tunnelOf = await connected(first);
+        const renewed = agent.renew();
+        open(tunnelOf(second));
+        await renewed;
+        void agent.renew();
+        const stopped = agent[stop]();
+        open(tunnelOf(late));
+        await flush();
+        if (stop === "drain") {
+          assert.equal(second.drained, true);
+          first.end({ code: "closed", reason: "drained" });
+        } else {
+          assert.deepEqual([first, second].map(({ closedFor }) => closedFor !== null), [true, true]);
+        }
+        await stopped;
+        await run;
+        await eventually(() => late.closedFor !== null);
+        assert.equal(clock.pending, 0);
+      });
+    }
+  });
+
   it("passes on what is no refusal of the edge's", async () => {
     await assert.rejects(create({ open: () => Promise.reject(new TypeError("a bug")) }).run(), /a bug/);
   });

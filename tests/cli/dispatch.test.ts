@@ -52,7 +52,9 @@ describe("runProgram", () => {
   }
 
   const mistakes: readonly [args: string[], message: string][] = [
-    [["node"], "Unknown command node; did you mean node add?"],
+    [["node"], "The command node is one of node add, node list"],
+    [["node", "--label"], "The command node is one of node add, node list"],
+    [["node", "lst"], "Unknown command node lst; did you mean node list?"],
     [["constructor"], "Unknown command constructor"],
     [["node", "add", "a"], "The argument URL is missing"],
     [["node", "add", "a", "b", "c"], 'The argument "c" is one too many'],

@@ -80,6 +80,7 @@ const host = (stage: { stdout: string; stderr: string }): ProgramHost => ({
   platform: "linux",
   home: "/nowhere",
   isRoot: false,
+  hasReader: true,
   stdout: (text) => Boolean(stage.stdout += text),
   stderr: (text) => Boolean(stage.stderr += text),
   stdin: async function* () {},

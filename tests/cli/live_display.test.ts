@@ -31,6 +31,7 @@ async function open() {
     platform: "linux",
     home: "/nowhere",
     isRoot: false,
+    hasReader: true,
     stdout: (text) => Boolean(stage.written += text),
     stderr: (text) => Boolean(stage.logged += text),
     stdin: async function* () {},

@@ -1,4 +1,8 @@
 /** Runs a whole program in the process of the test, which gives it arguments, environment, terminal and signals. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
 import type { Program } from "../../src/cli/command.ts";
 import { runProgram } from "../../src/cli/program.ts";
 import type { ProgramHost } from "../../src/cli/host.ts";
@@ -19,7 +23,22 @@ export type Event = Readonly<Record<string, unknown>>;
 const pipe: Terminal = { isTerminal: false, columns: 80, rows: 24 };
 
 /** Programs that a test runs together share the log of the process, so only errors are logged by default. */
-const usual: Record<string, string> = { RUNNEL_LOG_LEVEL: "error", LANG: "C.UTF-8" };
+const usual: Record<string, string> = {
+  RUNNEL_LOG_LEVEL: "error",
+  LANG: "C.UTF-8",
+  // Two edges of two tests would want the same port.
+  RUNNEL_ADMIN_LISTEN: "off",
+};
+
+let home: string | null = null;
+
+/** One for all programs of this process. */
+function emptyHome(): string {
+  if (home !== null) return home;
+  const folder = home = mkdtempSync(join(tmpdir(), "runnel-home-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** The longest that `waitFor` waits. */
 const TIMEOUT_MS = 20_000;
@@ -45,8 +64,9 @@ export class ProgramRun {
       args,
       environment: (name) => ({ ...usual, ...options.environment })[name],
       platform: "linux",
-      home: options.home ?? "/nowhere",
+      home: options.home ?? emptyHome(),
       isRoot: false,
+      hasReader: true,
       stdout: (text) => this.#print(() => this.stdout += text),
       stderr: (text) => this.#print(() => this.stderr += text),
       stdin: async function* () {

@@ -66,15 +66,16 @@ async function visit(edge: StartedEdge, host: string, path: string): Promise<str
 }
 
 describe("edge serve", () => {
-  it("tells in three lines where it is, where its data are and how to connect when it has no flag", () =>
+  it("tells in four lines where it is, where its data are and how to connect when it has no flag", () =>
     withScratch(async (folder) => {
       const environment = { RUNNEL_LISTEN: "127.0.0.1:0", STATE_DIRECTORY: join(folder, "data") };
       const run = new ProgramRun(edgeProgram, ["serve"], { environment });
-      await run.waitFor(() => run.stdout.split("\n").length > 3);
-      const [listening, data, connect, ...more] = run.stdout.split("\n");
+      await run.waitFor(() => run.stdout.split("\n").length > 4);
+      const [listening, admin, data, connect, ...more] = run.stdout.split("\n");
       const port = /127\.0\.0\.1:(\d+)/.exec(listening as string)?.[1];
       assert.deepEqual(more, [""]);
       assert.equal(listening, `Listening   127.0.0.1:${port}, and serving tunnels at http://NAME.localhost:${port}`);
+      assert.equal(admin, "Admin API   none");
       assert.equal(data, `Data        ${folder}/data`);
       const file = join(folder, "data", "token");
       assert.equal(connect, `Connect     agent http 3000 --edge http://127.0.0.1:${port} --token-file ${file}`);
@@ -88,25 +89,37 @@ describe("edge serve", () => {
       for (const text of [run.stdout, run.stderr, agent.stdout, agent.stderr]) assert.ok(!text.includes(ownToken));
     }));
 
-  it("begins with ready and ends with exit when it prints JSON", async () => {
-    const { run, ready } = await startEdge(["--token", token, "--data", "/dev/null/data", "--domain", "example.com"]);
+  it("begins with ready and ends with exit when it prints JSON", () =>
+    withScratch(async (folder) => {
+      const { run, ready } = await startEdge(["--token", token, "--data", folder, "--domain", "example.com"]);
+      assert.equal(await run.stop(), 0);
+      const { time, ...fields } = ready;
+      assert.ok(!Number.isNaN(Date.parse(String(time))));
+      const port = String(ready.listen).split(":")[1];
+      assert.deepEqual(fields, {
+        event: "ready",
+        version: metadata.version,
+        listen: `127.0.0.1:${port}`,
+        admin: null,
+        domain: "example.com",
+        publicUrl: `http://example.com:${port}`,
+        dataDir: folder,
+      });
+      const { time: _, ...exit } = run.events.at(-1) as Event;
+      assert.deepEqual(exit, { event: "exit", code: 0, from: "signal" });
+      assert.equal(run.subscriptions, 0);
+    }));
+
+  it("goes on without what it would keep where its token is given and nobody named the folder", async () => {
+    const options = { home: "/dev/null", environment: { RUNNEL_LOG_LEVEL: "warn" } };
+    const run = new ProgramRun(edgeProgram, ["serve", ...loopback, "--token", token, "--json"], options);
+    const ready = await run.event("ready");
+    assert.deepEqual([ready.admin, ready.dataDir], [null, null]);
+    assert.match(
+      run.stderr,
+      /Without nodes, declared tunnels and admin API: .The data folder .* cannot be used: .* --data/,
+    );
     assert.equal(await run.stop(), 0);
-    const { time, ...fields } = ready;
-    assert.ok(!Number.isNaN(Date.parse(String(time))));
-    const port = String(ready.listen).split(":")[1];
-    assert.deepEqual(fields, {
-      event: "ready",
-      version: metadata.version,
-      listen: `127.0.0.1:${port}`,
-      admin: null,
-      domain: "example.com",
-      publicUrl: `http://example.com:${port}`,
-      // The token was given, and nothing else is kept: no folder is made, or named.
-      dataDir: null,
-    });
-    const { time: _, ...exit } = run.events.at(-1) as Event;
-    assert.deepEqual(exit, { event: "exit", code: 0, from: "signal" });
-    assert.equal(run.subscriptions, 0);
   });
 
   for (const listen of ["0", "http://127.0.0.1:0", "HTTP://0.0.0.0:0", "http://127.0.0.1:0/"]) {
@@ -150,9 +163,9 @@ describe("edge serve", () => {
     it(`tells the command that connects an agent when ${name}`, async () => {
       const listen = args[0] === "--listen" ? [] : loopback;
       const run = new ProgramRun(edgeProgram, ["serve", "--token", token, ...listen, ...args]);
-      await run.waitFor(() => run.stdout.split("\n").length > 3);
+      await run.waitFor(() => run.stdout.split("\n").length > 4);
       await run.stop();
-      assert.match(run.stdout.split("\n")[2] as string, command);
+      assert.match(run.stdout.split("\n")[3] as string, command);
     });
   }
 
@@ -203,7 +216,9 @@ describe("edge serve", () => {
     assert.equal(exitCode, 5);
     assert.match(
       stderr,
-      new RegExp(`^error: .*${ready.listen}.*\nStop what listens there, or choose another --listen\n`),
+      new RegExp(
+        `^error: .*${ready.listen}.*\nStop what listens there, or choose another --listen or --admin-listen\n`,
+      ),
     );
   });
 
@@ -250,7 +265,14 @@ describe("agent http", () => {
       assert.equal(agent.events[0]?.event, "ready");
       assert.equal(typeof tunnelId, "string");
       const url = edge.url.replace("127.0.0.1", "shop.localhost");
-      assert.deepEqual(ready, { event: "ready", url, name: "shop", upstream: `http://${target()}`, protocol });
+      assert.deepEqual(ready, {
+        event: "ready",
+        url,
+        urls: [url],
+        name: "shop",
+        upstream: `http://${target()}`,
+        protocol,
+      });
 
       assert.match(await visit(edge, "shop.localhost", "/a?secret=1"), /\r\n\r\nhello$/);
       const { time, id, firstByteMs, durationMs, ...request } = await agent.event("request");

@@ -5,15 +5,15 @@ import { formatTimeout, parseDuration, parseSize, parseTimeout } from "../../src
 
 describe("parseDuration", () => {
   for (
-    const [text, ms] of [["500ms", 500], ["30s", 30_000], ["5m", 300_000], ["1h", 3_600_000], ["1.5s", 1500], [
-      "0s",
-      0,
-    ]] as const
+    const [text, ms] of [["500ms", 500], ["30s", 30_000], ["5m", 300_000], ["1h", 3_600_000], ["90d", 7_776_000_000], [
+      "1.5s",
+      1500,
+    ], ["0s", 0]] as const
   ) {
     it(`gives ${ms} ms when the text is ${text}`, () => assert.equal(parseDuration(text), ms));
   }
 
-  for (const text of ["", "5", "s", "-5s", "5 s", "5S", "1h30m", "5d", "1e3s", "5constructor", "9999999999999s"]) {
+  for (const text of ["", "5", "s", "-5s", "5 s", "5S", "1h30m", "5w", "1e3s", "5constructor", "9999999999999s"]) {
     it(`gives null when the text is ${JSON.stringify(text)}`, () => assert.equal(parseDuration(text), null));
   }
 });
@@ -44,7 +44,10 @@ describe("parseTimeout", () => {
 });
 
 describe("formatTimeout", () => {
-  const table = [[Infinity, "off"], [60_000, "1m"], [90_000, "90s"], [1_500, "1500ms"], [7_200_000, "2h"]] as const;
+  const table = [[Infinity, "off"], [60_000, "1m"], [90_000, "90s"], [1_500, "1500ms"], [7_200_000, "2h"], [
+    172_800_000,
+    "48h",
+  ]] as const;
   for (const [ms, text] of table) {
     it(`writes ${text} when the timeout is ${ms} ms`, () => assert.equal(formatTimeout(ms), text));
   }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { programOf } from "../../scripts/lib/toolchain.mjs";
+import { AdminApi } from "../support/admin_api.ts";
 import { get } from "../support/public_client.ts";
 import { dial } from "../../src/net/mod.ts";
 import { freePort, SocketReader } from "../support/net.ts";
@@ -39,7 +40,11 @@ class Run {
   constructor(allowed: readonly string[], call: readonly string[], home: string) {
     // The variables of whoever runs the test must not stand in for what is missing.
     const { PATH = "" } = process.env;
-    const env = { PATH, HOME: home, XDG_CONFIG_HOME: "", XDG_DATA_HOME: "", STATE_DIRECTORY: "", NO_COLOR: "1" };
+    const env = {
+      ...{ PATH, HOME: home, XDG_CONFIG_HOME: "", XDG_DATA_HOME: "", STATE_DIRECTORY: "", NO_COLOR: "1" },
+      // Edges of several tests would want the same port.
+      RUNNEL_ADMIN_LISTEN: "off",
+    };
     const args = ["run", ...allowed, ...call];
     this.#child = spawn(deno!, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => this.#take(() => this.stdout += text));
@@ -140,12 +145,26 @@ describe("the Deno permissions that docs/install.md lists", { skip }, () => {
 
   const own = ["--allow-read", "--allow-write", "--allow-sys=uid"];
   const serve = ["bin/edge.ts", "serve", "--listen", "127.0.0.1:0", "--json"];
-  it("let an edge keep its own token", () =>
+  it("let an edge keep its own token, and nodes", () =>
     withScratch(async (home) => {
-      const run = new Run([...partsOf("edge").allowed, ...own], [...serve, "--data", join(home, "data")], home);
-      const { dataDir } = await run.ready();
+      const args = [...serve, "--data", join(home, "data"), "--admin-listen", "127.0.0.1:0"];
+      const run = new Run([...partsOf("edge").allowed, ...own], args, home);
+      const { dataDir, admin } = await run.ready();
       assert.match(await readFile(join(String(dataDir), "token"), "utf8"), /^\S{43}\n$/);
+      await (await AdminApi.of(String(admin), String(dataDir))).addNode("web-1");
       assert.equal(await run.stop(), 0);
+      assert.doesNotMatch(run.stderr, /allow-|Without nodes/);
+    }));
+
+  it("let an edge with a token go without nodes, of which it says why", () =>
+    withScratch(async (home) => {
+      for (const more of [[], ["--data", join(home, "data")]]) {
+        const run = new Run(partsOf("edge").allowed, [...serve, "--token", "secret", ...more], home);
+        const { dataDir, admin } = await run.ready();
+        assert.deepEqual([dataDir, admin], [null, null]);
+        assert.equal(await run.stop(), 0);
+        assert.match(run.stderr, /Without nodes, declared tunnels and admin API: .*--allow-/);
+      }
     }));
 
   for (const flag of own) {

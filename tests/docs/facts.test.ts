@@ -54,6 +54,8 @@ function commandOf(text: string): { command: Command | undefined } | undefined {
   // `edge help serve` names a command, too.
   const [name, ...words] = text.replace(/^(edge|agent) help /, "$1 ").split(" ");
   const program = programs.find((item) => item.name === name);
+  // `edge node` alone stands for all commands that begin so.
+  if (program?.commands.some((item) => item.name.startsWith(`${words.join(" ")} `))) return undefined;
   // `edge` alone, or `edge --version`, is the program and not a call of a command.
   if (program === undefined || !/^[a-z]+$/.test(words[0] ?? "")) return undefined;
   return { command: program.commands.find((item) => words.join(" ").startsWith(item.name)) };

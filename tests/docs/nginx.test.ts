@@ -1,22 +1,18 @@
 /** The nginx configuration of docs/server.md, in front of an edge: visitors and the agent come through it. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { request } from "node:https";
-import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { agentProgram } from "../../src/cli/agent.ts";
 import { version } from "../../src/config/version.ts";
 import { ProgramRun } from "../cli/program_run.ts";
-import { eventually, freePort } from "../support/net.ts";
+import { freePort } from "../support/net.ts";
+import { withNginx } from "../support/nginx.ts";
 import { missingPeer } from "../support/peers.ts";
-import { withScratch } from "../support/scratch.ts";
 import { startTestEdge, token } from "../support/tunnel.ts";
 import { WebSocket, WebSocketServer } from "../websocket/foreign.ts";
 import { readPage } from "./page.ts";
@@ -38,42 +34,6 @@ function configuration(port: number, edgePort: number): string {
     assert.ok(text.includes(written), `the page does not say ${written}`);
     return text.replace(written, here);
   }, fence.lines.join("\n"));
-}
-
-/** Runs `use` beside an nginx with this configuration; every file of it stays in a folder that goes away. */
-function withNginx(port: number, server: string, use: () => Promise<void>): Promise<void> {
-  return withScratch(async (folder) => {
-    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${name};`);
-    const http = ["access_log off;", ...temporary, server].join("\n");
-    const file = join(folder, "nginx.conf");
-    await writeFile(file, `daemon off;\nmaster_process off;\npid nginx.pid;\nevents {}\nhttp {\n${http}\n}\n`);
-    const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
-    const nginx = spawn("nginx", ["-p", folder, "-e", "stderr", "-c", file], {
-      env,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    const ended = once(nginx, "close");
-    let log = "";
-    nginx.stderr.setEncoding("utf8").on("data", (text: string) => log += text);
-    try {
-      await Promise.race([
-        eventually(() => isListening(port)),
-        ended.then(() => Promise.reject(new Error(`nginx ended:\n${log}`))),
-      ]);
-      await use();
-    } finally {
-      nginx.kill("SIGTERM");
-      await ended;
-    }
-  });
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
-    socket.on("connect", () => socket.destroy());
-  });
 }
 
 /** A private service: `/events` tells its second event only when `/confirm` is asked, and WebSockets are echoed. */

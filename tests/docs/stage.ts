@@ -5,17 +5,19 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { runArguments } from "../../scripts/lib/toolchain.mjs";
 import { freePort } from "../support/net.ts";
+import { writeProgram } from "../support/programs.ts";
 import { withScratch } from "../support/scratch.ts";
 import { root } from "./page.ts";
 
 interface Ports {
   readonly edge: number;
   readonly upstream: number;
+  /** The admin API of a page's own edge. */
+  readonly admin: number;
 }
 
 /**
@@ -31,6 +33,7 @@ const substitutions: readonly { written: RegExp; run: (ports: Ports, match: stri
   },
   // A tunnel's URL: no proxy ends TLS here.
   { written: /https?:\/\/([\w-]+)\.example\.com(?::8080)?/g, run: (_, [, name]) => `http://${name}.example.com` },
+  { written: /\b4480\b/g, run: ({ admin }) => String(admin) },
   { written: /\b8080\b/g, run: ({ edge }) => String(edge) },
   { written: /\b3000\b/g, run: ({ upstream }) => String(upstream) },
 ];
@@ -63,23 +66,23 @@ class Stage {
   readonly #folder: string;
   readonly #services: Run[] = [];
   #upstream: Run | null = null;
-  #ports: Ports = { edge: 0, upstream: 0 };
+  #ports: Ports = { edge: 0, upstream: 0, admin: 0 };
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
   async prepare(hasEdge: boolean): Promise<void> {
-    const [bin, service] = [join(this.#folder, "bin"), join(root, "scripts", "examples", "upstream.ts")];
+    const bin = join(this.#folder, "bin");
     await mkdir(bin);
-    for (const program of ["edge", "agent"]) await writeProgram(join(bin, program), join(root, "bin", `${program}.ts`));
-    await writeProgram(join(bin, "upstream"), service);
+    for (const program of ["edge", "agent"]) await writeProgram(join(bin, program), `bin/${program}.ts`);
+    await writeProgram(join(bin, "upstream"), "scripts/examples/upstream.ts");
     await symlink(join(root, "scripts"), join(this.#folder, "scripts"));
     await writeFile(join(this.#folder, "token"), `${token}\n`);
     this.#upstream = this.#start("exec upstream");
     const [, upstream] = await this.#upstream.waitFor(/"port":(\d+)/);
     // The page names its port before its edge runs.
-    this.#ports = { edge: await freePort(), upstream: Number(upstream) };
+    this.#ports = { edge: await freePort(), upstream: Number(upstream), admin: await freePort() };
     await writeFile(
       join(this.#folder, ".curlrc"),
       `connect-to = "::127.0.0.1:${this.#ports.edge}"\nfail\nmax-time = 20\n`,
@@ -120,7 +123,7 @@ class Stage {
   }
 
   #start(command: string): Run {
-    const { edge } = this.#ports;
+    const { edge, admin } = this.#ports;
     return new Run(command, this.#folder, {
       PATH: `${join(this.#folder, "bin")}:${process.env.PATH}`,
       HOME: this.#folder,
@@ -130,6 +133,8 @@ class Stage {
       STATE_DIRECTORY: join(this.#folder, "state"),
       RUNNEL_LISTEN: `127.0.0.1:${edge}`,
       RUNNEL_EDGE: `http://127.0.0.1:${edge}`,
+      RUNNEL_ADMIN_LISTEN: `127.0.0.1:${admin}`,
+      RUNNEL_ADMIN: `http://127.0.0.1:${admin}`,
     });
   }
 }
@@ -189,12 +194,4 @@ class Run {
     this.output += text;
     this.#onChange();
   }
-}
-
-/** A program on PATH that runs `file` under the runtime of this test. */
-async function writeProgram(path: string, file: string): Promise<void> {
-  const runtime = process.versions.deno ? "deno" : "bun";
-  const words = [process.execPath, ...runArguments(runtime, file, [])].map((word) => `'${word}'`);
-  await writeFile(path, `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
-  await chmod(path, 0o755);
 }

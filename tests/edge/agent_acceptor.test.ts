@@ -5,6 +5,7 @@ import type { Edge } from "../../src/edge/edge.ts";
 import { Connection } from "../../src/httpstream/mod.ts";
 import { dial } from "../../src/net/mod.ts";
 import { FakeClock } from "../support/clock.ts";
+import { JsonAgent } from "../support/json_agent.ts";
 import { bytesOf, eventually, latin1, SocketReader } from "../support/net.ts";
 import { enterEdge, startTestEdge, token } from "../support/tunnel.ts";
 
@@ -227,6 +228,35 @@ describe("wrong tokens", () => {
     clock.advance(60_000);
     assert.deepEqual(refused, ["127.0.0.1: 1", "127.0.0.1: 69"]);
     reset();
+  });
+});
+
+describe("a token that ends between its check and the session", () => {
+  const owner = {
+    id: "me",
+    tokenId: "t",
+    node: null,
+    isValid: () => false,
+    ownerOf: () => "me",
+    refusalOf: () => null,
+  };
+  let edge: Edge;
+  before(async () => {
+    edge = await startTestEdge({ checkToken: (token) => token === "ended" ? owner : null });
+  });
+  after(() => edge.close());
+
+  it("ends the session on runnel.v2", async () => {
+    const { client } = await sendHandshake(edge, { token: "ended" });
+    await client.readUntil(CLOSE_1001);
+    client.socket.reset();
+  });
+
+  it("ends the session on the JSON protocol", async () => {
+    const agent = await JsonAgent.register(edge, "shop", { agent_token: "ended" });
+    const { code, reason } = await agent.closed;
+    assert.deepEqual([code, reason], [1001, "The token was removed, replaced or has expired"]);
+    await eventually(() => edge.tunnels.online === 0);
   });
 });
 

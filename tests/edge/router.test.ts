@@ -54,6 +54,23 @@ describe("Router", () => {
     });
   }
 
+  it("leads to declared tunnels by name and by hostname, and never by a hostname below the domain", async () => {
+    const tunnels = new Tunnels();
+    const names: Record<string, string> = {
+      "shop.test": "shop",
+      "blog.example.com": "shop",
+      "a.b.example.com": "shop",
+    };
+    const declared = { has: (name: string) => name === "shop", ofHost: (host: string) => names[host] ?? null };
+    const router = new Router(tunnels, "example.com", declared);
+    const kinds = () =>
+      ["shop.example.com", "SHOP.test:80", "a.b.example.com", "blog.example.com", "other.test", "x.example.com"]
+        .map((host) => router.route(host).kind);
+    assert.deepEqual(kinds(), ["offline", "offline", "offline", "unknown", "foreign", "unknown"]);
+    await tunnels.claim("shop", "me", { closed: new Promise(() => {}) } as unknown as EdgeSession);
+    assert.deepEqual(kinds(), ["tunnel", "tunnel", "tunnel", "unknown", "foreign", "unknown"]);
+  });
+
   it("gives the tunnel, or the host that has none", () => {
     const found = router.route("shop.example.com:80");
     assert.equal(found.kind === "tunnel" && found.tunnel.name, "shop");

@@ -8,6 +8,10 @@ import { FakeClock } from "../support/clock.ts";
 class FakeSession implements EdgeSession {
   readonly protocol = "json";
   readonly active = 0;
+  readonly bufferedBytes = 0;
+  readonly bytesIn = 0;
+  readonly bytesOut = 0;
+  readonly rttMs = null;
   readonly closed: Promise<SessionEnd>;
   closedFor: string | null = null;
   replacedFor: string | null = null;
@@ -141,16 +145,72 @@ describe("Tunnels", () => {
     await second;
   });
 
+  it("refuses a newcomer that may not have the name any more, and keeps it for nobody", async () => {
+    for (const isAlive of [false, true]) {
+      const holder = await claimed("shop");
+      let refusal: string | null = null;
+      const second = tunnels.claim("shop", "me", new FakeSession("2"), { refusalOf: () => refusal });
+      refusal = "gone";
+      holder.answerPing(isAlive);
+      await assert.rejects(second, isRefusal(isAlive ? "name_taken" : "name_not_allowed"));
+      if (isAlive) assert.equal(tunnels.get("shop")?.session, holder);
+      else assert.equal(tunnels.get("shop")?.session ?? null, null);
+      await over(holder);
+      tunnels.release("shop");
+    }
+    const holder = await claimed("shop");
+    const second = tunnels.claim("shop", "me", new FakeSession("2"), { refusalOf: () => "gone" });
+    await over(holder);
+    holder.answerPing(false);
+    await assert.rejects(second, isRefusal("name_not_allowed"));
+    assert.equal(tunnels.get("shop"), undefined);
+  });
+
   it("takes a name over by force from the same owner alone, and logs it", async () => {
     const holder = await claimed("shop");
-    await assert.rejects(tunnels.claim("shop", "somebody", new FakeSession("2"), true), isRefusal("name_taken"));
+    await assert.rejects(
+      tunnels.claim("shop", "somebody", new FakeSession("2"), { force: true }),
+      isRefusal("name_taken"),
+    );
     const winner = new FakeSession("3");
-    await tunnels.claim("shop", "me", winner, true);
+    await tunnels.claim("shop", "me", winner, { force: true });
     assert.equal(holder.pingedFor, null);
     assert.notEqual(holder.replacedFor, null);
     assert.equal(tunnels.get("shop")?.session, winner);
     assert.equal(replaced.length, 1);
   });
+
+  it("gives the name to a newcomer of the same agent and owner at once, and leaves the holder to finish", async () => {
+    const agentKey = "the-key-of-one-agent";
+    const holder = new FakeSession("1");
+    await tunnels.claim("shop", "me", holder, { agentKey });
+    await assert.rejects(
+      tunnels.claim("shop", "somebody", new FakeSession("2"), { agentKey }),
+      isRefusal("name_taken"),
+    );
+    const winner = new FakeSession("3");
+    await tunnels.claim("shop", "me", winner, { agentKey, force: true });
+    assert.equal(tunnels.get("shop")?.session, winner);
+    assert.deepEqual([holder.pingedFor, holder.closedFor, holder.replacedFor], [null, null, null]);
+    assert.deepEqual(replaced, []);
+    await over(holder);
+    assert.equal(tunnels.get("shop")?.session, winner);
+  });
+
+  for (const keys of [["key-of-the-first", "key-of-the-second"], [null, null], ["key-of-the-first", null]] as const) {
+    it(`asks the holder when its agent's key is ${keys[0]} and the newcomer's ${keys[1]}`, async () => {
+      const holder = new FakeSession("1");
+      await tunnels.claim("shop", "me", holder, { agentKey: keys[0] });
+      const refused = assert.rejects(
+        tunnels.claim("shop", "me", new FakeSession("2"), { agentKey: keys[1] }),
+        isRefusal("name_taken"),
+      );
+      assert.notEqual(holder.pingedFor, null);
+      holder.answerPing(true);
+      await refused;
+      assert.equal(tunnels.get("shop")?.session, holder);
+    });
+  }
 
   for (const force of [false, true]) {
     it(`gives the name of a holder that is leaving to a newcomer at once${force ? ", by force, too" : ""}`, async () => {
@@ -160,7 +220,7 @@ describe("Tunnels", () => {
       assert.equal(tunnels.online, 0);
       await assert.rejects(tunnels.claim("shop", "somebody", new FakeSession("2")), isRefusal("name_taken"));
       const winner = new FakeSession("3");
-      await tunnels.claim("shop", "me", winner, force);
+      await tunnels.claim("shop", "me", winner, { force });
       assert.equal(tunnels.get("shop")?.session, winner);
       assert.deepEqual([holder.pingedFor, holder.closedFor, holder.replacedFor], [null, null, null]);
       await over(holder);

@@ -11,9 +11,9 @@ describe("Connection", () => {
     const stream = connection.createStream(GET);
     await peer.expectFrame("HEADERS");
     await peer.expectFrame("WINDOW_UPDATE");
-    clock.advance(10_000);
+    clock.advance(12_500);
     await peer.expectFrame("PING", { ack: false });
-    clock.advance(15_000);
+    clock.advance(12_500);
     assert.equal((await peer.closed()).code, 1006);
     const { error } = await connection.closed;
     assert.deepEqual([error?.code, error?.retryable], ["peer_silent", true]);

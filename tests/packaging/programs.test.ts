@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { AdminApi } from "../support/admin_api.ts";
 import { missingPeer } from "../support/peers.ts";
 import { withScratch } from "../support/scratch.ts";
 import { commit, root, run, script, Service, succeed, version } from "./stage.ts";
@@ -106,6 +107,25 @@ describe("the compiled programs", () => {
       succeed("/bin/sh", ["-c", `${check} ${commandLine}`], { env });
       await service.stop();
       assert.notEqual(run("/bin/sh", ["-c", `${check} ${commandLine}`], { env }).status, 0);
+    }));
+
+  it("keep nodes over a restart", () =>
+    withScratch(async (data) => {
+      const flags = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data", data, "--json"];
+      const withEdge = async (use: (admin: AdminApi) => Promise<void>) => {
+        const service = new Service(edge, flags);
+        try {
+          await use(await AdminApi.of(String((await service.first()).admin), data));
+        } finally {
+          await service.stop();
+        }
+      };
+      await withEdge(async (admin) => {
+        assert.match(await admin.addNode("web-1"), /^rnl_node_/);
+      });
+      await withEdge(async (admin) => {
+        assert.equal((await admin.do("GET", "nodes/web-1")).name, "web-1");
+      });
     }));
 
   describe("in pipeline.sh", () => {

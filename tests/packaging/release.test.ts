@@ -90,7 +90,7 @@ describe("a release", () => {
 
   it("has the license of each package that the programs contain", () => {
     const { stdout } = succeed("tar", ["-xzOf", join(out, archive), `${name}/THIRD-PARTY-LICENSES`]);
-    for (const part of ["citty", "hono", "zod", "yaml", "@logtape/logtape"]) {
+    for (const part of ["citty", "hono", "zod", "yaml", "@logtape/logtape", "@hono/zod-openapi", "openapi3-ts"]) {
       assert.match(stdout, new RegExp(`^${part} \\d`, "m"));
     }
     assert.match(stdout, /contain Bun \d/);

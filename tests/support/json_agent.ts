@@ -26,11 +26,11 @@ export class JsonAgent {
     });
   }
 
-  /** Connects, and does not register. @param edge or its port on 127.0.0.1 */
-  static async dial(edge: Edge | number): Promise<JsonAgent> {
+  /** Connects, and does not register. @param edge or its port on 127.0.0.1 @param fields further ones of the handshake */
+  static async dial(edge: Edge | number, fields: readonly string[] = []): Promise<JsonAgent> {
     const port = typeof edge === "number" ? edge : edge.address.port;
     const target = { kind: "tcp", host: "127.0.0.1", port } as const;
-    const { socket, rest } = await dialWebSocket({ target, authority: `127.0.0.1:${port}`, path: "/agent" });
+    const { socket, rest } = await dialWebSocket({ target, authority: `127.0.0.1:${port}`, path: "/agent", fields });
     // As many WebSocket libraries have it.
     const maxMessageBytes = 10 * 1024 * 1024;
     const handlers = { onMessage() {}, onDrain() {}, onClose() {} };

@@ -37,7 +37,15 @@ export async function spawnLimitedEdge(
   ...args: string[]
 ): Promise<EdgeProcess> {
   const flags = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json", ...args];
-  const program = new Program("edge", edgeRuntime, "bin/edge.ts", flags, descriptors);
+  const program = new Program("edge", edgeRuntime, "bin/edge.ts", flags, { descriptors });
+  const ready = await program.next(isReady);
+  return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
+}
+
+/** @param blocks of 512 bytes: a file that would grow beyond cannot be written, as on a full disk */
+export async function spawnFileLimitedEdge(blocks: number, port = 0, ...args: string[]): Promise<EdgeProcess> {
+  const flags = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json", ...args];
+  const program = new Program("edge", edgeRuntime, "bin/edge.ts", flags, { fileBlocks: blocks });
   const ready = await program.next(isReady);
   return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
 }
@@ -57,7 +65,7 @@ export function spawnLimitedAgent(
   const flags = new Map([["--edge", `http://127.0.0.1:${edgePort}`], ["--token", token], ["--name", "shop"]]);
   for (let index = 0; index < args.length; index += 2) flags.set(args[index], args[index + 1]);
   const words = ["http", String(upstreamPort), "--json", "--log-level", "error", ...[...flags].flat()];
-  return new Program("agent", agentRuntime, "bin/agent.ts", words, descriptors);
+  return new Program("agent", agentRuntime, "bin/agent.ts", words, { descriptors });
 }
 
 export const isReady = (line: Line): boolean => line.event === "ready";

@@ -153,13 +153,17 @@ export function publicSide({ address }: Edge, name: string): Pick<Tunnel, "host"
   return { host: `${name}.localhost`, connect };
 }
 
-/** The socket of a `runnel.v2` agent whose handshake was accepted. Its link must be made in the same event-loop tick. */
-export function enterEdge(edge: Edge): Promise<DialedWebSocket> {
+/**
+ * The socket of a `runnel.v2` agent whose handshake was accepted. Its link must be made in the same event-loop tick.
+ *
+ * @param fields further ones of the handshake
+ */
+export function enterEdge(edge: Edge, fields: readonly string[] = []): Promise<DialedWebSocket> {
   return dialWebSocket({
     target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
     authority: "127.0.0.1",
     path: "/agent",
-    fields: ["Authorization", `Bearer ${token}`],
+    fields: ["Authorization", `Bearer ${token}`, ...fields],
     protocols: ["runnel.v2"],
   });
 }

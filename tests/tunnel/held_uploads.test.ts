@@ -55,7 +55,7 @@ describe("an agent of runnel.v2 that takes requests and never reads", () => {
       const count = 60;
       const visitors = await Promise.all(Array.from({ length: count }, () => upload(edge, framing, chunk)));
       const session = edge.tunnels.get("shop")!.session as unknown as { bufferedBytes: number; active: number };
-      await eventually(() => session.active >= count, { deadlineMs: 30_000 });
+      await eventually(() => session.active >= count && session.bufferedBytes > 0, { deadlineMs: 30_000 });
       const held = await steady(() => session.bufferedBytes);
       assert.ok(held > 0);
       assert.ok(held <= count * (windowBytes + readBytes), `${held} bytes are held for ${count} uploads`);

@@ -76,8 +76,10 @@ export function answerEnd(answer: Answer, request: AnswerContext): Uint8Array {
 
 /** The owner of an `AnswerWriter`. One of `bodySent` and `bodyFailed` is called, once. */
 export interface AnswerOwner {
-  /** A part of the body is about to be written. */
-  bodyMoved(): void;
+  /** A part of the body is about to be written, of so many bytes; 0: what was written has left. */
+  bodyMoved(bytes: number): void;
+  /** The client does not take more for now. */
+  bodyBlocked(): void;
   /** The body was written, without the end of a chunked one. */
   bodySent(): void;
   /** The body broke off, or does not have the length that the head says. */
@@ -105,7 +107,7 @@ export class AnswerWriter implements BodySink {
 
   /** For the socket's `onDrain`. */
   drained(): void {
-    this.#owner.bodyMoved();
+    this.#owner.bodyMoved(0);
     this.#pump.drained();
   }
 
@@ -116,8 +118,10 @@ export class AnswerWriter implements BodySink {
 
   /** Called by the pump, as are `end` and `fail`. */
   write(chunk: Uint8Array): boolean {
-    this.#owner.bodyMoved();
-    return this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
+    this.#owner.bodyMoved(chunk.length);
+    const isReady = this.#isChunked ? writeChunk(this.#socket, chunk) : this.#socket.write(chunk);
+    if (!isReady) this.#owner.bodyBlocked();
+    return isReady;
   }
 
   end(): void {

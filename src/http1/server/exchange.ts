@@ -9,17 +9,19 @@
  * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
  * (half_closed.ts).
  */
-import { CancelSource, type Timeout } from "../../base/mod.ts";
+import { cachedClock, CancelSource, type Timeout } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
   type BodyOwner,
   BodySource,
   cancelBody,
+  type ExchangeMeter,
   type Fields,
   type Handler,
   isAsked,
   type RequestHead,
+  type Traffic,
 } from "../../http/mod.ts";
 import { emptyBytes, release } from "../../memory/mod.ts";
 import type { Socket } from "../../net/mod.ts";
@@ -37,6 +39,10 @@ import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answ
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
 import { halfClosedAnswerMs, halfClosedMs } from "./half_closed.ts";
 import type { HttpServerOptions } from "./options.ts";
+
+/** What is counted for a request whose body cannot be read, and for one that not even an error could be written for. */
+const REFUSED_STATUS = 400;
+const UNANSWERED_STATUS = 500;
 
 /** Up to here head and body are written in one buffer. */
 const JOINED_BODY_BYTES = 16 * 1024;
@@ -81,7 +87,7 @@ export interface ExchangeHost {
   giveSocketTo(take: (socket: Socket, rest: Uint8Array) => void): void;
 }
 
-export class Exchange implements BodyOwner, AnswerOwner {
+export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   readonly head: RequestHead;
   readonly #host: ExchangeHost;
   readonly #request: ParsedRequest;
@@ -108,6 +114,13 @@ export class Exchange implements BodyOwner, AnswerOwner {
   #isOver = false;
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
+  #traffic: Traffic | null = null;
+  /** Since when it is counted. */
+  #startedAt = 0;
+  /** Bytes of the request's body that came before. */
+  #earlyBytes = 0;
+  /** Since when the client takes nothing of the answer; -1 while it does. */
+  #blockedAt = -1;
 
   constructor(host: ExchangeHost, request: ParsedRequest) {
     this.#host = host;
@@ -126,7 +139,20 @@ export class Exchange implements BodyOwner, AnswerOwner {
       visitorConnection: host.name,
       onInformational: request.version === "1.1" ? (status, fields) => this.#sendInterim(status, fields) : undefined,
       trailers: request.framing.kind === "chunked" ? () => this.#decoder?.trailers ?? [] : undefined,
+      meter: this,
     };
+  }
+
+  get traffic(): Traffic | null {
+    return this.#traffic;
+  }
+
+  countFor(traffic: Traffic): void {
+    if (this.#isOver || this.#traffic !== null) return;
+    this.#traffic = traffic;
+    this.#startedAt = this.#now();
+    traffic.active++;
+    traffic.bytesIn += this.#earlyBytes;
   }
 
   /** Bytes of the body that wait for the handler. */
@@ -169,7 +195,10 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** Takes bytes that arrive during the exchange. */
   takeData(chunk: Uint8Array): void {
-    if (this.#isRequestComplete && this.#isUpgraded) return this.#body?.push(chunk);
+    if (this.#isRequestComplete && this.#isUpgraded) {
+      this.#countIn(chunk.length);
+      return this.#body?.push(chunk);
+    }
     if (this.#isRequestComplete) return this.#host.pushReadAhead(chunk);
     try {
       this.#decode(chunk);
@@ -192,10 +221,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   /** The socket has closed. After both FINs of an upgraded connection that is its regular end. */
   socketClosed(error: unknown): void {
-    if (this.#isUpgraded && error === null && this.#isAnswerComplete && this.#body?.isComplete) {
-      this.#isOver = true;
-      return;
-    }
+    if (this.#isUpgraded && error === null && this.#isAnswerComplete && this.#body?.isComplete) return this.#markOver();
     this.abort(new ExchangeAbortedError("client_reset", "The client's connection was lost", error ?? undefined));
   }
 
@@ -212,10 +238,14 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#writer?.drained();
   }
 
-  /** Ends what the handler uses: the signal, the request's body and the answer's body. The socket stays as it is. */
-  abort(reason: unknown): void {
+  /**
+   * Ends what the handler uses: the signal, the request's body and the answer's body. The socket stays as it is.
+   *
+   * @param status of the answer, for the counters; 0: there is none. Default: what was sent.
+   */
+  abort(reason: unknown, status?: number): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#markOver(status);
     this.#host.timeout.stop();
     this.#writer?.stop(reason);
     this.#body?.fail(reason);
@@ -243,8 +273,17 @@ export class Exchange implements BodyOwner, AnswerOwner {
   }
 
   /** The request's body may be silent as long as the answer moves: where its timeout runs, it begins anew. */
-  bodyMoved(): void {
+  bodyMoved(bytes: number): void {
     this.#host.timeout.touch();
+    if (this.#traffic === null) return;
+    this.#traffic.bytesOut += bytes;
+    if (this.#blockedAt >= 0) this.#endWait(this.#traffic);
+  }
+
+  bodyBlocked(): void {
+    if (this.#traffic === null || this.#blockedAt >= 0) return;
+    this.#blockedAt = this.#now();
+    this.#traffic.visitorWait.begin(this.#blockedAt);
   }
 
   bodySent(): void {
@@ -324,7 +363,10 @@ export class Exchange implements BodyOwner, AnswerOwner {
 
   #decode(chunk: Uint8Array): void {
     const { content, rest } = decodeRead(this.#decoder as BodyDecoder, chunk);
-    if (content.length > 0) this.#decoded.push(content);
+    if (content.length > 0) {
+      this.#countIn(content.length);
+      this.#decoded.push(content);
+    }
     if (rest === null) return;
     this.#isRequestComplete = true;
     if (rest.length > 0) this.#host.unshiftReadAhead(rest);
@@ -350,6 +392,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** Pushes what was read behind the request, after a 101. */
   #deliverRaw(): void {
     for (let bytes = this.#host.shiftReadAhead(); bytes !== null; bytes = this.#host.shiftReadAhead()) {
+      this.#countIn(bytes.length);
       this.#body?.push(bytes);
     }
   }
@@ -390,7 +433,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The rest of the request cannot be read. */
   #failRequest(error: unknown): void {
     if (!this.#isHeadSent) {
-      this.abort(error);
+      this.abort(error, REFUSED_STATUS);
       return this.#host.refuse(error, this.head);
     }
     if (!this.#isAnswerComplete) return this.#breakOff(error);
@@ -400,7 +443,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
   /** The answer is incomplete: the reset tells the client so. */
   #breakOff(error: unknown): void {
     if (this.#isOver) return;
-    this.abort(new ExchangeAbortedError("answer_failed", "The answer broke off", error));
+    if (this.#traffic !== null && this.#isHeadSent) this.#traffic.brokenAnswers++;
+    const status = this.#isHeadSent ? undefined : UNANSWERED_STATUS;
+    this.abort(new ExchangeAbortedError("answer_failed", "The answer broke off", error), status);
     this.#host.socket.reset();
   }
 
@@ -416,6 +461,8 @@ export class Exchange implements BodyOwner, AnswerOwner {
     const { status, reason, fields, upgrade } = answer;
     const head = { status, reason, fields, framing, version: request.version, keepAlive: this.#keepAlive, upgrade };
     const isBare = request.method === "HEAD" || !(body instanceof Uint8Array);
+    // Before it is written: its memory may be gone afterwards.
+    const wholeBytes = isBare || framing.kind === "none" ? 0 : body.length;
     if (isBare || framing.kind !== "length" || body.length > JOINED_BODY_BYTES) socket.write(encodeResponseHead(head));
     else {
       socket.write(encodeResponseHead(head, body));
@@ -424,6 +471,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     this.#isHeadSent = true;
     this.#answer = answer;
     this.#framing = framing;
+    this.#traffic?.answered(this.#now() - this.#startedAt, wholeBytes);
     if (this.#awaitsVerdict) this.#refuseUpgrade();
     if (isStreamed) return this.#startWriter(body);
     if (isBare || framing.kind === "none") cancelBody(body, answerComplete);
@@ -466,8 +514,9 @@ export class Exchange implements BodyOwner, AnswerOwner {
     socket.write(encodeResponseHead({ status, reason, fields, framing: noBody, upgrade }));
     this.#isHeadSent = true;
     this.#answer = answer;
+    this.#traffic?.answered(this.#now() - this.#startedAt, 0);
     if (answer.takeSocket !== undefined) {
-      this.#isOver = true;
+      this.#markOver();
       this.#body?.end();
       return this.#host.giveSocketTo(answer.takeSocket);
     }
@@ -476,7 +525,10 @@ export class Exchange implements BodyOwner, AnswerOwner {
     if (this.#isRequestComplete) this.#deliverRaw();
     if (body instanceof ReadableStream) this.#startWriter(body);
     else {
-      if (body !== null) socket.write(body);
+      if (body !== null) {
+        this.bodyMoved(body.length);
+        socket.write(body);
+      }
       this.#completeAnswer();
     }
     this.#host.updateFlow();
@@ -493,7 +545,7 @@ export class Exchange implements BodyOwner, AnswerOwner {
     if (this.#isOver) return;
     // After an upgrade there are no more requests.
     if (this.#isUpgraded) {
-      this.#isOver = true;
+      this.#markOver();
       return this.#host.exchangeOver("linger");
     }
     if (!this.#isRequestComplete) {
@@ -501,11 +553,33 @@ export class Exchange implements BodyOwner, AnswerOwner {
         if (!this.#keepAlive) this.#host.socket.end();
         return;
       }
-      this.#isOver = true;
+      this.#markOver();
       this.#body?.fail(answerComplete);
       return this.#host.exchangeOver("linger");
     }
-    this.#isOver = true;
+    this.#markOver();
     this.#host.exchangeOver(this.#keepAlive && !this.#host.isDraining ? "next" : "close");
+  }
+
+  #markOver(status = this.#answer?.status ?? 0): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#traffic === null) return;
+    if (this.#blockedAt >= 0) this.#endWait(this.#traffic);
+    this.#traffic.ended(status, this.#now() - this.#startedAt);
+  }
+
+  #countIn(bytes: number): void {
+    if (this.#traffic === null) this.#earlyBytes += bytes;
+    else this.#traffic.bytesIn += bytes;
+  }
+
+  #endWait(traffic: Traffic): void {
+    traffic.visitorWait.end(this.#blockedAt, this.#now());
+    this.#blockedAt = -1;
+  }
+
+  #now(): number {
+    return cachedClock(this.#host.options.clock).now();
   }
 }

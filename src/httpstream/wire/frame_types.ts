@@ -103,6 +103,8 @@ export const ErrorCode = {
   REQUEST_TIMEOUT: 0x107,
   /** Another session took the name of this one's tunnel. */
   REPLACED: 0x108,
+  /** The agent may not dial the upstream's address. */
+  UPSTREAM_NOT_ALLOWED: 0x109,
 } as const;
 export type ErrorCode = typeof ErrorCode[keyof typeof ErrorCode];
 

@@ -29,6 +29,18 @@ export class V2EdgeSession implements EdgeSession {
     return this.#connection.bufferedBytes;
   }
 
+  get bytesIn(): number {
+    return this.#connection.sentBytes;
+  }
+
+  get bytesOut(): number {
+    return this.#connection.receivedBytes;
+  }
+
+  get rttMs(): number | null {
+    return this.#connection.rttMs || null;
+  }
+
   readonly open = (head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> => {
     if (head.upgrade !== undefined && !this.#takesUpgrade(head)) {
       body = contentOf(head, body);

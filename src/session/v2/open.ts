@@ -32,6 +32,8 @@ export function openExchange(
       return reject(exchangeErrorOf(error));
     }
     const exchange = new OpenedExchange(stream, head, signal, resolve, reject);
+    if (body === null) return;
+    stream.creditWait = head.meter?.traffic?.creditWait ?? null;
     if (body instanceof ReadableStream) exchange.upload(body, head.trailers);
   });
 }

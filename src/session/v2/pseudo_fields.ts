@@ -111,6 +111,7 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
     visitorConnection,
     onInformational: hooks.onInformational,
     trailers: hooks.trailers,
+    meter: undefined,
   };
 }
 

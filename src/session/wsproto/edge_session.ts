@@ -129,6 +129,8 @@ export class JsonEdgeSession implements EdgeSession {
   #isLeaving = false;
   /** Requests that were sent and not answered to the end, those of visitors who have left among them. */
   #unanswered = 0;
+  #bytesIn = 0;
+  #bytesOut = 0;
 
   constructor(link: JsonLink, options: JsonEdgeSessionOptions) {
     const clock = options.clock ?? systemClock;
@@ -174,6 +176,18 @@ export class JsonEdgeSession implements EdgeSession {
   /** Bytes held for its exchanges, both directions. */
   get bufferedBytes(): number {
     return this.#account.heldBytes;
+  }
+
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#bytesOut;
+  }
+
+  get rttMs(): number | null {
+    return this.#lifetime.rttMs;
   }
 
   /** Rejects with `ExchangeError`: `tunnel_offline`, `upgrade_not_supported`, `body_too_large`, `overloaded`, `agent_lost`. */
@@ -257,7 +271,9 @@ export class JsonEdgeSession implements EdgeSession {
 
   /** @throws {ExchangeError} `overloaded`; the body is then still the caller's */
   #ask(head: RequestHead, body: Uint8Array | RequestBody | null, signal: CancelSignal): Promise<Answer> {
+    const length = body === null ? 0 : body.length;
     const waiter = this.#sender.ask(head, body);
+    this.#bytesIn += length;
     this.pending.set(head.id, waiter);
     signal.addEventListener("abort", () => this.#cancel(head.id, signal.reason));
     return waiter.answer;
@@ -352,6 +368,7 @@ export class JsonEdgeSession implements EdgeSession {
   #onResponse(frame: HTTPResponse): number | void {
     const body = decodeBase64(frame.body_b64, "body_b64", frame);
     this.#countAnswer();
+    this.#bytesOut += body.length;
     const waiter = this.#takeWaiter(frame.request_id);
     if (waiter === undefined) return LATE_COST;
     const received = headersToFields(frame.headers, this.#text);
@@ -404,6 +421,7 @@ export class JsonEdgeSession implements EdgeSession {
       release(data);
       return LATE_COST;
     }
+    this.#bytesOut += data.length;
     answerBody.push(data);
     this.#backpressure.pushed(answerBody, () => {
       this.#cancel(id, new ExchangeError("request_timeout", "The client took nothing of the answer for too long"));

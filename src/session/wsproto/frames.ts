@@ -3,7 +3,7 @@
  * Agents in other languages rely on the keys.
  *
  *   register            agent → edge   tunnel_id, agent_token, features?, force?, max_body_bytes?, timeouts?
- *   registered          edge → agent   url, features, timeouts?
+ *   registered          edge → agent   url, features, urls?, timeouts?
  *   error               edge → agent   message, code
  *   http_request        edge → agent   request_id, method, path, query, headers, body_b64
  *   http_request_cancel edge → agent   request_id, code?                 (only to agents that announced it)
@@ -100,6 +100,8 @@ const register = z.object({
 const registered = z.object({
   type: z.literal(TypeRegistered),
   url: z.string().optional(),
+  /** All URLs of the tunnel, where it has hostnames of its own. Missing from edges that do not know them. */
+  urls: z.array(z.string()).optional().catch(undefined),
   features: features.optional(),
   /** Those that the tunnel got. Missing where none were asked for, and from edges that do not know them. */
   timeouts: timeouts.optional(),

@@ -28,6 +28,9 @@ export class JsonHeartbeat {
   readonly #liveness: Liveness;
   /** The calls of `ping()` that wait for a pong. */
   readonly #waiting = new Set<(isAlive: boolean) => void>();
+  /** Of the last ping that was not answered; null where none waits. */
+  #pingedAt: number | null = null;
+  #rttMs: number | null = null;
 
   constructor(link: Pick<JsonLink, "ping">, clock: Clock, events: HeartbeatEvents) {
     this.#link = link;
@@ -37,11 +40,16 @@ export class JsonHeartbeat {
       clock,
       pingAfterMs: PING_AFTER_MS,
       deadAfterMs: DEAD_AFTER_MS,
-      onSilence: () => void link.ping(),
+      onSilence: () => this.#ping(),
       onDead: () => events.onDead(DEAD_AFTER_MS + this.#extraMs()),
       isExempt: () => events.isExempt(),
       extraMs: () => this.#extraMs(),
     });
+  }
+
+  /** The last measured round trip in milliseconds; null before the first. */
+  get rttMs(): number | null {
+    return this.#rttMs;
   }
 
   onBytes(): void {
@@ -50,6 +58,8 @@ export class JsonHeartbeat {
 
   onPong(): void {
     this.onBytes();
+    if (this.#pingedAt !== null) this.#rttMs = this.#clock.now() - this.#pingedAt;
+    this.#pingedAt = null;
     for (const finish of [...this.#waiting]) finish(true);
   }
 
@@ -66,8 +76,14 @@ export class JsonHeartbeat {
       };
       const timer = this.#clock.after(timeoutMs, () => finish(this.#events.isBusy()));
       this.#waiting.add(finish);
-      this.#link.ping();
+      this.#ping();
     });
+  }
+
+  /** Of two pings on their way, the first one is measured: its pong is the first to come. */
+  #ping(): void {
+    this.#pingedAt ??= this.#clock.now();
+    this.#link.ping();
   }
 
   #extraMs(): number {

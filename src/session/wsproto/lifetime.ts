@@ -97,6 +97,11 @@ export class JsonLifetime {
     return this.#isDraining;
   }
 
+  /** The last measured round trip in milliseconds; null before the first. */
+  get rttMs(): number | null {
+    return this.#heartbeat.rttMs;
+  }
+
   ping(timeoutMs: number): Promise<boolean> {
     return this.#heartbeat.ping(timeoutMs);
   }

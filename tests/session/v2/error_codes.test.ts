@@ -16,6 +16,7 @@ const connectionError = (code: "draining" | "closed" | "link_lost") =>
 describe("the codes of an exchange that failed", () => {
   const meant = [
     ["UPSTREAM_REFUSED", "upstream_refused", 502],
+    ["UPSTREAM_NOT_ALLOWED", "upstream_not_allowed", 502],
     ["UPSTREAM_TIMEOUT", "upstream_timeout", 504],
     ["UPSTREAM_INVALID", "upstream_invalid", 502],
     ["UPSTREAM_CLOSED", "upstream_closed", 502],
@@ -67,6 +68,7 @@ describe("the codes of an exchange that failed", () => {
 
   const sent = [
     [new UpstreamError("upstream_refused", "x"), "UPSTREAM_REFUSED"],
+    [new UpstreamError("upstream_not_allowed", "x"), "UPSTREAM_NOT_ALLOWED"],
     [new UpstreamError("upstream_timeout", "x"), "UPSTREAM_TIMEOUT"],
     [new UpstreamError("upstream_invalid", "x"), "UPSTREAM_INVALID"],
     [new UpstreamError("upstream_closed", "x"), "UPSTREAM_CLOSED"],

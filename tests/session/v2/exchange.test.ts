@@ -19,7 +19,7 @@ describe("an exchange on a stream", () => {
     assert.ok(answer.body instanceof Uint8Array);
     assert.equal(await text(answer.body), "hello");
     const { onInformational: _, trailers: __, ...facts } = seen!;
-    assert.deepEqual(facts, { ...head(), upgrade: undefined, visitorConnection: undefined });
+    assert.deepEqual(facts, { ...head(), upgrade: undefined, visitorConnection: undefined, meter: undefined });
     await pair.close();
   });
 

@@ -1,0 +1,24 @@
+/** The fields of an agent's handshake that say what it is. Edges ignore those that they do not know. */
+import { randomBytes } from "node:crypto";
+import { agentKeyFieldName, featuresFieldName, versionFieldName } from "../config/mod.ts";
+import type { Fields } from "../http/mod.ts";
+
+export interface AgentFacts {
+  /** Undefined: it is not told. */
+  readonly version?: string;
+  /** See `newAgentKey`. Default: none is told. */
+  readonly agentKey?: string;
+}
+
+/** A key for one agent, which it shows with each of its handshakes. */
+export function newAgentKey(): string {
+  return randomBytes(16).toString("base64url");
+}
+
+/** @param features what it can do, for tunnels that require something */
+export function handshakeFields({ version, agentKey }: AgentFacts, features: readonly string[]): Fields {
+  const fields = [featuresFieldName, features.join(", ")];
+  if (version !== undefined) fields.push(versionFieldName, version);
+  if (agentKey !== undefined) fields.push(agentKeyFieldName, agentKey);
+  return fields;
+}

@@ -1,0 +1,170 @@
+/** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { AdminListener, createAdmin } from "../../admin/mod.ts";
+import type { Clock } from "../../base/mod.ts";
+import { type DataFolder, version } from "../../config/mod.ts";
+import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
+import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
+import { EventFeed } from "../../events/mod.ts";
+import { type ListenTarget, SocketError } from "../../net/mod.ts";
+import { EdgeMetrics } from "../../metrics/mod.ts";
+import { logger } from "../../observe/mod.ts";
+import { openSqliteStore, type Store } from "../../store/mod.ts";
+import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
+
+export interface ControlPlaneOptions {
+  data: DataFolder;
+  domain: string;
+  reservedNames: ReadonlySet<string>;
+  /** Where the admin API is; null: nowhere. */
+  listen: ListenTarget | null;
+  /** True: where it cannot listen there, the edge goes on without an admin API. */
+  isListenOptional: boolean;
+  /** Names by which the admin API may be asked, in lower case. */
+  hosts: readonly string[];
+  clock?: Clock;
+}
+
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #store: Store;
+  readonly #control: Control;
+  readonly #clock: WallClock;
+  readonly #adminToken: string;
+  readonly #feed: EventFeed;
+  #tokenEnds: TokenEnds | null = null;
+  #edge: Edge | null = null;
+  #stopFeed = (): void => {};
+  #stopWatching = (): void => {};
+  #admin: AdminListener | null = null;
+
+  private constructor(options: ControlPlaneOptions, store: Store, control: Control, clock: WallClock, token: string) {
+    this.#options = options;
+    this.#store = store;
+    this.#control = control;
+    this.#clock = clock;
+    this.#adminToken = token;
+    // Nobody listens before there is an edge.
+    this.#feed = new EventFeed({ startDetails: () => this.#edge!.observeRequests(requestFeed(this.#feed)) });
+  }
+
+  /** @throws {RunnelError} where the data folder cannot be used, or the store in it */
+  static async open(options: ControlPlaneOptions): Promise<ControlPlane> {
+    const { data, domain, reservedNames } = options;
+    const adminToken = await data.adminToken();
+    const store = await openSqliteStore({ path: data.storePath, clock: options.clock });
+    const clock = options.clock === undefined ? new WallClock() : new WallClock(options.clock, Date.now());
+    let plane: ControlPlane | null = null;
+    const userOf = (name: string) => plane === null ? null : plane.#userOf(name);
+    try {
+      const control = await Control.open({ store, domain, reservedNames, clock, userOf });
+      return plane = new ControlPlane(options, store, control, clock, adminToken);
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  /** What the edge asks of it. */
+  get edgeOptions(): Pick<EdgeOptions, "checkToken" | "declared"> {
+    const { directory } = this.#control;
+    const access = new TokenAccess(directory);
+    return {
+      checkToken: (token) => access.check(token),
+      declared: {
+        has: (name) => directory.tunnels.has(name),
+        ofHost: (host) => directory.tunnelOfHost(host)?.name ?? null,
+        get: (name) => directory.tunnels.get(name)?.value ?? null,
+      },
+    };
+  }
+
+  /** What tells its feed of what happens on the edge. */
+  get events(): EdgeEvents {
+    return feedEvents(this.#feed);
+  }
+
+  /** `127.0.0.1:4480`; null while there is no admin API. */
+  get address(): string | null {
+    return this.#admin?.address ?? null;
+  }
+
+  /** Makes `edge` follow what changes, and serves the admin API. @throws {SocketError} where it cannot listen */
+  async start(edge: Edge): Promise<void> {
+    const { directory } = this.#control;
+    this.#edge = edge;
+    this.#stopFeed = feedChanges(directory, this.#feed);
+    const onEnd = (tokenId: string, reason: string) => edge.closeToken(tokenId, reason);
+    this.#tokenEnds = new TokenEnds(directory, this.#clock, onEnd, this.#options.clock);
+    this.#stopWatching = directory.onChange((kind, before, after) => {
+      if (kind === "tunnel") edge.recheckTunnel(((after ?? before) as { readonly name: string }).name);
+    });
+    const { listen } = this.#options;
+    if (listen !== null) this.#admin = await this.#listen(edge, listen);
+  }
+
+  /** Ends the admin API and closes the store. */
+  async close(): Promise<void> {
+    this.#feed.close();
+    await this.#admin?.close();
+    this.#stopFeed();
+    this.#stopWatching();
+    this.#tokenEnds?.close();
+    this.#control.close();
+    await this.#store.close();
+  }
+
+  /** The agent that serves a tunnel without its being declared, in words for its operator; null where there is none. */
+  #userOf(name: string): string | null {
+    const tunnel = this.#edge?.tunnels.get(name);
+    const { session = null, owner = "" } = tunnel ?? {};
+    // A tunnel that was declared a moment ago is still there while its session closes.
+    if (session === null || session.isLeaving || owner.startsWith("tunnel:")) return null;
+    const [, tokenId] = /^token:(.*)$/.exec(owner) ?? [];
+    return tokenId === undefined ? "an agent with the edge's own token" : `an agent with the token ${tokenId}`;
+  }
+
+  async #listen(edge: Edge, target: ListenTarget): Promise<AdminListener | null> {
+    const log = logger("admin");
+    const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
+    const declared = () => this.#control.directory.tunnels.keys();
+    const metrics = new EdgeMetrics({ edge, version, declared });
+    const admin = createAdmin({
+      control: this.#control,
+      version,
+      checkToken: checkOf(this.#adminToken),
+      hosts: this.#options.hosts,
+      feed: this.#feed,
+      edge,
+      urlOf: (name) => edge.urlOf(name),
+      isReady: () => !edge.isDraining,
+      backupFolder: this.#options.data.path,
+      metrics: (isHead) => metrics.answer(isHead),
+      onError,
+    });
+    try {
+      return await AdminListener.start({
+        listen: target,
+        fetch: (request, bindings) => admin.fetch(request, bindings),
+        onError,
+      });
+    } catch (error) {
+      if (!(error instanceof SocketError)) throw error;
+      if (!this.#options.isListenOptional) throw withFlag(error);
+      log.warn("There is no admin API: {reason}. --admin-listen names another address", { reason: error.reason });
+      return null;
+    }
+  }
+}
+
+function withFlag(error: SocketError): SocketError {
+  const { code, reason, initiator, retryable } = error;
+  return new SocketError({ code, reason: `--admin-listen: ${reason}`, initiator, retryable, cause: error });
+}
+
+/** Compares digests, so that the time tells neither content nor length. */
+function checkOf(token: string): (given: string) => boolean {
+  const digest = (text: string) => createHash("sha256").update(text, "utf8").digest();
+  const expected = digest(token);
+  return (given) => timingSafeEqual(digest(given), expected);
+}

@@ -1,0 +1,2 @@
+/** `edge serve`: the edge itself, with what it keeps and its admin API. */
+export { serveCommand } from "./serve.ts";

@@ -1,0 +1,2 @@
+/** What Prometheus reads of an edge: https://prometheus.io/docs/instrumenting/exposition_formats. */
+export { EdgeMetrics, type EdgeMetricsOptions } from "./edge_metrics.ts";

@@ -1,0 +1,3 @@
+/** The store in one SQLite file. */
+export { openSqliteStore, type SqliteStoreOptions } from "./open.ts";
+export { restoreBackup } from "./restore.ts";
