@@ -1,8 +1,7 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
-import { type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { Backoff, type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
 import type { Session, SessionEnd } from "../session/mod.ts";
-import { Backoff } from "./backoff.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 

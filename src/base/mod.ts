@@ -1,4 +1,5 @@
 /** What every other folder uses: errors, time, cancellation, and the data structures of hot paths. */
+export { Backoff } from "./backoff.ts";
 export { cachedClock } from "./cached_clock.ts";
 export { abortSignalOf, type CancelSignal, CancelSource } from "./cancel.ts";
 export { type Clock, MAX_TIMER_MS, systemClock, type Timer } from "./clock.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { Agent, type AgentOptions } from "../../src/agent/agent.ts";
-import { Backoff } from "../../src/agent/backoff.ts";
+import { Backoff } from "../../src/base/backoff.ts";
 import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
 import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import type { Session, SessionEnd } from "../../src/session/session.ts";

@@ -1,6 +1,6 @@
 /** A whole tunnel in one process: an edge and an agent, on real sockets of 127.0.0.1. */
 import { Agent } from "../../src/agent/agent.ts";
-import { Backoff } from "../../src/agent/backoff.ts";
+import { Backoff } from "../../src/base/backoff.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";

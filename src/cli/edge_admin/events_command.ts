@@ -2,7 +2,7 @@
  * `edge events`: prints what happens, until it is stopped. A connection that was lost is dialed again, and the feed goes
  * on behind the last event that was printed.
  */
-import { CancelSource, messageOf, systemClock, Timeout } from "../../base/mod.ts";
+import { Backoff, CancelSource, messageOf, systemClock, Timeout } from "../../base/mod.ts";
 import { eventsOptions } from "../../config/mod.ts";
 import { holdProcess, type SignalName } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
@@ -52,6 +52,11 @@ export const eventsCommand: Command<typeof eventsOptions> = {
   },
 };
 
+/** Never at once: a person sees the warnings. */
+function newBackoff(): Backoff {
+  return new Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS, () => 0.5 + Math.random() / 2);
+}
+
 type OnEvents = (events: readonly EdgeEvent[]) => Promise<void>;
 /** Makes a client for one connection. @throws {AdminError} */
 type NewClient = () => Promise<AdminClient>;
@@ -69,13 +74,13 @@ async function follow(
 ): Promise<void> {
   const log = logger("edge");
   let last = since;
-  let pauseMs = FIRST_PAUSE_MS;
+  const backoff = newBackoff();
   let hasConnected = false;
   while (!stop.aborted) {
     const reason = await followOnce(newClient, last, stop, async (events) => {
       if (!hasConnected) log.info("Listening to what happens; Ctrl-C ends it");
       hasConnected = true;
-      pauseMs = FIRST_PAUSE_MS;
+      backoff.reset();
       await onEvents(events);
       last = events.findLast(({ eventId }) => eventId !== undefined)?.eventId as string ?? last;
     }).catch((error: unknown) => {
@@ -85,10 +90,9 @@ async function follow(
       return messageOf(error);
     });
     if (stop.aborted) return;
-    const delayMs = Math.round(pauseMs * (0.5 + Math.random() / 2));
+    const delayMs = backoff.next();
     log.warn("The connection was lost: {reason}. Trying again in {delay}", { reason, delay: formatDuration(delayMs) });
     await pause(delayMs, stop);
-    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Backoff } from "../../src/agent/backoff.ts";
+import { Backoff } from "../../src/base/backoff.ts";
 
 describe("Backoff", () => {
   it("draws from nothing up to a bound that doubles from 1 s to 30 s", () => {
