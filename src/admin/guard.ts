@@ -4,6 +4,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { isIP } from "node:net";
+import { bareHost } from "../net/mod.ts";
 import { tokenId } from "../store/mod.ts";
 import { Refusal } from "./problems.ts";
 
@@ -47,7 +48,7 @@ export function guard({ checkToken, hosts }: GuardOptions): MiddlewareHandler {
 
 function isAllowedHost(authority: string, allowed: ReadonlySet<string>): boolean {
   const host = authority.replace(/:\d*$/, "").replace(/\.$/, "").toLowerCase();
-  return allowed.has(host) || isIP(host.replace(/^\[|\]$/g, "")) !== 0;
+  return allowed.has(host) || isIP(bareHost(host)) !== 0;
 }
 
 /** The browser names the page's own origin with requests of its scripts. */

@@ -66,7 +66,12 @@ export function isLiveFormat(contentType: string | undefined): boolean {
 
 /** True for `text/event-stream`, with any parameters. */
 export function isEventStream(contentType: string | undefined): boolean {
-  return contentType !== undefined && equalsLower(withoutParameters(contentType), "text/event-stream");
+  return hasMediaType(contentType, "text/event-stream");
+}
+
+/** True where a Content-Type is `type`, with any parameters. @param type in lower case */
+export function hasMediaType(contentType: string | undefined, type: string): boolean {
+  return contentType !== undefined && equalsLower(withoutParameters(contentType), type);
 }
 
 function withoutParameters(contentType: string): string {

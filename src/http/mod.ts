@@ -39,7 +39,7 @@ export {
   withoutHost,
 } from "./fields.ts";
 export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
-export { isLiveFormat, LiveTypes } from "./media_type.ts";
+export { hasMediaType, isLiveFormat, LiveTypes } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, pathOf, type RequestHead, withFields } from "./message.ts";
 export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
 export { type OpenExchange, OpenExchanges } from "./open_exchanges.ts";

@@ -136,6 +136,11 @@ export function tcpAddress(host: string | undefined, port: number | undefined): 
   return { kind: "tcp", host: plain ?? "", port: port ?? 0 };
 }
 
+/** The host of a URL or an authority without the brackets of an IPv6 address. */
+export function bareHost(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
 /** True for this machine's own addresses and names: `localhost`, NAME.localhost, 127.0.0.0/8, ::1 without brackets. */
 export function isLoopback(host: string): boolean {
   if (isIP(host) === 4) return host.startsWith("127.");

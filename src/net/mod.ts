@@ -1,6 +1,7 @@
 /** Sockets, dialing, listening, TLS and the process. No other folder knows which runtime it runs on. */
 export {
   AddressError,
+  bareHost,
   formatAddress,
   formatTarget,
   type HostPort,

@@ -9,10 +9,11 @@ import {
   collectBody,
   CollectBudget,
   fieldValue,
+  hasMediaType,
   UpstreamError,
 } from "../../http/mod.ts";
 import { HttpClient } from "../../http1/mod.ts";
-import { type DialTarget, isLoopback } from "../../net/mod.ts";
+import { bareHost, type DialTarget, isLoopback } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { AdminError } from "../admin_error.ts";
 import type { ProgramHost } from "../host.ts";
@@ -42,7 +43,7 @@ export class AdminClient {
   /** @throws {AdminError} where there is no token, which says where it was looked for */
   static async of(options: { readonly admin: URL; readonly data?: string }, host: ProgramHost): Promise<AdminClient> {
     const { admin } = options;
-    if (admin.protocol === "http:" && !isLoopback(bareHost(admin))) {
+    if (admin.protocol === "http:" && !isLoopback(bareHost(admin.hostname))) {
       const what = "The admin's token goes to {url} without encryption: better forward the port, as ssh -L does";
       logger("admin").warn(what, { url: admin.origin });
     }
@@ -158,7 +159,7 @@ export class AdminClient {
 
 function targetOf(url: URL): DialTarget {
   if (url.protocol === "unix:") return { kind: "unix", path: decoded(url.pathname) };
-  return { kind: "tcp", host: bareHost(url), port: Number(url.port || 80) };
+  return { kind: "tcp", host: bareHost(url.hostname), port: Number(url.port || 80) };
 }
 
 /** A URL has encoded what it cannot hold, but for a percent sign. */
@@ -168,10 +169,6 @@ function decoded(path: string): string {
   } catch {
     return path;
   }
-}
-
-function bareHost(url: URL): string {
-  return url.hostname.replace(/^\[|\]$/g, "");
 }
 
 /** `token`, which can stand in a field. */
@@ -191,7 +188,7 @@ async function readToken(file: string): Promise<string | null> {
 }
 
 function hasType({ fields }: Answer, type: string): boolean {
-  return (fieldValue(fields, "content-type") ?? "").split(";")[0]!.trim().toLowerCase() === type;
+  return hasMediaType(fieldValue(fields, "content-type"), type);
 }
 
 /** Undefined where the text is no JSON. */

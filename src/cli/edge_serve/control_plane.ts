@@ -1,5 +1,4 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
 import type { Clock } from "../../base/mod.ts";
 import { type DataFolder, version } from "../../config/mod.ts";
@@ -9,7 +8,7 @@ import { EventFeed } from "../../events/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
 import { EdgeMetrics } from "../../metrics/mod.ts";
 import { logger } from "../../observe/mod.ts";
-import { openSqliteStore, type Store } from "../../store/mod.ts";
+import { hashToken, isToken, openSqliteStore, type Store } from "../../store/mod.ts";
 import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
 
 export interface ControlPlaneOptions {
@@ -129,10 +128,11 @@ export class ControlPlane {
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const declared = () => this.#control.directory.tunnels.keys();
     const metrics = new EdgeMetrics({ edge, version, declared });
+    const adminHash = hashToken(this.#adminToken);
     const admin = createAdmin({
       control: this.#control,
       version,
-      checkToken: checkOf(this.#adminToken),
+      checkToken: (token) => isToken(token, adminHash),
       hosts: this.#options.hosts,
       feed: this.#feed,
       edge,
@@ -160,11 +160,4 @@ export class ControlPlane {
 function withFlag(error: SocketError): SocketError {
   const { code, reason, initiator, retryable } = error;
   return new SocketError({ code, reason: `--admin-listen: ${reason}`, initiator, retryable, cause: error });
-}
-
-/** Compares digests, so that the time tells neither content nor length. */
-function checkOf(token: string): (given: string) => boolean {
-  const digest = (text: string) => createHash("sha256").update(text, "utf8").digest();
-  const expected = digest(token);
-  return (given) => timingSafeEqual(digest(given), expected);
 }

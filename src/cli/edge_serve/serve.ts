@@ -10,7 +10,7 @@ import {
   version,
 } from "../../config/mod.ts";
 import { type Edge, joinEvents, startEdge } from "../../edge/mod.ts";
-import { formatAddress, isLoopback, type ListenTarget } from "../../net/mod.ts";
+import { bareHost, formatAddress, isLoopback, type ListenTarget } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { StoreError } from "../../store/mod.ts";
 import { AccessLog } from "../access_log.ts";
@@ -204,9 +204,7 @@ function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): 
 /** The command to type where the private service runs. */
 function connectCommand(edge: Edge, values: ServeCall["values"], tokenFile: string | undefined): string {
   const url = dialUrl(edge, values);
-  const insecure = url.protocol === "http:" && !isLoopback(url.hostname.replace(/^\[|\]$/g, ""))
-    ? " --edge-insecure"
-    : "";
+  const insecure = url.protocol === "http:" && !isLoopback(bareHost(url.hostname)) ? " --edge-insecure" : "";
   const file = tokenFile === undefined || tokenFile === "-" ? "FILE" : tokenFile;
   return `agent http 3000 --edge ${url.origin}${insecure} --token-file ${file}`;
 }
