@@ -21,7 +21,15 @@ export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder, DataFolderError } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
-export { defaultReservedNames, nameFault, randomName, type ReservedName, reservedNamesWith } from "./names.ts";
+export {
+  declaredRefusal,
+  defaultReservedNames,
+  nameFault,
+  randomName,
+  type ReservedName,
+  reservedNamesWith,
+  tunnelNameFault,
+} from "./names.ts";
 export { didYouMean } from "./nearest.ts";
 export {
   type Completion,

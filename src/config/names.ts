@@ -30,6 +30,18 @@ export function nameFault(name: string): string | null {
   return null;
 }
 
+/** Why no tunnel may have a name, as a sentence without full stop; null where one may. */
+export function tunnelNameFault(name: string, reserved: ReadonlySet<string>): string | null {
+  const fault = nameFault(name);
+  if (fault !== null) return `The name ${JSON.stringify(name)} ${fault}`;
+  return reserved.has(name) ? `The name ${name} is reserved: edge serve --reserved-name=-${name} frees it` : null;
+}
+
+/** What a token that is that of no node is told about the name of a declared tunnel. */
+export function declaredRefusal(name: string): string {
+  return `The tunnel ${name} is declared at the edge: only a token of its nodes opens it`;
+}
+
 /** A change of the reserved names. */
 export interface ReservedName {
   readonly name: string;

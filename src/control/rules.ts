@@ -1,5 +1,5 @@
 /** What names and hostnames may be. Each check throws a `ControlError` that says what is wrong. */
-import { nameFault } from "../config/mod.ts";
+import { tunnelNameFault } from "../config/mod.ts";
 import type { TunnelRecord } from "../store/mod.ts";
 import { ControlError } from "./control_error.ts";
 import { parseHostname } from "./hostnames.ts";
@@ -18,10 +18,8 @@ export function checkNodeName(name: string): void {
 }
 
 export function checkTunnelName(name: string, reserved: ReadonlySet<string>): void {
-  const fault = nameFault(name);
-  if (fault !== null) throw new ControlError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
-  if (!reserved.has(name)) return;
-  throw new ControlError("bad_name", `The name ${name} is reserved: edge serve --reserved-name=-${name} frees it`);
+  const fault = tunnelNameFault(name, reserved);
+  if (fault !== null) throw new ControlError("bad_name", fault);
 }
 
 export function checkPattern(pattern: string): void {

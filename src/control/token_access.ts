@@ -1,4 +1,5 @@
 /** Whose a token is, and which tunnels it may open. */
+import { declaredRefusal } from "../config/mod.ts";
 import type { TokenRecord } from "../store/mod.ts";
 import type { Directory } from "./directory.ts";
 import { matchesPattern } from "./patterns.ts";
@@ -33,9 +34,7 @@ export class TokenAccess {
 
   /** Why a token that is nobody's in particular may not open the tunnel `name`: a declared one is for its nodes. */
   refusalOfUndeclared(name: string): string | null {
-    return this.#directory.tunnels.has(name)
-      ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it`
-      : null;
+    return this.#directory.tunnels.has(name) ? declaredRefusal(name) : null;
   }
 
   #accessOf({ id: tokenId, node, names }: TokenRecord): Access {

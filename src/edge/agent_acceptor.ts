@@ -4,7 +4,7 @@ import { type Answer, type Handler, problemAnswer, type RequestHead } from "../h
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
-import type { AgentIdentity, AgentPeer } from "./agent_api.ts";
+import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
 import type { DeclaredTunnels } from "./declared.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import type { PublicUrls } from "./public_urls.ts";

@@ -1,46 +1,16 @@
 /** What an agent of `runnel.v2` asks of its edge: ordinary HTTP requests, on streams that the agent opens. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { agentKeyFieldName, featuresFieldName, parseFeatures, randomName, versionFieldName } from "../config/mod.ts";
-import { collectBody, CollectBudget, fieldValue, type RequestHead } from "../http/mod.ts";
+import { randomName } from "../config/mod.ts";
+import { collectBody, CollectBudget } from "../http/mod.ts";
 import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
+import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
 import { problemResponse } from "./api.ts";
-import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.ts";
+import { claimFor } from "./claim_for.ts";
+import { type DeclaredTunnels, declaredUrls } from "./declared.ts";
 import type { PublicUrls } from "./public_urls.ts";
-import type { TokenOwner } from "./tokens.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
-
-/** The agent that asks. It is known from the session, never from a field of the request. */
-export interface AgentIdentity {
-  readonly owner: TokenOwner;
-  readonly session: EdgeSession;
-  readonly peer: AgentPeer;
-}
-
-/** What an agent's handshake said of it. */
-export interface AgentPeer {
-  /** Its IP address, or that of the proxy in front of the edge; empty where it is unknown. */
-  readonly address: string;
-  /** The version of its program; null for agents of another make. */
-  readonly version: string | null;
-  /** What it can do, which tunnels may require. */
-  readonly features: ReadonlySet<string>;
-  /** The same for all sessions of one agent; null for agents of another make or an earlier version. */
-  readonly key: string | null;
-}
-
-/** @param head of the agent's handshake */
-export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fields">): AgentPeer {
-  const valueOf = (name: string) => fieldValue(fields, name.toLowerCase()) ?? "";
-  const [version, key] = [valueOf(versionFieldName), valueOf(agentKeyFieldName)];
-  return {
-    address: client,
-    version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
-    features: parseFeatures(valueOf(featuresFieldName)),
-    key: /^[\w-]{16,64}$/.test(key) ? key : null,
-  };
-}
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
@@ -86,21 +56,8 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
-    const { owner } = agent;
-    const refusal = owner.refusalOf(name);
-    if (refusal !== null) {
-      options.onTunnelRefused(agent.peer, refusal);
-      return problemResponse("name_not_allowed", refusal);
-    }
-    const lack = missingFeature(declared, name, agent.peer.features);
-    if (lack !== null) {
-      options.onTunnelRefused(agent.peer, lack);
-      return problemResponse("feature_missing", lack);
-    }
     try {
-      const { refusalOf } = owner;
-      const claim = { force, timeouts, agentKey: agent.peer.key, refusalOf };
-      await tunnels.claim(name, owner.ownerOf(name), agent.session, claim);
+      await claimFor(agent, name, { tunnels, declared }, { force, timeouts });
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);

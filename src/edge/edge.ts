@@ -1,6 +1,7 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../base/mod.ts";
+import { declaredRefusal } from "../config/mod.ts";
 import {
   type Answer,
   errorAnswer,
@@ -19,7 +20,8 @@ import { MemoryAccount } from "../memory/mod.ts";
 import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
-import { type AgentPeer, createAgentApi } from "./agent_api.ts";
+import { createAgentApi } from "./agent_api.ts";
+import { type AgentPeer } from "./agent_identity.ts";
 import { createApi } from "./api.ts";
 import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
@@ -402,8 +404,7 @@ function probeRefusal(head: RequestHead): Answer | null {
 
 /** The edge's own token first: to look another one up takes longer. It opens what is not declared. */
 function checkOf({ token, checkToken, declared }: EdgeOptions): TokenCheck {
-  const refusalOf = (name: string) =>
-    declared?.has(name) ? `The tunnel ${name} is declared at the edge: only a token of its nodes opens it` : null;
+  const refusalOf = (name: string) => declared?.has(name) ? declaredRefusal(name) : null;
   const own = sharedToken(token, sharedOwner(refusalOf));
   return checkToken === undefined ? own : (given) => own(given) ?? checkToken(given);
 }

@@ -26,8 +26,9 @@ import {
   TypeRegistered,
 } from "../session/mod.ts";
 import { CloseCode, WebSocketConnection, type WebSocketHandlers } from "../websocket/mod.ts";
-import { type AgentPeer, agentPeerOf } from "./agent_api.ts";
-import { type DeclaredTunnels, declaredUrls, missingFeature } from "./declared.ts";
+import { type AgentPeer, agentPeerOf } from "./agent_identity.ts";
+import { claimFor } from "./claim_for.ts";
+import { type DeclaredTunnels, declaredUrls } from "./declared.ts";
 import type { PublicUrls } from "./public_urls.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";
@@ -170,13 +171,7 @@ export class JsonAcceptor {
     this.#options.quota.add(owner.id, session);
     const timeouts = this.#options.timeouts.grant(frame.timeouts);
     try {
-      const refusal = owner.refusalOf(name);
-      if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
-      const lack = missingFeature(declared, name, peer.features);
-      if (lack !== null) throw new ClaimError("feature_missing", lack);
-      const { refusalOf } = owner;
-      const claim = { force: frame.force, timeouts, agentKey: peer.key, refusalOf };
-      await tunnels.claim(name, owner.ownerOf(name), session, claim);
+      await claimFor({ owner, session, peer }, name, { tunnels, declared }, { force: frame.force, timeouts });
     } catch (error) {
       session.abandon();
       throw error;

@@ -1,6 +1,6 @@
 /** The edge: listens for the public and for agents, and routes the requests of one to the other. */
 export type { AccessRecord, AccessStart, RequestObserver } from "./access.ts";
-export type { AgentPeer } from "./agent_api.ts";
+export type { AgentPeer } from "./agent_identity.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
 export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
 export { joinEvents } from "./join_events.ts";

@@ -1,6 +1,6 @@
 /** The agents that are connected, as whoever operates the edge sees them. */
 import type { EdgeSession, SessionEnd } from "../session/mod.ts";
-import type { AgentPeer } from "./agent_api.ts";
+import type { AgentPeer } from "./agent_identity.ts";
 import type { TokenOwner } from "./tokens.ts";
 
 /** What does not change about a session. */

@@ -3,7 +3,7 @@
  * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
-import { defaultReservedNames, nameFault } from "../config/mod.ts";
+import { defaultReservedNames, tunnelNameFault } from "../config/mod.ts";
 import type { ExchangeTimeouts, Traffic } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import { TrafficTable } from "./traffic_table.ts";
@@ -148,11 +148,8 @@ export class Tunnels {
    */
   async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<void> {
     const { force = false, timeouts, agentKey = null, refusalOf } = options;
-    const fault = nameFault(name);
-    if (fault !== null) throw new ClaimError("bad_name", `The name ${JSON.stringify(name)} ${fault}`);
-    if (this.#reservedNames.has(name)) {
-      throw new ClaimError("bad_name", `The name ${name} is reserved: edge serve --reserved-name=-${name} frees it`);
-    }
+    const fault = tunnelNameFault(name, this.#reservedNames);
+    if (fault !== null) throw new ClaimError("bad_name", fault);
     const entry = this.#entry(name, owner);
     if (entry.owner !== owner) throw new ClaimError("name_taken", `The name ${name} belongs to another owner`);
     const holder = entry.session;

@@ -14,7 +14,7 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
-import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_api.ts";
+import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_identity.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
 import type { SessionQuota } from "./session_quota.ts";

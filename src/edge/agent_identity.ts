@@ -1,0 +1,36 @@
+/** Who an agent is: its token's owner, its session, and what its handshake said of it. */
+import { agentKeyFieldName, featuresFieldName, parseFeatures, versionFieldName } from "../config/mod.ts";
+import { fieldValue, type RequestHead } from "../http/mod.ts";
+import type { EdgeSession } from "../session/mod.ts";
+import type { TokenOwner } from "./tokens.ts";
+
+/** The agent that asks. It is known from the session, never from a field of the request. */
+export interface AgentIdentity {
+  readonly owner: TokenOwner;
+  readonly session: EdgeSession;
+  readonly peer: AgentPeer;
+}
+
+/** What an agent's handshake said of it. */
+export interface AgentPeer {
+  /** Its IP address, or that of the proxy in front of the edge; empty where it is unknown. */
+  readonly address: string;
+  /** The version of its program; null for agents of another make. */
+  readonly version: string | null;
+  /** What it can do, which tunnels may require. */
+  readonly features: ReadonlySet<string>;
+  /** The same for all sessions of one agent; null for agents of another make or an earlier version. */
+  readonly key: string | null;
+}
+
+/** @param head of the agent's handshake */
+export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fields">): AgentPeer {
+  const valueOf = (name: string) => fieldValue(fields, name.toLowerCase()) ?? "";
+  const [version, key] = [valueOf(versionFieldName), valueOf(agentKeyFieldName)];
+  return {
+    address: client,
+    version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
+    features: parseFeatures(valueOf(featuresFieldName)),
+    key: /^[\w-]{16,64}$/.test(key) ? key : null,
+  };
+}
