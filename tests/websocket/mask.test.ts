@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { applyMask, nextMaskKey } from "../../src/websocket/mask.ts";
+import { allocateMaskMemory, vectorMaskOf } from "../../src/websocket/mask_memory.ts";
 
 /** RFC 6455 §5.3, word for word. */
 function reference(payload: Uint8Array, key: number): Uint8Array {
@@ -27,6 +29,20 @@ describe("applyMask", () => {
       const expected = new Uint8Array(buffer.length).fill(0xee);
       expected.set(reference(bytes, key), before);
       assert.deepEqual(buffer, expected);
+    }));
+  });
+
+  it("applyMask does the same in memory of its own, from the lengths on that vectors mask", () => {
+    const memory = allocateMaskMemory(64 * 1024);
+    assert.notEqual(vectorMaskOf(memory.buffer), undefined);
+    const lengths = fc.oneof(fc.integer({ min: 4_000, max: 4_400 }), fc.integer({ min: 4_096, max: 60_000 }));
+    fc.assert(fc.property(lengths, fc.nat(4_095), fc.nat(9), keys, (length, offset, after, key) => {
+      const bytes = memory.subarray(offset, offset + length + after);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = i * 7;
+      const expected = bytes.slice();
+      expected.set(reference(bytes.subarray(0, length), key));
+      applyMask(bytes, 0, length, key);
+      assert.ok(Buffer.from(bytes).equals(expected));
     }));
   });
 

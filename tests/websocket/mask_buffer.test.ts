@@ -24,6 +24,15 @@ describe("MaskBuffer", () => {
     }
   });
 
+  it("take gives memory that begins in the middle of a page", () => {
+    const buffer = new MaskBuffer();
+    assert.deepEqual([20, 100_000, 5_000].map((length) => buffer.take(length, false).byteOffset % 4_096), [
+      2_048,
+      2_048,
+      2_048,
+    ]);
+  });
+
   it("take gives memory of its own when a frame is larger than the block", () => {
     assert.equal(new MaskBuffer().take(1_000_000, true).length, 1_000_000);
   });

@@ -66,6 +66,7 @@ export { gatherFacts } from "../../../src/http1/codec/head_facts.ts";
 export { HeadEncoder } from "../../../src/http1/codec/head_encoder.ts";
 export { writeChunk } from "../../../src/http1/write_chunk.ts";
 export { applyMask, nextMaskKey } from "../../../src/websocket/mask.ts";
+export { allocateMaskMemory } from "../../../src/websocket/mask_memory.ts";
 export { PayloadBuffer } from "../../../src/websocket/payload_buffer.ts";
 export { MaskBuffer } from "../../../src/websocket/mask_buffer.ts";
 export { MessageParser } from "../../../src/websocket/parser.ts";

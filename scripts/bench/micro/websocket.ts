@@ -2,6 +2,7 @@
 import { type Case, inProcess } from "./harness.ts";
 import { checksum, patternBytes } from "./samples.ts";
 import {
+  allocateMaskMemory,
   applyMask,
   concat,
   encodeFrame,
@@ -21,6 +22,7 @@ const MESSAGE_BYTES = DATA_BYTES + 9;
 /** Where a client's payload begins in its frame. */
 const PAYLOAD_AT = 8;
 const SHORT_BYTES = 32;
+const MID_PAGE = 2 * 1024;
 /** What a socket gives at once, at most. */
 const READ_BYTES = 512 * 1024;
 const STREAM_BYTES = 8 * 1024 * 1024;
@@ -48,8 +50,11 @@ function maskAgain(length: number, count: number, mask: typeof applyMask): numbe
 }
 
 /** Frames of a client, each sent before the next is made. */
-function maskFrames(count: number, take: (length: number) => Uint8Array): [number, number] {
-  const message = patternBytes(MESSAGE_BYTES);
+function maskFrames(
+  count: number,
+  take: (length: number) => Uint8Array,
+  message: Uint8Array = patternBytes(MESSAGE_BYTES),
+): [number, number] {
   let length = 0;
   let last = new Uint8Array(0);
   for (let i = 0; i < count; i++) {
@@ -196,6 +201,43 @@ export const websocketCases: readonly Case[] = [
       return {
         with: (count) => maskFrames(count, (length) => buffer.take(length, true)),
         without: (count) => maskFrames(count, (length) => new Uint8Array(length)),
+      };
+    },
+  }),
+
+  /** In memory of WebAssembly vector instructions mask. */
+  inProcess({
+    name: "mask-vectors",
+    source: "websocket/mask_memory.ts",
+    with: "frames of 57 KiB masked 16 bytes at a time, in memory of WebAssembly",
+    without: "word by word, in common memory",
+    bytes: MESSAGE_BYTES,
+    checkedCount: 50,
+    setUp: () => {
+      const vectors = allocateMaskMemory(2 * MESSAGE_BYTES);
+      const words = new Uint8Array(2 * MESSAGE_BYTES);
+      return {
+        with: (count) => maskFrames(count, (length) => vectors.subarray(MID_PAGE, MID_PAGE + length)),
+        without: (count) => maskFrames(count, (length) => words.subarray(MID_PAGE, MID_PAGE + length)),
+      };
+    },
+  }),
+
+  /** A copy from where a page begins to a few bytes behind where another does stalls the processor (4K aliasing). */
+  inProcess({
+    name: "mid-page-frames",
+    source: "websocket/mask_buffer.ts",
+    with: "frames of 57 KiB that begin in the middle of a page",
+    without: "where a page begins, as does what is copied there",
+    bytes: MESSAGE_BYTES,
+    checkedCount: 50,
+    setUp: () => {
+      const block = allocateMaskMemory(2 * MESSAGE_BYTES);
+      const message = allocateMaskMemory(MESSAGE_BYTES).subarray(0, MESSAGE_BYTES);
+      message.set(patternBytes(MESSAGE_BYTES));
+      return {
+        with: (count) => maskFrames(count, (length) => block.subarray(MID_PAGE, MID_PAGE + length), message),
+        without: (count) => maskFrames(count, (length) => block.subarray(0, length), message),
       };
     },
   }),
