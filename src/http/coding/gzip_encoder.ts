@@ -3,7 +3,7 @@
  *
  *     header │ blocks of text 1, sync flush │ blocks of text 2, sync flush │ … │ empty last block │ CRC-32, length
  *
- * A compressor of its own for each body would hold some 170 KB while nothing comes, and thousands of event streams are
+ * A compressor of its own for each body would hold some 230 KB while nothing comes, and thousands of event streams are
  * silent most of the time. So each text gets a compressor for a moment, which is told what came before it: between two
  * texts nothing is held but that.
  */
@@ -93,17 +93,37 @@ function isDictionaryTaken(): boolean {
   return deflated(text, text).length < text.length / 2;
 }
 
-/** Has a compressor compress `window` first, and drops what came of that. */
+/** One compressor serves all bodies in turn: as many as there are bodies would hold hundreds of megabytes. */
+let sharedCoder: zlib.DeflateRaw | null = null;
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/** Has the compressor compress `window` first, and drops what came of that. */
 function deflatedBehind(text: Uint8Array, window: Uint8Array): Promise<Uint8Array> {
+  const blocks = lastTurn.then(async () => {
+    const coder = sharedCoder ??= zlib.createDeflateRaw({ level: LEVEL, flush: zlib.constants.Z_SYNC_FLUSH });
+    try {
+      await written(coder, window);
+      return await written(coder, text);
+    } catch (error) {
+      sharedCoder = null;
+      throw error;
+    } finally {
+      sharedCoder?.reset();
+    }
+  });
+  lastTurn = blocks.catch(() => {});
+  return blocks;
+}
+
+/** Both texts are so short that the compressor's buffer takes all that comes of them. */
+function written(coder: zlib.DeflateRaw, text: Uint8Array): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const coder = zlib.createDeflateRaw({ level: LEVEL, flush: zlib.constants.Z_SYNC_FLUSH });
-    coder.on("error", reject);
-    coder.write(window, () => {
-      coder.read();
-      coder.write(text, () => {
-        resolve(coder.read());
-        coder.close();
-      });
+    coder.once("error", reject);
+    coder.write(text, () => {
+      coder.off("error", reject);
+      const parts: Uint8Array[] = [];
+      for (let part = coder.read(); part !== null; part = coder.read()) parts.push(part);
+      resolve(concat(parts, parts.reduce((sum, { length }) => sum + length, 0)));
     });
   });
 }

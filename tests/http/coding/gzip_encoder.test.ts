@@ -36,6 +36,15 @@ describe("GzipEncoder", () => {
     assert.equal(wholeText(joined(parts)), texts.join(""));
   });
 
+  it("keeps bodies apart that are written at the same time", async () => {
+    const rounds = ["data: a\n\n", "data: b\n\n", letters(3_000, 3), "data: a\n\n"];
+    const made = await Promise.all(Array.from({ length: 50 }, async (_, index) => {
+      const texts = rounds.map((text) => `id: ${index}\n${text}`);
+      return [wholeText(joined(await encoded(texts))), texts.join("")];
+    }));
+    for (const [read, written] of made) assert.equal(read, written);
+  });
+
   it("makes a whole member of nothing", () => assert.equal(wholeText(new GzipEncoder().finish()), ""));
 
   it("refers back to 8 KiB of text, and holds no more", async () => {
