@@ -3,7 +3,7 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Control } from "../control/mod.ts";
 import type { EventFeed } from "../events/mod.ts";
-import { collectBody, CollectBudget } from "../http/mod.ts";
+import { collectBody, CollectBudget, hasMediaType } from "../http/mod.ts";
 import { addAuditRoutes } from "./audit_routes.ts";
 import { addBackupRoutes } from "./backup_routes.ts";
 import { addEventRoutes } from "./event_routes.ts";
@@ -96,8 +96,7 @@ export function openApiDocument(app: OpenAPIHono, version: string) {
 /** Null where the request has no body. @throws {Refusal} */
 async function readBody(request: Request, budget: CollectBudget): Promise<Uint8Array<ArrayBuffer> | null> {
   if (request.body === null) return null;
-  const type = request.headers.get("content-type") ?? "";
-  if (!/^application\/json *(;|$)/i.test(type)) {
+  if (!hasMediaType(request.headers.get("content-type") ?? undefined, "application/json")) {
     throw new Refusal("unsupported_media_type", "The body must have the Content-Type application/json");
   }
   const tooLarge = () => new Refusal("body_too_large", `The body is over ${MAX_BODY_BYTES} bytes`);

@@ -1,5 +1,6 @@
 /** `/api/events`: what happens on the edge, for as long as the client listens. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { compressedResponse } from "../http/mod.ts";
 import { type EventFeed, EXAMPLE_EVENT_ID, feedFormatFor, feedTypes, parseEventId } from "../events/mod.ts";
 import { problemResponse } from "./problems.ts";
 import { lists, problemContent } from "./responses.ts";
@@ -56,7 +57,7 @@ export function addEventRoutes(app: OpenAPIHono, feed: EventFeed): void {
         // nginx would keep events back until its buffer is full.
         "X-Accel-Buffering": "no",
       };
-      return new Response(body, { headers });
+      return compressedResponse(body, headers, c.req.header("accept-encoding"));
     });
   }
 }

@@ -64,8 +64,7 @@ function nodesOf(
 ) {
   const sessionsByNode = Map.groupBy(sessions, ({ node }) => node);
   const versionsByNode = Map.groupBy(acknowledgements, ({ node }) => node);
-  const wanted = wantedVersions(directory);
-  return [...directory.nodes.keys()].sort().map((name) => {
+  return [...directory.nodes].sort(([a], [b]) => a < b ? -1 : 1).map(([name, { revision: wanted }]) => {
     const own = sessionsByNode.get(name) ?? [];
     const newest = own.at(-1);
     const applied = (versionsByNode.get(name) ?? []).map(({ version, error }) => error === null ? version : 0);
@@ -80,18 +79,9 @@ function nodesOf(
       bytesIn: sum(own, "bytesIn"),
       bytesOut: sum(own, "bytesOut"),
       // Of several agents, the one that is furthest behind.
-      config: { acknowledged: applied.length === 0 ? null : Math.min(...applied), wanted: wanted.get(name)! },
+      config: { acknowledged: applied.length === 0 ? null : Math.min(...applied), wanted },
     };
   });
-}
-
-/** The last revision that touched each node or a tunnel of it. */
-function wantedVersions({ nodes, tunnels }: Control["directory"]): Map<string, number> {
-  const versions = new Map(Array.from(nodes, ([name, { revision }]) => [name, revision]));
-  for (const { value, revision } of tunnels.values()) {
-    for (const node of value.nodes) versions.set(node, Math.max(versions.get(node) ?? 0, revision));
-  }
-  return versions;
 }
 
 /** The declared ones, and those that agents have opened beside them. */

@@ -66,6 +66,12 @@ export const agentHttpOptions = {
       "for how long the edge waits for the head of an answer of this tunnel; without it, as long as the edge's own " +
       "setting says",
   }),
+  compress: switchOption({
+    name: "compress",
+    help:
+      "compresses answers with gzip where the visitor accepts it and the upstream has not: text, JSON, event streams, " +
+      "XML, JavaScript and SVG",
+  }),
   allowUpstream: listOption({
     name: "allow-upstream",
     hint: "HOST:PORT|CIDR:PORT",

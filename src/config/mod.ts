@@ -45,6 +45,7 @@ export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptio
 export { createPrivateFile, readIfExists } from "./private_file.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
 export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
+export { timeoutText, type TunnelSettings, tunnelSettingsFields, tunnelSettingsShape } from "./tunnel_settings.ts";
 export { formatTimeout, parseTimeout } from "./units.ts";
 export { asUsageError, UsageError } from "./usage_error.ts";
 export { serves, version, versionFieldName } from "./version.ts";

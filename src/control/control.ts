@@ -33,7 +33,14 @@ export interface ControlOptions {
    * where nobody does. Default: nobody.
    */
   userOf?(name: string): string | null;
+  /**
+   * Told behind each commit that gave `node` another version of its config. `deploy`: a file was applied; `fleet`: the node
+   * itself changed; `tunnel`: one tunnel did.
+   */
+  onConfigChanged?(node: string, version: number, reason: ConfigChangeReason): void;
 }
+
+export type ConfigChangeReason = "deploy" | "fleet" | "tunnel";
 
 /**
  * Who changes something, for the audit log: `admin`, or the public id of a token. `address` is the IP address that asks,
@@ -62,6 +69,7 @@ export class Control {
   readonly #maxRecords: number;
   readonly #reservedNames: ReadonlySet<string>;
   readonly #userOf: (name: string) => string | null;
+  readonly #onConfigChanged: NonNullable<ControlOptions["onConfigChanged"]>;
 
   private constructor(options: ControlOptions, directory: Directory, clock: WallClock) {
     this.directory = directory;
@@ -71,6 +79,7 @@ export class Control {
     this.#maxRecords = options.maxRecords ?? DEFAULT_MAX_RECORDS;
     this.#reservedNames = options.reservedNames ?? defaultReservedNames;
     this.#userOf = options.userOf ?? (() => null);
+    this.#onConfigChanged = options.onConfigChanged ?? (() => {});
   }
 
   /** @throws {StoreError} */
@@ -135,12 +144,15 @@ export class Control {
     const changes: Change[] = [{ kind: "node", key: name, value: null, ifRevision: revision }];
     for (const { id } of this.#tokensOf(name)) changes.push({ kind: "token", key: id, value: null });
     const left: string[] = [];
+    const sharing: string[] = [];
     for (const tunnelName of this.directory.tunnelsOf(name)) {
       const tunnel = this.directory.tunnels.get(tunnelName)!;
       const nodes = tunnel.value.nodes.filter((other) => other !== name);
       if (nodes.length === 0) left.push(tunnelName);
+      sharing.push(...nodes);
       changes.push({ kind: "tunnel", key: tunnelName, value: { ...tunnel.value, nodes }, ifRevision: tunnel.revision });
     }
+    changes.push(...this.#touch(sharing));
     await this.#commit(changes, { actor, action: "node.remove", subject: name, detail: { tunnelsWithoutNode: left } });
     return left;
   }
@@ -221,6 +233,7 @@ export class Control {
     const changes: Change[] = [{ kind: "tunnel", key: name, value: tunnel, ifRevision: before?.revision ?? 0 }];
     changes.push(...gained.map((hostname) => claim(hostname, name)));
     changes.push(...lost.map((key): Change => ({ kind: "hostname", key, value: null })));
+    changes.push(...this.#touch([...before?.value.nodes ?? [], ...tunnel.nodes]));
     const action = before === null ? "tunnel.add" : "tunnel.change";
     await this.#commit(changes, { actor, action, subject: name, detail: { ...given } });
     return tunnel;
@@ -232,7 +245,11 @@ export class Control {
     if (tunnel === undefined) throw new ControlError("tunnel_not_found", `There is no tunnel ${name}`);
     const claims = tunnel.value.hostnames.map((key): Change => ({ kind: "hostname", key, value: null }));
     await this.#commit(
-      [{ kind: "tunnel", key: name, value: null, ifRevision: tunnel.revision }, ...claims],
+      [
+        { kind: "tunnel", key: name, value: null, ifRevision: tunnel.revision },
+        ...claims,
+        ...this.#touch(tunnel.value.nodes),
+      ],
       { actor, action: "tunnel.remove", subject: name, detail: { hostnames: tunnel.value.hostnames } },
     );
   }
@@ -273,6 +290,14 @@ export class Control {
     return node;
   }
 
+  /** Writes these nodes as they are: a node's revision is the version of its config. */
+  #touch(nodes: readonly string[]): Change[] {
+    return [...new Set(nodes)].map((key): Change => {
+      const { value, revision } = this.#node(key);
+      return { kind: "node", key, value, ifRevision: revision };
+    });
+  }
+
   #tokensOf(node: string): TokenRecord[] {
     return [...this.directory.tokens.values()].map(({ value }) => value).filter((record) => record.node === node);
   }
@@ -310,12 +335,22 @@ export class Control {
     const { id: actor, address } = typeof audit.actor === "string" ? { id: audit.actor, address: "" } : audit.actor;
     const detail = audit.detail as Readonly<Record<string, unknown>>;
     const from = address === "" ? {} : { address };
+    let revision: number;
     try {
-      return await this.store.commit(changes, { at: this.#clock.text(), actor, ...from, action, subject, detail });
+      revision = await this.store.commit(changes, { at: this.#clock.text(), actor, ...from, action, subject, detail });
     } catch (error) {
       throw asControlError(error);
     }
+    const reason = reasonOf(action);
+    for (const { kind, key, value } of changes) {
+      if (kind === "node" && value !== null) this.#onConfigChanged(key, revision, reason);
+    }
   }
+}
+
+function reasonOf(action: string): ConfigChangeReason {
+  if (action.startsWith("node.")) return "fleet";
+  return action.startsWith("tunnel.") ? "tunnel" : "deploy";
 }
 
 /** The end of a sentence about a tunnel that a file has applied; else empty. */

@@ -1,8 +1,16 @@
 /** The control plane: what operators declare, and who may open it. */
-export { type Actor, Control, type ControlOptions, type IssuedToken, type NewTunnel } from "./control.ts";
+export {
+  type Actor,
+  type ConfigChangeReason,
+  Control,
+  type ControlOptions,
+  type IssuedToken,
+  type NewTunnel,
+} from "./control.ts";
 export { ControlError, type ControlErrorCode } from "./control_error.ts";
 export { Directory, type OnChange } from "./directory.ts";
 export { parseHostname, wildcardOf } from "./hostnames.ts";
+export { type ConfigTunnel, type NodeConfig, nodeConfigOf } from "./node_config.ts";
 export { matchesPattern } from "./patterns.ts";
 export { type Access, TokenAccess } from "./token_access.ts";
 export { type OnTokenEnd, TokenEnds } from "./token_ends.ts";

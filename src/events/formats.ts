@@ -1,5 +1,6 @@
 /** The two forms of a feed: Server-Sent Events (WHATWG HTML §9.2) and JSON lines. Both carry the same JSON. */
 import { acceptQualities } from "../http/mod.ts";
+import { ndjsonLine, sseComment, sseEvent } from "../sse/mod.ts";
 
 /** One event: an object in JSON on one line, which names `event` and, where it has one, `eventId`. */
 export interface FeedEvent {
@@ -20,9 +21,9 @@ export interface FeedFormat {
 
 const eventStream: FeedFormat = {
   contentType: "text/event-stream",
-  greeting: ": connected\n\n",
-  textOf: ({ name, id, json }) => `event: ${name}\n${id === null ? "" : `id: ${id}\n`}data: ${json}\n\n`,
-  keepAlive: () => ": keepalive\n\n",
+  greeting: sseComment("connected"),
+  textOf: ({ name, id, json }) => sseEvent({ type: name, id: id ?? undefined, data: json }),
+  keepAlive: () => sseComment("keepalive"),
 };
 
 /** Readers of lines may take no empty one, so that a keep-alive is an object, too. */
@@ -30,8 +31,8 @@ function lines(contentType: string): FeedFormat {
   return {
     contentType,
     greeting: "",
-    textOf: ({ json }) => `${json}\n`,
-    keepAlive: (time) => `${JSON.stringify({ event: "keepalive", time })}\n`,
+    textOf: ({ json }) => ndjsonLine(json),
+    keepAlive: (time) => ndjsonLine(JSON.stringify({ event: "keepalive", time })),
   };
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { withOperatedEdge } from "../cli/operated_edge.ts";
 import { dial, type DialTarget } from "../../src/net/mod.ts";
+import { textSoFar } from "../support/gunzip.ts";
 import { bytesOf, eventually, SocketReader } from "../support/net.ts";
 import { get } from "../support/public_client.ts";
 
@@ -28,6 +29,50 @@ describe("GET /api/events", () => {
         assert.equal(JSON.parse((await readUntil(lines, "\n")).split("\n")[0]!).event, "connected");
       }));
   }
+
+  for (const type of ["text/event-stream", "application/x-ndjson"]) {
+    it(`is in gzip where the client accepts it, and each event of ${type} can be decoded when it happens`, () =>
+      withOperatedEdge(async (edge) => {
+        const port = Number(new URL(edge.admin).port);
+        const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+        const fields = ["Host: 127.0.0.1", `Authorization: Bearer ${edge.adminToken}`, `Accept: ${type}`];
+        const request = ["GET /api/events HTTP/1.0", ...fields, "Accept-Encoding: br, gzip;q=0.5"];
+        client.socket.write(bytesOf(`${request.join("\r\n")}\r\n\r\n`));
+        const head = await client.readUntil("\r\n\r\n");
+        assert.match(head, /^content-encoding: gzip\r$/im);
+        assert.match(head, /^vary: accept-encoding\r$/im);
+        assert.match(head, new RegExp(`^content-type: ${type}\\r$`, "im"));
+        let coded = new Uint8Array();
+        const until = async (end: string) => {
+          for (let text = ""; !text.includes(end);) {
+            coded = Uint8Array.from([...coded, ...await client.read(1)]);
+            if (coded.length > 10) text = textSoFar(coded);
+          }
+        };
+        await until("connected");
+        for (const name of ["web-1", "web-2", "web-3"]) {
+          await edge.command("node", "add", name);
+          // Each is decoded before the next one is made.
+          await until(`"key":"${name}"`);
+        }
+        client.socket.reset();
+      }));
+  }
+
+  it("is in no coding where the client refuses gzip or says nothing, and says that it varies", () =>
+    withOperatedEdge(async (edge) => {
+      const port = Number(new URL(edge.admin).port);
+      for (const more of ["", "Accept-Encoding: gzip;q=0, *\r\n", "Accept-Encoding: br\r\n"]) {
+        const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
+        const fields = `Host: 127.0.0.1\r\nAuthorization: Bearer ${edge.adminToken}\r\n${more}`;
+        client.socket.write(bytesOf(`GET /api/events HTTP/1.0\r\n${fields}\r\n`));
+        const head = await client.readUntil("\r\n\r\n");
+        assert.doesNotMatch(head, /^content-encoding/im);
+        assert.match(head, /^vary: accept-encoding\r$/im);
+        await client.readUntil(": connected\n\nevent: connected\n");
+        client.socket.reset();
+      }
+    }));
 
   it("has its head alone for HEAD, and does not listen for it", () =>
     withOperatedEdge(async ({ fetch }) => {

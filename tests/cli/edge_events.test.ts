@@ -6,6 +6,7 @@ import { edgeProgram } from "../../src/cli/edge.ts";
 import { dial } from "../../src/net/mod.ts";
 import { bytesOf, freePort, SocketReader } from "../support/net.ts";
 import { Relay } from "../support/relay.ts";
+import { ScriptedServer } from "../support/scripted_server.ts";
 import { protocols } from "../support/tunnel.ts";
 import { type OperatedEdge, sharedToken, withOperatedEdge, withUpstream } from "./operated_edge.ts";
 import { type Event, ProgramRun, runToEnd } from "./program_run.ts";
@@ -200,6 +201,25 @@ describe("edge events", () => {
         assert.equal(await events.stop(), 0);
       })
     ));
+
+  it("exits 1 where what comes is no feed, and says what came", async () => {
+    const head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson; charset=utf-8\r\n\r\n";
+    const cases: readonly [text: string, reason: RegExp][] = [
+      ["<html>\n", /The line "<html>" is no JSON/],
+      ["x".repeat(1024 ** 2 + 1), /A line of a stream is over 1048576 bytes/],
+    ];
+    for (const [text, reason] of cases) {
+      const server = await ScriptedServer.start(async (peer) => {
+        await peer.readHead();
+        await peer.send(head + text);
+      });
+      const options = { environment: { RUNNEL_ADMIN_TOKEN: "token" } };
+      const run = await runToEnd(edgeProgram, ["events", "--admin", `http://127.0.0.1:${server.port}`], options);
+      await server.close();
+      assert.equal(run.exitCode, 1);
+      assert.match(run.stderr, reason);
+    }
+  });
 
   it("exits 4 where no edge is there, 3 with a wrong token, and 2 for an id that is none", async () => {
     const admin = `http://127.0.0.1:${await freePort()}`;

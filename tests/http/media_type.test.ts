@@ -7,6 +7,11 @@ const table: [contentType: string | undefined, isEvents: boolean, isLive: boolea
   ["text/event-stream; charset=utf-8", true, true],
   ["TEXT/Event-Stream ;charset=utf-8", true, true],
   [" text/event-stream", true, true],
+  // The web platform tests: a trailing semicolon passes, `text/x-bogus` and `x bogus` do not.
+  ["text/event-stream;", true, true],
+  ["text/event-stream;charset=windows-1252", true, true],
+  ["text/x-bogus", false, false],
+  ["x bogus", false, false],
   ["application/x-ndjson", false, true],
   ["Application/X-NDJSON;profile=a", false, true],
   ["application/ndjson", false, true],

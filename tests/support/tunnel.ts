@@ -8,6 +8,7 @@ import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
 import { HttpClient } from "../../src/http1/client/client.ts";
 import type { ClientOptions } from "../../src/http1/client/options.ts";
+import { compressedUpstream } from "../../src/http/mod.ts";
 import type { Handler } from "../../src/http/message.ts";
 import { dial, type DialTarget } from "../../src/net/mod.ts";
 import { type DialedWebSocket, dialWebSocket } from "../../src/websocket/mod.ts";
@@ -28,6 +29,8 @@ export interface TunnelOptions {
   protocol?: Protocol;
   /** Options of the agent's HTTP client, where the upstream is a target. */
   client?: Partial<ClientOptions>;
+  /** The agent compresses answers. Default false. */
+  compress?: boolean;
   /** What the agent asks for its tunnel. */
   firstByteMs?: number;
 }
@@ -114,7 +117,8 @@ export async function startTunnel(upstream: DialTarget | Handler, options: Tunne
   const edge = await startTestEdge(options.edge);
   const { port } = edge.address;
   const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
-  const handler = client?.request ?? (upstream as Handler);
+  const plain = client?.request ?? (upstream as Handler);
+  const handler = options.compress ? compressedUpstream(plain) : plain;
   const agent = await startTestAgent(edge, handler, name, options.protocol, relay.port, options.firstByteMs);
   return {
     edge,

@@ -5,13 +5,14 @@
 import { Backoff, CancelSource, messageOf, systemClock, Timeout } from "../../base/mod.ts";
 import { eventsOptions } from "../../config/mod.ts";
 import { holdProcess, type SignalName } from "../../net/mod.ts";
+import { release } from "../../memory/mod.ts";
 import { logger } from "../../observe/mod.ts";
+import { MessageFormatError, NdjsonParser } from "../../sse/mod.ts";
 import type { Command } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { formatDuration } from "../figures.ts";
 import { AdminClient, AdminError } from "./client.ts";
 import { type EdgeEvent, eventLine } from "./event_lines.ts";
-import { linesOf } from "./json_lines.ts";
 
 /** An edge sends a sign of life each 30 s. */
 const SILENCE_MS = 75_000;
@@ -115,20 +116,34 @@ async function followOnce(
   silence.start(SILENCE_MS);
   try {
     const path = since === null ? "/api/v1/events" : `/api/v1/events?since=${since}`;
-    for await (const lines of linesOf(client.read(path, "application/x-ndjson"))) {
+    for await (const events of eventsOf(client.read(path, "application/x-ndjson"))) {
       // Whoever reads the output may take its time.
       silence.stop();
-      await onEvents(lines.map((line) => JSON.parse(line)));
+      await onEvents(events);
       silence.start(SILENCE_MS);
     }
     return "The edge ended it";
   } catch (error) {
     if (isSilent) return `Nothing came for ${SILENCE_MS / 1000} s`;
+    if (error instanceof MessageFormatError) throw new AdminError("refused", error.reason, error);
     throw error;
   } finally {
     silence.close();
     stop.removeEventListener("abort", close);
     close();
+  }
+}
+
+/** The events that came together, as soon as they are whole. */
+async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<EdgeEvent[]> {
+  let events: EdgeEvent[] = [];
+  const parser = new NdjsonParser((value) => events.push(value as EdgeEvent));
+  for await (const chunk of body) {
+    parser.push(chunk);
+    release(chunk);
+    if (events.length === 0) continue;
+    yield events;
+    events = [];
   }
 }
 
