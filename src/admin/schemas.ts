@@ -6,8 +6,8 @@ import { featurePattern, tunnelSettingsShape } from "../config/mod.ts";
 const MAX_LABELS = 64;
 /** Nodes, and tunnels, of one deployment. */
 const MAX_DEPLOYED = 1_000;
-/** Nodes whose rollout is asked at one time. */
-const MAX_ROLLOUT_NODES = 256;
+/** Nodes whose rollout is asked at one time: with the longest names they fit into a request line. */
+const MAX_ROLLOUT_NODES = 64;
 /** For how long a rollout is waited for in one request. */
 const MAX_WAIT_MS = 30_000;
 const MAX_DURATION_MS = 366 * 24 * 3_600_000;

@@ -310,11 +310,11 @@ describe("/api/v1/rollout", () => {
         const query of [
           ...["", "?node=web-1", "?node=:1", "?node=web-1:x", "?node=a:1&node=b"],
           ...[`?${node}&waitMs=30001`, `?${node}&waitMs=-1`, `?${node}&other=1`, `?${node}&seen=${"x".repeat(65)}`],
-          `?${Array(257).fill(node).join("&")}`,
+          `?${Array(65).fill(node).join("&")}`,
         ]
       ) assert.deepEqual(await refused(query), [400, "bad_request"], query.slice(0, 100));
       assert.deepEqual(await refused("?node=web-9:1"), [404, "node_not_found"]);
-      assert.equal((await stage.ask(`/api/v1/rollout?${Array(256).fill(node).join("&")}`)).status, 200);
+      assert.equal((await stage.ask(`/api/v1/rollout?${Array(64).fill(node).join("&")}`)).status, 200);
     }));
 });
 

@@ -252,6 +252,23 @@ describe("edge apply", () => {
       assertFails(late, 1, /^error: .* within 0 ms: web-1 is offline, web-2 is offline$/);
     }));
 
+  it("waits for more nodes than fit into one question, and names the first ones", () =>
+    onStage(async (edge) => {
+      const names = Array.from({ length: 70 }, (_, index) => `node-${String(index).padStart(2, "0")}`);
+      const body = (name: string) => ({ method: "POST", body: JSON.stringify({ name }) });
+      const headers = { "Content-Type": "application/json" };
+      for (const name of names) {
+        assert.equal((await edge.fetch("/api/v1/nodes", { ...body(name), headers })).status, 201);
+      }
+      const tunnels = names.map((name) => `  of-${name}: { node: ${name}, upstream: 3000 }\n`);
+      const file = await edge.file(`version: 1\nproject: many\ntunnels:\n${tunnels.join("")}`);
+      const late = await edge.command("apply", file, "--wait", "--timeout", "0s");
+      assertFails(late, 1, /: node-00 is offline, .*, node-19 is offline and 50 more$/);
+      for (const name of names) await edge.acknowledge(name, 71);
+      const { nodes } = jsonOf(await edge.command("apply", file, "--wait", "--json"));
+      assert.deepEqual((nodes as { name: string; state: string }[]).filter(({ state }) => state !== "applied"), []);
+    }));
+
   it("shows on standard error how far it is", () =>
     onStage(async (edge) => {
       await enroll(edge, "web-1", "web-2");

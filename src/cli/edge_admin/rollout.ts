@@ -26,10 +26,8 @@ export interface RolloutOptions {
   onProgress(nodes: readonly NodeRollout[]): void;
 }
 
-/** Of one request, in its target: with the path it stays below what an edge takes. */
-const MAX_QUERY_CHARACTERS = 6_000;
 /** Nodes that one request may ask about. */
-const MAX_NODES = 256;
+const MAX_NODES = 64;
 /** The edge answers then at the latest; the client waits 30 s for an answer. */
 const MAX_WAIT_MS = 20_000;
 /** Until an edge that cannot be asked, such as one that is being restarted, is asked again. */
@@ -89,18 +87,9 @@ function isSettled(state: NodeRollout["state"], isOnlineOnly: boolean): boolean 
 }
 
 function* queriesOf(nodes: readonly { readonly name: string; readonly version: number }[]): Generator<string> {
-  let parts: string[] = [];
-  let length = 0;
-  for (const { name, version } of nodes) {
-    const part = `node=${name}:${version}`;
-    if (parts.length === MAX_NODES || length + part.length >= MAX_QUERY_CHARACTERS) {
-      yield parts.join("&");
-      [parts, length] = [[], 0];
-    }
-    parts.push(part);
-    length += part.length + 1;
+  for (let at = 0; at < nodes.length; at += MAX_NODES) {
+    yield nodes.slice(at, at + MAX_NODES).map(({ name, version }) => `node=${name}:${version}`).join("&");
   }
-  if (parts.length > 0) yield parts.join("&");
 }
 
 /** Why a node does not serve the version that is waited for, as a part of a sentence. */
