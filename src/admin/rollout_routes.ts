@@ -21,7 +21,7 @@ const show = createRoute({
 /** Between two looks at agents that come and go, and at what other edges on the same store were told. */
 const LOOK_MS = 250;
 /** From an acknowledgement until the answer: others that come with it are in the same one. */
-const GATHER_MS = 10;
+const GATHER_MS = 25;
 
 export interface RolloutSources {
   readonly control: Control;
