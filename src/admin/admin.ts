@@ -6,6 +6,7 @@ import type { EventFeed } from "../events/mod.ts";
 import { collectBody, CollectBudget, hasMediaType } from "../http/mod.ts";
 import { addAuditRoutes } from "./audit_routes.ts";
 import { addBackupRoutes } from "./backup_routes.ts";
+import { addDeploymentRoutes, APPLY_PATH } from "./deployment_routes.ts";
 import { addEventRoutes } from "./event_routes.ts";
 import { guard, type GuardOptions } from "./guard.ts";
 import { addHealthRoutes } from "./health_routes.ts";
@@ -13,6 +14,7 @@ import { addMetricsRoutes, type AnswerMetrics } from "./metrics_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
 import { lists } from "./responses.ts";
+import { addRolloutRoutes } from "./rollout_routes.ts";
 import type { StatusSource } from "./status.ts";
 import { addStatusRoutes } from "./status_routes.ts";
 import { addTokenRoutes } from "./token_routes.ts";
@@ -25,6 +27,8 @@ export interface AdminOptions extends GuardOptions {
   feed?: EventFeed;
   /** What `/api/v1/status` tells of. Default: there is no status. */
   edge?: StatusSource;
+  /** Names of the instances of a node whose push streams are open. Default: no node has any. */
+  instancesOf?(node: string): readonly string[];
   /** The public URL of a tunnel by its name. */
   urlOf(name: string): string;
   /** False while the edge drains. */
@@ -39,6 +43,8 @@ export interface AdminOptions extends GuardOptions {
 
 /** Of a request. A tunnel with all its hostnames is smaller. */
 const MAX_BODY_BYTES = 256 * 1024;
+/** Of a deployment. The largest file that `edge apply` reads is shorter. */
+const MAX_DEPLOYMENT_BYTES = 2 * 1024 * 1024;
 /** Bodies that are read at one time. */
 const MAX_BODIES_BYTES = 16 * MAX_BODY_BYTES;
 
@@ -64,7 +70,8 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   const budget = new CollectBudget(MAX_BODIES_BYTES);
   app.use(guard(options));
   app.use(async (c, next) => {
-    const body = await readBody(c.req.raw, budget);
+    const maxBytes = c.req.path === APPLY_PATH ? MAX_DEPLOYMENT_BYTES : MAX_BODY_BYTES;
+    const body = await readBody(c.req.raw, maxBytes, budget);
     if (body !== null) {
       c.req.raw = new Request(c.req.raw.url, { method: c.req.method, headers: c.req.raw.headers, body });
     }
@@ -74,6 +81,9 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   addNodeRoutes(app, control);
   addTokenRoutes(app, control);
   addTunnelRoutes(app, control, options.urlOf);
+  addDeploymentRoutes(app, control);
+  const instancesOf = (node: string) => options.instancesOf?.(node) ?? [];
+  addRolloutRoutes(app, { control, edge: options.edge, instancesOf });
   addAuditRoutes(app, control.store);
   addBackupRoutes(app, control.store, options.backupFolder);
   if (options.feed !== undefined) addEventRoutes(app, options.feed);
@@ -94,14 +104,18 @@ export function openApiDocument(app: OpenAPIHono, version: string) {
 }
 
 /** Null where the request has no body. @throws {Refusal} */
-async function readBody(request: Request, budget: CollectBudget): Promise<Uint8Array<ArrayBuffer> | null> {
+async function readBody(
+  request: Request,
+  maxBytes: number,
+  budget: CollectBudget,
+): Promise<Uint8Array<ArrayBuffer> | null> {
   if (request.body === null) return null;
   if (!hasMediaType(request.headers.get("content-type") ?? undefined, "application/json")) {
     throw new Refusal("unsupported_media_type", "The body must have the Content-Type application/json");
   }
-  const tooLarge = () => new Refusal("body_too_large", `The body is over ${MAX_BODY_BYTES} bytes`);
-  if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) throw tooLarge();
-  const collected = await collectBody(request.body, MAX_BODY_BYTES, budget).catch(() => {
+  const tooLarge = () => new Refusal("body_too_large", `The body is over ${maxBytes} bytes`);
+  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge();
+  const collected = await collectBody(request.body, maxBytes, budget).catch(() => {
     throw new Refusal("bad_request", "The body broke off");
   });
   if ("bytes" in collected) return collected.bytes as Uint8Array<ArrayBuffer>;

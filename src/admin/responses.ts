@@ -60,6 +60,11 @@ export function lists<T extends z.ZodType>(description: string, schema: T) {
   return { ...common, 200: { description, content: { "application/json": { schema } } } } as const;
 }
 
+/** Facts about records that the request names. */
+export function tells<T extends z.ZodType>(description: string, schema: T) {
+  return { ...single, 200: { description, content: { "application/json": { schema } } } } as const;
+}
+
 /** One record, with its ETag. */
 export function shows<T extends z.ZodType>(description: string, schema: T) {
   return {

@@ -1,6 +1,7 @@
 /** `/api/v1/tunnels`: declared tunnels. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Control } from "../control/mod.ts";
+import { type TunnelSettings, tunnelSettingsShape } from "../config/mod.ts";
 import type { TunnelRecord } from "../store/mod.ts";
 import { actorOf } from "./actor.ts";
 import { changeIf, etagOf, isKnown } from "./conditions.ts";
@@ -59,6 +60,16 @@ const remove = createRoute({
   responses: removes("The tunnel is removed"),
 });
 
+const settingKeys = new Set(Object.keys(tunnelSettingsShape));
+
+/** The record of what a body says of a tunnel: some of its keys are the settings. */
+export function recordOf<T extends object>(body: T): Omit<T, keyof TunnelSettings> & Pick<TunnelRecord, "settings"> {
+  const [settings, others] = [true, false].map((isSetting) =>
+    Object.fromEntries(Object.entries(body).filter(([key]) => settingKeys.has(key) === isSetting))
+  );
+  return { ...others as Omit<T, keyof TunnelSettings>, settings: settings! };
+}
+
 /** @param urlOf the public URL of a tunnel by its name */
 export function addTunnelRoutes(app: OpenAPIHono, control: Control, urlOf: (name: string) => string): void {
   const { directory, store } = control;
@@ -66,8 +77,9 @@ export function addTunnelRoutes(app: OpenAPIHono, control: Control, urlOf: (name
     const tunnel = directory.tunnels.get(name);
     return tunnel === undefined ? null : etagOf(store.epoch, tunnel.revision);
   };
-  const told = ({ settings: _, ...value }: TunnelRecord, revision: number) => ({
+  const told = ({ settings, ...value }: TunnelRecord, revision: number) => ({
     ...value,
+    ...settings as TunnelSettings,
     nodes: [...value.nodes],
     hostnames: [...value.hostnames],
     requires: [...value.requires],
@@ -79,14 +91,13 @@ export function addTunnelRoutes(app: OpenAPIHono, control: Control, urlOf: (name
     return c.json({ tunnels: tunnels.map(({ value, revision }) => told(value, revision)) }, 200);
   });
   app.openapi(add, async (c) => {
-    const tunnel = await control.addTunnel({ ...c.req.valid("json"), project: null, settings: {} }, actorOf(c));
+    const tunnel = await control.addTunnel({ ...recordOf(c.req.valid("json")), project: null }, actorOf(c));
     return c.json(told(tunnel, directory.tunnels.get(tunnel.name)?.revision ?? 0), 201);
   });
   app.openapi(replace, async (c) => {
     const { name } = c.req.valid("param");
     const isNew = !directory.tunnels.has(name);
-    const settings = directory.tunnels.get(name)?.value.settings ?? {};
-    const given = { ...c.req.valid("json"), name, project: null, settings };
+    const given = { ...recordOf(c.req.valid("json")), name, project: null };
     const tunnel = await changeIf(c, etag(name), () => control.setTunnel(given, actorOf(c)));
     const answer = told(tunnel, directory.tunnels.get(name)?.revision ?? 0);
     return c.json(answer, isNew ? 201 : 200, { ETag: etag(name) ?? "" });

@@ -22,6 +22,7 @@ const remedies: Readonly<Record<string, string>> = {
   unauthorized: "Name the edge's data folder with --data, or give the token in it, admin-token, in RUNNEL_ADMIN_TOKEN",
   edge_unreachable: "Check that edge serve runs, and that --admin names its admin API",
   name_taken: "Choose another name, or remove what has it",
+  rollout_incomplete: "Look at edge status and at the agents' logs; the same command goes on where this one ended",
   backup_failed: "Name a file in a folder that can be written and has room",
   bad_name: "Choose another name",
   bad_request: "Correct what the message names",

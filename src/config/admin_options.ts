@@ -47,6 +47,35 @@ export const tokenAddOptions = {
   ...adminOptions,
 };
 
+const waitOptions = {
+  wait: switchOption({
+    name: "wait",
+    help: "ends once the agents of all nodes that are concerned serve it; with 1 where one fails or the time is over",
+  }),
+  waitOnline: switchOption({ name: "wait-online", help: "the same, without the nodes that are offline" }),
+  timeout: durationOption({ name: "timeout", help: "how long to wait", default: "60s" }),
+  dryRun: switchOption({ name: "dry-run", help: "only prints what would change" }),
+};
+
+export const applyOptions = {
+  ...waitOptions,
+  prune: switchOption({
+    name: "prune",
+    help: "removes the tunnels that the project has applied before and that are not in the file",
+  }),
+  ...adminOptions,
+};
+
+export const rollbackOptions = {
+  project: textOption({
+    name: "project",
+    hint: "NAME",
+    help: "the project to roll back; without it, the one that was deployed with the revision",
+  }),
+  ...waitOptions,
+  ...adminOptions,
+};
+
 export const restoreOptions = {
   data: textOption({
     name: "data",

@@ -1,10 +1,12 @@
 /** Options of the commands and where their values come from, settings and data files, names of tunnels, the version. */
 export {
   adminOptions,
+  applyOptions,
   eventsOptions,
   nodeAddOptions,
   nodeRotateOptions,
   restoreOptions,
+  rollbackOptions,
   statusOptions,
   tokenAddOptions,
   tunnelAddOptions,
@@ -49,3 +51,4 @@ export { timeoutText, type TunnelSettings, tunnelSettingsFields, tunnelSettingsS
 export { formatTimeout, parseTimeout } from "./units.ts";
 export { asUsageError, UsageError } from "./usage_error.ts";
 export { serves, version, versionFieldName } from "./version.ts";
+export { ConfigFileError, readYaml, readYamlFile, type YamlFile, type YamlFileOptions } from "./yaml_file.ts";

@@ -15,7 +15,10 @@ import {
   type TunnelRecord,
 } from "../store/mod.ts";
 import { ControlError } from "./control_error.ts";
+import type { Deployment, TunnelRules } from "./deployment_plan.ts";
+import { apply, type DeploymentResult, type DeploymentStage, type DeployOptions, rollback } from "./deployments.ts";
 import { Directory } from "./directory.ts";
+import { belongsElsewhere, claim, describeTunnel, hostnameTaken, ofProject, portTaken } from "./holders.ts";
 import { checkHostnames, checkKind, checkNodeName, checkPattern, checkTunnelName } from "./rules.ts";
 import { WallClock } from "./wall_clock.ts";
 
@@ -201,11 +204,7 @@ export class Control {
   async setTunnel(given: NewTunnel, actor: Actor): Promise<TunnelRecord> {
     const { name } = given;
     const before = this.directory.tunnels.get(name) ?? null;
-    if (before !== null && before.value.project !== given.project) {
-      const { project } = before.value;
-      const owner = project === null ? "was declared alone" : `belongs to the project ${project}`;
-      throw new ControlError("name_taken", `The tunnel ${name} ${owner}: change it there, or remove it first`);
-    }
+    if (before !== null && before.value.project !== given.project) throw belongsElsewhere(before.value);
     return await this.#declare(given, before, actor);
   }
 
@@ -254,8 +253,46 @@ export class Control {
     );
   }
 
+  /**
+   * Makes the tunnels of a project, and the labels of nodes, what `deployment` says: all of it in one commit, or nothing.
+   * Where everything is so already, nothing is written.
+   *
+   * @throws {ControlError} `bad_name`, `bad_request`, `node_not_found`, `name_taken`, `hostname_taken`, `port_taken`,
+   *   `too_many`, `conflict`
+   */
+  async apply(deployment: Deployment, options: DeployOptions, actor: Actor): Promise<DeploymentResult> {
+    return await apply(this.#stageFor(actor), deployment, options);
+  }
+
+  /**
+   * Makes a project what it was at `revision`, as a new revision.
+   *
+   * @param project null: the one that was deployed with `revision`
+   * @throws {ControlError} as `apply`, and `project_not_found`, `revision_not_found`
+   */
+  async rollback(
+    revision: number,
+    project: string | null,
+    options: DeployOptions,
+    actor: Actor,
+  ): Promise<DeploymentResult> {
+    return await rollback(this.#stageFor(actor), revision, project, options);
+  }
+
   close(): void {
     this.directory.close();
+  }
+
+  #stageFor(actor: Actor): DeploymentStage {
+    const rules: TunnelRules = {
+      domain: this.#domain,
+      reservedNames: this.#reservedNames,
+      maxRecords: this.#maxRecords,
+      checkUnused: (name) => this.#checkUnused(name),
+    };
+    const commit: DeploymentStage["commit"] = (changes, action, subject, detail) =>
+      this.#commit(changes, { actor, action, subject, detail });
+    return { directory: this.directory, store: this.store, rules, commit };
   }
 
   /** `tunnel` with its nodes and hostnames in their stored form. */
@@ -266,22 +303,15 @@ export class Control {
     const hostnames = checkHostnames(tunnel.hostnames, this.#domain, this.#reservedNames);
     for (const hostname of hostnames) {
       const holder = this.directory.hostnames.get(hostname)?.value.tunnel;
-      if (holder !== undefined && holder !== tunnel.name) throw hostnameTaken(hostname, this.#describe(holder));
+      if (holder !== undefined && holder !== tunnel.name) {
+        throw hostnameTaken(hostname, describeTunnel(this.directory, holder));
+      }
     }
     const sharing = tunnel.port === null
       ? undefined
       : [...this.directory.tunnels.values()].find(({ value }) => value.port === tunnel.port);
-    if (sharing !== undefined && sharing.key !== tunnel.name) {
-      throw new ControlError("port_taken", `The port ${tunnel.port} belongs to the tunnel ${sharing.key}`);
-    }
+    if (sharing !== undefined && sharing.key !== tunnel.name) throw portTaken(sharing.value.port!, sharing.key);
     return { ...tunnel, nodes, hostnames };
-  }
-
-  /** A tunnel, as its neighbours may know it: nothing of its upstream or its tokens. */
-  #describe(name: string): string {
-    const tunnel = this.directory.tunnels.get(name)?.value;
-    const nodes = tunnel?.nodes.join(", ") ?? "";
-    return `the tunnel ${name}${nodes === "" ? "" : ` of ${nodes}`}${tunnel === undefined ? "" : ofProject(tunnel)}`;
   }
 
   #node(name: string): Stored<"node"> {
@@ -329,8 +359,11 @@ export class Control {
     throw new ControlError("too_many", `The edge takes ${this.#maxRecords} hostnames, and these would make ${count}`);
   }
 
-  /** @throws {StoreError} `unavailable` */
-  async #commit(changes: Change[], audit: { actor: Actor; action: string; subject: string; detail: object }) {
+  /** Resolves to the revision. @throws {ControlError} @throws {StoreError} `unavailable` */
+  async #commit(
+    changes: Change[],
+    audit: { actor: Actor; action: string; subject: string; detail: object },
+  ): Promise<number> {
     const { action, subject } = audit;
     const { id: actor, address } = typeof audit.actor === "string" ? { id: audit.actor, address: "" } : audit.actor;
     const detail = audit.detail as Readonly<Record<string, unknown>>;
@@ -345,6 +378,7 @@ export class Control {
     for (const { kind, key, value } of changes) {
       if (kind === "node" && value !== null) this.#onConfigChanged(key, revision, reason);
     }
+    return revision;
   }
 }
 
@@ -353,21 +387,8 @@ function reasonOf(action: string): ConfigChangeReason {
   return action.startsWith("tunnel.") ? "tunnel" : "deploy";
 }
 
-/** The end of a sentence about a tunnel that a file has applied; else empty. */
-function ofProject({ project }: TunnelRecord): string {
-  return project === null ? "" : `, which the project ${project} has applied`;
-}
-
 function putToken(record: TokenRecord): Change {
   return { kind: "token", key: record.id, value: record };
-}
-
-function claim(hostname: string, tunnel: string): Change {
-  return { kind: "hostname", key: hostname, value: { hostname, tunnel }, ifRevision: 0 };
-}
-
-function hostnameTaken(hostname: string, holder: string, cause?: unknown): ControlError {
-  return new ControlError("hostname_taken", `The hostname ${hostname} belongs to ${holder}`, cause);
 }
 
 /** Another program was faster than the directory knows. */

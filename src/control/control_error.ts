@@ -7,6 +7,9 @@ export type ControlErrorCode =
   | "node_not_found"
   | "tunnel_not_found"
   | "token_not_found"
+  | "project_not_found"
+  /** A revision is not kept any more, or has not been yet. */
+  | "revision_not_found"
   /** A node, tunnel or hostname of that name exists. */
   | "name_taken"
   | "hostname_taken"

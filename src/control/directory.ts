@@ -22,12 +22,18 @@ export type OnChange = (kind: Kind, before: unknown, after: unknown, revision: n
 
 type RecordMaps = { readonly [K in Kind]: Map<string, Stored<K>> };
 
-const kinds: readonly Kind[] = ["node", "token", "tunnel", "hostname"];
+const kinds: readonly Kind[] = ["node", "token", "tunnel", "hostname", "project"];
 
 export class Directory {
   readonly #store: Store;
   readonly #clock: WallClock;
-  readonly #records: RecordMaps = { node: new Map(), token: new Map(), tunnel: new Map(), hostname: new Map() };
+  readonly #records: RecordMaps = {
+    node: new Map(),
+    token: new Map(),
+    tunnel: new Map(),
+    hostname: new Map(),
+    project: new Map(),
+  };
   /** Names of tunnels by those of their nodes. */
   readonly #tunnelsByNode = new Map<string, Set<string>>();
   readonly #listeners = new Set<OnChange>();
@@ -70,6 +76,10 @@ export class Directory {
 
   get hostnames(): ReadonlyMap<string, Stored<"hostname">> {
     return this.#records.hostname;
+  }
+
+  get projects(): ReadonlyMap<string, Stored<"project">> {
+    return this.#records.project;
   }
 
   /** That of the newest commit in here. */

@@ -8,6 +8,8 @@ export {
   type NewTunnel,
 } from "./control.ts";
 export { ControlError, type ControlErrorCode } from "./control_error.ts";
+export type { Deployment, PlanStep } from "./deployment_plan.ts";
+export type { DeploymentResult, DeployOptions } from "./deployments.ts";
 export { Directory, type OnChange } from "./directory.ts";
 export { parseHostname, wildcardOf } from "./hostnames.ts";
 export { type ConfigTunnel, type NodeConfig, nodeConfigOf } from "./node_config.ts";

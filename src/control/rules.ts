@@ -10,10 +10,18 @@ const MAX_HOSTNAMES = 100;
 
 /** Node names are a namespace of their own: what is reserved for tunnels is free for nodes. */
 export function checkNodeName(name: string): void {
+  checkLabel(name, "node");
+}
+
+export function checkProjectName(name: string): void {
+  checkLabel(name, "project");
+}
+
+function checkLabel(name: string, what: string): void {
   if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) return;
   throw new ControlError(
     "bad_name",
-    `The node name ${JSON.stringify(name)} must be 1 to 63 characters: a to z, 0 to 9 and hyphens inside`,
+    `The ${what} name ${JSON.stringify(name)} must be 1 to 63 characters: a to z, 0 to 9 and hyphens inside`,
   );
 }
 

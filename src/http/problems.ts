@@ -103,6 +103,18 @@ export const problemKinds = {
     remedy: "See edge token list",
     visitorAdvice: forPrograms,
   },
+  project_not_found: {
+    status: 404,
+    title: "There is no such project",
+    remedy: "Compare the name with the project of the file",
+    visitorAdvice: forPrograms,
+  },
+  revision_not_found: {
+    status: 404,
+    title: "The revision is not kept",
+    remedy: "Name the revision that an edge apply has printed",
+    visitorAdvice: forPrograms,
+  },
   not_found: {
     status: 404,
     title: "The edge has nothing here",

@@ -5,6 +5,7 @@ export type {
   HostnameRecord,
   Kind,
   NodeRecord,
+  ProjectRecord,
   Records,
   Stored,
   TokenRecord,

@@ -50,11 +50,19 @@ export interface HostnameRecord {
   readonly tunnel: string;
 }
 
+/** What a file of `edge apply` said last of the nodes that it names. Its key is the name of the file's project. */
+export interface ProjectRecord {
+  readonly name: string;
+  /** By their names. Without `labels`, the file leaves a node's own. */
+  readonly nodes: Readonly<Record<string, { readonly labels?: Readonly<Record<string, string>> }>>;
+}
+
 export interface Records {
   readonly node: NodeRecord;
   readonly token: TokenRecord;
   readonly tunnel: TunnelRecord;
   readonly hostname: HostnameRecord;
+  readonly project: ProjectRecord;
 }
 
 export type Kind = keyof Records;

@@ -68,8 +68,14 @@ export interface Store {
   /** The record as it was at `revision`; null where it did not exist, or where that is longer ago than is kept. */
   versionAt<K extends Kind>(kind: K, key: string, revision: number): Promise<Version<K> | null>;
 
+  /** All records of a kind as they were at `revision`, sorted as by `list`; null where that is longer ago than is kept. */
+  listAt<K extends Kind>(kind: K, revision: number): Promise<Stored<K>[] | null>;
+
   /** Replaces what this instance of the node acknowledged before. @throws {StoreError} `reference`, `unavailable` */
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
+
+  /** Calls `onAcknowledged` behind each `acknowledge` of this store object. The returned function ends that. */
+  watchAcknowledgements(onAcknowledged: (acknowledgement: Acknowledgement) => void): () => void;
 
   /** Of all instances of `node`; without it, of all nodes. */
   acknowledgements(node?: string): Promise<Acknowledgement[]>;

@@ -86,9 +86,9 @@ describe("The commands of edge for operators", () => {
         "web-1  site=fra, rack=7  db, shop",
       ]);
       const [head, db, shop] = (await lines("tunnel list")).map((line) => line.split(/ {2,}/));
-      assert.deepEqual(head, ["TUNNEL", "URL", "NODES", "UPSTREAM", "HOSTNAMES"]);
-      assert.deepEqual([db![0], ...db!.slice(2)], ["db", "web-1", "127.0.0.1:5432", "none"]);
-      assert.deepEqual([shop![0], ...shop!.slice(2)], ["shop", "web-1", "3000", "shop.test, *.shop.test"]);
+      assert.deepEqual(head, ["TUNNEL", "URL", "NODES", "UPSTREAM", "HOSTNAMES", "SETTINGS"]);
+      assert.deepEqual([db![0], ...db!.slice(2)], ["db", "web-1", "127.0.0.1:5432", "none", "none"]);
+      assert.deepEqual([shop![0], ...shop!.slice(2)], ["shop", "web-1", "3000", "shop.test, *.shop.test", "none"]);
       const shown = await lines("node show web-1");
       assert.deepEqual(shown.map((line) => line.split(/ {2,}/)[0]), ["Node", "Labels", "Enrolled", "Tunnels"]);
       await lines("token add --name pr-* --for 90d");

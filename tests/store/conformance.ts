@@ -158,6 +158,54 @@ export function storeConformance(
       assert.deepEqual([entries.length, entries[0].subject, entries[49].subject], [50, "398", "349"]);
     });
 
+    test("knows all records of a kind as they were", async (store) => {
+      await store.commit([putNode("b"), putNode("a")], audit);
+      await store.commit(
+        [{ kind: "node", key: "a", value: node("a", { site: "fra" }) }, putTunnel("shop", "a")],
+        audit,
+      );
+      await store.commit([putNode("c"), { kind: "node", key: "b", value: null }], audit);
+      await store.commit([{ kind: "node", key: "a", value: node("a", { site: "ber" }) }], audit);
+      const at = async (revision: number) =>
+        (await store.listAt("node", revision))?.map(({ key, value, revision }) => [key, value.labels.site, revision]);
+      assert.deepEqual(await at(0), []);
+      assert.deepEqual(await at(1), [["a", undefined, 1], ["b", undefined, 1]]);
+      assert.deepEqual(await at(2), [["a", "fra", 2], ["b", undefined, 1]]);
+      assert.deepEqual(await at(3), [["a", "fra", 2], ["c", undefined, 3]]);
+      assert.deepEqual(await at(4), [["a", "ber", 4], ["c", undefined, 3]]);
+      assert.deepEqual(await store.listAt("node", 4), await store.list("node"));
+      assert.deepEqual((await store.listAt("tunnel", 2))?.map(({ key }) => key), ["shop"]);
+    });
+
+    test("knows them as far back as it keeps them, and says where that ends", async (store) => {
+      await store.commit([putNode("old"), putNode("gone")], audit);
+      await store.commit([{ kind: "node", key: "gone", value: null }], audit);
+      for (let index = 0; index < 398; index++) await store.commit([putNode("a")], audit);
+      const at = async (revision: number) =>
+        (await store.listAt("node", revision))?.map(({ key, revision }) => [key, revision]);
+      assert.deepEqual(await at(300), [["a", 300], ["old", 1]]);
+      assert.equal(await store.listAt("node", 299), null);
+    });
+
+    test("keeps what a project has declared", async (store) => {
+      const value = { name: "shop", nodes: { a: { labels: { site: "fra" } }, b: {} } };
+      await store.commit([{ kind: "project", key: "shop", value, ifRevision: 0 }], audit);
+      assert.deepEqual(await store.get("project", "shop"), { key: "shop", value, revision: 1 });
+    });
+
+    test("tells those who watch of each acknowledgement, until they stop", async (store) => {
+      await store.commit([putNode("a")], audit);
+      const seen: Acknowledgement[] = [];
+      const stop = store.watchAcknowledgements((item) => seen.push(item));
+      const twice = store.watchAcknowledgements((item) => seen.push(item));
+      twice();
+      await store.acknowledge(acknowledgement("a", "", 1));
+      await assert.rejects(store.acknowledge(acknowledgement("c", "", 1)));
+      stop();
+      await store.acknowledge(acknowledgement("a", "", 2));
+      assert.deepEqual(seen, [acknowledgement("a", "", 1)]);
+    });
+
     test("keeps the newest acknowledgement of each instance while the node lasts", async (store) => {
       await store.commit([putNode("a"), putNode("b")], audit);
       for (const [instance, version] of [["", 1], ["2", 1], ["2", 2]] as const) {

@@ -216,11 +216,31 @@ describe("A store in a file", () => {
         steps.pop();
       }
       await assert.rejects(openSqliteStore({ path }), { code: "newer_store" });
-      const copy = `${path}.v1.bak`;
+      const copy = `${path}.v${migrations.length}.bak`;
       assert.equal((await stat(copy)).mode & 0o777, 0o600);
       const older = await openSqliteStore({ path: copy });
       assert.equal((await older.get("node", "a"))?.revision, 1);
       await older.close();
+    });
+  });
+
+  it("of the first version keeps all that it has, and takes what later versions know", async () => {
+    await withScratch(async (folder) => {
+      const path = join(folder, "store.db");
+      const [first] = migrations as [string];
+      withDatabase(path, (database) => {
+        database.exec(first);
+        database.exec(`PRAGMA application_id = ${0x524e4c53}; PRAGMA user_version = 1`);
+        database.exec(`INSERT INTO meta VALUES ('epoch', '0123456789abcdef')`);
+        database.exec(`UPDATE meta SET value = '7' WHERE name = 'revision'`);
+        database.prepare("INSERT INTO nodes VALUES ('a', 7, ?)").run(JSON.stringify(node("a")));
+      });
+      const store = await openSqliteStore({ path });
+      assert.deepEqual([await store.revision(), store.epoch], [7, "0123456789abcdef"]);
+      assert.deepEqual(await store.get("node", "a"), { key: "a", value: node("a"), revision: 7 });
+      const value = { name: "shop", nodes: {} };
+      assert.equal(await store.commit([{ kind: "project", key: "shop", value }], audit), 8);
+      await store.close();
     });
   });
 
@@ -232,7 +252,7 @@ describe("A store in a file", () => {
         code: "newer_store",
         message:
           `The store ${path} was written by a newer program: its tables have version 99, and this program knows ` +
-          "1. Start the newer program, or restore a backup",
+          `${migrations.length}. Start the newer program, or restore a backup`,
       });
       withDatabase(path, (database) => {
         assert.equal(database.prepare("PRAGMA user_version").get()!.user_version, 99);

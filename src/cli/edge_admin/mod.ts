@@ -1,6 +1,7 @@
 /** The commands of `edge` that ask an edge's admin API. */
 import type { Command } from "../command.ts";
 import { backupCommands } from "./backup_commands.ts";
+import { deployCommands } from "./deploy_commands.ts";
 import { eventsCommand } from "./events_command.ts";
 import { nodeCommands } from "./node_commands.ts";
 import { statusCommand } from "./status_command.ts";
@@ -14,6 +15,7 @@ export const adminCommands: readonly Command<any>[] = [
   ...nodeCommands,
   ...tunnelCommands,
   ...tokenCommands,
+  ...deployCommands,
   ...backupCommands,
   statusCommand,
   eventsCommand,

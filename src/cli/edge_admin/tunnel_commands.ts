@@ -1,11 +1,11 @@
 /** `edge tunnel`: declared tunnels. */
 import { parseTarget } from "../../agent/mod.ts";
-import { adminOptions, asUsageError, tunnelAddOptions, UsageError } from "../../config/mod.ts";
+import { adminOptions, asUsageError, tunnelAddOptions, type TunnelSettings, UsageError } from "../../config/mod.ts";
 import type { Command } from "../command.ts";
 import { adminCommand, listAll, recordPath } from "./command.ts";
 import { tableLines } from "./table.ts";
 
-interface Tunnel {
+interface Tunnel extends TunnelSettings {
   readonly name: string;
   readonly url: string;
   readonly nodes: readonly string[];
@@ -57,10 +57,18 @@ const list = adminCommand<typeof adminOptions>({
       tunnel.nodes.join(", ") || "none",
       tunnel.upstream,
       tunnel.hostnames.join(", ") || "none",
+      settingsText(tunnel),
     ]);
-    output.result({ tunnels }, ...tableLines(["TUNNEL", "URL", "NODES", "UPSTREAM", "HOSTNAMES"], rows));
+    output.result({ tunnels }, ...tableLines(["TUNNEL", "URL", "NODES", "UPSTREAM", "HOSTNAMES", "SETTINGS"], rows));
   },
 });
+
+/** `host=rewrite, firstByte=90s, compress`; `none` where all are as usual. */
+function settingsText({ hostHeader, timeouts = {}, compress = false }: TunnelSettings): string {
+  const { firstByte, idle } = timeouts;
+  const values = Object.entries({ host: hostHeader, firstByte, idle }).filter(([, value]) => value !== undefined);
+  return [...values.map((pair) => pair.join("=")), ...(compress ? ["compress"] : [])].join(", ") || "none";
+}
 
 const remove = adminCommand<typeof adminOptions>({
   name: "tunnel remove",

@@ -73,6 +73,13 @@ export const migrations: readonly string[] = [
 
   CREATE TABLE audit (id INTEGER PRIMARY KEY, value TEXT NOT NULL) STRICT;
   `,
+  `
+  CREATE TABLE projects (
+    key TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The table of each kind of record. */
@@ -81,6 +88,7 @@ export const tables: Readonly<Record<Kind, string>> = {
   token: "tokens",
   tunnel: "tunnels",
   hostname: "hostnames",
+  project: "projects",
 };
 
 /** How a record of this kind is called in a sentence. */
@@ -89,6 +97,7 @@ export const titles: Readonly<Record<Kind, string>> = {
   token: "token",
   tunnel: "tunnel",
   hostname: "hostname",
+  project: "project",
 };
 
 /** The statements for one kind of record. */

@@ -27,6 +27,7 @@ export class SqliteStore implements Store {
   readonly #byKind: Readonly<Record<Kind, ReturnType<typeof statementsFor>>>;
   readonly #statements: ReturnType<typeof otherStatements>;
   readonly #watchers = new Set<(commit: Commit) => void>();
+  readonly #acknowledgementWatchers = new Set<(acknowledgement: Acknowledgement) => void>();
   /** The newest revision of which those who watch know. */
   #toldRevision: number;
   #looking: Timer | null = null;
@@ -41,6 +42,7 @@ export class SqliteStore implements Store {
       token: statementsFor(database, "token"),
       tunnel: statementsFor(database, "tunnel"),
       hostname: statementsFor(database, "hostname"),
+      project: statementsFor(database, "project"),
     };
     this.#statements = otherStatements(database);
     this.epoch = this.#statements.meta.get("epoch")!.value as string;
@@ -106,10 +108,28 @@ export class SqliteStore implements Store {
     });
   }
 
-  acknowledge(acknowledgement: Acknowledgement): Promise<void> {
+  listAt<K extends Kind>(kind: K, revision: number): Promise<Stored<K>[] | null> {
+    return this.#read(() => {
+      if (revision < this.#lastRevision() - this.#limits.keptRevisions) return null;
+      return this.#statements.listAt.all(kind, revision).map((row) => ({
+        key: row.key as string,
+        value: parseRecord<K>(row.value),
+        revision: row.revision as number,
+      }));
+    });
+  }
+
+  async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
     const { node, instance } = acknowledgement;
     const json = JSON.stringify(acknowledgement);
-    return this.#write(() => this.#transaction(() => void this.#statements.acknowledge.run(node, instance, json)));
+    await this.#write(() => this.#transaction(() => void this.#statements.acknowledge.run(node, instance, json)));
+    for (const onAcknowledged of this.#acknowledgementWatchers) queueMicrotask(() => onAcknowledged(acknowledgement));
+  }
+
+  watchAcknowledgements(onAcknowledged: (acknowledgement: Acknowledgement) => void): () => void {
+    const watcher = (acknowledgement: Acknowledgement) => onAcknowledged(acknowledgement);
+    this.#acknowledgementWatchers.add(watcher);
+    return () => void this.#acknowledgementWatchers.delete(watcher);
   }
 
   acknowledgements(node?: string): Promise<Acknowledgement[]> {
@@ -148,6 +168,7 @@ export class SqliteStore implements Store {
     if (!this.#isClosed) this.#database.close();
     this.#isClosed = true;
     this.#watchers.clear();
+    this.#acknowledgementWatchers.clear();
     this.#stopLooking();
     return Promise.resolve();
   }
@@ -286,6 +307,7 @@ function otherStatements(database: DatabaseSync): Record<
   | "setMeta"
   | "addVersion"
   | "versionAt"
+  | "listAt"
   | "versionsAfter"
   | "pruneVersions"
   | "pruneRemoved"
@@ -309,6 +331,10 @@ function otherStatements(database: DatabaseSync): Record<
     versionAt: prepare(`
       SELECT revision, value FROM versions WHERE kind = ? AND key = ? AND revision <= ?
       ORDER BY revision DESC LIMIT 1`),
+    listAt: prepare(`
+      SELECT key, revision, value FROM versions AS version WHERE kind = ? AND value IS NOT NULL AND revision = (
+        SELECT max(revision) FROM versions WHERE kind = version.kind AND key = version.key AND revision <= ?)
+      ORDER BY key`),
     versionsAfter: prepare(`
       SELECT kind, key, revision, value FROM versions WHERE revision > ? AND revision <= ? ORDER BY revision`),
     // The newest version before the limit is the record as it was then.
