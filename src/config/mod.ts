@@ -4,6 +4,7 @@ export {
   eventsOptions,
   nodeAddOptions,
   nodeRotateOptions,
+  pushOptions,
   restoreOptions,
   statusOptions,
   tokenAddOptions,

@@ -68,7 +68,12 @@ export interface Store {
   /** The record as it was at `revision`; null where it did not exist, or where that is longer ago than is kept. */
   versionAt<K extends Kind>(kind: K, key: string, revision: number): Promise<Version<K> | null>;
 
-  /** Replaces what this instance of the node acknowledged before. @throws {StoreError} `reference`, `unavailable` */
+  /**
+   * Replaces what this instance of the node acknowledged before. Of a node with more than `MAX_INSTANCES_PER_NODE`, the
+   * oldest acknowledgement goes.
+   *
+   * @throws {StoreError} `reference`, `unavailable`
+   */
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
 
   /** Of all instances of `node`; without it, of all nodes. */

@@ -3,6 +3,7 @@ import type { Command } from "../command.ts";
 import { backupCommands } from "./backup_commands.ts";
 import { eventsCommand } from "./events_command.ts";
 import { nodeCommands } from "./node_commands.ts";
+import { pushCommand } from "./push_command.ts";
 import { statusCommand } from "./status_command.ts";
 import { tokenCommands } from "./token_commands.ts";
 import { tunnelCommands } from "./tunnel_commands.ts";
@@ -15,6 +16,7 @@ export const adminCommands: readonly Command<any>[] = [
   ...tunnelCommands,
   ...tokenCommands,
   ...backupCommands,
+  pushCommand,
   statusCommand,
   eventsCommand,
 ];
