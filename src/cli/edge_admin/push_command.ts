@@ -25,6 +25,6 @@ export const pushCommand = adminCommand<typeof pushOptions>({
     const pushed = await client.ask("POST", "/api/v1/push", { ...whom, type, payload }) as { readonly streams: number };
     const { streams } = pushed;
     const who = streams === 1 ? "1 agent" : `${streams} agents`;
-    output.result({ ...pushed }, streams === 0 ? "No agent listens now" : `Told       ${who}`);
+    output.result({ ...pushed }, streams === 0 ? "No agent listens now" : `Told        ${who}`);
   },
 });
