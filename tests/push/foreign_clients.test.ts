@@ -10,8 +10,9 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { NodeService } from "../../src/edge/node_service.ts";
+import { dial } from "../../src/net/mod.ts";
 import { PushRegistry, PushStream } from "../../src/push/mod.ts";
-import { eventually, freePort } from "../support/net.ts";
+import { bytesOf, eventually, freePort, SocketReader } from "../support/net.ts";
 import { withNginx } from "../support/nginx.ts";
 import { missingPeer } from "../support/peers.ts";
 import { PushClient } from "../support/push_client.ts";
@@ -109,6 +110,36 @@ describe("A client written by hand", () => {
           }
           client.close();
         });
+      }),
+  );
+});
+
+describe("A client that listens and does not read", () => {
+  it(
+    "is cut off, while another one of its node gets everything and nobody waits",
+    { timeout: 60_000 },
+    () =>
+      onStage(async ({ registry, edgePort, burst }) => {
+        const stalled = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edgePort }), {
+          paused: true,
+        });
+        const fields = `Host: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n`;
+        stalled.socket.write(bytesOf(`GET ${path}?instance=stalled HTTP/1.1\r\n${fields}\r\n`));
+        const quick = new PushClient();
+        assert.equal(await quick.connect(`http://127.0.0.1:${edgePort}${path}?instance=quick`, token), 200);
+        await eventually(() => registry.size === 2);
+        let sent = 0;
+        await eventually(async () => {
+          burst(sent + 1, sent += 1_000);
+          await eventually(() => quick.events.length === sent);
+          return registry.cutOffs === 1;
+        });
+        assert.deepEqual(registry.instancesOf("web-1"), ["quick"]);
+        assert.deepEqual(quick.events.map(({ data }) => data.version), upTo(sent));
+        stalled.socket.resume();
+        await stalled.closed;
+        assert.equal(stalled.sawEnd, false, "it ended as if it were complete");
+        quick.close();
       }),
   );
 });
