@@ -1,4 +1,5 @@
 /** What happens on an edge and in its directory, as events of the feed. docs/events.md lists them. */
+import { isDeepStrictEqual } from "node:util";
 import type { Directory } from "../../control/mod.ts";
 import type { AccessRecord, AccessStart, AgentSession, EdgeEvents, RequestObserver } from "../../edge/mod.ts";
 import type { EventFeed, EventFields } from "../../events/mod.ts";
@@ -39,8 +40,8 @@ export function requestFeed(feed: EventFeed): RequestObserver {
 /** Tells of each change of a node, a token or a declared tunnel. The returned function ends that. */
 export function feedChanges(directory: Directory, feed: EventFeed): () => void {
   return directory.onChange((kind, before, after, revision) => {
-    // A tunnel's hostnames are told of with the tunnel.
-    if (kind === "hostname") return;
+    // A tunnel's hostnames are told of with the tunnel, and so is that its nodes get another version of their config.
+    if (kind === "hostname" || (kind === "node" && isDeepStrictEqual(before, after))) return;
     const change = before === null ? "added" : after === null ? "removed" : "changed";
     feed.publish("config_changed", { revision, kind, key: keyOf(after ?? before), change });
   });
