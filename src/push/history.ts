@@ -9,7 +9,7 @@ interface KeptMessage {
 
 export class PushHistory {
   readonly #maxMessages: number;
-  readonly #messages: KeptMessage[] = [];
+  #messages: KeptMessage[] = [];
   /** By node, the number of its newest message that is not kept any more. */
   readonly #dropped = new Map<string, number>();
   /** The same of those for all nodes. */
@@ -33,9 +33,10 @@ export class PushHistory {
     return this.#messages.filter(isWanted).map(({ bytes }) => bytes);
   }
 
-  /** The node is gone. */
+  /** The node is gone, and with it whatever was for it. */
   forget(node: string): void {
     this.#dropped.delete(node);
+    this.#messages = this.#messages.filter((message) => message.node !== node);
   }
 
   #drop({ number, node }: KeptMessage): void {
