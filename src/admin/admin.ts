@@ -12,6 +12,7 @@ import { guard, type GuardOptions } from "./guard.ts";
 import { addHealthRoutes } from "./health_routes.ts";
 import { addMetricsRoutes, type AnswerMetrics } from "./metrics_routes.ts";
 import { addNodeRoutes } from "./node_routes.ts";
+import { addPushRoutes, type PushSource } from "./push_routes.ts";
 import { answerProblems, problemResponse, Refusal } from "./problems.ts";
 import { lists } from "./responses.ts";
 import { addRolloutRoutes } from "./rollout_routes.ts";
@@ -27,7 +28,9 @@ export interface AdminOptions extends GuardOptions {
   feed?: EventFeed;
   /** What `/api/v1/status` tells of. Default: there is no status. */
   edge?: StatusSource;
-  /** Names of the instances of a node whose push streams are open. Default: no node has any. */
+  /** What agents are told, for `POST /api/v1/push`. Default: there is no such route. */
+  push?: PushSource;
+  /** The instances of a node whose agents listen to changes. Default: none do. */
   instancesOf?(node: string): readonly string[];
   /** The public URL of a tunnel by its name. */
   urlOf(name: string): string;
@@ -87,7 +90,8 @@ export function createAdmin(options: AdminOptions): OpenAPIHono {
   addAuditRoutes(app, control.store);
   addBackupRoutes(app, control.store, options.backupFolder);
   if (options.feed !== undefined) addEventRoutes(app, options.feed);
-  if (options.edge !== undefined) addStatusRoutes(app, control, options.edge, options.version);
+  if (options.push !== undefined) addPushRoutes(app, control, options.push);
+  if (options.edge !== undefined) addStatusRoutes(app, control, options.edge, options);
   if (options.metrics !== undefined) addMetricsRoutes(app, options.metrics);
   app.openapi(description, (c) => c.json(openApiDocument(app, options.version) as never, 200));
   refuseOtherMethods(app);

@@ -19,7 +19,7 @@ const NAME_PATTERN = "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?|([a-z0-9][a-z0-9-]{0,
 const LABEL_KEY = /^[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?$/;
 /** Labels are printed in tables, and stand in metrics. */
 const labelValue = z.string().max(253).refine((text) => !/\p{Cc}/u.test(text), "has a control character");
-const nodeName = z.string().max(63).openapi({ pattern: NAME, example: "web-1" });
+export const nodeName = z.string().max(63).openapi({ pattern: NAME, example: "web-1" });
 const tunnelName = z.string().max(63).openapi({ pattern: NAME, example: "shop" });
 const timestamp = z.iso.datetime().openapi({ example: "2026-01-02T03:04:05.000Z" });
 const durationMs = z.int().min(0).max(MAX_DURATION_MS);

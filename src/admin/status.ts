@@ -33,11 +33,15 @@ export interface StatusSource {
   urlOf(name?: string): string;
 }
 
-/** @param acknowledgements of all nodes */
+/**
+ * @param acknowledgements of all nodes
+ * @param instancesOf those of a node that listen to changes
+ */
 export function statusOf(
   edge: StatusSource,
   { directory }: Pick<Control, "directory">,
   acknowledgements: readonly Acknowledgement[],
+  instancesOf: (node: string) => readonly string[] = () => [],
 ) {
   const sessions = edge.sessions();
   return {
@@ -47,7 +51,7 @@ export function statusOf(
     connections: edge.connections,
     requests: edge.active,
     bufferedBytes: edge.bufferedBytes,
-    nodes: nodesOf(sessions, directory, acknowledgements),
+    nodes: nodesOf(sessions, directory, acknowledgements, instancesOf),
     sessions: sessions.map(toldSession),
     tunnels: tunnelsOf(edge, sessions, directory),
   };
@@ -61,13 +65,14 @@ function nodesOf(
   sessions: readonly StatusSession[],
   directory: Control["directory"],
   acknowledgements: readonly Acknowledgement[],
+  instancesOf: (node: string) => readonly string[],
 ) {
   const sessionsByNode = Map.groupBy(sessions, ({ node }) => node);
-  const versionsByNode = Map.groupBy(acknowledgements, ({ node }) => node);
+  const acknowledgementsByNode = Map.groupBy(acknowledgements, ({ node }) => node);
   return [...directory.nodes].sort(([a], [b]) => a < b ? -1 : 1).map(([name, { revision: wanted }]) => {
     const own = sessionsByNode.get(name) ?? [];
     const newest = own.at(-1);
-    const applied = (versionsByNode.get(name) ?? []).map(({ version, error }) => error === null ? version : 0);
+    const acknowledged = acknowledgedBy(acknowledgementsByNode.get(name) ?? [], instancesOf(name));
     return {
       name,
       state: stateOf(own.some(({ isLeaving }) => !isLeaving)),
@@ -78,10 +83,29 @@ function nodesOf(
       streams: sum(own, "streams"),
       bytesIn: sum(own, "bytesIn"),
       bytesOut: sum(own, "bytesOut"),
-      // Of several agents, the one that is furthest behind.
-      config: { acknowledged: applied.length === 0 ? null : Math.min(...applied), wanted },
+      config: { acknowledged, wanted },
     };
   });
+}
+
+/**
+ * The version that the agents of a node run: of several that listen, the one that is furthest behind, else the one that
+ * acknowledged last. 0 where it runs none that is known; null where none has acknowledged anything.
+ *
+ * @param listening the instances that listen
+ */
+function acknowledgedBy(acknowledgements: readonly Acknowledgement[], listening: readonly string[]): number | null {
+  const known = new Map(acknowledgements.map((item) => [item.instance, item]));
+  const heard = listening.some((instance) => known.has(instance));
+  if (heard) return Math.min(...listening.map((instance) => appliedOf(known.get(instance))));
+  if (listening.length > 0 || acknowledgements.length === 0) return null;
+  return appliedOf(acknowledgements.reduce((last, item) => item.at > last.at ? item : last));
+}
+
+function appliedOf(acknowledgement: Acknowledgement | undefined): number {
+  if (acknowledgement === undefined) return 0;
+  const { version, error, applied } = acknowledgement;
+  return error === null ? version : applied ?? 0;
 }
 
 /** The declared ones, and those that agents have opened beside them. */

@@ -24,7 +24,7 @@ const nodeStatusSchema = z.object({
   bytesIn,
   bytesOut,
   config: z.object({ acknowledged: count.nullable(), wanted: count }).openapi({
-    description: "Versions of its config: the one that its agents have applied, and the newest",
+    description: "Versions of its config: the one that its agents run (0: one of them has none yet), and the newest",
   }),
 }).openapi("NodeStatus");
 
@@ -75,10 +75,16 @@ const show = createRoute({
   responses: lists("How they are now", statusSchema),
 });
 
-export function addStatusRoutes(app: OpenAPIHono, control: Control, edge: StatusSource, version: string): void {
+/** @param options `instancesOf`: see `AdminOptions` */
+export function addStatusRoutes(
+  app: OpenAPIHono,
+  control: Control,
+  edge: StatusSource,
+  { version, instancesOf }: { readonly version: string; instancesOf?(node: string): readonly string[] },
+): void {
   const startedAt = new Date().toISOString();
   app.openapi(show, async (c) => {
-    const status = statusOf(edge, control, await control.store.acknowledgements());
+    const status = statusOf(edge, control, await control.store.acknowledgements(), instancesOf);
     return c.json({ version, startedAt, ...status }, 200);
   });
 }

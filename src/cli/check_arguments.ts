@@ -15,7 +15,7 @@
  */
 import { parseArgs } from "node:util";
 import { didYouMean, flagUsage, type GivenFlags, type OptionSpec, UsageError } from "../config/mod.ts";
-import type { Command } from "./command.ts";
+import { argumentNames, type Command } from "./command.ts";
 
 /** Flags that are no options: the program answers them before anything is checked. */
 const builtInFlags = ["help", "version"];
@@ -27,7 +27,6 @@ const builtInFlags = ["help", "version"];
  */
 export function checkArguments(args: readonly string[], command: Command): GivenFlags {
   const specs = new Map(Object.values(command.options).map((spec) => [spec.name, spec]));
-  const surplusAt = Object.keys(command.positionals).length;
   const flags = new Map<string, string[]>();
   const words: string[] = [];
   const { tokens } = parseArgs({
@@ -44,6 +43,7 @@ export function checkArguments(args: readonly string[], command: Command): Given
     if (spec === undefined) throw unknownFlag(token.rawName, [...specs.keys(), ...builtInFlags]);
     collect(flags, spec, flagValue(spec, token.value, token.inlineValue === true));
   }
+  const surplusAt = argumentNames(command, flags).length;
   if (words.length > surplusAt) {
     throw new UsageError(`The argument ${JSON.stringify(words[surplusAt])} is one too many`);
   }

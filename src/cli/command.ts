@@ -1,5 +1,5 @@
 /** Declarations of programs and commands, which running, `--help`, completion and `docs/cli.md` are made of. */
-import type { commonOptions, GivenSettings, OptionSpecs, ResolvedOptions } from "../config/mod.ts";
+import type { commonOptions, GivenFlags, GivenSettings, OptionSpecs, ResolvedOptions } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 import type { Output } from "./output.ts";
 
@@ -14,6 +14,8 @@ export interface Command<S extends CommandOptions = CommandOptions> {
   readonly options: S;
   /** The arguments in their order, all of them required: the name in capitals, and its help. */
   readonly positionals: Readonly<Record<string, string>>;
+  /** The name of a switch that may stand in place of the first argument: `edge push --all TYPE`. */
+  readonly insteadOfFirst?: string;
   /** The words that an argument may be, for completion. */
   readonly choices?: Readonly<Record<string, readonly string[]>>;
   readonly examples: readonly string[];
@@ -45,5 +47,13 @@ export interface Program {
 
 /** `agent http TARGET [OPTIONS]`. */
 export function usageLine(program: Program, command: Command): string {
-  return [program.name, command.name, ...Object.keys(command.positionals), "[OPTIONS]"].join(" ");
+  const [first, ...others] = Object.keys(command.positionals);
+  const begin = command.insteadOfFirst === undefined ? first : `${first}|--${command.insteadOfFirst}`;
+  return [program.name, command.name, ...(begin === undefined ? [] : [begin]), ...others, "[OPTIONS]"].join(" ");
+}
+
+/** The names of the arguments that a call with these flags has. */
+export function argumentNames({ positionals, insteadOfFirst }: Command, flags: GivenFlags): string[] {
+  const names = Object.keys(positionals);
+  return insteadOfFirst !== undefined && flags.has(insteadOfFirst) ? names.slice(1) : names;
 }

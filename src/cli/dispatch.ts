@@ -7,9 +7,9 @@
  * command (`resolveSubCommand`, which citty does not export, would do the same), and the second one runs it.
  */
 import { defineCommand, runCommand, type SubCommandsDef } from "citty";
-import { didYouMean, UsageError } from "../config/mod.ts";
+import { didYouMean, type GivenFlags, UsageError } from "../config/mod.ts";
 import { flagTypes, hasLeadingFlags, leadingFlagError } from "./check_arguments.ts";
-import type { Command, CommandCall, Program } from "./command.ts";
+import { argumentNames, type Command, type CommandCall, type Program } from "./command.ts";
 
 export interface FoundCommand {
   readonly command: Command;
@@ -67,19 +67,21 @@ export function checkSubject(program: Program, words: readonly string[], found: 
 /**
  * Runs the command that was found, and resolves to its exit code.
  *
+ * @param flags those in its arguments
  * @param run is given the arguments under their names
  * @throws {UsageError} where an argument is missing
  */
 export async function runFound(
   { command, rest }: FoundCommand,
+  flags: GivenFlags,
   run: (positionals: CommandCall["positionals"]) => Promise<number>,
 ): Promise<number> {
-  const positionals = Object.entries(command.positionals);
-  const words = positionals.map(([name, description]) => [name, { type: "positional", description }] as const);
+  const names = argumentNames(command, flags);
+  const words = names.map((name) => [name, { type: "positional", description: command.positionals[name] }] as const);
   const definition = defineCommand({
     meta: { name: command.name, description: command.summary },
     args: { ...flagTypes(command), ...Object.fromEntries(words) },
-    run: ({ args }) => run(Object.fromEntries(positionals.map(([name]) => [name, String(args[name])]))),
+    run: ({ args }) => run(Object.fromEntries(names.map((name) => [name, String(args[name])]))),
   });
   try {
     const { result } = await runCommand(definition, { rawArgs: [...rest] });

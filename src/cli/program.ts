@@ -30,7 +30,7 @@ export async function runProgram(program: Program, processHost: ProgramHost): Pr
     if (found === null) throw noSuchCommand(program, host.args);
     const { command, rest } = found;
     const flags = checkArguments(rest, command);
-    return await runFound(found, (positionals) => runCommand(program, command, flags, positionals, host));
+    return await runFound(found, flags, (positionals) => runCommand(program, command, flags, positionals, host));
   } catch (error) {
     return fail(error, program, found?.command, host);
   } finally {

@@ -99,6 +99,12 @@ export const tunnelAddOptions = {
   ...adminOptions,
 };
 
+export const pushOptions = {
+  all: switchOption({ name: "all", help: "tells the agents of all nodes" }),
+  payload: parsedOption({ name: "payload", hint: "JSON", help: "what belongs to the type, as an object" }, parseObject),
+  ...adminOptions,
+};
+
 export const statusOptions = {
   check: switchOption({ name: "check", help: "ends with 1 where a node or a tunnel is offline" }),
   ...adminOptions,
@@ -123,6 +129,18 @@ function parseAdminUrl(text: string): URL {
     throw new Error("is neither a URL such as http://127.0.0.1:4480 nor unix:PATH");
   }
   return url;
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> {
+  const fault = new Error(`is no object such as {"action":"reconnect"}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw fault;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw fault;
+  return value as Readonly<Record<string, unknown>>;
 }
 
 function parseLabel(text: string): readonly [string, string] {

@@ -5,6 +5,7 @@ export {
   eventsOptions,
   nodeAddOptions,
   nodeRotateOptions,
+  pushOptions,
   restoreOptions,
   rollbackOptions,
   statusOptions,

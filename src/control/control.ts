@@ -279,6 +279,15 @@ export class Control {
     return await rollback(this.#stageFor(actor), revision, project, options);
   }
 
+  /**
+   * Writes to the audit log what agents are told. Nothing that is stored changes.
+   *
+   * @param node null: all of them
+   */
+  async notePush(node: string | null, detail: Readonly<Record<string, unknown>>, actor: Actor): Promise<void> {
+    await this.#commit([], { actor, action: "push.send", subject: node ?? "*", detail });
+  }
+
   close(): void {
     this.directory.close();
   }

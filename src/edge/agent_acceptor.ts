@@ -8,7 +8,7 @@ import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
 import type { DeclaredTunnels } from "./declared.ts";
 import { JsonAcceptor, type JsonAcceptorOptions } from "./json_acceptor.ts";
 import type { PublicUrls } from "./public_urls.ts";
-import { type RefusalReporter, TokenRefusals } from "./refusals.ts";
+import { type RefusalCode, type RefusalReporter, TokenRefusals } from "./refusals.ts";
 import { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
@@ -85,6 +85,11 @@ export class AgentAcceptor {
   /** Wrong tokens since the start. */
   get refusedTokens(): number {
     return this.#refusals.total;
+  }
+
+  /** Counts a wrong token that was shown elsewhere; see `TokenRefusals.refuse`. */
+  refuseToken(address: string, signal: CancelSignal): Promise<RefusalCode> {
+    return this.#refusals.refuse(address, signal);
   }
 
   /**

@@ -2,10 +2,9 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { randomName } from "../config/mod.ts";
-import { collectBody, CollectBudget } from "../http/mod.ts";
 import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
-import { problemResponse } from "./api.ts";
+import { MAX_BODY_BYTES, problemResponse, readText } from "./api.ts";
 import { claimFor } from "./claim_for.ts";
 import { type DeclaredTunnels, declaredUrls } from "./declared.ts";
 import type { PublicUrls } from "./public_urls.ts";
@@ -31,8 +30,6 @@ const tunnelRequest = z.strictObject({
   force: z.boolean().optional(),
   timeouts: z.strictObject(askedTimeoutsShape).optional(),
 });
-
-const MAX_BODY_BYTES = 64 * 1024;
 
 /**
  * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, urls?, timeouts?}`. The
@@ -73,10 +70,4 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }, 201);
   });
   return app;
-}
-
-/** Null where the body is too long; the rest of it is then canceled. */
-async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | null> {
-  const collected = await collectBody(body, MAX_BODY_BYTES, new CollectBudget(MAX_BODY_BYTES));
-  return "bytes" in collected ? new TextDecoder().decode(collected.bytes) : null;
 }

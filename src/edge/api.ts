@@ -1,6 +1,6 @@
 /** The edge's own HTTP routes (src/edge/own_paths.ts). No tunnel's traffic passes through here. */
 import { type Context, Hono } from "hono";
-import { type Answer, problemAnswer, type ProblemCode } from "../http/mod.ts";
+import { type Answer, collectBody, CollectBudget, type Fields, problemAnswer, type ProblemCode } from "../http/mod.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { isAgentApi } from "./own_paths.ts";
 
@@ -23,9 +23,18 @@ export function createApi(options: ApiOptions): Hono {
   return app;
 }
 
-/** A problem as a `Response`, for Hono's routes. */
-export function problemResponse(code: ProblemCode, detail: string): Response {
-  return responseOf(problemAnswer(code, detail));
+/** A problem as a `Response`, for Hono's routes. @param extra see `problemAnswer` */
+export function problemResponse(code: ProblemCode, detail: string, extra: Fields = []): Response {
+  return responseOf(problemAnswer(code, detail, extra));
+}
+
+/** Of a request that an agent sends to the edge. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/** The text of such a request's body. Null where it is too long; the rest of it is then canceled. */
+export async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | null> {
+  const collected = await collectBody(body, MAX_BODY_BYTES, new CollectBudget(MAX_BODY_BYTES));
+  return "bytes" in collected ? new TextDecoder().decode(collected.bytes) : null;
 }
 
 /** The same in the form that the visitor accepts. Agents get no page. */

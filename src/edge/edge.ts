@@ -27,6 +27,8 @@ import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { EdgeFigures } from "./figures.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
+import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
+import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
@@ -50,6 +52,10 @@ export interface EdgeOptions {
   checkToken?: TokenCheck;
   /** Tunnels that belong to owners whether an agent has opened them or not. Default: there are none. */
   declared?: DeclaredTunnels;
+  /** What agents of nodes are told, and what they tell. Default: the edge has no such routes. */
+  nodes?: NodeService;
+  /** Milliseconds between two times that an agent asks for its config without being told to. Default 60,000. */
+  pollIntervalMs?: number;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. Default none. */
   defaultTunnel?: string;
   /**
@@ -191,6 +197,7 @@ class RunningEdge implements Edge {
   readonly #surplusServer: HttpServer;
   readonly #shedCounts: RefusalCounts;
   readonly #tcpTimeoutMs: number | undefined;
+  readonly #nodes: NodeService | undefined;
   #listener: Listener | null = null;
   #isDraining = false;
 
@@ -225,6 +232,8 @@ class RunningEdge implements Edge {
       onTunnel,
       onTunnelRefused: this.#onTunnelRefused,
     });
+    this.#nodes = options.nodes;
+    if (options.nodes !== undefined) this.#addNodeApi(agentApi, options.nodes, options);
     this.#acceptor = this.#createAcceptor(options, { clock, agentApi, timeouts, onTunnel });
     const ids = new RequestIds();
     const access = this.#access = new AccessObserver(ids);
@@ -347,6 +356,7 @@ class RunningEdge implements Edge {
   #stopAccepting(): Promise<void> {
     this.#isDraining = true;
     this.#acceptor.closeUnregistered();
+    this.#nodes?.endStreams();
     this.#quotaCounts.close();
     this.#tunnelCounts.close();
     this.#shedCounts.close();
@@ -377,14 +387,27 @@ class RunningEdge implements Edge {
     });
   }
 
+  #addNodeApi(agentApi: AgentApi, nodes: NodeService, options: EdgeOptions): void {
+    agentApi.route(
+      "/",
+      createNodeApi({
+        nodes,
+        checkToken: checkOf(options),
+        refuseToken: (address, signal) => this.#acceptor.refuseToken(address, signal),
+        urls: this.#urls,
+        pollIntervalMs: options.pollIntervalMs ?? DEFAULT_POLL_INTERVAL_MS,
+      }),
+    );
+  }
+
   readonly #onTunnelRefused = ({ address }: AgentPeer, reason: string): void =>
     this.#tunnelCounts.add(`${address}\n${reason.slice(0, MAX_REFUSAL_CHARACTERS)}`);
 
   #ownRoutes(agentApi: AgentApi): IngressOptions["ownRoutes"] {
     const api = createApi({ isReady: () => !this.#isDraining });
-    // Requests of the public have no session, and are told that they need one.
+    // Requests of the public have no session, and are told where they need one.
     api.route("/", agentApi);
-    const routes = fetchHandler((request) => api.fetch(request, {}), this.#urls.of());
+    const routes = fetchHandler((request, { client }) => api.fetch(request, { client }), this.#urls.of());
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
       const refusal = probeRefusal(head);

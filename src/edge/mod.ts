@@ -3,6 +3,7 @@ export type { AccessRecord, AccessStart, RequestObserver } from "./access.ts";
 export type { AgentPeer } from "./agent_identity.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
 export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
+export type { ConfigResult, NodeService, PushRequest, ToldConfig } from "./node_service.ts";
 export { joinEvents } from "./join_events.ts";
 export type { AgentSession, SessionFacts } from "./sessions.ts";
 export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";

@@ -67,6 +67,12 @@ export const problemKinds = {
     remedy: "Use another --name, or a token for it; edge tunnel list shows whose it is",
     visitorAdvice: forPrograms,
   },
+  not_a_node: {
+    status: 403,
+    title: "Only nodes may ask this",
+    remedy: "Use the token of a node: edge node add makes one",
+    visitorAdvice: forPrograms,
+  },
   feature_missing: {
     status: 403,
     title: "The agent cannot do what the tunnel requires",
@@ -156,6 +162,12 @@ export const problemKinds = {
     status: 409,
     title: "The port is taken",
     remedy: "Choose another port",
+    visitorAdvice: forPrograms,
+  },
+  unknown_version: {
+    status: 409,
+    title: "The config has no such version",
+    remedy: "Read the config again, and acknowledge its version",
     visitorAdvice: forPrograms,
   },
   conflict: {

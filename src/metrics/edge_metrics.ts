@@ -6,7 +6,7 @@ import { cachedClock, type Clock, systemClock } from "../base/mod.ts";
 import type { Edge, TunnelFigures } from "../edge/mod.ts";
 import { afterPoll, runtimeName, runtimeVersion } from "../net/mod.ts";
 import { type Metric, Samples } from "./metric.ts";
-import { edgeMetrics, type EdgeScrape } from "./of_edge.ts";
+import { edgeMetrics, type EdgeScrape, type PushFigures } from "./of_edge.ts";
 import { REST_NAME, tunnelMetrics, type TunnelScrape } from "./of_tunnels.ts";
 import { Printer } from "./printer.ts";
 
@@ -15,6 +15,8 @@ export interface EdgeMetricsOptions {
   version: string;
   /** The names of the tunnels that are declared, whether an agent has opened them or not. Default: none. */
   declared?(): Iterable<string>;
+  /** What agents are told, and what became of it. Default: there is nothing. */
+  push?(): PushFigures;
   /** That of the edge. */
   clock?: Clock;
 }
@@ -77,7 +79,7 @@ export class EdgeMetrics {
 
   async *#piecesBy(printer: Printer): AsyncGenerator<string, void> {
     const eventLoopDelayMs = await this.#turns.wait();
-    const { edge, version, declared } = this.#options;
+    const { edge, version, declared, push } = this.#options;
     const tunnels = edge.figures.tunnels(declared?.());
     yield await printEdge(printer, {
       edge,
@@ -86,6 +88,7 @@ export class EdgeMetrics {
       onlineTunnels: tunnels.filter(({ session }) => session !== null).length,
       offlineTunnels: tunnels.filter(({ session }) => session === null).length,
       eventLoopDelayMs,
+      push: push?.() ?? null,
     });
     const scrapes = this.#scrapesOf(tunnels);
     for (const metric of tunnelMetrics) {

@@ -14,6 +14,18 @@ export interface EdgeScrape {
   readonly offlineTunnels: number;
   /** For how long the event loop let the scrape wait. */
   readonly eventLoopDelayMs: number;
+  /** Null where nobody tells agents anything. */
+  readonly push: PushFigures | null;
+}
+
+/** What agents are told, and what became of it. */
+export interface PushFigures {
+  /** Streams of events that are open. */
+  readonly streams: number;
+  /** Those that were cut off since the start, because nobody took what was written. */
+  readonly cutOffs: number;
+  /** Nodes with a stream of which an agent has not applied the newest config; for how long one of them at most. */
+  readonly behind: { readonly nodes: number; readonly longestMs: number };
 }
 
 export const edgeMetrics: readonly Metric<EdgeScrape>[] = [
@@ -84,6 +96,46 @@ export const edgeMetrics: readonly Metric<EdgeScrape>[] = [
       samples.add(tokens, { reason: "token" });
       samples.add(quota, { reason: "quota" });
       samples.add(descriptors, { reason: "descriptors" });
+    },
+  },
+  {
+    name: "runnel_push_subscribers",
+    type: "gauge",
+    help: "Push streams that agents have open.",
+    labels: [],
+    samples: 1,
+    read({ push }, samples) {
+      if (push !== null) samples.add(push.streams);
+    },
+  },
+  {
+    name: "runnel_push_cut_offs_total",
+    type: "counter",
+    help: "Push streams that were cut off, since their agents took nothing.",
+    labels: [],
+    samples: 1,
+    read({ push }, samples) {
+      if (push !== null) samples.add(push.cutOffs);
+    },
+  },
+  {
+    name: "runnel_config_behind_nodes",
+    type: "gauge",
+    help: "Nodes with a push stream of which an agent has not applied the newest config.",
+    labels: [],
+    samples: 1,
+    read({ push }, samples) {
+      if (push !== null) samples.add(push.behind.nodes);
+    },
+  },
+  {
+    name: "runnel_config_lag_seconds",
+    type: "gauge",
+    help: "For how long the one of them that has waited longest has done so; 0 without any.",
+    labels: [],
+    samples: 1,
+    read({ push }, samples) {
+      if (push !== null) samples.add(push.behind.longestMs / 1_000);
     },
   },
   {

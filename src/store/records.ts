@@ -74,6 +74,9 @@ export interface Stored<K extends Kind = Kind> {
   readonly revision: number;
 }
 
+/** Instances of a node whose acknowledgements are kept: those that acknowledged last. */
+export const MAX_INSTANCES_PER_NODE = 64;
+
 /** What an agent said of a version of its config. The newest one of each instance of a node is kept. */
 export interface Acknowledgement {
   readonly node: string;
@@ -83,6 +86,8 @@ export interface Acknowledgement {
   readonly checksum: string;
   /** Null where the version was applied. */
   readonly error: string | null;
+  /** The version that it goes on with where this one could not be applied. Missing: that is not known. */
+  readonly applied?: number;
   readonly at: string;
 }
 

@@ -71,7 +71,12 @@ export interface Store {
   /** All records of a kind as they were at `revision`, sorted as by `list`; null where that is longer ago than is kept. */
   listAt<K extends Kind>(kind: K, revision: number): Promise<Stored<K>[] | null>;
 
-  /** Replaces what this instance of the node acknowledged before. @throws {StoreError} `reference`, `unavailable` */
+  /**
+   * Replaces what this instance of the node acknowledged before. Of a node with more than `MAX_INSTANCES_PER_NODE`, the
+   * oldest acknowledgement goes.
+   *
+   * @throws {StoreError} `reference`, `unavailable`
+   */
   acknowledge(acknowledgement: Acknowledgement): Promise<void>;
 
   /** Calls `onAcknowledged` behind each `acknowledge` of this store object. The returned function ends that. */

@@ -191,7 +191,7 @@ describe("edge events", () => {
         await (await visit(edge, "/a")).readAll();
         await events.waitFor(() => events.stdout.includes("/a 200"));
         const line = (name: string, rest: RegExp) =>
-          new RegExp(`^\\d\\d:\\d\\d:\\d\\d  ${name.padEnd(15)}  ${rest.source}$`, "m");
+          new RegExp(`^\\d\\d:\\d\\d:\\d\\d  ${name.padEnd(19)}  ${rest.source}$`, "m");
         assert.match(events.stdout, line("session_started", /s\d+: agent \S+ from 127\.0\.0\.1 \(v2\)/));
         assert.match(events.stdout, line("tunnel_opened", /shop by s\d+/));
         assert.match(events.stdout, line("request_started", /GET shop\.localhost\/a from 127\.0\.0\.1/));

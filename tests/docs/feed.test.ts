@@ -55,6 +55,12 @@ describe("The feed of docs/events.md", () => {
         json.send({ type: "http_response", request_id, status: "no number", headers: {}, body_b64: "" });
         await asked;
         assert.equal(await agent.stop(), 0);
+        await fetch(`${edge.url}/api/agent/ack`, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${token}` },
+          body: JSON.stringify({ version: 1, checksum: "c", ok: false, error: "It cannot be" }),
+        });
+        await events.event("config_acknowledged");
         await events.event("bad_frame");
         await events.event("session_ended");
         const told = events.events;

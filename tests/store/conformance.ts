@@ -220,6 +220,21 @@ export function storeConformance(
       assert.deepEqual(await versions(), [1]);
     });
 
+    test("keeps the acknowledgements of the 64 instances of a node that spoke last", async (store) => {
+      await store.commit([putNode("a"), putNode("b")], audit);
+      await store.acknowledge(acknowledgement("b", "0", 1));
+      for (let count = 0; count < 70; count++) {
+        const said = { ...acknowledgement("a", String(count), 1), at: new Date(count * 1_000).toISOString() };
+        await store.acknowledge(said);
+        // The first one goes on to speak.
+        if (count % 10 === 0) await store.acknowledge({ ...said, instance: "0" });
+      }
+      const instances = (await store.acknowledgements("a")).map(({ instance }) => instance);
+      const kept = [0, ...Array.from({ length: 63 }, (_, index) => index + 7)].map(String);
+      assert.deepEqual(instances.sort(), kept.sort());
+      assert.equal((await store.acknowledgements("b")).length, 1);
+    });
+
     test("refuses everything once it is closed", async (store) => {
       await store.close();
       await store.close();

@@ -40,6 +40,18 @@ export class AdminApi {
     return json;
   }
 
+  /** The text of `GET path`, which is no JSON, such as `/metrics`. */
+  async read(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const response = await fetch(this.#url + path, { headers: { authorization: `Bearer ${this.#token}` } });
+    return { status: response.status, text: await response.text() };
+  }
+
+  /** The body of `GET path` as it comes, such as that of `/api/v1/events`. */
+  async open(path: string, accept: string): Promise<ReadableStream<Uint8Array>> {
+    const response = await fetch(this.#url + path, { headers: { authorization: `Bearer ${this.#token}`, accept } });
+    return response.body!;
+  }
+
   /** The status of `GET path` without a token. */
   async probe(path: string): Promise<number> {
     const response = await fetch(this.#url + path);

@@ -4,9 +4,9 @@ import { formatBytes, formatDuration, formatTimeOfDay } from "../figures.ts";
 export type EdgeEvent = Readonly<Record<string, unknown>>;
 
 /** Wide enough for every name. */
-const NAME_WIDTH = 15;
+const NAME_WIDTH = 19;
 
-/** `14:03:09  request          GET shop.example.com/events 200, 812 B in 1.2 s` */
+/** `14:03:09  request              GET shop.example.com/events 200, 812 B in 1.2 s` */
 export function eventLine(event: EdgeEvent): string {
   const { event: name, time } = event;
   const sentence = sentences[String(name)]?.(event) ?? fieldsText(event);
@@ -27,6 +27,10 @@ const sentences: Readonly<Record<string, (event: EdgeEvent) => string>> = {
   session_ended: (event) => `${session(event)}: ${event.reason} (${event.code})`,
   tunnel_opened: (event) => `${event.tunnel} by ${session(event)}`,
   config_changed: ({ kind, key, change, revision }) => `${kind} ${key} ${change}, revision ${revision}`,
+  config_acknowledged: ({ node, instance, version, ok, error }) => {
+    const who = instance === "" ? node : `${node} (${instance})`;
+    return `${who} ${ok ? `applied version ${version}` : `could not apply version ${version}: ${error}`}`;
+  },
   refused: ({ what, reason, count, address }) => {
     const times = count === 1 ? "" : `, ${count} times`;
     return `${what}: ${reason}${address === undefined ? "" : `, from ${address}`}${times}`;

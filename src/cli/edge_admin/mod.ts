@@ -4,6 +4,7 @@ import { backupCommands } from "./backup_commands.ts";
 import { deployCommands } from "./deploy_commands.ts";
 import { eventsCommand } from "./events_command.ts";
 import { nodeCommands } from "./node_commands.ts";
+import { pushCommand } from "./push_command.ts";
 import { statusCommand } from "./status_command.ts";
 import { tokenCommands } from "./token_commands.ts";
 import { tunnelCommands } from "./tunnel_commands.ts";
@@ -17,6 +18,7 @@ export const adminCommands: readonly Command<any>[] = [
   ...tokenCommands,
   ...deployCommands,
   ...backupCommands,
+  pushCommand,
   statusCommand,
   eventsCommand,
 ];

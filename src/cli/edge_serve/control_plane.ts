@@ -2,14 +2,15 @@
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
 import type { Clock } from "../../base/mod.ts";
 import { type DataFolder, version } from "../../config/mod.ts";
-import { Control, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
+import { Control, type ControlOptions, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
 import { EventFeed } from "../../events/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
 import { EdgeMetrics } from "../../metrics/mod.ts";
 import { logger } from "../../observe/mod.ts";
-import { hashToken, isToken, openSqliteStore, type Store } from "../../store/mod.ts";
+import { type Acknowledgement, hashToken, isToken, openSqliteStore, type Store } from "../../store/mod.ts";
 import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
+import { NodeAgents } from "./node_agents.ts";
 
 export interface ControlPlaneOptions {
   data: DataFolder;
@@ -24,6 +25,13 @@ export interface ControlPlaneOptions {
   clock?: Clock;
 }
 
+interface PlaneParts {
+  readonly control: Control;
+  readonly wallClock: WallClock;
+  readonly adminToken: string;
+  readonly acknowledgements: readonly Acknowledgement[];
+}
+
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #store: Store;
@@ -31,20 +39,24 @@ export class ControlPlane {
   readonly #clock: WallClock;
   readonly #adminToken: string;
   readonly #feed: EventFeed;
+  readonly #agents: NodeAgents;
   #tokenEnds: TokenEnds | null = null;
   #edge: Edge | null = null;
   #stopFeed = (): void => {};
   #stopWatching = (): void => {};
   #admin: AdminListener | null = null;
 
-  private constructor(options: ControlPlaneOptions, store: Store, control: Control, clock: WallClock, token: string) {
+  private constructor(options: ControlPlaneOptions, parts: PlaneParts) {
+    const { control, wallClock, acknowledgements } = parts;
     this.#options = options;
-    this.#store = store;
+    this.#store = control.store;
     this.#control = control;
-    this.#clock = clock;
-    this.#adminToken = token;
+    this.#clock = wallClock;
+    this.#adminToken = parts.adminToken;
     // Nobody listens before there is an edge.
     this.#feed = new EventFeed({ startDetails: () => this.#edge!.observeRequests(requestFeed(this.#feed)) });
+    const { clock } = options;
+    this.#agents = new NodeAgents({ control, feed: this.#feed, wallClock, acknowledgements, clock });
   }
 
   /** @throws {RunnelError} where the data folder cannot be used, or the store in it */
@@ -52,12 +64,16 @@ export class ControlPlane {
     const { data, domain, reservedNames } = options;
     const adminToken = await data.adminToken();
     const store = await openSqliteStore({ path: data.storePath, clock: options.clock });
-    const clock = options.clock === undefined ? new WallClock() : new WallClock(options.clock, Date.now());
+    const wallClock = options.clock === undefined ? new WallClock() : new WallClock(options.clock, Date.now());
     let plane: ControlPlane | null = null;
     const userOf = (name: string) => plane === null ? null : plane.#userOf(name);
+    const onConfigChanged: ControlOptions["onConfigChanged"] = (...change) => {
+      if (plane !== null) plane.#agents.configChanged(...change);
+    };
     try {
-      const control = await Control.open({ store, domain, reservedNames, clock, userOf });
-      return plane = new ControlPlane(options, store, control, clock, adminToken);
+      const control = await Control.open({ store, domain, reservedNames, clock: wallClock, userOf, onConfigChanged });
+      const acknowledgements = await store.acknowledgements();
+      return plane = new ControlPlane(options, { control, wallClock, adminToken, acknowledgements });
     } catch (error) {
       await store.close();
       throw error;
@@ -65,7 +81,7 @@ export class ControlPlane {
   }
 
   /** What the edge asks of it. */
-  get edgeOptions(): Pick<EdgeOptions, "checkToken" | "declared"> {
+  get edgeOptions(): Pick<EdgeOptions, "checkToken" | "declared" | "nodes"> {
     const { directory } = this.#control;
     const access = new TokenAccess(directory);
     return {
@@ -75,6 +91,7 @@ export class ControlPlane {
         ofHost: (host) => directory.tunnelOfHost(host)?.name ?? null,
         get: (name) => directory.tunnels.get(name)?.value ?? null,
       },
+      nodes: this.#agents,
     };
   }
 
@@ -93,7 +110,10 @@ export class ControlPlane {
     const { directory } = this.#control;
     this.#edge = edge;
     this.#stopFeed = feedChanges(directory, this.#feed);
-    const onEnd = (tokenId: string, reason: string) => edge.closeToken(tokenId, reason);
+    const onEnd = (tokenId: string, reason: string) => {
+      edge.closeToken(tokenId, reason);
+      this.#agents.push.closeToken(tokenId);
+    };
     this.#tokenEnds = new TokenEnds(directory, this.#clock, onEnd, this.#options.clock);
     this.#stopWatching = directory.onChange((kind, before, after) => {
       if (kind === "tunnel") edge.recheckTunnel(((after ?? before) as { readonly name: string }).name);
@@ -109,6 +129,7 @@ export class ControlPlane {
     this.#stopFeed();
     this.#stopWatching();
     this.#tokenEnds?.close();
+    this.#agents.close();
     this.#control.close();
     await this.#store.close();
   }
@@ -127,7 +148,8 @@ export class ControlPlane {
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const declared = () => this.#control.directory.tunnels.keys();
-    const metrics = new EdgeMetrics({ edge, version, declared });
+    const metrics = new EdgeMetrics({ edge, version, declared, push: () => this.#agents.figures() });
+    const { push } = this.#agents;
     const adminHash = hashToken(this.#adminToken);
     const admin = createAdmin({
       control: this.#control,
@@ -136,6 +158,8 @@ export class ControlPlane {
       hosts: this.#options.hosts,
       feed: this.#feed,
       edge,
+      push,
+      instancesOf: (node) => push.instancesOf(node),
       urlOf: (name) => edge.urlOf(name),
       isReady: () => !edge.isDraining,
       backupFolder: this.#options.data.path,

@@ -2,7 +2,7 @@
 import { open, rm } from "node:fs/promises";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Clock, Timer } from "../../base/mod.ts";
-import type { Acknowledgement, AuditEntry, Kind, Stored } from "../records.ts";
+import { type Acknowledgement, type AuditEntry, type Kind, MAX_INSTANCES_PER_NODE, type Stored } from "../records.ts";
 import { type Change, type Commit, type ListOptions, type Store, StoreError, type Version } from "../store.ts";
 import { isBusy, storeError } from "./faults.ts";
 import { untilRetry } from "./retry.ts";
@@ -122,7 +122,12 @@ export class SqliteStore implements Store {
   async acknowledge(acknowledgement: Acknowledgement): Promise<void> {
     const { node, instance } = acknowledgement;
     const json = JSON.stringify(acknowledgement);
-    await this.#write(() => this.#transaction(() => void this.#statements.acknowledge.run(node, instance, json)));
+    await this.#write(() =>
+      this.#transaction(() => {
+        this.#statements.acknowledge.run(node, instance, json);
+        this.#statements.pruneInstances.run(node, node, instance, MAX_INSTANCES_PER_NODE);
+      })
+    );
     for (const onAcknowledged of this.#acknowledgementWatchers) queueMicrotask(() => onAcknowledged(acknowledgement));
   }
 
@@ -314,6 +319,7 @@ function otherStatements(database: DatabaseSync): Record<
   | "acknowledge"
   | "acknowledgements"
   | "acknowledgementsOf"
+  | "pruneInstances"
   | "addAudit"
   | "audit"
   | "pruneAudit"
@@ -346,6 +352,10 @@ function otherStatements(database: DatabaseSync): Record<
     acknowledge: prepare(`
       INSERT INTO acknowledgements (node, instance, value) VALUES (?, ?, ?)
       ON CONFLICT (node, instance) DO UPDATE SET value = excluded.value`),
+    pruneInstances: prepare(`
+      DELETE FROM acknowledgements WHERE node = ? AND instance NOT IN (
+        SELECT instance FROM acknowledgements WHERE node = ?
+        ORDER BY instance = ? DESC, json_extract(value, '$.at') DESC LIMIT ?)`),
     acknowledgements: prepare("SELECT value FROM acknowledgements ORDER BY node, instance"),
     acknowledgementsOf: prepare("SELECT value FROM acknowledgements WHERE node = ? ORDER BY instance"),
     addAudit: prepare("INSERT INTO audit (value) VALUES (?)"),
