@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseJUnit } from "./junit.mjs";
-import { programOf, root } from "./toolchain.mjs";
+import { denoCacheFolder, programOf, root } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Runtime} Runtime */
 /** @typedef {{ file: string, runtime: Runtime, label: string, env: Record<string, string> }} FileRun */
@@ -20,6 +20,15 @@ export const fileItself = "the file itself";
 
 const minute = 60_000;
 const outputLimitBytes = 256 * 1024;
+
+/** What every test and check finds in its environment. Archives that tests make are thrown away: they need not be small. */
+const environment = {
+  NO_COLOR: "1",
+  RUNNEL_CHECK_BUFFERS: "1",
+  RUNNEL_GZIP_LEVEL: "1",
+  DENO_DIR: denoCacheFolder,
+  DENO_NO_UPDATE_CHECK: "1",
+};
 
 /** Process groups that run at this moment. @type {Set<number>} */
 const groups = new Set();
@@ -49,7 +58,7 @@ function run(command, args, env, limitMs) {
     const child = spawn(command, args, {
       cwd: root,
       detached: true,
-      env: { ...process.env, NO_COLOR: "1", RUNNEL_CHECK_BUFFERS: "1", ...env },
+      env: { ...process.env, ...environment, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const pid = child.pid;

@@ -30,6 +30,12 @@ const stateFolder = join(root, "node_modules", ".runnel");
 export const nodePeerFolder = join(stateFolder, "node");
 export const nodePeerPackage = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 
+/**
+ * Where Deno keeps what it has transpiled and checked while tests run. By default it looks in the home folder, which
+ * many tests replace: each start would then begin at nothing.
+ */
+export const denoCacheFolder = process.env.DENO_DIR || join(stateFolder, "deno");
+
 /** The virtual environment with the peers from PyPI. */
 export const pythonPeerFolder = join(stateFolder, "python");
 

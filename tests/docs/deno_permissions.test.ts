@@ -39,8 +39,10 @@ class Run {
 
   constructor(allowed: readonly string[], call: readonly string[], home: string) {
     // The variables of whoever runs the test must not stand in for what is missing.
-    const { PATH = "" } = process.env;
+    const { PATH = "", DENO_DIR } = process.env;
     const env = {
+      // Deno's own cache, for which no program needs a permission.
+      ...(DENO_DIR === undefined ? {} : { DENO_DIR }),
       ...{ PATH, HOME: home, XDG_CONFIG_HOME: "", XDG_DATA_HOME: "", STATE_DIRECTORY: "", NO_COLOR: "1" },
       // Edges of several tests would want the same port.
       RUNNEL_ADMIN_LISTEN: "off",

@@ -127,6 +127,8 @@ class Stage {
     return new Run(command, this.#folder, {
       PATH: `${join(this.#folder, "bin")}:${process.env.PATH}`,
       HOME: this.#folder,
+      // Else it is in the home folder, where each program would be transpiled anew.
+      ...(process.env.DENO_DIR === undefined ? {} : { DENO_DIR: process.env.DENO_DIR }),
       CURL_HOME: this.#folder,
       XDG_CONFIG_HOME: join(this.#folder, "config"),
       XDG_DATA_HOME: join(this.#folder, "data"),
