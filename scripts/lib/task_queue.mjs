@@ -7,10 +7,12 @@
  * @property {() => Promise<T>} run
  * @property {Task<T>} [after] begins once that one, of the same list, has ended
  * @property {string} [lock] of the tasks with the same one, never two run at once
+ * @property {number} [weight] as how many it counts. Default 1.
  */
 
 /**
- * Runs all of `tasks`, at most `most` at once. Whenever there is room, the first of those begins that may.
+ * Runs all of `tasks`, at most `most` at once, or one that weighs more. Whenever there is room, the first of those
+ * begins that may: a heavy one behind light ones waits for the last of them.
  * @template T
  * @param {readonly Task<T>[]} tasks @param {number} most
  * @returns {Promise<T[]>} in the order in which they ended; rejects with what the first one to fail rejected with, and
@@ -25,15 +27,18 @@ export function runTasks(tasks, most) {
     const locked = new Set();
     /** @type {T[]} */
     const results = [];
+    /** The weight of all that run. */
     let running = 0;
 
     /** @param {Task<T>} task */
-    const mayBegin = ({ after, lock }) =>
-      (after === undefined || ended.has(after)) && (lock === undefined || !locked.has(lock));
+    const mayBegin = ({ after, lock, weight = 1 }) =>
+      (running === 0 || running + weight <= most) && (after === undefined || ended.has(after)) &&
+      (lock === undefined || !locked.has(lock));
 
     /** @param {Task<T>} task */
     const begin = async (task) => {
-      running++;
+      const { weight = 1 } = task;
+      running += weight;
       if (task.lock !== undefined) locked.add(task.lock);
       try {
         results.push(await task.run());
@@ -41,7 +46,7 @@ export function runTasks(tasks, most) {
         waiting.length = 0;
         reject(error);
       }
-      running--;
+      running -= weight;
       if (task.lock !== undefined) locked.delete(task.lock);
       ended.add(task);
       beginMore();

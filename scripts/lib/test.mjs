@@ -29,8 +29,8 @@ edge and agent on different runtimes. Its last line is "N passed, N failed" (", 
   --help             print this
 
 Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of checks and test
-files that run at once (default one and a half times the number of CPUs, at most 6, since many wait most of the time);
-of those that measure memory, one at a time.`;
+files that run at once (default twice the number of CPUs, at most 8, since many wait most of the time); of those that
+measure memory, one at a time.`;
 
 function readArguments() {
   const { values, positionals } = readOptions("test", help, {
@@ -45,18 +45,24 @@ function readArguments() {
   });
   if (!["bun", "deno", "all"].includes(values.runtime)) usageError("test", `no such runtime: ${values.runtime}`);
   if (positionals.length > 1) usageError("test", `surplus argument: ${positionals[1]}`);
-  const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(6, Math.ceil(availableParallelism() * 1.5)));
+  const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(8, 2 * availableParallelism()));
   if (!Number.isInteger(jobs) || jobs < 1) usageError("test", `RUNNEL_TEST_JOBS is no number of files: ${jobs}`);
   return { ...values, filter: positionals[0] ?? "", jobs };
 }
 
-/** Folders whose files take long. They begin first, so that none of them is what all wait for in the end. */
-const longFolders = ["tests/packaging/", "tests/scripts/", "tests/system/", "tests/docs/"];
+/** Its programs keep two processors busy for as long as it takes. @param {string} file */
+const weightOf = (file) => file.startsWith("tests/scripts/abuse.") ? 3 : 1;
+
+/**
+ * Files that take long, by the beginnings of their names: they begin first, so that none of them is what all wait for in
+ * the end. The first one is heavy, and begins while there is room for it.
+ */
+const long = ["tests/scripts/abuse.", "tests/packaging/", "tests/scripts/", "tests/system/", "tests/docs/"];
 
 /** The place of a file in the order of starts. @param {string} file */
 function orderOf(file) {
-  const at = longFolders.findIndex((folder) => file.startsWith(folder));
-  return at === -1 ? longFolders.length : at;
+  const at = long.findIndex((beginning) => file.startsWith(beginning));
+  return at === -1 ? long.length : at;
 }
 
 /** The test files, relative to the root, sorted. @param {string} filter */
@@ -167,6 +173,7 @@ function testTasks(runs, soak) {
       run: reported(() => runFile(run, { soak })),
       after: builds.get(run.env.RUNNEL_EDGE_RUNTIME ?? ""),
       lock: measuresMemory(run.file) ? "memory" : undefined,
+      weight: weightOf(run.file),
     })),
   ];
 }
@@ -206,9 +213,8 @@ async function main() {
   const release = options.release || (options.filter !== "" && files.every((file) => isReleaseTest(file)));
   const runs = plan(files.filter((file) => release || !isReleaseTest(file)), runtimes, release);
   // What is left of the checks counts as one of the jobs.
-  const rest = { run: () => checking };
-  const tests = testTasks(runs, options.soak);
-  const results = (await runTasks([rest, ...tests], options.jobs)).flat();
+  const tasks = [{ run: () => checking }, ...testTasks(runs, options.soak)];
+  const results = (await runTasks(tasks, options.jobs)).flat();
 
   const failures = results.flatMap(({ name, label, failures }) =>
     failures.map((test) => `${label} ${name}: ${test.name}`)

@@ -73,6 +73,21 @@ describe("runTasks", () => {
     assert.deepEqual(await running, ["first", "second", "other"]);
   });
 
+  it("counts a task as many when it weighs more, and runs it alone when it weighs more than may run at once", async () => {
+    const stage = new Stage();
+    const tasks = [stage.task("a", { weight: 2 }), ...stage.tasks("b", "c"), stage.task("d", { weight: 9 })];
+    const running = runTasks(tasks, 3);
+    assert.deepEqual(stage.begun, ["a", "b"]);
+    await stage.end("a");
+    assert.deepEqual(stage.begun, ["a", "b", "c"]);
+    await stage.end("b");
+    assert.deepEqual(stage.begun, ["a", "b", "c"]);
+    await stage.end("c");
+    assert.deepEqual(stage.begun, ["a", "b", "c", "d"]);
+    await stage.end("d");
+    assert.deepEqual(await running, ["a", "b", "c", "d"]);
+  });
+
   it("rejects and begins nothing more when a task rejects, or could never begin", async () => {
     const stage = new Stage();
     const running = runTasks(stage.tasks("a", "b", "c"), 2);
