@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseJUnit } from "./junit.mjs";
-import { denoCacheFolder, programOf, root } from "./toolchain.mjs";
+import { cacheVariables, programOf, root } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Runtime} Runtime */
 /** @typedef {{ file: string, runtime: Runtime, label: string, env: Record<string, string> }} FileRun */
@@ -25,7 +25,7 @@ const outputLimitBytes = 256 * 1024;
 const environment = {
   NO_COLOR: "1",
   RUNNEL_CHECK_BUFFERS: "1",
-  DENO_DIR: denoCacheFolder,
+  ...cacheVariables,
   DENO_NO_UPDATE_CHECK: "1",
 };
 

@@ -31,10 +31,14 @@ export const nodePeerFolder = join(stateFolder, "node");
 export const nodePeerPackage = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 
 /**
- * Where Deno keeps what it has transpiled and checked while tests run. By default it looks in the home folder, which
+ * Tells the runtimes where to keep what they have transpiled and compiled. By default they look in the home folder, which
  * many tests replace: each start would then begin at nothing.
  */
-export const denoCacheFolder = process.env.DENO_DIR || join(stateFolder, "deno");
+export const cacheVariables = {
+  DENO_DIR: process.env.DENO_DIR || join(stateFolder, "cache", "deno"),
+  BUN_RUNTIME_TRANSPILER_CACHE_PATH: process.env.BUN_RUNTIME_TRANSPILER_CACHE_PATH || join(stateFolder, "cache", "bun"),
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || join(stateFolder, "cache", "node"),
+};
 
 /** The virtual environment with the peers from PyPI. */
 export const pythonPeerFolder = join(stateFolder, "python");
