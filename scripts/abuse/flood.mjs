@@ -11,7 +11,8 @@ import * as visitors from "./floods/visitors.mjs";
 /**
  * What every flood is told; the rest depends on its kind.
  * @typedef {{ kind: string, port: number, host: string, token: string, seconds: number, count: number } &
- *   Record<string, any>} Task `seconds` is the most that it may take
+ *   { endsOnce?: Record<string, number> } & Record<string, any>} Task `seconds` is the most that it may take; it ends
+ *   once it has counted what `endsOnce` names, each as often
  * @typedef {{ count: (what: string, times?: number) => void, until: Promise<void> }} Flood
  */
 
@@ -27,6 +28,13 @@ let end = () => {};
 const until = new Promise((resolve) => end = resolve);
 setTimeout(end, task.seconds * 1000);
 process.stdin.on("end", () => process.exit()).resume();
+const goals = Object.entries(task.endsOnce ?? {});
+
+/** @param {string} what @param {number} times */
+function count(what, times = 1) {
+  counts[what] = (counts[what] ?? 0) + times;
+  if (goals.length > 0 && goals.every(([name, least]) => (counts[name] ?? 0) >= least)) end();
+}
 
 const run = /** @type {Record<string, (task: Task, flood: Flood) => Promise<unknown>>} */ ({
   ...visitors,
@@ -36,8 +44,5 @@ const run = /** @type {Record<string, (task: Task, flood: Flood) => Promise<unkn
 })[task.kind];
 if (run === undefined) throw new Error(`there is no flood ${task.kind}`);
 console.log(JSON.stringify({ event: "ready" }));
-const told = await run(task, {
-  until,
-  count: (what, times = 1) => void (counts[what] = (counts[what] ?? 0) + times),
-});
+const told = await run(task, { until, count });
 console.log(JSON.stringify({ event: "ended", counts, told }));

@@ -22,7 +22,7 @@ function entrySeconds() {
   return Number(text);
 }
 
-/** Level 6 takes twice the time and saves 2% on what is mostly machine code. Tests, which throw it away, say 1. */
+/** Level 6 takes twice the time and saves 2% on what is mostly machine code. Tests, which throw it away, say 0. */
 const gzipLevel = Number(process.env.RUNNEL_GZIP_LEVEL ?? 4);
 
 /**

@@ -75,12 +75,13 @@ function readArguments() {
 
 /** The completion scripts of both programs, as entries of an archive under `prefix`. @param {string} prefix */
 function completions(prefix) {
+  const text = outputOf(bunProgram(), ["scripts/lib/completions.ts"], "the completions could not be made");
+  /** @type {Record<string, Record<string, string>>} */
+  const scripts = JSON.parse(text);
   return programs.flatMap((program) =>
-    Object.entries(completionFiles).map(([shell, fileOf]) => {
-      const args = [`bin/${program}.ts`, "completion", shell];
-      const text = outputOf(bunProgram(), args, `${program} gave no completions for ${shell}`);
-      return entry(`${prefix}/completions/${fileOf(program)}`, Buffer.from(text));
-    })
+    Object.entries(completionFiles).map(([shell, fileOf]) =>
+      entry(`${prefix}/completions/${fileOf(program)}`, Buffer.from(scripts[program][shell]))
+    )
   );
 }
 

@@ -1,6 +1,6 @@
 // @ts-check
 /** The foreign programs that tests talk to, as Debian names program and package. The one list of them. */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { nodePeerFolder, nodePeerPackage, nodeProgram, pythonPeerFolder } from "./toolchain.mjs";
@@ -58,8 +58,27 @@ function inPythonFolder(program) {
   return join(pythonPeerFolder, ...parts);
 }
 
+const outputLimitBytes = 16 * 1024 * 1024;
+
+/**
+ * Runs a command to its end, and shows what it printed where it fails.
+ * @param {string} command @param {string[]} args @param {{ env?: NodeJS.ProcessEnv, timeout?: number }} options
+ * @returns {Promise<boolean>} whether it succeeded
+ */
+function succeeds(command, args, options = {}) {
+  return new Promise((resolve) => {
+    execFile(command, args, { ...options, maxBuffer: outputLimitBytes }, (error, stdout, stderr) => {
+      if (error === null) return resolve(true);
+      // The message of an exit code would repeat what the command printed.
+      const reason = error.killed ? "it took too long\n" : typeof error.code === "string" ? `${error.message}\n` : "";
+      console.log(`     ${command} ${args.join(" ")} failed:\n${reason}${stdout}${stderr}`);
+      resolve(false);
+    });
+  });
+}
+
 /** Installs the peers from PyPI into their virtual environment, where they are not there in these versions. */
-function installPythonPeers() {
+async function installPythonPeers() {
   const wanted = pythonPeers.join(" ");
   if (existsSync(pythonPeersFile) && readFileSync(pythonPeersFile, "utf8") === wanted) return;
   console.log(`     installing ${wanted} from PyPI`);
@@ -69,13 +88,7 @@ function installPythonPeers() {
     [inPythonFolder("python"), ...quietly, ...pythonPeers],
   ];
   for (const [command, ...args] of steps) {
-    const { status, stdout, stderr, error } = spawnSync(/** @type {string} */ (command), args, {
-      encoding: "utf8",
-      timeout: pythonInstallMs,
-    });
-    if (status === 0) continue;
-    console.log(`     ${command} ${args.join(" ")} failed:\n${error?.message ?? ""}${stdout ?? ""}${stderr ?? ""}`);
-    return;
+    if (!await succeeds(command, args, { timeout: pythonInstallMs })) return;
   }
   writeFileSync(pythonPeersFile, wanted);
 }
@@ -85,43 +98,42 @@ const nodePackage = `${nodePeerPackage}@22.23.3`;
 const nodeInstallMs = 180_000;
 
 /** Installs a Node that runs the npm package, where there is none: setup.sh is content with an older one. */
-function installNode() {
+async function installNode() {
   if (nodeProgram() !== null) return;
   console.log(`     installing ${nodePackage} from npm`);
   const flags = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts"];
   const args = ["install", "--prefix", nodePeerFolder, ...flags, nodePackage];
-  const { status, stdout, stderr } = spawnSync("npm", args, { encoding: "utf8", timeout: nodeInstallMs });
-  if (status !== 0) console.log(`     npm install ${nodePackage} failed:\n${stdout ?? ""}${stderr ?? ""}`);
+  await succeeds("npm", args, { timeout: nodeInstallMs });
 }
 
 const goBuildMs = 180_000;
 
 /** Has Go compile its HTTP library, which it keeps: the first time takes longer than a test may. */
-function compileGoLibrary() {
-  if (!isOnPath("go")) return;
-  const { status, stderr } = spawnSync("go", ["build", "net/http"], { encoding: "utf8", timeout: goBuildMs });
-  if (status !== 0) console.log(`     go build net/http failed:\n${stderr ?? ""}`);
+async function compileGoLibrary() {
+  if (isOnPath("go")) await succeeds("go", ["build", "net/http"], { timeout: goBuildMs });
 }
 
 /**
  * Installs those that are missing, where this is root on a system with apt-get (else says that it cannot), a Node from
  * npm, and the peers from PyPI.
  */
-export function installPeers() {
-  installNode();
-  installPackages();
-  installPythonPeers();
-  compileGoLibrary();
+export async function installPeers() {
+  const installing = installNode();
+  await installPackages();
+  await Promise.all([installing, installPythonPeers(), compileGoLibrary()]);
 }
 
 /** Debian's Python makes no virtual environments without a package of its own, which has no program. */
-function needsVenv() {
-  return isOnPath("apt-get") && spawnSync("python3", ["-c", "import ensurepip"]).status !== 0;
+async function needsVenv() {
+  if (!isOnPath("apt-get")) return false;
+  return await new Promise((resolve) => {
+    execFile("python3", ["-c", "import ensurepip"], (error) => resolve(error !== null));
+  });
 }
 
-function installPackages() {
+async function installPackages() {
   const names = peers.filter(({ program }) => !isOnPath(program)).map((peer) => peer.package);
-  if (needsVenv()) names.push("python3-venv");
+  if (await needsVenv()) names.push("python3-venv");
   if (names.length === 0) return;
   if (process.getuid?.() !== 0 || !isOnPath("apt-get")) {
     console.log(`     ${names.join(", ")} cannot be installed: that takes apt-get and root`);
@@ -130,7 +142,6 @@ function installPackages() {
   console.log(`     installing ${names.join(", ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   for (const args of [["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", ...names]]) {
-    const { status, stdout, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
-    if (status !== 0) console.log(`     apt-get ${args[0]} failed:\n${stdout ?? ""}${stderr ?? ""}`);
+    await succeeds("apt-get", args, { env });
   }
 }

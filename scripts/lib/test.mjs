@@ -1,16 +1,18 @@
 // @ts-check
 /** The one gate of this repository: format, lint, types, and every test on both runtimes. */
 import { readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { readOptions, usageError } from "./arguments.mjs";
 import { installPeers } from "./peers.mjs";
+import { runTasks } from "./task_queue.mjs";
 import { fileItself, killAll, runCheck, runFile } from "./test_run.mjs";
 import { nodeProgram, programOf, root, setUp } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Runtime} Runtime */
 /** @typedef {import("./test_run.mjs").Result} Result */
 /** @typedef {import("./test_run.mjs").FileRun} FileRun */
+/** @typedef {import("./task_queue.mjs").Task<Result[]>} Task */
 
 const help = `Usage: scripts/test.sh [--runtime bun|deno|all] [--install-peers] [--release] [--soak] [FILTER]
 
@@ -26,8 +28,9 @@ edge and agent on different runtimes. Its last line is "N passed, N failed" (", 
   --soak             the long versions of the tests that have one
   --help             print this
 
-Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of test files
-that run at once (default the number of CPUs, at most 4); those that measure memory run one by one.`;
+Exit code: 0 passed, 1 something failed or no test ran, 2 wrong usage. RUNNEL_TEST_JOBS is the number of checks and test
+files that run at once (default twice the number of CPUs, at most 8, since many wait most of the time); of those that
+measure memory, one at a time.`;
 
 function readArguments() {
   const { values, positionals } = readOptions("test", help, {
@@ -42,9 +45,24 @@ function readArguments() {
   });
   if (!["bun", "deno", "all"].includes(values.runtime)) usageError("test", `no such runtime: ${values.runtime}`);
   if (positionals.length > 1) usageError("test", `surplus argument: ${positionals[1]}`);
-  const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(4, availableParallelism()));
+  const jobs = Number(process.env.RUNNEL_TEST_JOBS ?? Math.min(8, 2 * availableParallelism()));
   if (!Number.isInteger(jobs) || jobs < 1) usageError("test", `RUNNEL_TEST_JOBS is no number of files: ${jobs}`);
   return { ...values, filter: positionals[0] ?? "", jobs };
+}
+
+/** Its programs keep two processors busy for as long as it takes. @param {string} file */
+const weightOf = (file) => file.startsWith("tests/scripts/abuse.") ? 3 : 1;
+
+/**
+ * Files that take long, by the beginnings of their names: they begin first, so that none of them is what all wait for in
+ * the end. The first one is heavy, and begins while there is room for it.
+ */
+const long = ["tests/scripts/abuse.", "tests/packaging/", "tests/scripts/", "tests/system/", "tests/docs/"];
+
+/** The place of a file in the order of starts. @param {string} file */
+function orderOf(file) {
+  const at = long.findIndex((beginning) => file.startsWith(beginning));
+  return at === -1 ? long.length : at;
 }
 
 /** The test files, relative to the root, sorted. @param {string} filter */
@@ -58,8 +76,8 @@ function testFiles(filter) {
 /** @param {string} file */
 const isSystemTest = (file) => file.startsWith("tests/system/");
 
-/** Their figures are worth nothing beside others. @param {string} file */
-const runsAlone = (file) => /^tests\/(system\/(demo|memory)|scripts\/(abuse|fuzz))\b/.test(file);
+/** They move hundreds of megabytes, and would take the processors from each other. @param {string} file */
+const measuresMemory = (file) => /^tests\/(system\/(demo|memory)|scripts\/(abuse|fuzz))\b/.test(file);
 
 /** What is tested once for a release, being the same code in other clothes. @param {string} file */
 const isReleaseTest = (file) => file.startsWith("tests/packaging/");
@@ -110,59 +128,79 @@ function report(result) {
   if (failures.length > 0) console.log(`\n${failedAs}${output}`.replace(/\n/g, "\n    ") + "\n");
 }
 
-/**
- * Runs `runs`, at most `jobs` at once, in order of their start.
- * @param {FileRun[]} runs @param {number} jobs @param {boolean} soak @returns {Promise<Result[]>}
- */
-async function runAll(runs, jobs, soak) {
-  /** @type {Result[]} */
-  const results = [];
-  const waiting = runs.values();
-  const worker = async () => {
-    for (const run of waiting) {
-      const result = await runFile(run, { soak });
-      report(result);
-      results.push(result);
-    }
-  };
-  await Promise.all(Array.from({ length: jobs }, worker));
-  return results;
-}
+/** @param {() => Promise<Result>} run @returns {Task["run"]} */
+const reported = (run) => async () => {
+  const result = await run();
+  report(result);
+  return [result];
+};
 
-/** @returns {Promise<Result[]>} */
-async function runChecks() {
+/** Format, lint and types, the longest one first. @returns {Task[]} */
+function checkTasks() {
   const deno = programOf("deno");
   if (deno === null) {
     console.log("     format, lint and types are not checked: there is no deno on this machine");
     return [];
   }
-  const results = [];
-  for (const [name, ...args] of [["format", "fmt", "--check"], ["lint", "lint"], ["types", "check"]]) {
-    const result = await runCheck(name, deno, args);
-    report(result);
-    results.push(result);
-  }
-  return results;
+  return [["types", "check"], ["format", "fmt", "--check"], ["lint", "lint"]].map(([name, ...args]) => ({
+    run: reported(() => runCheck(name, deno, args)),
+  }));
 }
 
-/** Makes the programs that system tests start, into dist/. @param {FileRun[]} runs @returns {Promise<Result[]>} */
-async function buildPrograms(runs) {
-  const results = [];
-  for (const [form, script] of [["binary", "build.sh"], ["node", "pack.sh"]]) {
-    if (!runs.some(({ env }) => env.RUNNEL_EDGE_RUNTIME === form)) continue;
-    const result = await runCheck(script, join(root, "scripts", script), []);
-    report(result);
-    results.push(result);
-  }
-  return results;
+/**
+ * What makes the programs of one form that system tests start, into dist/. Both scripts write the list of checksums
+ * there.
+ * @param {"binary" | "node"} form @returns {Task}
+ */
+function buildTask(form) {
+  const script = form === "binary" ? "build.sh" : "pack.sh";
+  return { run: reported(() => runCheck(script, join(root, "scripts", script), [])), lock: "dist" };
+}
+
+/**
+ * The runs of test files in the order of their starts, with the builds before those that need them.
+ * @param {FileRun[]} runs @param {boolean} soak @returns {Task[]}
+ */
+function testTasks(runs, soak) {
+  const forms = /** @type {const} */ (["binary", "node"]).filter((form) =>
+    runs.some(({ env }) => env.RUNNEL_EDGE_RUNTIME === form)
+  );
+  const builds = new Map(forms.map((form) => [/** @type {string} */ (form), buildTask(form)]));
+  const inOrder = runs.toSorted((one, other) => orderOf(one.file) - orderOf(other.file));
+  return [
+    ...builds.values(),
+    ...inOrder.map((run) => ({
+      run: reported(() => runFile(run, { soak })),
+      after: builds.get(run.env.RUNNEL_EDGE_RUNTIME ?? ""),
+      lock: measuresMemory(run.file) ? "memory" : undefined,
+      weight: weightOf(run.file),
+    })),
+  ];
+}
+
+/** Milliseconds that all processors together have worked and rested, since they were started. */
+function processorTimes() {
+  const times = cpus().map(({ times }) => times);
+  const idle = times.reduce((sum, { idle }) => sum + idle, 0);
+  const all = times.reduce((sum, { user, nice, sys, irq, idle }) => sum + user + nice + sys + irq + idle, 0);
+  return { worked: all - idle, all };
+}
+
+/** @param {ReturnType<typeof processorTimes>} before */
+function busyShare(before) {
+  const now = processorTimes();
+  return `${Math.round(100 * (now.worked - before.worked) / Math.max(1, now.all - before.all))} %`;
 }
 
 async function main() {
   const startedAt = performance.now();
+  const timesBefore = processorTimes();
   const options = readArguments();
   setUp();
+  // Peers come over the network: meanwhile the processors are free.
+  const checking = runTasks(options.filter === "" ? checkTasks() : [], options.jobs).then((results) => results.flat());
   if (options["install-peers"]) {
-    installPeers();
+    await installPeers();
     process.env.RUNNEL_REQUIRE_PEERS = "1";
   }
   if (options.soak) process.env.RUNNEL_SOAK = "1";
@@ -174,12 +212,9 @@ async function main() {
   const files = testFiles(options.filter);
   const release = options.release || (options.filter !== "" && files.every((file) => isReleaseTest(file)));
   const runs = plan(files.filter((file) => release || !isReleaseTest(file)), runtimes, release);
-  const results = [
-    ...(options.filter === "" ? await runChecks() : []),
-    ...await buildPrograms(runs),
-    ...await runAll(runs.filter(({ file }) => !runsAlone(file)), options.jobs, options.soak),
-    ...await runAll(runs.filter(({ file }) => runsAlone(file)), 1, options.soak),
-  ];
+  // What is left of the checks counts as one of the jobs.
+  const tasks = [{ run: () => checking }, ...testTasks(runs, options.soak)];
+  const results = (await runTasks(tasks, options.jobs)).flat();
 
   const failures = results.flatMap(({ name, label, failures }) =>
     failures.map((test) => `${label} ${name}: ${test.name}`)
@@ -188,7 +223,8 @@ async function main() {
   if (runs.length === 0) console.log(`\nNo test ran: no file of tests/ contains "${options.filter}"`);
   const passed = results.reduce((sum, result) => sum + result.passed, 0);
   const skipped = results.reduce((sum, result) => sum + result.skipped, 0);
-  console.log(`\n${Math.round((performance.now() - startedAt) / 1000)} s in all`);
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  console.log(`\n${seconds} s in all, the processors of this machine ${busyShare(timesBefore)} busy`);
   console.log(`${passed} passed, ${failures.length} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   process.exitCode = failures.length > 0 || runs.length === 0 ? 1 : 0;
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseJUnit } from "./junit.mjs";
-import { programOf, root } from "./toolchain.mjs";
+import { cacheVariables, programOf, root } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Runtime} Runtime */
 /** @typedef {{ file: string, runtime: Runtime, label: string, env: Record<string, string> }} FileRun */
@@ -20,6 +20,14 @@ export const fileItself = "the file itself";
 
 const minute = 60_000;
 const outputLimitBytes = 256 * 1024;
+
+/** What every test and check finds in its environment. */
+const environment = {
+  NO_COLOR: "1",
+  RUNNEL_CHECK_BUFFERS: "1",
+  ...cacheVariables,
+  DENO_NO_UPDATE_CHECK: "1",
+};
 
 /** Process groups that run at this moment. @type {Set<number>} */
 const groups = new Set();
@@ -49,7 +57,7 @@ function run(command, args, env, limitMs) {
     const child = spawn(command, args, {
       cwd: root,
       detached: true,
-      env: { ...process.env, NO_COLOR: "1", RUNNEL_CHECK_BUFFERS: "1", ...env },
+      env: { ...process.env, ...environment, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const pid = child.pid;
@@ -100,7 +108,7 @@ export async function runFile({ file, runtime, label, env }, { soak }) {
       ? [
         "test",
         "--timeout",
-        String(soak ? 60 * minute : minute),
+        String(soak ? 60 * minute : 2 * minute),
         "--reporter=junit",
         `--reporter-outfile=${xml}`,
         `./${file}`,

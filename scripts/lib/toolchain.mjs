@@ -30,6 +30,16 @@ const stateFolder = join(root, "node_modules", ".runnel");
 export const nodePeerFolder = join(stateFolder, "node");
 export const nodePeerPackage = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
 
+/**
+ * Tells the runtimes where to keep what they have transpiled and compiled. By default they look in the home folder, which
+ * many tests replace: each start would then begin at nothing.
+ */
+export const cacheVariables = {
+  DENO_DIR: process.env.DENO_DIR || join(stateFolder, "cache", "deno"),
+  BUN_RUNTIME_TRANSPILER_CACHE_PATH: process.env.BUN_RUNTIME_TRANSPILER_CACHE_PATH || join(stateFolder, "cache", "bun"),
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || join(stateFolder, "cache", "node"),
+};
+
 /** The virtual environment with the peers from PyPI. */
 export const pythonPeerFolder = join(stateFolder, "python");
 

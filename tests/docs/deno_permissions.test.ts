@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { programOf } from "../../scripts/lib/toolchain.mjs";
+import { cacheVariables, programOf } from "../../scripts/lib/toolchain.mjs";
 import { AdminApi } from "../support/admin_api.ts";
 import { get } from "../support/public_client.ts";
 import { dial } from "../../src/net/mod.ts";
@@ -41,6 +41,8 @@ class Run {
     // The variables of whoever runs the test must not stand in for what is missing.
     const { PATH = "" } = process.env;
     const env = {
+      // Deno's own cache, for which no program needs a permission.
+      ...cacheVariables,
       ...{ PATH, HOME: home, XDG_CONFIG_HOME: "", XDG_DATA_HOME: "", STATE_DIRECTORY: "", NO_COLOR: "1" },
       // Edges of several tests would want the same port.
       RUNNEL_ADMIN_LISTEN: "off",

@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { cacheVariables } from "../../scripts/lib/toolchain.mjs";
 import { freePort } from "../support/net.ts";
 import { writeProgram } from "../support/programs.ts";
 import { withScratch } from "../support/scratch.ts";
@@ -127,6 +128,7 @@ class Stage {
     return new Run(command, this.#folder, {
       PATH: `${join(this.#folder, "bin")}:${process.env.PATH}`,
       HOME: this.#folder,
+      ...cacheVariables,
       CURL_HOME: this.#folder,
       XDG_CONFIG_HOME: join(this.#folder, "config"),
       XDG_DATA_HOME: join(this.#folder, "data"),

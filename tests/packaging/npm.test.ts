@@ -185,9 +185,11 @@ describe("the npm package", () => {
     const flags = ["--noEmit", "--strict", "--target", "esnext", "--module", "nodenext", "--types", "node"];
     const programs = readPage("docs/library.md").fences.filter(({ language }) => language === "ts");
     for (const { marker, lines } of programs) await writeFile(join(folder, marker), lines.join("\n"));
-    succeed("node", [tsc, ...flags, "right.ts", ...programs.map(({ marker }) => marker)], { cwd: folder });
-    const { status, stdout } = run("node", [tsc, ...flags, "wrong.ts"], { cwd: folder });
+    const files = ["right.ts", "wrong.ts", ...programs.map(({ marker }) => marker)];
+    const { status, stdout } = run("node", [tsc, ...flags, ...files], { cwd: folder });
     assert.notEqual(status, 0);
+    // An error of another file would be a second line; what follows the first one is indented.
+    assert.equal(stdout.match(/^\S.*$/gm)?.length, 1, stdout);
     assert.match(stdout, /^wrong\.ts\(2,\d+\): error TS2322/);
   });
 });

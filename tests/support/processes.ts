@@ -93,7 +93,16 @@ export interface ProcessTunnel extends Pick<Tunnel, "host" | "connect"> {
 
 /** An edge and an agent, connected. */
 export async function spawnTunnel(upstreamPort: number, protocol: Protocol, ...args: string[]): Promise<ProcessTunnel> {
-  const edge = await spawnEdge();
+  return await connectAgent(await spawnEdge(), upstreamPort, protocol, ...args);
+}
+
+/** A new agent of an edge that is there. */
+export async function connectAgent(
+  edge: EdgeProcess,
+  upstreamPort: number,
+  protocol: Protocol,
+  ...args: string[]
+): Promise<ProcessTunnel> {
   const agent = spawnAgent(edge.port, upstreamPort, "--protocol", protocol, ...args);
   await agent.next(isReady);
   return { edge, agent, host: "shop.localhost", connect: () => connectTo(edge.port) };
@@ -105,7 +114,13 @@ export async function connectTo(port: number): Promise<SocketReader> {
 
 /** Kills all programs that still run. */
 export async function killAll(): Promise<void> {
+  await killAllBut(null);
+}
+
+/** Kills all programs that still run, but for one. */
+export async function killAllBut(kept: Program | null): Promise<void> {
   await Promise.all([...Program.running].map(async (program) => {
+    if (program === kept) return;
     program.kill();
     await exited(program);
   }));

@@ -3,10 +3,13 @@ import { createServer, type Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { eventually } from "../support/net.ts";
 import {
+  connectAgent,
   connectTo,
+  type EdgeProcess,
   exited,
   isReady,
   killAll,
+  killAllBut,
   nextEvent,
   type ProcessTunnel,
   signal,
@@ -39,11 +42,20 @@ before(async () => {
     }
   });
 });
-after(() => upstream.close());
-afterEach(() => killAll());
+/** One edge for all tests that only do something to agents. */
+let lasting: EdgeProcess | null = null;
+afterEach(() => killAllBut(lasting?.program ?? null));
+after(async () => {
+  await killAll();
+  await upstream.close();
+});
 
 for (const protocol of protocols) {
   const start = (...args: string[]): Promise<ProcessTunnel> => spawnTunnel(upstream.port, protocol, ...args);
+  const startAgent = async (): Promise<ProcessTunnel> => {
+    lasting ??= await spawnEdge();
+    return await connectAgent(lasting, upstream.port, protocol);
+  };
 
   describe(`edge and agent on ${protocol}`, () => {
     it("tell in their first event where they are", async () => {
@@ -64,7 +76,7 @@ for (const protocol of protocols) {
     });
 
     it("tell of each request when it has ended", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       const told = nextEvent(tunnel.agent, "request");
       assert.match(await get(tunnel, "/a?token=secret"), /ok$/);
       const { method, path, status, bytesIn, bytesOut } = await told;
@@ -88,7 +100,7 @@ for (const protocol of protocols) {
     });
 
     it("let what runs end when the agent gets SIGTERM", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       const client = await send(tunnel, getRequest(tunnel, "/stream"));
       await client.readUntil("abc");
       signal(tunnel.agent, "SIGTERM");
@@ -100,7 +112,7 @@ for (const protocol of protocols) {
     });
 
     it("give the name to a newcomer at once when the agent gets SIGTERM and a stream stays open", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       const client = await send(tunnel, getRequest(tunnel, "/stream"));
       await client.readUntil("abc");
       const finish = release;
@@ -141,7 +153,7 @@ for (const protocol of protocols) {
     });
 
     it("answer 502 and abort when the agent is killed, and serve again by a new one of that name", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       const client = await send(tunnel, getRequest(tunnel, "/stream"));
       await client.readUntil("abc\r\n");
       const waiting = get(tunnel, "/hang");
@@ -156,7 +168,7 @@ for (const protocol of protocols) {
     });
 
     it("replace an agent that is stopped within a few seconds", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       signal(tunnel.agent, "SIGSTOP");
       const second = spawnAgent(tunnel.edge.port, upstream.port, "--protocol", protocol);
       await second.next(isReady, 8_000);
@@ -206,7 +218,7 @@ for (const protocol of protocols) {
     });
 
     it("exits with 5 when its name is taken, and not when it forces it", async () => {
-      const tunnel = await start();
+      const tunnel = await startAgent();
       assert.deepEqual(await endOf(tunnel.edge.port), { code: 5, errors: ["name_taken"] });
       assert.match(await get(tunnel), /ok$/);
     });

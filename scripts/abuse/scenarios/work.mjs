@@ -39,7 +39,7 @@ export const work = [
     name: "upstream-interims",
     what: "4 answers of an upstream that are 103s without end",
     flood: { kind: "askers", path: "/interims", count: 4, seconds: 5 },
-    short: { seconds: 1 },
+    short: { seconds: 20, endsOnce: { "answered 502": 4 } },
     sharesAgent: true,
     check: ({ counts }) => counts["answered 502"] === 4 ? [] : ["not each of them was answered with 502"],
   },
