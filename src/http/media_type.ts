@@ -52,7 +52,7 @@ export class LiveTypes {
   }
 
   #find(contentType: string): boolean {
-    const type = withoutParameters(contentType).toLowerCase();
+    const type = mediaTypeOf(contentType);
     return this.#exact.has(type) || this.#prefixes.some((prefix) => type.startsWith(prefix));
   }
 }
@@ -72,6 +72,11 @@ export function isEventStream(contentType: string | undefined): boolean {
 /** True where a Content-Type is `type`, with any parameters. @param type in lower case */
 export function hasMediaType(contentType: string | undefined, type: string): boolean {
   return contentType !== undefined && equalsLower(withoutParameters(contentType), type);
+}
+
+/** The type alone, in lower case: `text/html` of `Text/HTML; charset=utf-8`. */
+export function mediaTypeOf(contentType: string): string {
+  return withoutParameters(contentType).toLowerCase();
 }
 
 function withoutParameters(contentType: string): string {

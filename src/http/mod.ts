@@ -15,6 +15,7 @@ export {
   streamOf,
 } from "./body/mod.ts";
 export { COLON, CR, isSpaceOrTab, LF, SP, targetBytes, tokenBytes, valueBytes } from "./bytes.ts";
+export { acceptsGzip, compressedResponse, compressedUpstream, gzipBody } from "./coding/mod.ts";
 export { isConnectionChallenge, isConnectionCredentials } from "./connection_auth.ts";
 export { fetchHandler } from "./fetch_handler.ts";
 export { fetchUpstream } from "./fetch_upstream.ts";
