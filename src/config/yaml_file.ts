@@ -100,7 +100,8 @@ class YamlSource {
       const issues = parsed.error.issues.map(innermost);
       // Each round makes one text a number or a boolean, which it then stays.
       if (issues.some((issue) => this.#convert(issue))) continue;
-      throw this.#issueError(issues[0]!, schema);
+      // A mistyped key is often the one that is missing.
+      throw this.#issueError(issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]!, schema);
     }
   }
 
@@ -175,7 +176,11 @@ class YamlSource {
     }
     const at = node?.range?.[0] ?? 0;
     if (!isExact) return this.#error(at, `the key ${pathText(path)} is missing`);
-    if (issue.code === "invalid_key" || path.length === 0) return this.#error(at, plainly(message));
+    if (issue.code === "invalid_key") {
+      const key = keyNode(this.#find(path.slice(0, -1)).node, String(path.at(-1)));
+      return this.#error(key?.range?.[0] ?? at, plainly(message));
+    }
+    if (path.length === 0) return this.#error(at, plainly(message));
     return this.#error(at, `${pathText(path)}: ${plainly(message)}`);
   }
 
@@ -229,7 +234,8 @@ function innermost(issue: Issue): Issue {
   }
   if (issue.code !== "invalid_union") return issue;
   let best: Issue | null = null;
-  for (const [first] of issue.errors) {
+  for (const issues of issue.errors) {
+    const first = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
     if (first === undefined) continue;
     const inner = innermost(first);
     if (best === null || inner.path.length > best.path.length) best = inner;
