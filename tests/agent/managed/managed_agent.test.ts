@@ -272,10 +272,11 @@ describe("ManagedAgent", () => {
 
   it("comes back to the same tunnels when all its links are cut", async () => {
     stage.tunnels = [configTunnel("a", one.port), configTunnel("b", two.port)];
-    start();
+    const { told } = start();
     await stage.acknowledged();
     await listening();
-    stage.send("poll_interval", { pollIntervalMs: 60_000 });
+    stage.send("action", { action: "drain", expiresAt: new Date(Date.now() + 600_000).toISOString() });
+    await eventually(() => told.leave.length === 1);
     stage.cut();
     await eventually(async () => /one$/.test(await visit("a")) && /two$/.test(await visit("b")));
     await eventually(() => stage.opened.length === 2 && stage.streams.size === 1);
