@@ -13,11 +13,13 @@ import {
   hasMediaType,
 } from "../../http/mod.ts";
 import { type Dial, HttpClient } from "../../http1/mod.ts";
+import { isLoopback } from "../../net/mod.ts";
 import { parseJson } from "../../session/mod.ts";
 import type { AgentToken } from "../agent_token.ts";
 import { problemOf, refusal } from "../edge_failure.ts";
 import type { EdgeUrl } from "../edge_url.ts";
 import { AgentError } from "../errors.ts";
+import { withoutBrackets } from "../url_target.ts";
 import { type EdgeConfig, readEdgeConfig } from "./tunnel_config.ts";
 
 export interface EdgeApiOptions {
@@ -115,12 +117,12 @@ export class EdgeApi {
 
   /**
    * The path of `pushUrl`, which is asked at this edge in any case. `isForeign`: the URL is not of the edge's own origin,
-   * and only the usual path is asked.
+   * and the usual path is asked instead.
    */
   pushPathOf(pushUrl: string): { path: string; isForeign: boolean } {
     const { label } = this.#options.edge;
     const url = URL.canParse(pushUrl, label) ? new URL(pushUrl, label) : null;
-    if (url === null || url.origin !== new URL(label).origin) return { path: PUSH_PATH, isForeign: true };
+    if (url === null || !isSameOrigin(url, new URL(label))) return { path: PUSH_PATH, isForeign: true };
     return { path: url.pathname + url.search, isForeign: false };
   }
 
@@ -228,6 +230,13 @@ async function linkedTo<T>(signal: CancelSignal, act: (cancel: CancelSource) => 
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
+}
+
+/** The names and addresses of this machine are one: an edge without a domain calls itself localhost. */
+function isSameOrigin(one: URL, other: URL): boolean {
+  if (one.origin === other.origin) return true;
+  const areHere = [one, other].every(({ hostname }) => isLoopback(withoutBrackets(hostname)));
+  return areHere && one.protocol === other.protocol && one.port === other.port;
 }
 
 /** What the same request gets again. */

@@ -95,6 +95,9 @@ describe("EdgeApi", () => {
         const [pushUrl, path, isForeign] of [
           [`${url}/x/push?a=b`, "/x/push?a=b", false],
           ["/p", "/p", false],
+          [`${url.replace("127.0.0.1", "localhost")}/p`, "/p", false],
+          [`${url.replace("127.0.0.1", "[::1]")}/p`, "/p", false],
+          [`${url.replace("127.0.0.1", "10.0.0.1")}/p`, usual, true],
           [`${url.replace("http", "https")}/p`, usual, true],
           ["http://evil.example/p", usual, true],
           ["http://127.0.0.1:1/p", usual, true],
