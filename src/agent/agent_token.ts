@@ -1,6 +1,5 @@
 /** The token of an agent, which may change while the agent runs: it is then in a file, which is read again. */
 import { AgentError, type AgentErrorCode } from "./errors.ts";
-import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 
 export class AgentToken {
   readonly #read: () => Promise<string | null>;
@@ -29,17 +28,17 @@ export class AgentToken {
   }
 
   /**
-   * Opens the tunnel with the current token. Where the edge refuses that, it is read again, and another one is tried at
+   * Opens a tunnel, or a session, with the current token. Where the edge refuses that, it is read again, and another one is tried at
    * once.
    */
-  opener(open: (token: string, signal: AbortSignal) => Promise<OpenTunnel>): OpenTunnelOnce {
+  opener<T>(open: (token: string, signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
     return async (signal) => {
       for (;;) {
         const token = this.#current;
         try {
-          const tunnel = await open(token, signal);
+          const opened = await open(token, signal);
           this.#accepted = token;
-          return tunnel;
+          return opened;
         } catch (error) {
           if (!(error instanceof AgentError) || !refusals.has(error.code)) throw error;
           await this.refresh();

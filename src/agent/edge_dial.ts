@@ -33,7 +33,10 @@ export interface EdgeDialOptions {
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** The WebSocket to dial, without what one protocol alone adds to it. */
-export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebSocketDialOptions {
+export function webSocketTo(
+  options: Pick<EdgeDialOptions, "edge" | "dial" | "timeoutMs" | "clock">,
+  signal: AbortSignal,
+): WebSocketDialOptions {
   const { edge, dial, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = options;
   return { target: edge.target, authority: edge.authority, path: "/agent", timeoutMs, signal, dial, clock };
 }
@@ -44,7 +47,7 @@ export function webSocketTo(options: EdgeDialOptions, signal: AbortSignal): WebS
  * @param ask gets a signal that aborts when the time is over, and when `signal` aborts. Its reason is an `AgentError`.
  */
 export async function answerInTime<T>(
-  options: EdgeDialOptions,
+  options: Pick<EdgeDialOptions, "edge" | "timeoutMs" | "clock">,
   signal: AbortSignal,
   ask: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

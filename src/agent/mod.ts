@@ -6,6 +6,22 @@ export { type EdgeUrl, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
 export { newAgentKey } from "./handshake_fields.ts";
 export { openJsonTunnel } from "./json_dial.ts";
+export {
+  EdgeApi,
+  type KeeperEvents,
+  ManagedAgent,
+  type ManagedAgentEvents,
+  MAX_TUNNELS,
+  newInstance,
+  StateFile,
+  type TunnelConfig,
+  TunnelConfigError,
+  tunnelFields,
+  TunnelKeeper,
+  TunnelSession,
+  upstreamOf,
+  type UpstreamsOptions,
+} from "./managed/mod.ts";
 export { type OpenTunnel, type OpenTunnelOnce } from "./open_tunnel.ts";
 export { proxyFor } from "./proxy.ts";
 export { dialThrough } from "./proxy_dial.ts";

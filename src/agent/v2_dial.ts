@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { agentFeatures } from "../config/mod.ts";
-import { type Connection, ConnectionError, WebSocketRoundTripper } from "../httpstream/mod.ts";
+import { type Connection, ConnectionError, ErrorCode, type Stream, WebSocketRoundTripper } from "../httpstream/mod.ts";
 import {
   type AskedTimeouts,
   askedTimeoutsShape,
@@ -32,9 +32,19 @@ export interface V2DialOptions extends EdgeDialOptions {
 
 const defaultFeatures = Object.values(agentFeatures);
 
+/** What dials an edge without opening a tunnel there. */
+export type V2ConnectOptions = Omit<V2DialOptions, "upstream" | "name" | "force" | "firstByteMs" | "upstreamLabel"> & {
+  /** Serves what the edge opens. */
+  readonly onStream: (stream: Stream) => void;
+  /** Bits of `Feature` that the agent takes beside those of every connection. Default 0. */
+  readonly featureBits?: number;
+};
+
 /** @throws {AgentError} */
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
-  const connection = await connect(options, signal);
+  const { upstream, onError } = options;
+  const onStream = (stream: Stream) => serveExchange(stream, upstream, onError);
+  const connection = await connectV2({ ...options, onStream }, signal);
   try {
     const { id, name, url, urls, timeouts } = await openTunnel(connection, options, signal);
     const warnings = timeoutWarnings(options.firstByteMs, timeouts);
@@ -54,17 +64,23 @@ export async function tryEdge(
   options: Pick<V2DialOptions, "edge" | "token" | "version" | "dial" | "timeoutMs" | "clock">,
   signal: AbortSignal,
 ): Promise<void> {
-  const upstream = () => Promise.reject(new Error("A trial serves no requests"));
-  const connection = await connect({ ...options, upstream }, signal);
+  const onStream = (stream: Stream) => stream.reset(ErrorCode.REFUSED_STREAM);
+  const connection = await connectV2({ ...options, onStream }, signal);
   connection.close();
   await connection.closed;
 }
 
-async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Connection> {
-  const { edge, token, version, upstream, features = defaultFeatures, clock = systemClock } = options;
+/**
+ * Dials the edge and shows it the token.
+ *
+ * @throws {AgentError}
+ */
+export async function connectV2(options: V2ConnectOptions, signal: AbortSignal): Promise<Connection> {
+  const { edge, token, version, features = defaultFeatures, clock = systemClock } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
-    onStream: (stream) => serveExchange(stream, upstream, options.onError),
+    features: options.featureBits,
+    onStream: options.onStream,
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, ...handshakeFields(options, features)];
@@ -75,6 +91,9 @@ async function connect(options: V2DialOptions, signal: AbortSignal): Promise<Con
     throw edgeFailure(edge, error, version);
   }
 }
+
+/** What an edge says of a tunnel that it has opened. */
+export type TunnelAnswer = z.infer<typeof tunnelAnswer>;
 
 const tunnelAnswer = z.object({
   id: z.string(),
@@ -89,10 +108,30 @@ async function openTunnel(
   options: V2DialOptions,
   signal: AbortSignal,
 ): Promise<z.infer<typeof tunnelAnswer>> {
-  const timeouts = askedTimeouts(options.firstByteMs);
-  let answer = await askForTunnel(connection, { ...options, timeouts }, signal);
-  // An edge of the previous version refuses the key. Where the request is wrong in another way, it still is without it.
-  if (answer.status === 400 && timeouts !== undefined) answer = await askForTunnel(connection, options, signal);
+  return await requestTunnel(connection, { ...options, timeouts: askedTimeouts(options.firstByteMs) }, signal);
+}
+
+/** What is asked for a tunnel on a connection. */
+export type TunnelWish =
+  & Pick<V2DialOptions, "edge" | "name" | "upstreamLabel" | "force" | "timeoutMs" | "clock">
+  & { readonly timeouts?: AskedTimeouts };
+
+/**
+ * Opens a tunnel on a connection.
+ *
+ * @throws {AgentError}
+ */
+export async function requestTunnel(
+  connection: Connection,
+  wish: TunnelWish,
+  signal: AbortSignal,
+): Promise<TunnelAnswer> {
+  let answer: EdgeAnswer = { status: 400, text: "" };
+  // An edge of an earlier version refuses what it does not know. A request that is wrong in another way still is
+  // without it.
+  for (const timeouts of weakerAndWeaker(wish.timeouts)) {
+    if (answer.status === 400) answer = await askForTunnel(connection, { ...wish, timeouts }, signal);
+  }
   const { status, text } = answer;
   if (status === 201) {
     const parsed = tunnelAnswer.safeParse(parseJson(text));
@@ -103,29 +142,44 @@ async function openTunnel(
   throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
 
-interface TunnelWish extends V2DialOptions {
-  readonly timeouts?: AskedTimeouts;
+/** `timeouts`, then without what was added last, then without any. */
+function weakerAndWeaker(timeouts: AskedTimeouts | undefined): (AskedTimeouts | undefined)[] {
+  if (timeouts === undefined) return [undefined];
+  const { firstByte, idle } = timeouts;
+  return idle === undefined || firstByte === undefined ? [timeouts, undefined] : [timeouts, { firstByte }, undefined];
 }
 
-async function askForTunnel(
+function askForTunnel(connection: Connection, wish: TunnelWish, signal: AbortSignal): Promise<EdgeAnswer> {
+  const { name, upstreamLabel = "", timeouts } = wish;
+  const request = { kind: "http", upstream: upstreamLabel, name, force: wish.force ? true : undefined, timeouts };
+  return askEdge(connection, wish, "POST", "/api/agent/tunnels", request, signal);
+}
+
+export interface EdgeAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/**
+ * Asks the edge on a stream of the agent's own.
+ *
+ * @param json the body; undefined: none
+ * @throws {AgentError} where no answer comes
+ */
+export async function askEdge(
   connection: Connection,
-  options: TunnelWish,
+  place: Pick<EdgeDialOptions, "edge" | "timeoutMs" | "clock">,
+  method: "POST" | "DELETE",
+  target: string,
+  json: object | undefined,
   signal: AbortSignal,
-): Promise<{ status: number; text: string }> {
-  const { name, upstreamLabel = "", edge, timeouts } = options;
-  const request = { kind: "http", upstream: upstreamLabel, name, force: options.force ? true : undefined, timeouts };
-  const body = new TextEncoder().encode(JSON.stringify(request));
-  const head = {
-    method: "POST",
-    target: "/api/agent/tunnels",
-    scheme: "http",
-    authority: edge.authority,
-    fields: ["Content-Type", "application/json", "Content-Length", String(body.length)],
-    client: "",
-    id: "agent",
-  } as const;
+): Promise<EdgeAnswer> {
+  const { edge } = place;
+  const body = json === undefined ? null : new TextEncoder().encode(JSON.stringify(json));
+  const fields = body === null ? [] : ["Content-Type", "application/json", "Content-Length", String(body.length)];
+  const head = { method, target, scheme: "http", authority: edge.authority, fields, client: "", id: "agent" } as const;
   try {
-    return await answerInTime(options, signal, async (signal) => {
+    return await answerInTime(place, signal, async (signal) => {
       const { status, body: answer } = await openExchange(connection, head, body, signal);
       return { status, text: answer === null ? "" : await new Response(answer as BodyInit).text() };
     });

@@ -103,13 +103,13 @@ export function isFailure({ code }: Pick<RequestReport, "code">, isStopped: bool
 }
 
 /** For those who read the log alone: the events go to a script. */
-function logFailure({ id, method, path, code, reason }: RequestReport): void {
+export function logFailure({ id, method, path, code, reason }: RequestReport): void {
   const properties = { id, method, path: printablePath(path), code, reason };
   logger("agent").warn("Request {id} failed, {method} {path}: {reason} ({code})", properties);
 }
 
 /** `14:03:09 GET /events 200 1.2 KiB 34 ms`; the code of a problem stands at the end, with its cause. */
-function requestLine(report: RequestReport, isStopped: boolean): string {
+export function requestLine(report: RequestReport, isStopped: boolean): string {
   const { method, path, status, bytesOut, durationMs, code, reason } = report;
   const figures = `${status} ${formatBytes(bytesOut)} ${formatDuration(durationMs)}`;
   const line = `${currentTimeOfDay()} ${method} ${printablePath(path)} ${figures}`;

@@ -67,7 +67,7 @@ export async function upstreamEndpoint(target: string, values: UpstreamValues): 
 }
 
 /** The text of a PEM file; undefined where none is given. */
-async function readAuthorities(flag: string, file: string | undefined): Promise<string | undefined> {
+export async function readAuthorities(flag: string, file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;
   try {
     const pem = await readFile(file, "utf8");

@@ -2,6 +2,7 @@
 import { type EdgeUrl, parseEdgeUrl } from "../agent/mod.ts";
 import {
   agentHttpOptions,
+  agentRunOptions,
   agentSettingsPath,
   asUsageError,
   type GivenSettings,
@@ -12,7 +13,7 @@ import type { ProgramHost } from "./host.ts";
 
 /** Null where there is no file. Rejects with `UsageError` where it is wrong. */
 export function readAgentSettings(host: ProgramHost): Promise<GivenSettings | null> {
-  return readSettings(agentSettingsPath(host), agentHttpOptions);
+  return readSettings(agentSettingsPath(host), { ...agentRunOptions, ...agentHttpOptions });
 }
 
 /** Throws `UsageError` unless `edge` is the one that the token of the settings is for: no other edge may see it. */

@@ -2,9 +2,17 @@
  * Looks whether the token of a running agent has changed in its file. The tunnel is then opened anew before the old token
  * ends, so that no request is lost.
  */
-import type { Agent, AgentToken } from "../agent/mod.ts";
+import type { AgentError, AgentToken } from "../agent/mod.ts";
 import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { logger } from "../observe/mod.ts";
+
+/** What is opened anew with another token. */
+export interface Renewable {
+  /** Null while there is no session: the next one is opened with the new token anyway. */
+  readonly tunnel: unknown;
+  /** Resolves to why it could not be opened, see `Agent.renew`. */
+  renew(): Promise<AgentError | null>;
+}
 
 /** How often it is looked. */
 const LOOK_MS = 1_000;
@@ -12,7 +20,7 @@ const LOOK_MS = 1_000;
 const RETRY_MS = 30_000;
 
 export class TokenWatch {
-  readonly #agent: Pick<Agent, "tunnel" | "renew">;
+  readonly #agent: Renewable;
   readonly #token: AgentToken;
   readonly #clock: Clock;
   #timer: Timer | null = null;
@@ -20,7 +28,7 @@ export class TokenWatch {
   #retryAt = 0;
   #isStopped = false;
 
-  constructor(agent: Pick<Agent, "tunnel" | "renew">, token: AgentToken, clock: Clock = systemClock) {
+  constructor(agent: Renewable, token: AgentToken, clock: Clock = systemClock) {
     this.#agent = agent;
     this.#token = token;
     this.#clock = clock;

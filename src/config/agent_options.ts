@@ -27,13 +27,34 @@ const edgeAccess = {
   }),
 };
 
-export const agentHttpOptions = {
-  edge: textOption({
-    name: "edge",
-    hint: "URL",
-    help: "the edge to dial; HOST:PORT is http:// on this machine, else https://; PORT is on this machine",
-    default: "http://127.0.0.1:8080",
+const edgeOption = textOption({
+  name: "edge",
+  hint: "URL",
+  help: "the edge to dial; HOST:PORT is http:// on this machine, else https://; PORT is on this machine",
+  default: "http://127.0.0.1:8080",
+});
+
+/** How upstreams are trusted and talked to. */
+const upstreamAccess = {
+  upstreamInsecure: switchOption({
+    name: "upstream-insecure",
+    help: "takes any certificate of an https:// upstream",
   }),
+  upstreamCa: textOption({
+    name: "upstream-ca",
+    hint: "FILE",
+    help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
+    completion: "file",
+  }),
+  upstreamConnectionAuth: switchOption({
+    name: "upstream-connection-auth",
+    help:
+      "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
+  }),
+};
+
+export const agentHttpOptions = {
+  edge: edgeOption,
   ...tokenOptions("shown to the edge"),
   name: textOption(
     { name: "name", hint: "LABEL", help: "serves at LABEL.DOMAIN; without it, a random label is drawn" },
@@ -77,21 +98,45 @@ export const agentHttpOptions = {
     hint: "HOST:PORT|CIDR:PORT",
     help: "dials upstreams at these addresses alone, which is checked at each dial; without it, wherever TARGET leads",
   }, parseAllowedUpstream),
-  upstreamInsecure: switchOption({
-    name: "upstream-insecure",
-    help: "takes any certificate of an https:// upstream",
-  }),
-  upstreamCa: textOption({
-    name: "upstream-ca",
+  ...upstreamAccess,
+  ...connectionOptions,
+  ...headOptions("an upstream's answer", "more is a 502"),
+  ...commonOptions,
+};
+
+export const agentRunOptions = {
+  config: textOption({
+    name: "config",
     hint: "FILE",
-    help: "trusts these authorities (PEM) for the upstream's certificate, instead of the system's",
+    help:
+      "serves the tunnels of this file (YAML or JSON), which is read again when it changes and at SIGHUP; without " +
+      "it, those that the edge has for the token's node",
     completion: "file",
   }),
-  upstreamConnectionAuth: switchOption({
-    name: "upstream-connection-auth",
+  edge: edgeOption,
+  ...tokenOptions("shown to the edge: of a node, unless --config is given"),
+  data: textOption({
+    name: "data",
+    hint: "DIR",
     help:
-      "keeps an upstream connection for each visitor who signs in by NTLM or Negotiate; the edge needs --direct-visitors",
+      "keeps the last config that was served, and which one of its node's agents this is; each agent of a machine " +
+      "needs one of its own",
+    completion: "folder",
   }),
+  drainTimeout: durationOption({
+    name: "drain-timeout",
+    help: "for requests that still run after SIGTERM or Ctrl-C, and for those of a tunnel that is removed or changed",
+    default: "30s",
+  }),
+  ...edgeAccess,
+  allowUpstream: listOption({
+    name: "allow-upstream",
+    hint: "HOST:PORT|CIDR:PORT",
+    help:
+      "dials upstreams at these addresses alone, which is checked at each dial; without it, this machine's loopback " +
+      "addresses, and with --config wherever the file leads",
+  }, parseAllowedUpstream),
+  ...upstreamAccess,
   ...connectionOptions,
   ...headOptions("an upstream's answer", "more is a 502"),
   ...commonOptions,

@@ -20,7 +20,7 @@ export {
   parseFeatures,
 } from "./agent_handshake.ts";
 export { type AllowedUpstream, hostName, loopbackUpstreams, parseAllowedUpstream } from "./allowed_upstream.ts";
-export { agentHttpOptions, agentLoginOptions } from "./agent_options.ts";
+export { agentHttpOptions, agentLoginOptions, agentRunOptions } from "./agent_options.ts";
 export { commonOptions } from "./common_options.ts";
 export { DataFolder, DataFolderError } from "./data_folder.ts";
 export { edgeServeOptions } from "./edge_options.ts";
@@ -45,7 +45,7 @@ export {
 } from "./option.ts";
 export { agentSettingsPath, defaultDataFolder, type Place } from "./places.ts";
 export { type GivenFlags, type GivenSettings, type ResolvedOptions, resolveOptions } from "./resolve.ts";
-export { createPrivateFile, readIfExists } from "./private_file.ts";
+export { createPrivateFile, readIfExists, replacePrivateFile } from "./private_file.ts";
 export { readSettings, updateSettings } from "./settings_file.ts";
 export { MAX_TOKEN_CHARACTERS, tokenFault } from "./token_options.ts";
 export { timeoutText, type TunnelSettings, tunnelSettingsFields, tunnelSettingsShape } from "./tunnel_settings.ts";

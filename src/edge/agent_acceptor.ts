@@ -2,7 +2,7 @@
 import type { CancelSignal, Clock, RunnelError } from "../base/mod.ts";
 import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
-import type { EdgeSession } from "../session/mod.ts";
+import type { EdgeSession, SessionEnd } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
 import type { DeclaredTunnels } from "./declared.ts";
@@ -33,8 +33,8 @@ export interface AgentAcceptorOptions {
   onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
   /** An agent may not have the tunnel that it asked for. */
   onTunnelRefused(peer: AgentPeer, reason: string): void;
-  /** A session opened a tunnel; for the log. */
-  onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
+  /** A session opened a tunnel, which it has until `ended` resolves; for the log. */
+  onTunnel(session: EdgeSession, name: string, peer: AgentPeer, ended: Promise<SessionEnd>): void;
   /** Wrong tokens were refused; for the log. */
   onTokensRefused: RefusalReporter;
   /** An agent sent a frame that could not be taken, which cost one answer; for the log. */
@@ -72,7 +72,7 @@ export class AgentAcceptor {
       ...shared,
       onSession: (session, name, peer, owner) => {
         this.#add(session, owner, peer);
-        options.onTunnel(session, name, peer);
+        options.onTunnel(session, name, peer, session.closed);
       },
     });
   }
@@ -127,14 +127,16 @@ export class AgentAcceptor {
     for (const [session, owner] of this.#sessions) if (owner.tokenId === tokenId) session.close(reason);
   }
 
-  /** Ends the session that serves a tunnel which its token may not open any more. Nobody keeps the name then. */
+  /** Takes a tunnel from a session whose token may not open it any more. Nobody keeps the name then. */
   recheckTunnel(name: string): void {
     const session = this.#tunnels.get(name)?.session ?? null;
     if (session === null) return this.#tunnels.release(name);
     const refusal = this.#sessions.get(session)?.refusalOf(name) ?? null;
     if (refusal === null) return;
-    session.close(refusal);
-    void session.closed.then(() => this.#tunnels.release(name));
+    this.#tunnels.withdraw(name, "name_not_allowed", refusal);
+    // Where it has no other one, it ends with its tunnel.
+    if (this.#tunnels.get(name)?.session !== session) this.#tunnels.release(name);
+    else void session.closed.then(() => this.#tunnels.release(name));
   }
 
   #add(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void {

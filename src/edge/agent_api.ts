@@ -2,14 +2,14 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { randomName } from "../config/mod.ts";
-import { askedTimeoutsShape, type EdgeSession, parseJson } from "../session/mod.ts";
+import { askedTimeoutsShape, type EdgeSession, parseJson, type SessionEnd } from "../session/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
 import { MAX_BODY_BYTES, problemResponse, readText } from "./api.ts";
 import { claimFor } from "./claim_for.ts";
 import { type DeclaredTunnels, declaredUrls } from "./declared.ts";
 import type { PublicUrls } from "./public_urls.ts";
 import { toldTimeouts, type TunnelTimeouts } from "./tunnel_timeouts.ts";
-import { ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
+import { type Claim, ClaimError, isQuota, type Tunnels } from "./tunnels.ts";
 
 export interface AgentApiOptions {
   tunnels: Tunnels;
@@ -18,8 +18,8 @@ export interface AgentApiOptions {
   urls: PublicUrls;
   /** An agent may not have the tunnel that it asked for. */
   onTunnelRefused(peer: AgentPeer, reason: string): void;
-  /** A session opened a tunnel; for the log. */
-  onTunnel(session: EdgeSession, name: string, peer: AgentPeer): void;
+  /** A session opened a tunnel, which it has until `ended` resolves; for the log. */
+  onTunnel(session: EdgeSession, name: string, peer: AgentPeer, ended: Promise<SessionEnd>): void;
 }
 
 const tunnelRequest = z.strictObject({
@@ -31,10 +31,15 @@ const tunnelRequest = z.strictObject({
   timeouts: z.strictObject(askedTimeoutsShape).optional(),
 });
 
+/** Of an id that a client names. */
+const MAX_SHOWN_CHARACTERS = 100;
+
 /**
  * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, urls?, timeouts?}`. The
  * tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own, and the timeouts
- * that it got where some were asked for.
+ * that it got where some were asked for. Asked for again, an open tunnel gets the timeouts of the later request.
+ *
+ * `DELETE /api/agent/tunnels/{id}` → 204: gives a tunnel of the session back. 404 `tunnel_not_found` where it has none.
  */
 export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { agent?: AgentIdentity } }> {
   const { tunnels, declared, urls } = options;
@@ -53,14 +58,15 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
     const timeouts = options.timeouts.grant(asked);
+    let claim: Claim;
     try {
-      await claimFor(agent, name, { tunnels, declared }, { force, timeouts });
+      claim = await claimFor(agent, name, { tunnels, declared }, { force, timeouts });
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);
       return problemResponse(error.code, error.reason);
     }
-    options.onTunnel(agent.session, name, agent.peer);
+    if (claim.isNew) options.onTunnel(agent.session, name, agent.peer, claim.ended);
     return c.json({
       id: name,
       name,
@@ -68,6 +74,15 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       urls: declaredUrls(declared, name, urls),
       timeouts: toldTimeouts(asked, timeouts),
     }, 201);
+  });
+  app.delete("/api/agent/tunnels/:id", (c) => {
+    const { agent } = c.env;
+    if (agent === undefined) {
+      return problemResponse("session_required", "A tunnel is given back on a stream of the session that has it");
+    }
+    const id = c.req.param("id");
+    if (tunnels.giveBack(id, agent.session)) return c.body(null, 204);
+    return problemResponse("tunnel_not_found", `The session has no tunnel ${id.slice(0, MAX_SHOWN_CHARACTERS)}`);
   });
   return app;
 }

@@ -1,7 +1,7 @@
 /** How an agent gets a tunnel, on either protocol. */
 import type { AgentIdentity } from "./agent_identity.ts";
 import { type DeclaredTunnels, missingFeature } from "./declared.ts";
-import { ClaimError, type ClaimOptions, type Tunnels } from "./tunnels.ts";
+import { type Claim, ClaimError, type ClaimOptions, type Tunnels } from "./tunnels.ts";
 
 export interface ClaimPlace {
   readonly tunnels: Tunnels;
@@ -18,11 +18,11 @@ export async function claimFor(
   name: string,
   { tunnels, declared }: ClaimPlace,
   asked: Pick<ClaimOptions, "force" | "timeouts">,
-): Promise<void> {
+): Promise<Claim> {
   const refusal = owner.refusalOf(name);
   if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
   const lack = missingFeature(declared, name, peer.features);
   if (lack !== null) throw new ClaimError("feature_missing", lack);
   const { refusalOf } = owner;
-  await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, agentKey: peer.key, refusalOf });
+  return await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, agentKey: peer.key, refusalOf });
 }

@@ -14,7 +14,6 @@ import {
   type RequestHead,
   TimeoutGuard,
 } from "../http/mod.ts";
-import type { EdgeSession } from "../session/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
 import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
@@ -88,8 +87,9 @@ export interface EdgeOptions {
 
 /** What happens on an edge, for logs. Connected agents, with tunnels or without, are told of as `SessionListEvents`. */
 export interface EdgeEvents extends SessionListEvents {
-  /** A session opened a tunnel. */
+  /** A session opened a tunnel. Each of its tunnels is told of by itself. */
   onSession?(id: string, tunnel: string, protocol: string, peer: AgentPeer): void;
+  /** A session does not have a tunnel any more, of which `onSession` told: mostly since it is over. */
   onSessionEnd?(id: string, tunnel: string, code: string, reason: string, peer: AgentPeer): void;
   onReplaced?(tunnel: string, why: string): void;
   /**
@@ -157,7 +157,7 @@ export interface Edge {
 }
 
 type AgentApi = ReturnType<typeof createAgentApi>;
-type OnTunnel = (session: EdgeSession, name: string, peer: AgentPeer) => void;
+type OnTunnel = AgentAcceptorOptions["onTunnel"];
 
 /** What the acceptor of agents shares with the rest of the edge. */
 interface AcceptorParts {
@@ -461,9 +461,12 @@ function splitRefusal(key: string | null): [address: string | null, reason: stri
 
 /** Tells `events` of each tunnel that a session opens, and of its end. */
 function tunnelReporter(events: EdgeEvents, sessions: SessionList): OnTunnel {
-  return (session, name, peer) => {
+  return (session, name, peer, ended) => {
     sessions.opened(session, name);
     events.onSession?.(session.id, name, session.protocol, peer);
-    void session.closed.then((end) => events.onSessionEnd?.(session.id, name, end.code, end.reason, peer));
+    void ended.then(({ code, reason }) => {
+      sessions.lost(session, name);
+      events.onSessionEnd?.(session.id, name, code, reason, peer);
+    });
   };
 }

@@ -43,7 +43,7 @@ export function createIngress(options: IngressOptions): Handler {
     head.meter?.countFor(tunnel.traffic);
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
     if (tunnel.session === null) throw offline(tunnel.name);
-    const forwarded = withFields(ofOneVisitor(head), forwardedFields(head));
+    const forwarded = withFields(ofOneVisitor(head), forwardedFields(head), tunnel.wireName);
     return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
 

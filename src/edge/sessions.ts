@@ -77,6 +77,11 @@ export class SessionList {
     this.#members.get(session)?.tunnels.add(tunnel);
   }
 
+  /** The session does not have the tunnel any more. */
+  lost(session: EdgeSession, tunnel: string): void {
+    this.#members.get(session)?.tunnels.delete(tunnel);
+  }
+
   /** From the oldest to the newest. Made at the call. */
   list(): SessionFacts[] {
     return Array.from(this.#members, ([session, { facts, tunnels }]) => {

@@ -21,15 +21,22 @@ export class TunnelTimeouts {
   /** @param asked as it came, already checked */
   grant(asked: AskedTimeouts | undefined): ExchangeTimeouts {
     const firstByteMs = asked?.firstByte === undefined ? null : parseTimeout(asked.firstByte);
-    if (firstByteMs === null) return this.defaults;
-    return { ...this.defaults, firstByteMs: Math.min(firstByteMs, this.#maxFirstByteMs) };
+    const idleMs = asked?.idle === undefined ? null : parseTimeout(asked.idle);
+    if (firstByteMs === null && idleMs === null) return this.defaults;
+    return {
+      firstByteMs: firstByteMs === null ? this.defaults.firstByteMs : Math.min(firstByteMs, this.#maxFirstByteMs),
+      idleMs: idleMs ?? this.defaults.idleMs,
+      streamIdleMs: idleMs ?? this.defaults.streamIdleMs,
+    };
   }
 }
 
 /** What an agent is told of the timeouts that its tunnel has; undefined where it asked for none. */
 export function toldTimeouts(
   asked: AskedTimeouts | undefined,
-  { firstByteMs }: ExchangeTimeouts,
+  { firstByteMs, idleMs }: ExchangeTimeouts,
 ): AskedTimeouts | undefined {
-  return asked === undefined ? undefined : { firstByte: formatTimeout(firstByteMs) };
+  if (asked === undefined) return undefined;
+  const firstByte = formatTimeout(firstByteMs);
+  return asked.idle === undefined ? { firstByte } : { firstByte, idle: formatTimeout(idleMs) };
 }

@@ -5,7 +5,8 @@
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { defaultReservedNames, tunnelNameFault } from "../config/mod.ts";
 import type { ExchangeTimeouts, Traffic } from "../http/mod.ts";
-import type { EdgeSession } from "../session/mod.ts";
+import type { EdgeSession, SessionEnd } from "../session/mod.ts";
+import { SessionTunnels } from "./session_tunnels.ts";
 import { TrafficTable } from "./traffic_table.ts";
 
 export interface Tunnel {
@@ -16,6 +17,8 @@ export interface Tunnel {
   readonly session: EdgeSession | null;
   /** Undefined where they are the edge's defaults. */
   readonly timeouts: ExchangeTimeouts | undefined;
+  /** Tells the session which tunnel a request is for; undefined where it has opened this one alone. */
+  readonly wireName: string | undefined;
   /** What its exchanges are counted for. */
   traffic: Traffic;
 }
@@ -76,6 +79,19 @@ export interface ClaimOptions {
   readonly refusalOf?: (name: string) => string | null;
 }
 
+/** What came of a claim. */
+export interface Claim {
+  /** False where the session had the tunnel already: only its timeouts may be others now. */
+  readonly isNew: boolean;
+  /** Resolves when the session does not have the tunnel any more. */
+  readonly ended: Promise<SessionEnd>;
+}
+
+interface Holding {
+  readonly ended: Promise<SessionEnd>;
+  end(why: SessionEnd): void;
+}
+
 const DEFAULT_RESERVE_MS = 600_000;
 const DEFAULT_CHALLENGE_MS = 3_000;
 const DEFAULT_MAX_TUNNELS = 10_000;
@@ -88,6 +104,9 @@ interface Entry {
   /** That of the session's agent. */
   agentKey: string | null;
   timeouts: ExchangeTimeouts | undefined;
+  wireName: string | undefined;
+  /** Of the session; null while offline. */
+  holding: Holding | null;
   traffic: Traffic;
   freedAt: number;
   /** True while another session waits whether this one answers a ping. */
@@ -97,6 +116,7 @@ interface Entry {
 export class Tunnels {
   readonly #entries = new Map<string, Entry>();
   readonly #entriesByOwner = new Map<string, Set<Entry>>();
+  readonly #bySession = new Map<EdgeSession, SessionTunnels<Entry>>();
   readonly #clock: Clock;
   readonly #reserveMs: number;
   readonly #challengeMs: number;
@@ -146,7 +166,7 @@ export class Tunnels {
    *
    * @throws {ClaimError}
    */
-  async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<void> {
+  async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<Claim> {
     const { force = false, timeouts, agentKey = null, refusalOf } = options;
     const fault = tunnelNameFault(name, this.#reservedNames);
     if (fault !== null) throw new ClaimError("bad_name", fault);
@@ -162,10 +182,35 @@ export class Tunnels {
         throw new ClaimError("name_not_allowed", refusal);
       }
     }
-    entry.session = session;
     entry.agentKey = agentKey;
     entry.timeouts = timeouts;
-    void session.closed.then(() => this.#free(entry, session));
+    if (entry.session === session && entry.holding !== null) return { isNew: false, ended: entry.holding.ended };
+    return { isNew: true, ended: this.#give(entry, session) };
+  }
+
+  /** The session gives a tunnel back, and goes on. Its owner keeps the name for a while. False where it has none so named. */
+  giveBack(name: string, session: EdgeSession): boolean {
+    const entry = this.#entries.get(name);
+    if (entry?.session !== session) return false;
+    this.#take(entry, { code: "closed", reason: "The agent gave the tunnel back" });
+    return true;
+  }
+
+  /**
+   * Takes the tunnel `name` from the session that has it, which goes on with others that it has. One that is left with
+   * none ends, unless its agent can be told of the loss.
+   *
+   * @param code `replaced`: another session gets it, and the agent must not come back by itself where its session ends
+   */
+  withdraw(name: string, code: "replaced" | "name_not_allowed", reason: string): void {
+    const entry = this.#entries.get(name);
+    const session = entry?.session ?? null;
+    if (entry === undefined || session === null) return;
+    const isTold = session.withdraw?.(name, code, reason) ?? false;
+    const isOnly = this.#bySession.get(session)?.size === 1;
+    if (isTold || !isOnly) return this.#take(entry, { code, reason });
+    if (code === "replaced") session.replace(reason);
+    else session.close(reason);
   }
 
   /** Gives up the name of a tunnel that is offline, which its owner would keep for a while. */
@@ -191,7 +236,41 @@ export class Tunnels {
     }
     const why = force ? "another agent took over by force" : "it was silent, and another agent came";
     this.#onReplaced(entry.name, why);
-    holder.replace(`Replaced: ${why}`);
+    this.withdraw(entry.name, "replaced", `Replaced: ${why}`);
+  }
+
+  #give(entry: Entry, session: EdgeSession): Promise<SessionEnd> {
+    this.#leaveSession(entry);
+    const { promise: ended, resolve: end } = Promise.withResolvers<SessionEnd>();
+    entry.session = session;
+    entry.holding = { ended, end };
+    let own = this.#bySession.get(session);
+    if (own === undefined) {
+      this.#bySession.set(session, own = new SessionTunnels());
+      void session.closed.then(() => this.#bySession.delete(session));
+    }
+    own.add(entry);
+    // It may be over already, and be served by another session of the same agent while this one drains.
+    void session.closed.then((why) => {
+      this.#free(entry, session);
+      end(why);
+    });
+    return ended;
+  }
+
+  /** The session does not have the tunnel any more. What runs on it goes on. */
+  #take(entry: Entry, why: SessionEnd): void {
+    const { holding } = entry;
+    this.#leaveSession(entry);
+    entry.session = null;
+    entry.freedAt = this.#clock.now();
+    holding?.end(why);
+  }
+
+  #leaveSession(entry: Entry): void {
+    if (entry.session !== null) this.#bySession.get(entry.session)?.delete(entry);
+    entry.holding = null;
+    entry.wireName = undefined;
   }
 
   #entry(name: string, owner: string): Entry {
@@ -211,6 +290,8 @@ export class Tunnels {
       session: null,
       agentKey: null,
       timeouts: undefined,
+      wireName: undefined,
+      holding: null,
       traffic: this.#traffic.of(name),
       freedAt,
       isChallenged: false,
@@ -256,6 +337,7 @@ export class Tunnels {
 
   #free(entry: Entry, session: EdgeSession): void {
     if (entry.session !== session) return;
+    this.#leaveSession(entry);
     entry.session = null;
     entry.freedAt = this.#clock.now();
   }

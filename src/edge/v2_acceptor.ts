@@ -9,6 +9,7 @@ import {
   type Connection,
   defaultMaxConcurrentStreams,
   ErrorCode,
+  Feature,
   type MemoryAccount,
   type Stream,
   WebSocketUpgrader,
@@ -83,6 +84,7 @@ export class V2Acceptor {
       clock: this.#clock,
       memory,
       limits: { maxConcurrentStreams: MAX_STREAMS },
+      features: Feature.TUNNELS,
       onStream: (stream) => serve(stream, connection, routes),
       onHandlerError: (error) => this.#options.onError(error),
     });

@@ -122,7 +122,7 @@ export class Connection {
       onClose: (info) => this.#linkEnded(info),
       onBytes: () => this.#liveness.heard(this.#clock.now()),
     };
-    this.#sendSettings();
+    this.#sendSettings(options.features ?? 0);
   }
 
   /** Resolves when the peer's SETTINGS are here. Streams may be created before; their frames wait for it. */
@@ -257,7 +257,7 @@ export class Connection {
     );
   }
 
-  #sendSettings(): void {
+  #sendSettings(features: number): void {
     this.#outgoing.settings([
       SettingId.INITIAL_WINDOW,
       this.#limits.initialWindowBytes,
@@ -268,7 +268,7 @@ export class Connection {
       SettingId.MAX_FIELDS,
       this.#limits.maxFields,
       SettingId.FEATURES,
-      Feature.REASON | Feature.UPGRADES,
+      Feature.REASON | Feature.UPGRADES | features,
     ]);
   }
 

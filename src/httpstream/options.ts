@@ -58,6 +58,8 @@ export interface ConnectionOptions {
   clock?: Clock;
   /** Calls back when what was queued should be sent. Default: at the end of the event-loop tick. */
   defer?: (callback: () => void) => void;
+  /** Further bits of `Feature` to announce, which are those of the streams' owner. Default 0. */
+  features?: number;
   /** The number of this side's first stream, counted from 0. Default 0. A test of the last ids sets it. */
   firstStreamIndex?: number;
 }

@@ -2,7 +2,7 @@
 export { type AskedTimeouts, askedTimeoutsShape } from "./asked_timeouts.ts";
 export { parseJson } from "./json.ts";
 export { type EdgeSession, type Session, type SessionEnd } from "./session.ts";
-export { openExchange, serveExchange, targetOf, V2AgentSession, V2EdgeSession } from "./v2/mod.ts";
+export { lostTunnelOf, openExchange, serveExchange, targetOf, V2AgentSession, V2EdgeSession } from "./v2/mod.ts";
 export {
   closeReason,
   type ErrorFrame,

@@ -38,6 +38,11 @@ export interface EdgeSession extends Session {
   readonly isLeaving: boolean;
   /** Ends it now, and tells the agent that another session took its tunnel's name. */
   replace(reason: string): void;
+  /**
+   * Tells the agent that it has lost one of its tunnels, and goes on with the others. False where the agent does not take
+   * such news, or this protocol has none. Default: it has none.
+   */
+  withdraw?(tunnel: string, code: string, reason: string): boolean;
   /** Resolves whether the agent answered a ping within `timeoutMs`; never rejects. */
   ping(timeoutMs: number): Promise<boolean>;
 }

@@ -1,5 +1,7 @@
 /** docs/events.md beside what the programs are: its tables are compared with theirs, and with what they print. */
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { AgentError, type AgentErrorCode } from "../../src/agent/errors.ts";
 import { agentProgram } from "../../src/cli/agent.ts";
@@ -11,6 +13,7 @@ import { dial } from "../../src/net/mod.ts";
 import { type Event, ProgramRun, runToEnd } from "../cli/program_run.ts";
 import { SocketReader, startTcpServer } from "../support/net.ts";
 import { assertProblem, get } from "../support/public_client.ts";
+import { withScratch } from "../support/scratch.ts";
 import { inlineCode, readPage, tableRows } from "./page.ts";
 
 const page = readPage("docs/events.md");
@@ -103,12 +106,25 @@ describe("docs/events.md", () => {
     assertProblem(await get({ host: "shop.localhost", connect }), 502, "upstream_refused");
     await agent.event("request");
     await edge.waitFor(() => edge.events.some(({ tunnel }) => tunnel === "shop"));
+    const several = await withScratch(async (folder) => {
+      const file = join(folder, "tunnels.yaml");
+      await writeFile(file, `tunnels: { blog: { upstream: "${upstream.port}" } }`);
+      const run = new ProgramRun(agentProgram, ["run", "--config", file, "--edge", url, "--token", token, "--json"]);
+      await run.event("config");
+      assertProblem(await get({ host: "blog.localhost", connect }), 502, "upstream_refused");
+      await run.event("request");
+      await writeFile(file, "tunnels: 3");
+      run.signal("SIGHUP");
+      await run.waitFor(() => run.events.some(({ ok }) => ok === false));
+      assert.equal(await run.stop(), 0);
+      return run.events;
+    });
     assert.equal(await edge.stop(), 0);
     await agent.event("reconnecting");
     assert.equal(await agent.stop(), 0);
     const failed = await runToEnd(agentProgram, [...args, "--token", token, "--connect-timeout", "10ms"]);
 
-    const agentEvents = [...agent.events, ...failed.events];
+    const agentEvents = [...agent.events, ...several, ...failed.events];
     assertDocumented("edge", edge.events);
     assertDocumented("agent", agentEvents);
     const printed = new Set(agentEvents.map(({ event }) => event));

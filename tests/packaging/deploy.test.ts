@@ -223,6 +223,14 @@ describe("the systemd units", () => {
     assert.equal(agentHttpOptions.connectTimeout.parse(value), Infinity);
   });
 
+  it("agent-run.service gives the token as a credential, keeps its data, and reloads by SIGHUP", async () => {
+    const service = await read("systemd/agent-run.service");
+    const lines = ["LoadCredential=token:/etc/runnel/agent-token", "Environment=RUNNEL_TOKEN_FILE=%d/token"];
+    lines.push("StateDirectory=runnel-agent", "ExecStart=/usr/local/bin/agent run", "Restart=on-failure");
+    for (const line of lines) assert.ok(service.split("\n").includes(line), line);
+    assert.match(service, /^ExecReload=.* -HUP \$MAINPID$/m);
+  });
+
   const skip = isOnPath("systemd-analyze") ? false : "systemd is not installed";
   it("pass systemd-analyze verify, and its judgement of exposure", { skip }, () =>
     withScratch(async (folder) => {

@@ -26,6 +26,7 @@ const installed = [
   ...["bin/agent", "bin/edge", "share/bash-completion/completions/agent", "share/bash-completion/completions/edge"],
   ...["share/doc/runnel/LICENSE", "share/doc/runnel/THIRD-PARTY-LICENSES"],
   ...["share/fish/vendor_completions.d/agent.fish", "share/fish/vendor_completions.d/edge.fish"],
+  ...["share/runnel/systemd/agent-run.service"],
   ...["share/runnel/systemd/agent.service", "share/runnel/systemd/edge.service", "share/runnel/systemd/edge.socket"],
   ...["share/zsh/site-functions/_agent", "share/zsh/site-functions/_edge"],
 ].filter((path) => process.platform === "linux" || !path.includes("systemd"));
@@ -85,7 +86,9 @@ describe("a release", () => {
     const completions = ["agent", "edge"].flatMap((program) =>
       [`${program}.bash`, `_${program}`, `${program}.fish`, `${program}.ps1`].map((file) => `completions/${file}`)
     );
-    const units = process.platform === "linux" ? ["edge.service", "edge.socket", "agent.service"] : [];
+    const units = process.platform === "linux"
+      ? ["edge.service", "edge.socket", "agent.service", "agent-run.service"]
+      : [];
     const expected = ["edge", "agent", "LICENSE", "THIRD-PARTY-LICENSES", ...completions];
     expected.push(...units.map((unit) => `systemd/${unit}`));
     assert.deepEqual(stdout.trim().split("\n").sort(), expected.map((file) => `${name}/${file}`).sort());

@@ -137,6 +137,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
       client: host.options.clientOf(host.socket),
       id: host.options.nextId(),
       visitorConnection: host.name,
+      tunnel: undefined,
       onInformational: request.version === "1.1" ? (status, fields) => this.#sendInterim(status, fields) : undefined,
       trailers: request.framing.kind === "chunked" ? () => this.#decoder?.trailers ?? [] : undefined,
       meter: this,

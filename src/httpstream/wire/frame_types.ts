@@ -67,6 +67,8 @@ export const Feature = {
   REASON: 0x1,
   /** Upgrades to several protocols, and with content. */
   UPGRADES: 0x2,
+  /** From an edge: several tunnels of one session. From an agent: the news that it has lost one of them. */
+  TUNNELS: 0x4,
 } as const;
 
 /** Why a stream or a connection ended. Up to 0xFF: RFC 9113 §7, with its numbers. From 0x100: Runnel's own. */

@@ -1,10 +1,11 @@
 /** The edge's end of a session on `runnel.v2`: each exchange is a stream of its connection. */
 import { type CancelSignal, type Clock, systemClock } from "../../base/mod.ts";
 import { type Answer, type Body, contentOf, isPlainUpgrade, type RequestHead } from "../../http/mod.ts";
-import { ErrorCode, Feature } from "../../httpstream/mod.ts";
+import { ConnectionError, ErrorCode, Feature, StreamError } from "../../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 import { openExchange } from "./open.ts";
+import { tunnelLostFields } from "./pseudo_fields.ts";
 
 export class V2EdgeSession implements EdgeSession {
   readonly protocol = "v2";
@@ -71,6 +72,20 @@ export class V2EdgeSession implements EdgeSession {
 
   close(reason: string): void {
     this.#connection.close(undefined, reason);
+  }
+
+  /** The agent's answer is not waited for: without one it learns of the loss when it opens the tunnel anew. */
+  withdraw(tunnel: string, code: string, reason: string): boolean {
+    if ((this.#connection.peerFeatures & Feature.TUNNELS) === 0) return false;
+    const body = new TextEncoder().encode(JSON.stringify({ code, reason }));
+    try {
+      const stream = this.#connection.createStream(tunnelLostFields(tunnel, "edge"), { endStream: true, body });
+      stream.handlers = { onReadable: () => stream.reset() };
+    } catch (error) {
+      // The connection is ending, and takes all tunnels along.
+      if (!(error instanceof StreamError || error instanceof ConnectionError)) throw error;
+    }
+    return true;
   }
 
   replace(reason: string): void {

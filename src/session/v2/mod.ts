@@ -2,5 +2,5 @@
 export { V2AgentSession } from "./agent_session.ts";
 export { V2EdgeSession } from "./edge_session.ts";
 export { openExchange } from "./open.ts";
-export { targetOf } from "./pseudo_fields.ts";
+export { lostTunnelOf, targetOf } from "./pseudo_fields.ts";
 export { serveExchange } from "./serve.ts";

@@ -17,12 +17,16 @@ import {
 
 const COLON = 0x3a;
 
-/** A request's head. `:client` and `:request-id` are Runnel's own; `:protocol` has the protocols of an upgrade (after RFC 8441). */
+/**
+ * A request's head. `:client`, `:request-id` and `:tunnel` are Runnel's own; `:protocol` has the protocols of an upgrade
+ * (after RFC 8441).
+ */
 export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
   fields.push(":client", head.client, ":request-id", head.id);
   if (head.upgrade !== undefined) fields.push(":protocol", head.upgrade);
   if (head.visitorConnection !== undefined) fields.push(":visitor-connection", head.visitorConnection);
+  if (head.tunnel !== undefined) fields.push(":tunnel", head.tunnel);
   for (let index = 0; index < head.fields.length; index++) fields.push(head.fields[index] as string);
   return fields;
 }
@@ -65,7 +69,7 @@ const noHooks: RequestHooks = {};
  * @throws {ExchangeError} `bad_request` without `:method` or `:path`
  */
 export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): RequestHead {
-  let method, target, upgrade, visitorConnection: string | undefined;
+  let method, target, upgrade, visitorConnection, tunnel: string | undefined;
   let scheme = "", authority = "", client = "", id = "";
   const end = pseudoEnd(received);
   for (let index = 0; index < end; index += 2) {
@@ -94,6 +98,9 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
         break;
       case ":visitor-connection":
         visitorConnection = value;
+        break;
+      case ":tunnel":
+        tunnel = value;
     }
   }
   if (method === undefined || target === undefined) {
@@ -109,10 +116,25 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
     client,
     id,
     visitorConnection,
+    tunnel,
     onInformational: hooks.onInformational,
     trailers: hooks.trailers,
     meter: undefined,
   };
+}
+
+/**
+ * The head of the stream by which an edge tells an agent that it has lost a tunnel. Its body is JSON: `code` and
+ * `reason`. No request of a visitor can have such a pseudo-field.
+ */
+export function tunnelLostFields(tunnel: string, authority: string): Fields {
+  const path = `/api/agent/tunnels/${tunnel}`;
+  return [":method", "DELETE", ":scheme", "http", ":authority", authority, ":path", path, ":tunnel-lost", tunnel];
+}
+
+/** The tunnel that the head of `tunnelLostFields` names; undefined for another head. */
+export function lostTunnelOf(received: Fields): string | undefined {
+  return pseudoValue(received, ":tunnel-lost", pseudoEnd(received));
 }
 
 /** The target in a request's head, without parsing the rest; undefined where there is none. */

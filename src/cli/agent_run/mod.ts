@@ -1,0 +1,2 @@
+/** The command `agent run`. */
+export { runCommand } from "./run.ts";
