@@ -114,7 +114,8 @@ export class Control {
       const isKept = graceMs > 0 && live.includes(record);
       if (!isKept) return { kind: "token", key: record.id, value: null };
       const expiresAt = record.expiresAt !== null && record.expiresAt < endsAt ? record.expiresAt : endsAt;
-      return putToken({ ...record, expiresAt });
+      // One that was removed meanwhile must not come back.
+      return putToken({ ...record, expiresAt }, this.directory.tokens.get(record.id)!.revision);
     });
     const detail = { token: issued.record.id, graceMs, replaced: live.map(({ id }) => id) };
     // The node is written with them, so that of two rotations at once one is refused.
@@ -323,8 +324,8 @@ function ofProject({ project }: TunnelRecord): string {
   return project === null ? "" : `, which the project ${project} has applied`;
 }
 
-function putToken(record: TokenRecord): Change {
-  return { kind: "token", key: record.id, value: record };
+function putToken(record: TokenRecord, ifRevision?: number): Change {
+  return { kind: "token", key: record.id, value: record, ifRevision };
 }
 
 function claim(hostname: string, tunnel: string): Change {
