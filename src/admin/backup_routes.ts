@@ -64,6 +64,8 @@ async function makeBackup(store: Store, folder: string, onEnd: () => void) {
     const path = join(own, "runnel.db");
     await store.backup(path);
     const file = await open(path);
+    // What is open needs no name: a program that is killed leaves nothing behind. Windows may refuse until it is closed.
+    await remove().catch(() => {});
     const { size } = await file.stat();
     const end = async () => {
       onEnd();

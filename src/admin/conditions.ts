@@ -4,6 +4,7 @@
  */
 import type { Context } from "hono";
 import { ControlError } from "../control/mod.ts";
+import { StoreError } from "../store/mod.ts";
 import { Refusal } from "./problems.ts";
 
 /** @param variant what the answer depends on beside the record itself */
@@ -25,8 +26,10 @@ export async function changeIf<T>(c: Context, etag: string | null, change: () =>
   try {
     return await change();
   } catch (error) {
-    const isConflict = error instanceof ControlError && error.code === "conflict";
-    throw isConflict && ifMatch !== undefined ? changed() : error;
+    // Another program was faster. A record that is named and gone is no matter of the conditions.
+    const cause = error instanceof ControlError && error.code === "conflict" ? error.cause : null;
+    const isConflict = cause instanceof StoreError && cause.code === "conflict";
+    throw isConflict && (ifMatch ?? ifNoneMatch) !== undefined ? changed() : error;
   }
 }
 

@@ -126,7 +126,8 @@ export class Control {
       const isKept = graceMs > 0 && live.includes(record);
       if (!isKept) return { kind: "token", key: record.id, value: null };
       const expiresAt = record.expiresAt !== null && record.expiresAt < endsAt ? record.expiresAt : endsAt;
-      return putToken({ ...record, expiresAt });
+      // One that was removed meanwhile must not come back.
+      return putToken({ ...record, expiresAt }, this.directory.tokens.get(record.id)!.revision);
     });
     const detail = { token: issued.record.id, graceMs, replaced: live.map(({ id }) => id) };
     // The node is written with them, so that of two rotations at once one is refused.
@@ -396,8 +397,8 @@ function reasonOf(action: string): ConfigChangeReason {
   return action.startsWith("tunnel.") ? "tunnel" : "deploy";
 }
 
-function putToken(record: TokenRecord): Change {
-  return { kind: "token", key: record.id, value: record };
+function putToken(record: TokenRecord, ifRevision?: number): Change {
+  return { kind: "token", key: record.id, value: record, ifRevision };
 }
 
 /** Another program was faster than the directory knows. */

@@ -24,5 +24,6 @@ export async function claimFor(
   const lack = missingFeature(declared, name, peer.features);
   if (lack !== null) throw new ClaimError("feature_missing", lack);
   const { refusalOf } = owner;
-  return await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, agentKey: peer.key, refusalOf });
+  const isKept = () => owner.isValid();
+  return await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, agentKey: peer.key, refusalOf, isKept });
 }

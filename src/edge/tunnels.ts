@@ -1,6 +1,7 @@
 /**
  * The registry: which tunnels there are, and which session serves each. A tunnel stays for a while after its session has
- * ended. Its visitors are then told that it is offline, and no other owner can claim its name.
+ * ended. Its visitors are then told that it is offline, and no other owner can claim its name. Where the owner's token has
+ * ended, too, the name is free at once.
  */
 import { type Clock, nameErrorClass, RunnelError, systemClock } from "../base/mod.ts";
 import { defaultReservedNames, tunnelNameFault } from "../config/mod.ts";
@@ -77,6 +78,8 @@ export interface ClaimOptions {
   readonly agentKey?: string | null;
   /** Asked behind each wait: why the owner may not have the name any more, or null. Default: it may. */
   readonly refusalOf?: (name: string) => string | null;
+  /** False once nobody can come back for the name: it is free then, for other owners, too. Default: it never is. */
+  readonly isKept?: () => boolean;
 }
 
 /** What came of a claim. */
@@ -91,6 +94,8 @@ interface Holding {
   readonly ended: Promise<SessionEnd>;
   end(why: SessionEnd): void;
 }
+
+const always = () => true;
 
 const DEFAULT_RESERVE_MS = 600_000;
 const DEFAULT_CHALLENGE_MS = 3_000;
@@ -109,6 +114,7 @@ interface Entry {
   holding: Holding | null;
   traffic: Traffic;
   freedAt: number;
+  isKept: () => boolean;
   /** True while another session waits whether this one answers a ping. */
   isChallenged: boolean;
 }
@@ -167,7 +173,7 @@ export class Tunnels {
    * @throws {ClaimError}
    */
   async claim(name: string, owner: string, session: EdgeSession, options: ClaimOptions = {}): Promise<Claim> {
-    const { force = false, timeouts, agentKey = null, refusalOf } = options;
+    const { force = false, timeouts, agentKey = null, refusalOf, isKept = always } = options;
     const fault = tunnelNameFault(name, this.#reservedNames);
     if (fault !== null) throw new ClaimError("bad_name", fault);
     const entry = this.#entry(name, owner);
@@ -184,6 +190,7 @@ export class Tunnels {
     }
     entry.agentKey = agentKey;
     entry.timeouts = timeouts;
+    entry.isKept = isKept;
     if (entry.session === session && entry.holding !== null) return { isNew: false, ended: entry.holding.ended };
     return { isNew: true, ended: this.#give(entry, session) };
   }
@@ -275,7 +282,9 @@ export class Tunnels {
 
   #entry(name: string, owner: string): Entry {
     const known = this.#entries.get(name);
-    if (known !== undefined && !this.#isExpired(known)) return known;
+    const isKnown = known !== undefined && !this.#isExpired(known);
+    // The session of a token that has ended is about to close.
+    if (isKnown && (known.owner === owner || known.isKept())) return known;
     if (known !== undefined) this.#remove(known);
     const own = this.#entriesByOwner.get(owner);
     if (own !== undefined && own.size >= this.#maxNamesPerOwner) {
@@ -294,6 +303,7 @@ export class Tunnels {
       holding: null,
       traffic: this.#traffic.of(name),
       freedAt,
+      isKept: always,
       isChallenged: false,
     };
     this.#add(entry);
@@ -332,7 +342,7 @@ export class Tunnels {
 
   #isExpired(entry: Entry): boolean {
     if (entry.session !== null || entry.isChallenged) return false;
-    return this.#clock.now() - entry.freedAt >= this.#reserveMs;
+    return !entry.isKept() || this.#clock.now() - entry.freedAt >= this.#reserveMs;
   }
 
   #free(entry: Entry, session: EdgeSession): void {

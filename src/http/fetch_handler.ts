@@ -4,6 +4,8 @@ import { disown } from "../memory/mod.ts";
 import { cancelBody, observeBody } from "./body/mod.ts";
 import { endToEndFields, equalsLower, isFieldValue, listedProtocols, withoutHost } from "./fields.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
+import { problemAnswer } from "./problem_answer.ts";
+import type { ProblemCode } from "./problems.ts";
 import { unusualReason } from "./reason_phrases.ts";
 import { contentOf } from "./upgrade.ts";
 
@@ -13,8 +15,8 @@ export type FetchApp = (request: Request, head: RequestHead) => Response | Promi
 /**
  * Serves exchanges by `app`. Bodies are streamed in both directions; an answer without a Date gets one, since an origin
  * server must send it (RFC 9110 §6.6.1). What a `Request` cannot express is left out: an upgrade is ignored, the
- * body of a GET or HEAD is canceled, and a method that `Request` refuses is answered with 501. A target that is no path is
- * answered with 400: a multiplexed stream may bring one.
+ * body of a GET or HEAD is canceled, and a method that `Request` refuses is answered with 501 `not_implemented`. A target
+ * that is no path is answered with 400 `bad_request`: a multiplexed stream may bring one.
  *
  * @param origin scheme and authority of every request's URL, such as `http://edge.internal`
  */
@@ -22,16 +24,21 @@ export function fetchHandler(app: FetchApp, origin: string): Handler {
   return async (head, body, signal) => {
     if (!/^[/*]/.test(head.target)) {
       cancelBody(body, new TypeError("The target of the request is no path"));
-      return { status: 400, fields: ["Date", currentDate()], body: null };
+      return refused("bad_request", "The target of the request is no path");
     }
     // The app may store a chunk, or send it twice, and knows no references.
     const request = requestOf(origin, head, observeBody(contentOf(head, body), { onChunk: disown }, true), signal);
     if (request === null) {
       cancelBody(body, new TypeError(`A Request cannot have the method ${head.method}`));
-      return { status: 501, fields: ["Date", currentDate()], body: null };
+      return refused("not_implemented", `The method ${head.method} is not served`);
     }
     return answerOf(await app(request, head));
   };
+}
+
+/** Nothing reaches the app, whose answers have a Date in every case. */
+function refused(code: ProblemCode, detail: string): Answer {
+  return problemAnswer(code, detail, ["Date", currentDate()]);
 }
 
 function requestOf(origin: string, head: RequestHead, body: Body, cancel: CancelSignal): Request | null {

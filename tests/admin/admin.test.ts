@@ -279,8 +279,11 @@ describe("Each endpoint of the admin API", () => {
         assert.deepEqual(told.filter((method) => method !== "HEAD").sort(), allowed.sort(), path);
         assert.equal((await ask(path, { method: "OPTIONS" })).status, 405);
       }
-      const trace = await ask("/api/v1/nodes", { method: "TRACE" });
-      assert.deepEqual([trace.status, trace.json.code], [501, "not_implemented"]);
+      for (const method of ["TRACE", "TRACK", "get", "Post"]) {
+        const { status, headers, json } = await ask("/api/v1/nodes", { method });
+        assert.deepEqual([status, json.code], [501, "not_implemented"], method);
+        assert.equal(headers.get("x-runnel-error"), "not_implemented");
+      }
       const missing = await ask("/api/v1/nothing");
       assert.deepEqual([missing.status, missing.json.code], [404, "not_found"]);
     }));

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { openSqliteStore, restoreBackup } from "../../src/store/mod.ts";
+import { type Change, openSqliteStore, restoreBackup } from "../../src/store/mod.ts";
+import { audit, tunnel } from "../store/records.ts";
 import { type AdminStage, onAdminStage } from "./stage.ts";
 
 const settings = { nodes: ["web-1"], upstream: "http://127.0.0.1:3000" };
@@ -41,6 +42,27 @@ describe("PUT of a tunnel", () => {
       const taken = await ask("/api/v1/tunnels/x", { method: "PUT", body: { ...settings, hostnames: ["a.test"] } });
       assert.equal(taken.status, 200);
       assert.equal((await put({ ...settings, hostnames: ["a.test"] })).json.code, "hostname_taken");
+    }));
+
+  it("with If-None-Match tells of one that another edge has declared meanwhile, and not of a node that is gone", () =>
+    onStage(async ({ ask, folder }) => {
+      const others = await openSqliteStore({ path: join(folder, "store.db") });
+      const put = async (name: string) => {
+        const init = { method: "PUT", body: settings, headers: { "if-none-match": "*" } };
+        const { status, json } = await ask(`/api/v1/tunnels/${name}`, init);
+        return [status, json.code];
+      };
+      await others.commit([{ kind: "tunnel", key: "shop", value: tunnel("shop", ["web-1"]) }], audit);
+      assert.deepEqual(await put("shop"), [412, "precondition_failed"]);
+      const gone: Change[] = [{ kind: "tunnel", key: "shop", value: null }, {
+        kind: "node",
+        key: "web-1",
+        value: null,
+      }];
+      for (const { key } of await others.list("token")) gone.push({ kind: "token", key, value: null });
+      await others.commit(gone, audit);
+      assert.deepEqual(await put("blog"), [409, "conflict"]);
+      await others.close();
     }));
 
   it("refuses what is a project's", () =>

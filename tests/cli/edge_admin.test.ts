@@ -1,6 +1,8 @@
 /** `edge node`, `edge tunnel`, `edge token`, `edge backup` and `edge restore`, against an edge that runs. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { edgeProgram } from "../../src/cli/edge.ts";
@@ -159,6 +161,11 @@ describe("The commands of edge for operators", () => {
         ["node rotate web-9", 1, "There is no node web-9", "See edge node list"],
         ["node remove web-9", 1, "There is no node web-9", "See edge node list"],
         ["tunnel remove b", 1, "There is no tunnel b", "See edge tunnel list"],
+        ["node show ..", 2, 'No node is called ".."'],
+        ["node rotate .", 2, 'No node is called "."'],
+        ["node remove ", 2, 'No node is called ""'],
+        ["tunnel remove ..", 2, 'No tunnel is called ".."'],
+        ["token remove ", 2, 'No token is called ""'],
         ["token remove abc", 1, "There is no token abc", "See edge token list"],
         ["token add", 2, "The option --name is missing"],
         ["token add --name a*b", 2, /^error: The pattern "a\*b" /],
@@ -357,6 +364,24 @@ describe("edge backup and edge restore", () => {
       assertFails(await restore(junk), 1, /^error: Cannot restore the backup .*junk: /);
       assertFails(await restore(join(data, "missing")), 1, /^error: Cannot restore the backup .*missing: /);
       assert.deepEqual(await readFile(join(data, "runnel.db")), before);
+    }));
+
+  it("never take the place of a store in use, nor of what is no ordinary file", () =>
+    onStage(async ({ edge, data }) => {
+      const store = join(data, "runnel.db");
+      const { ino } = await stat(store);
+      const cannot = (why: string) => new RegExp(`^error: The backup cannot be written to .*: ${why}$`);
+      assertFails(await edge("backup", store), 1, cannot("a program has it open as its store"));
+      assert.equal((await stat(store)).ino, ino);
+      const socket = join(data, "socket");
+      const server = createServer().listen(socket);
+      await once(server, "listening");
+      try {
+        for (const path of [socket, data]) assertFails(await edge("backup", path), 1, cannot("it is no ordinary file"));
+        assert.ok((await stat(socket)).isSocket());
+      } finally {
+        server.close();
+      }
     }));
 
   it("restores where there was nothing", () =>

@@ -116,6 +116,23 @@ describe("Nodes", () => {
       assert.equal((await store.list("token")).length, 1);
     }));
 
+  it("never get a token back that was removed while they rotate", () =>
+    onStage(async ({ control }) => {
+      const { token } = await control.addNode("web-1", {}, "admin");
+      const [id] = control.directory.tokens.keys();
+      const both = await Promise.allSettled([
+        control.removeToken(id!, "admin"),
+        control.rotateNode("web-1", 60_000, "admin"),
+      ]);
+      assert.deepEqual(both.map(({ status }) => status), ["fulfilled", "rejected"]);
+      assert.ok(
+        refusal("conflict", /^The token \S+ was changed meanwhile: try again$/)(
+          (both[1] as PromiseRejectedResult).reason,
+        ),
+      );
+      assert.equal(control.directory.tokenOf(token), null);
+    }));
+
   it("that are removed take their tokens along, and leave their tunnels declared", () =>
     onStage(async ({ control }) => {
       const { token } = await control.addNode("web-1", {}, "admin");

@@ -130,7 +130,9 @@ describe("fetchHandler", () => {
       const client = await stage.connect();
       for (const method of ["get", "Post", "hEAD"]) {
         client.send(`${method} / HTTP/1.1\r\nHost: a\r\n\r\n`);
-        assert.match(await client.reader.readUntil("\r\n\r\n"), /^HTTP\/1\.1 501 /, method);
+        const answer = await client.reader.readUntil("}\n");
+        assert.match(answer, /^HTTP\/1\.1 501 /, method);
+        assert.match(answer, new RegExp(`"detail":"The method ${method} is not served","code":"not_implemented"`));
       }
       assert.equal(calls, 0);
       // What a runtime has as it was asked, it may serve.
@@ -148,8 +150,9 @@ describe("fetchHandler", () => {
     }, ORIGIN);
     for (const target of ["no-slash", "", "@other/", ":80/"]) {
       const body = new FedBody();
-      const { status } = await handler(requestHead({ method: "POST", target }), body.stream, never);
-      assert.equal(status, 400, target);
+      const answer = await handler(requestHead({ method: "POST", target }), body.stream, never);
+      assert.equal(answer.status, 400, target);
+      assert.match(new TextDecoder().decode(answer.body as Uint8Array), /"code":"bad_request"/);
       await eventually(() => body.canceled !== undefined);
     }
     assert.equal(calls, 0);
@@ -160,7 +163,7 @@ describe("fetchHandler", () => {
     await ServerStage.run(handler, {}, async (stage) => {
       const client = await stage.connect();
       client.send("TRACK / HTTP/1.1\r\nHost: a\r\n\r\n");
-      assert.match(await client.reader.readUntil("\r\n\r\n"), /^HTTP\/1\.1 501 /);
+      assert.match(await client.reader.readUntil("}\n"), /^HTTP\/1\.1 501 /);
       client.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
       assert.match(await client.reader.readUntil("0\r\n\r\n"), /\r\nnone\r\n/);
     });

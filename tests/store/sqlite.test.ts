@@ -268,6 +268,18 @@ describe("A store in a file", () => {
     });
   });
 
+  it("that is empty is damaged, and no new one is made of it", async () => {
+    await withStore(async (store, path) => {
+      await store.close();
+      await writeFile(path, "");
+      await assert.rejects(openSqliteStore({ path }), {
+        code: "damaged_store",
+        message: `The file ${path} is no store of Runnel`,
+      });
+      assert.equal((await stat(path)).size, 0);
+    });
+  });
+
   it("cannot be where no file can be", async () => {
     await withScratch(async (folder) => {
       await writeFile(join(folder, "file"), "");
@@ -376,6 +388,9 @@ describe("A backup of a store", () => {
       await store.close();
       const before = await readFile(path);
       await writeFile(`${path}.backup`, "junk ".repeat(1_000));
+      await assert.rejects(restoreBackup(`${path}.backup`, path), { code: "damaged_store" });
+      // As a download that failed leaves it.
+      await writeFile(`${path}.backup`, "");
       await assert.rejects(restoreBackup(`${path}.backup`, path), { code: "damaged_store" });
       await assert.rejects(restoreBackup(`${path}.missing`, path), { code: "unavailable" });
       assert.deepEqual(await readFile(path), before);

@@ -85,6 +85,22 @@ for (const protocol of protocols) {
         await assert.rejects(stage.open(protocol, "pr-1", String(added.token)), refusedWith("unauthorized"));
       }));
 
+    it("when its token ends, whose name another token may open then", () =>
+      withControl(async ({ admin, open, publicSide }) => {
+        const add = () => admin.do("POST", "tokens", { names: "pr-*" });
+        const [first, second] = [await add(), await add()];
+        const left = await open(protocol, "pr-1", String(first.token));
+        left.session.close("The agent leaves");
+        const cut = await open(protocol, "pr-2", String(first.token));
+        await assert.rejects(open(protocol, "pr-2", String(second.token)), refusedWith("name_taken"));
+        await admin.do("DELETE", `tokens/${first.id}`);
+        for (const name of ["pr-1", "pr-2"]) {
+          await open(protocol, name, String(second.token));
+          assert.match(await get(publicSide(`${name}.example.com`)), new RegExp(`${name}$`));
+        }
+        await cut.session.closed;
+      }));
+
     it("when its tunnel is removed, whose name is free then", () =>
       withControl(async (stage) => {
         const live = await goLive(stage);

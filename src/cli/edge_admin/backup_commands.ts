@@ -1,6 +1,6 @@
 /** `edge backup` and `edge restore`: the whole store as one file. */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { messageOf } from "../../base/mod.ts";
 import { adminOptions, DataFolder, defaultDataFolder, restoreOptions } from "../../config/mod.ts";
@@ -44,6 +44,7 @@ const restore: Command<typeof restoreOptions> = {
 async function download(client: AdminClient, file: string): Promise<number> {
   const draft = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   try {
+    await checkReplaceable(file);
     const handle = await open(draft, "wx", 0o600);
     try {
       let bytes = 0;
@@ -63,6 +64,13 @@ async function download(client: AdminClient, file: string): Promise<number> {
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** A device is not to become a file. A program that has lost its store's file goes on to write to what nobody finds. */
+async function checkReplaceable(file: string): Promise<void> {
+  const [there, sharedMemory] = await Promise.all([file, `${file}-shm`].map((path) => stat(path).catch(() => null)));
+  if (there?.isFile() === false) throw new Error("it is no ordinary file");
+  if (sharedMemory !== null) throw new Error("a program has it open as its store");
 }
 
 async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -1,5 +1,5 @@
 /** What the commands that ask the admin API have in common. */
-import type { adminOptions } from "../../config/mod.ts";
+import { type adminOptions, UsageError } from "../../config/mod.ts";
 import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { AdminClient } from "./client.ts";
@@ -30,8 +30,9 @@ export function adminCommand<S extends AdminOptions>(declaration: AdminCommand<S
   };
 }
 
-/** The path of one record. */
+/** The path of one record. @throws {UsageError} for a key that leads to another path, in each spelling (WHATWG URL §4.4) */
 export function recordPath(kind: "nodes" | "tokens" | "tunnels", key: string): string {
+  if (/^\.{0,2}$/.test(key)) throw new UsageError(`No ${kind.slice(0, -1)} is called ${JSON.stringify(key)}`);
   return `/api/v1/${kind}/${encodeURIComponent(key)}`;
 }
 

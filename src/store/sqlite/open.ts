@@ -71,7 +71,7 @@ async function createStore(path: string): Promise<void> {
     await createFile(draft);
     const database = new Database(draft, { enableForeignKeyConstraints: true });
     try {
-      await migrate(database, draft);
+      await migrate(database, draft, { isNew: true });
     } finally {
       database.close();
     }
@@ -111,14 +111,18 @@ export async function createFile(path: string): Promise<void> {
  * Brings the tables up to date.
  *
  * @param path of the file, for messages
- * @param keepsCopy true, the default: copies an older file first, to `PATH.vN.bak`
+ * @param options `keepsCopy`: copies an older file first, to `PATH.vN.bak`. Default true. `isNew`: the file is empty, which
+ *   none is in which something was kept. Default false.
  * @throws {StoreError} `newer_store`, `damaged_store`, and what SQLite throws
  */
-export async function migrate(database: DatabaseSync, path: string, keepsCopy = true): Promise<void> {
+export async function migrate(
+  database: DatabaseSync,
+  path: string,
+  { keepsCopy = true, isNew = false } = {},
+): Promise<void> {
   const version = readPragma(database, "user_version");
   const id = readPragma(database, "application_id");
-  const tables = database.prepare("SELECT count(*) AS count FROM sqlite_schema").get()!.count as number;
-  if (id !== APPLICATION_ID && tables > 0) {
+  if (id !== APPLICATION_ID && !isNew) {
     throw new StoreError({ code: "damaged_store", reason: `The file ${path} is no store of Runnel` });
   }
   if (version > migrations.length) {

@@ -45,7 +45,7 @@ async function renew(draft: string, backup: string): Promise<void> {
     if (fault !== "ok") {
       throw new StoreError({ code: "damaged_store", reason: `The backup ${backup} is damaged: ${fault}` });
     }
-    await migrate(database, backup, false);
+    await migrate(database, backup, { keepsCopy: false });
     database.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(newEpoch());
     // All of it in one file, without a log beside it.
     database.prepare("PRAGMA journal_mode = DELETE").get();
