@@ -439,8 +439,16 @@ export class ClientExchange implements PendingRequest, ConnectionUser, UploadOwn
     const isClean = this.#isUploaded && !this.#isBroken && isAll && connection.socket.bufferedBytes === 0;
     this.#finish();
     if (!isClean) return connection.reset();
-    if (!this.#keepAlive || this.#decoder?.isIrregular) return connection.end();
+    if (!this.#keepAlive || this.#decoder?.isIrregular || this.#isUpgradeRefused) return connection.end();
     this.#pool.release(connection, this);
+  }
+
+  /**
+   * Node's server says nothing more on such a connection once it cannot read a request: it takes the bytes for those of the
+   * new protocol. Signing in, as by NTLM, takes several answers on one connection.
+   */
+  get #isUpgradeRefused(): boolean {
+    return this.#head.upgrade !== undefined && !this.#connection!.isAuthenticated;
   }
 
   /** Ends everything but the connection. */
