@@ -49,7 +49,7 @@ const packageManifest = {
 /** It explains the sources, which the package does not have. */
 const insidePage = "internals.md";
 /** What pages link to outside of docs/. */
-const linkedFiles = ["scripts/examples/agent.py"];
+const linkedFiles = ["scripts/examples/agent.py", "scripts/examples/managed_agent.py"];
 
 /** @param {string} folder */
 function emitTypes(folder) {
