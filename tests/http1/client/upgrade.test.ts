@@ -217,7 +217,7 @@ describe("HttpClient upgrades", () => {
           peer.send("HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\nno");
         }
       },
-      async ({ ask, client, server }) => {
+      async ({ ask, server }) => {
         const body = new FedBody();
         body.push("bodyGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
         const answer = await ask({ ...asking, method: "POST", fields: ["Content-Length", "4"] }, body.stream);
