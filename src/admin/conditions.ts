@@ -4,7 +4,7 @@
  */
 import type { Context } from "hono";
 import { ControlError } from "../control/mod.ts";
-import { StoreError } from "../store/mod.ts";
+import { type Kind, StoreError } from "../store/mod.ts";
 import { Refusal } from "./problems.ts";
 
 /** @param variant what the answer depends on beside the record itself */
@@ -15,10 +15,11 @@ export function etagOf(epoch: string, revision: number, variant = ""): string {
 /**
  * Makes a change where the request's conditions hold.
  *
+ * @param kind of the record that they are about
  * @param etag of the record as it is now; null where there is none
  * @throws {Refusal} `precondition_failed`, `bad_request`
  */
-export async function changeIf<T>(c: Context, etag: string | null, change: () => Promise<T>): Promise<T> {
+export async function changeIf<T>(c: Context, kind: Kind, etag: string | null, change: () => Promise<T>): Promise<T> {
   const ifMatch = c.req.header("if-match");
   const ifNoneMatch = c.req.header("if-none-match");
   if (ifMatch !== undefined && !isListed(ifMatch, etag, "If-Match")) throw changed();
@@ -26,9 +27,9 @@ export async function changeIf<T>(c: Context, etag: string | null, change: () =>
   try {
     return await change();
   } catch (error) {
-    // Another program was faster. A record that is named and gone is no matter of the conditions.
+    // Another program was faster. What it has done to other records is no matter of the conditions.
     const cause = error instanceof ControlError && error.code === "conflict" ? error.cause : null;
-    const isConflict = cause instanceof StoreError && cause.code === "conflict";
+    const isConflict = cause instanceof StoreError && cause.code === "conflict" && cause.subject?.kind === kind;
     throw isConflict && (ifMatch ?? ifNoneMatch) !== undefined ? changed() : error;
   }
 }

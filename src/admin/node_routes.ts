@@ -87,12 +87,12 @@ export function addNodeRoutes(app: OpenAPIHono, control: Control): void {
   app.openapi(rotate, async (c) => {
     const { name } = c.req.valid("param");
     const { graceMs } = c.req.valid("json");
-    const { token } = await changeIf(c, etag(name), () => control.rotateNode(name, graceMs, actorOf(c)));
+    const { token } = await changeIf(c, "node", etag(name), () => control.rotateNode(name, graceMs, actorOf(c)));
     return c.json({ id: directory.nodes.get(name)?.value.id ?? "", name, token }, 200);
   });
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid("param");
-    const tunnelsWithoutNode = await changeIf(c, etag(name), () => control.removeNode(name, actorOf(c)));
+    const tunnelsWithoutNode = await changeIf(c, "node", etag(name), () => control.removeNode(name, actorOf(c)));
     return c.json({ tunnelsWithoutNode }, 200);
   });
 }

@@ -98,7 +98,7 @@ export function addTunnelRoutes(app: OpenAPIHono, control: Control, urlOf: (name
     const { name } = c.req.valid("param");
     const isNew = !directory.tunnels.has(name);
     const given = { ...recordOf(c.req.valid("json")), name, project: null };
-    const tunnel = await changeIf(c, etag(name), () => control.setTunnel(given, actorOf(c)));
+    const tunnel = await changeIf(c, "tunnel", etag(name), () => control.setTunnel(given, actorOf(c)));
     const answer = told(tunnel, directory.tunnels.get(name)?.revision ?? 0);
     return c.json(answer, isNew ? 201 : 200, { ETag: etag(name) ?? "" });
   });
@@ -112,7 +112,7 @@ export function addTunnelRoutes(app: OpenAPIHono, control: Control, urlOf: (name
   });
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid("param");
-    await changeIf(c, etag(name), () => control.removeTunnel(name, actorOf(c)));
+    await changeIf(c, "tunnel", etag(name), () => control.removeTunnel(name, actorOf(c)));
     return c.body(null, 204);
   });
 }
