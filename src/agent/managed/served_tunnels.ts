@@ -5,7 +5,7 @@ import type { Handler } from "../../http/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
 import type { TunnelAnswer } from "../v2_dial.ts";
-import { hasSameTimeouts, hasSameUpstream, type TunnelConfig } from "./tunnel_config.ts";
+import { checkTunnel, hasSameTimeouts, hasSameUpstream, type TunnelConfig } from "./tunnel_config.ts";
 import type { TunnelSession } from "./tunnel_session.ts";
 import type { TunnelUpstream } from "./upstreams.ts";
 
@@ -133,6 +133,8 @@ export class ServedTunnels {
     const fresh: TunnelUpstream[] = [];
     try {
       for (const config of tunnels) {
+        // What else it asks for may have changed with the upstream as it was.
+        checkTunnel(config);
         const before = this.#byName.get(config.name);
         const isSame = before !== undefined && hasSameUpstream(before.config, config);
         const upstream = isSame ? before.upstream : this.#options.makeUpstream(config);

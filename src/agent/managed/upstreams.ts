@@ -5,7 +5,7 @@ import { type Dial, HttpClient } from "../../http1/mod.ts";
 import type { TlsOptions } from "../../net/mod.ts";
 import type { AllowedUpstreams } from "../allowed_upstreams.ts";
 import { parseTarget, TargetError } from "../target.ts";
-import { checkTunnel, type TunnelConfig, TunnelConfigError } from "./tunnel_config.ts";
+import { type TunnelConfig, TunnelConfigError } from "./tunnel_config.ts";
 
 export interface UpstreamsOptions {
   /** Where upstreams may be; null: anywhere, since whoever runs the agent names them. */
@@ -33,10 +33,9 @@ export interface TunnelUpstream {
 /**
  * The upstream of a tunnel. Nothing is dialed before the first request.
  *
- * @throws {TunnelConfigError} where the config names none that can be dialed, or asks for more than this agent can do
+ * @throws {TunnelConfigError} where the config names none that can be dialed
  */
 export function upstreamOf(tunnel: TunnelConfig, options: UpstreamsOptions): TunnelUpstream {
-  checkTunnel(tunnel);
   const { name, upstream, hostHeader, compress = false } = tunnel;
   const target = readTarget(name, upstream, options.tls);
   const { allowed, connectionAuth, limits } = options;

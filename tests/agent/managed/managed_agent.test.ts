@@ -228,6 +228,20 @@ describe("ManagedAgent", () => {
     });
   }
 
+  for (const more of [{ kind: "tcp" }, { requires: ["teleport"] }]) {
+    it(`refuses ${JSON.stringify(more)} of a tunnel that it serves already, whose upstream stays`, async () => {
+      stage.tunnels = [configTunnel("a", one.port)];
+      start();
+      await stage.acknowledged();
+      await listening();
+      stage.change([configTunnel("a", one.port, more)]);
+      const { ok, error } = await stage.acknowledged(2);
+      assert.equal(ok, false);
+      assert.match(error!, /^The tunnel a cannot be served: it /);
+      assert.match(await visit("a"), /one$/);
+    });
+  }
+
   it("tries a tunnel again whose name another agent has, and acknowledges it then", async () => {
     const other = await startTestAgent(stage.edge, answering("other"), "b", "v2");
     stage.tunnels = [configTunnel("a", one.port), configTunnel("b", two.port)];
