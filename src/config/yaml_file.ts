@@ -89,7 +89,9 @@ class YamlSource {
     const [problem] = [...this.#document.errors, ...this.#document.warnings];
     // Only the code of the error: its message may quote the line, which may hold a secret.
     if (problem !== undefined) throw this.#error(problem.pos[0], `no valid YAML (${problem.code})`);
+    this.#checkAliases();
     this.#checkKeys();
+    this.#checkNumbers();
     if (variables !== undefined) this.#replaceVariables(variables);
   }
 
@@ -113,17 +115,55 @@ class YamlSource {
     try {
       return this.#document.toJS({ maxAliasCount: MAX_ALIASES });
     } catch (error) {
-      if (!(error instanceof ReferenceError)) throw error;
-      throw this.#error(0, `anchors are repeated more than ${MAX_ALIASES} times`);
+      // What the package throws of a document that it could parse is of no class of its own.
+      const isRepeated = error instanceof ReferenceError;
+      throw this.#error(0, isRepeated ? `anchors are repeated more than ${MAX_ALIASES} times` : "no valid YAML");
     }
   }
 
-  /** Refuses keys that are no texts, such as lists. */
+  /** Refuses what would fail without a place only when values are made of it. */
+  #checkAliases(): void {
+    visit(this.#document, {
+      Alias: (_, alias) => {
+        if (alias.resolve(this.#document) !== undefined) return;
+        throw this.#error(alias.range?.[0] ?? 0, `there is no anchor ${JSON.stringify(alias.source)} before`);
+      },
+      Pair: (_, { key, value }) => {
+        if (!isMergeKey(key)) return;
+        const merged = this.#resolved(value as Node | null);
+        const sources = isSeq(merged) ? merged.items : [merged];
+        if (sources.every((source) => isMap(this.#resolved(source as Node | null)))) return;
+        throw this.#error((value as Node | null)?.range?.[0] ?? (key as Node).range?.[0] ?? 0, "<< takes maps alone");
+      },
+    });
+  }
+
+  /** Refuses keys that are no texts, such as lists, and those that are the same text. */
   #checkKeys(): void {
     visit(this.#document, {
-      Pair: (_, { key }) => {
-        if (isScalar(key) || isAlias(key)) return;
-        throw this.#error((key as Node | null)?.range?.[0] ?? 0, "a key is no text");
+      Map: (_, { items }) => {
+        const known = new Set<string>();
+        for (const { key } of items) {
+          const node = this.#resolved(key as Node | null);
+          const at = (key as Node | null)?.range?.[0] ?? 0;
+          if (!isScalar(node)) throw this.#error(at, "a key is no text");
+          const text = String(node.value);
+          // The parser compares without a look at types: 8 and "8" are two keys for it.
+          if (known.has(text) && !isMergeKey(key)) {
+            throw this.#error(at, `the key ${JSON.stringify(text)} stands twice`);
+          }
+          known.add(text);
+        }
+      },
+    });
+  }
+
+  /** Where a text is wanted, 1.10 would become 1.1, and 007 another name. */
+  #checkNumbers(): void {
+    visit(this.#document, {
+      Scalar: (_, { value, source, range }) => {
+        if (typeof value !== "number" || source === undefined || String(value) === source) return;
+        throw this.#error(range?.[0] ?? 0, "a number that would become another text: put it in quotes");
       },
     });
   }
@@ -204,7 +244,7 @@ class YamlSource {
     if (pair !== undefined) return this.#resolved(pair.value as Node | null);
     // A key that was merged from elsewhere.
     for (const { key, value } of node.items) {
-      if (!isScalar(key) || (key.value !== "<<" && typeof key.value !== "symbol")) continue;
+      if (!isMergeKey(key)) continue;
       const merged = this.#resolved(value as Node | null);
       for (const item of isSeq(merged) ? merged.items : [merged]) {
         const found = this.#step(this.#resolved(item as Node | null) ?? null, step);
@@ -252,6 +292,11 @@ function plainly(message: string): string {
 function pathText(path: Path): string {
   return path.map((step, index) => typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`)
     .join("");
+}
+
+/** Of `<<: *anchor`, which puts the keys of other maps into this one. */
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && (key.value === "<<" || typeof key.value === "symbol") && key.type === Scalar.PLAIN;
 }
 
 function pairOf(map: YAMLMap, key: string): { key: unknown; value: unknown } | undefined {

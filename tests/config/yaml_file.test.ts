@@ -77,6 +77,13 @@ describe("readYaml", () => {
       ["a tag", "project: !include x", "1:10", "no valid YAML (TAG_RESOLVE_FAILED)"],
       ["two documents", "project: x\n---\nproject: y", "2:1", "no valid YAML (MULTIPLE_DOCS)"],
       ["a key that is a list", "? [a]\n: x", "1:3", "a key is no text"],
+      ["a merge of no map", "tunnels:\n  a: { <<: 5, upstream: x }", "2:12", "<< takes maps alone"],
+      ["a merge of a list of texts", "<<: [a]\ntunnels: {}", "1:5", "<< takes maps alone"],
+      ["an anchor that is not there", "project: *x", "1:10", 'there is no anchor "x" before'],
+      ["a key twice as a number and a text", "tunnels: { 8: 1, '8': 2 }", "1:18", 'the key "8" stands twice'],
+      ["a key twice by an anchor", "tunnels: { &k a : 1, *k : 2 }", "1:22", 'the key "a" stands twice'],
+      ["a number that loses its form", "project: 1.10", "1:10", "would become another text: put it in quotes"],
+      ["a key that loses its form", "tunnels: { 007: {} }", "1:12", "would become another text: put it in quotes"],
       ["an empty file", "", "1:1", "expected object"],
     ] as const
   ) {
