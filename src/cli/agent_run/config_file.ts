@@ -11,11 +11,16 @@ const name = z.string().superRefine((text, context) => {
   if (fault !== null) context.addIssue({ code: "custom", message: `the name ${JSON.stringify(text)} ${fault}` });
 });
 
+/** A port alone is a number in YAML. */
+const fileTunnel = tunnelFields.extend({
+  upstream: z.union([tunnelFields.shape.upstream, z.int().min(1).max(65_535).transform(String)]),
+});
+
 const agentFile = z.strictObject({
   version: z.literal(1).optional(),
   edge: z.string().min(1).optional(),
   tokenFile: z.string().min(1).optional(),
-  tunnels: z.record(name, tunnelFields).refine((tunnels) => Object.keys(tunnels).length <= MAX_TUNNELS, {
+  tunnels: z.record(name, fileTunnel).refine((tunnels) => Object.keys(tunnels).length <= MAX_TUNNELS, {
     error: `an agent serves at most ${MAX_TUNNELS}`,
   }),
 });

@@ -217,7 +217,7 @@ describe("agent run", () => {
         withUpstream(async ({ port }) => {
           await write(join(folder, "token"), `${token}\n`);
           const file = join(folder, "tunnels.yaml");
-          const tunnels = `a: { upstream: "${port}" }\n  b: { upstream: "http://127.0.0.1:\${PORT}" }`;
+          const tunnels = `a: { upstream: ${port} }\n  b: { upstream: "http://127.0.0.1:\${PORT}" }`;
           await write(file, `version: 1\nedge: ${stage.url}\ntokenFile: token\ntunnels:\n  ${tunnels}\n`);
           const run = start(["--config", file], { PORT: String(port) });
           const config = await run.event("config");
@@ -258,6 +258,21 @@ describe("agent run", () => {
           })
         ));
     }
+
+    it("goes on when the file has become what YAML has no value for", () =>
+      withScratch((folder) =>
+        withUpstream(async ({ port }) => {
+          const file = join(folder, "tunnels.yaml");
+          await write(file, `tunnels: { a: { upstream: ${port} } }`);
+          const run = start(["--config", file, "--edge", stage.url, "--token", token]);
+          await run.event("config");
+          await write(file, "tunnels: { a: { <<: 5 } }");
+          run.signal("SIGHUP");
+          const wrong = await run.waitFor(() => run.events.filter(({ event }) => event === "config")[1]);
+          assert.match(String(wrong.error), /:1:21: << takes maps alone/);
+          assert.match(await visit("a"), /hello$/);
+        })
+      ));
 
     for (
       const [what, text, message] of [
