@@ -71,7 +71,8 @@ export class ServedTunnels {
     try {
       const opened = await this.#openAll([...made.values()], session, undo, signal);
       for (const [name, next] of made) unused.delete(this.#settle(name, next, opened.has(name)));
-      for (const name of [...this.#byName.keys()]) {
+      // Some may be left of a change that a later one has ended.
+      for (const name of new Set([...this.#byName.keys(), ...this.#open.keys()])) {
         if (!made.has(name)) await this.#remove(name, session, signal);
       }
     } catch (error) {
@@ -184,11 +185,22 @@ export class ServedTunnels {
     return next.upstream;
   }
 
-  /** What runs goes on, and no further request comes once the edge has answered. */
+  /**
+   * What runs goes on, and no further request comes once the edge has answered. Where `signal` aborts before, the next
+   * change gives the tunnel back.
+   */
   async #remove(name: string, session: TunnelSession, signal: AbortSignal): Promise<void> {
-    const served = this.#byName.get(name)!;
     // Where the session is lost, the tunnel is, too.
-    if (this.#open.delete(name)) await session.giveBack(name, signal).catch(ignoreAgentError);
+    if (this.#open.has(name)) {
+      let isGivenBack = true;
+      await session.giveBack(name, signal).catch((error) => {
+        ignoreAgentError(error);
+        isGivenBack = !signal.aborted;
+      });
+      if (isGivenBack) this.#open.delete(name);
+    }
+    const served = this.#byName.get(name);
+    if (served === undefined) return;
     this.#byName.delete(name);
     this.#retire(served.upstream);
   }

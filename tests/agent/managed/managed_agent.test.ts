@@ -257,6 +257,22 @@ describe("ManagedAgent", () => {
     assert.deepEqual(told.config.map(([, why]) => why === null), [false, true]);
   });
 
+  it("gives back all that is gone when another change comes while it does so", async () => {
+    // The last of them wait for their turn: an agent asks its edge for so much in a second.
+    const many = Array.from({ length: 70 }, (_, index) => configTunnel(`t${index}`, one.port));
+    stage.tunnels = many;
+    const { told } = start();
+    await stage.acknowledged();
+    await listening();
+    const left = () => stage.edge.sessions()[0]!.tunnels.length;
+    stage.change([configTunnel("a", one.port)]);
+    await eventually(() => left() < many.length);
+    stage.change([configTunnel("a", two.port)]);
+    await eventually(() => told.config.some(([version]) => version === 3));
+    assert.deepEqual(stage.edge.sessions()[0]!.tunnels, ["a"]);
+    assert.match(await visit("a"), /two$/);
+  });
+
   it("opens a tunnel anew that the edge took away", async () => {
     stage.tunnels = [configTunnel("a", one.port), configTunnel("b", two.port)];
     const { told } = start();
