@@ -47,11 +47,12 @@ export class FileAgent {
     this.#end();
   }
 
-  /** Reads the file again. What is wrong with it is told, and the tunnels before go on. */
+  /** Reads the file again. What is wrong with it is told, and the tunnels before go on. The reading begun last counts. */
   async reload(): Promise<void> {
     const version = ++this.#version;
     try {
       const file = await this.#options.read();
+      if (version !== this.#version) return;
       const { edge, tokenFile } = this.#options.first;
       if (file.edge !== edge || file.tokenFile !== tokenFile) {
         throw new UsageError("edge and tokenFile cannot change while the agent runs: restart it");
@@ -59,7 +60,7 @@ export class FileAgent {
       this.#apply(file, version);
     } catch (error) {
       if (!(error instanceof RunnelError)) throw error;
-      this.#options.onConfig(version, error.reason);
+      if (version === this.#version) this.#options.onConfig(version, error.reason);
     }
   }
 
