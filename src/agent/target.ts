@@ -26,17 +26,19 @@ export class TargetError extends RunnelError {
  * whichever of its addresses the service is.
  *
  * @param tls how an `https://` target is trusted. Default: by the runtime's list of authorities.
- * @throws {TargetError} which names the value and the forms that are allowed, or what to write instead
+ * @throws {TargetError} which names the value, without user and password, and the forms that are allowed, or what to write instead
  */
 export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget {
   if (text.startsWith("unix:")) return unix(text);
-  const fail = (fault: string) => new TargetError(`The target ${JSON.stringify(text)} cannot be read: ${fault}`);
-  if (/^[.~]{0,2}\//.test(text)) throw fail(`folders are not served; for a unix socket, write unix:${text}`);
+  const isPath = /^[.~]{0,2}\//.test(text);
+  const shownText = JSON.stringify(isPath ? text : withoutUser(text));
+  const fail = (fault: string) => new TargetError(`The target ${shownText} cannot be read: ${fault}`);
+  if (isPath) throw fail(`folders are not served; for a unix socket, write unix:${text}`);
   const [, scheme, rest] = /^(https?:\/\/)?(.*?)\/?$/is.exec(text) as unknown as [string, string?, string?];
   const address = readDialAddress(rest ?? "", fail);
   if (address === null) {
     throw new TargetError(
-      `The target ${JSON.stringify(text)} is none of PORT, HOST:PORT, http://HOST[:PORT] without a path, ` +
+      `The target ${shownText} is none of PORT, HOST:PORT, http://HOST[:PORT] without a path, ` +
         "https://HOST[:PORT], unix:PATH",
     );
   }
@@ -48,6 +50,11 @@ export function parseTarget(text: string, tls: TlsOptions = {}): UpstreamTarget 
     throw fail(`write ${shown}:PORT, or http://${shown} for port 80`);
   }
   return tcp(host, address.port ?? (isSecure ? 443 : 80), isSecure ? checked(tls) : undefined);
+}
+
+/** A password may stand before the host, which no message shows. */
+function withoutUser(text: string): string {
+  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1…@");
 }
 
 function tcp(host: string, port: number, tls: TlsOptions | undefined): UpstreamTarget {

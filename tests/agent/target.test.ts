@@ -36,7 +36,7 @@ describe("parseTarget", () => {
 
   const bad = [
     ...["", "0", "65536", "99999999999999999999", "app", ":", "app:", "app:0", "app:65536", "app:x", "-1", "1.5"],
-    ...["unix:", "http://", "http://app/path", "http://app?x=1", "http://user@app", "ftp://app:21", "::1:3000"],
+    ...["unix:", "http://", "http://app/path", "http://app?x=1", "ftp://app:21", "::1:3000"],
     ...["a b:80", "app:80 ", "http://[::1", "[]:80"],
   ];
   for (const text of bad) {
@@ -45,6 +45,16 @@ describe("parseTarget", () => {
         assert.ok(error instanceof TargetError);
         assert.equal(error.code, "bad_target");
         return text.startsWith("unix:") || error.reason.includes(text);
+      });
+    });
+  }
+
+  for (
+    const text of ["http://user:s3cret@app", "https://s3cret@app:8443/x", "user:s3cr@s3cret@app:80", "ftp://s3cret@h"]
+  ) {
+    it(`shows no user and password when the target is ${text}`, () => {
+      assert.throws(() => parseTarget(text), ({ message }: Error) => {
+        return !message.includes("s3cr") && message.includes(text.slice(text.lastIndexOf("@")));
       });
     });
   }
