@@ -28,7 +28,7 @@ interface Served {
 const never = new AbortController().signal;
 /** How often it is looked whether an upstream that is served no more has finished. */
 const LOOK_MS = 1_000;
-/** Tunnels that are opened at one time. */
+/** Tunnels that are opened, or given back, at one time. */
 const OPEN_AT_ONCE = 8;
 
 export class ServedTunnels {
@@ -72,9 +72,9 @@ export class ServedTunnels {
       const opened = await this.#openAll([...made.values()], session, undo, signal);
       for (const [name, next] of made) unused.delete(this.#settle(name, next, opened.has(name)));
       // Some may be left of a change that a later one has ended.
-      for (const name of new Set([...this.#byName.keys(), ...this.#open.keys()])) {
-        if (!made.has(name)) await this.#remove(name, session, signal);
-      }
+      const names = new Set([...this.#byName.keys(), ...this.#open.keys()]);
+      const gone = [...names].filter((name) => !made.has(name));
+      await eachOf(gone, session, (name) => this.#remove(name, session, signal));
     } catch (error) {
       // With the session, the tunnels that were opened on it are gone, too.
       for (const step of undo.reverse()) await step().catch(ignoreAgentError);
@@ -242,10 +242,10 @@ export class ServedTunnels {
 }
 
 /** Calls `act` for each of them, several at a time once the session has opened its first tunnel. Rejects with the first error. */
-async function eachOf(
-  items: readonly Served[],
+async function eachOf<T>(
+  items: readonly T[],
   session: TunnelSession,
-  act: (item: Served) => Promise<void>,
+  act: (item: T) => Promise<void>,
 ): Promise<void> {
   const left = [...items];
   while (left.length > 0 && !session.hasOpened) await act(left.shift()!);

@@ -6,6 +6,7 @@ import type { TunnelConfig } from "../../../src/agent/managed/tunnel_config.ts";
 import type { TunnelSession } from "../../../src/agent/managed/tunnel_session.ts";
 import type { TunnelUpstream } from "../../../src/agent/managed/upstreams.ts";
 import { FakeClock } from "../../support/clock.ts";
+import { eventually } from "../../support/net.ts";
 
 const never = new AbortController().signal;
 const tunnel = (name: string, upstream = "1", more: Partial<TunnelConfig> = {}): TunnelConfig => {
@@ -85,6 +86,24 @@ describe("ServedTunnels", () => {
     assert.equal(served.handlerOf("c"), undefined);
     assert.ok(asked.includes("give back c") && asked.at(-1) === "open a 1s", asked.join());
     assert.deepEqual(made.map(({ isClosed }) => isClosed), [false, false, true, true, true]);
+    served.close();
+  });
+
+  it("gives back several at a time, so that a far edge does not make a change long", async () => {
+    const waiting: (() => void)[] = [];
+    const far = {
+      ...session,
+      hasOpened: true,
+      giveBack: () => new Promise<void>((resolve) => void waiting.push(resolve)),
+    } as unknown as TunnelSession;
+    await change(...[..."abcdefghij"].map((name) => tunnel(name)));
+    const changed = served.change([tunnel("a")], far, never);
+    for (const count of [8, 1]) {
+      await eventually(() => waiting.length === count);
+      for (const answer of waiting.splice(0)) answer();
+    }
+    await changed;
+    assert.deepEqual([..."abj"].map((name) => served.handlerOf(name) !== undefined), [true, false, false]);
     served.close();
   });
 
