@@ -38,6 +38,8 @@ export class PushStream {
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   #lastEventId = "";
+  /** When the latest stream was opened; null where it could not be. */
+  #openedAt: number | null = null;
   /** Ends the stream that is open or being opened. */
   #current: CancelSource | null = null;
   /** Ends the pause before the next one. */
@@ -58,10 +60,11 @@ export class PushStream {
     };
     signal.addEventListener("abort", onAbort);
     while (!signal.aborted) {
-      const startedAt = this.#clock.now();
+      this.#openedAt = null;
       const reason = await this.#listen();
       if (signal.aborted) break;
-      if (this.#clock.now() - startedAt >= (this.#options.healthyMs ?? DEFAULT_HEALTHY_MS)) this.#backoff.reset();
+      const openMs = this.#openedAt === null ? 0 : this.#clock.now() - this.#openedAt;
+      if (openMs >= (this.#options.healthyMs ?? DEFAULT_HEALTHY_MS)) this.#backoff.reset();
       if (reason === restarted) continue;
       this.#options.onEnd(reason);
       await this.#alarm.wait(this.#backoff.next());
@@ -81,6 +84,7 @@ export class PushStream {
     const cancel = this.#current = new CancelSource();
     try {
       const body = await this.#options.open(this.#lastEventId, cancel);
+      this.#openedAt = this.#clock.now();
       this.#options.onOpen(this.#lastEventId === "");
       await this.#readAll(body, cancel);
       return "The edge ended the stream of events";

@@ -29,6 +29,7 @@ describe("PushStream", () => {
   let clock: FakeClock;
   let opened: { lastEventId: string; cancel: CancelSource; fed: Fed }[];
   let refusal: Error | null;
+  let headMs: number;
   let told: string[];
   let stop: AbortController;
   let stream: PushStream;
@@ -38,10 +39,12 @@ describe("PushStream", () => {
     clock = new FakeClock();
     opened = [];
     refusal = null;
+    headMs = 0;
     told = [];
     stop = new AbortController();
     stream = new PushStream({
-      open: (lastEventId, cancel) => {
+      open: async (lastEventId, cancel) => {
+        if (headMs > 0) await new Promise<void>((resolve) => void clock.after(headMs, resolve));
         if (refusal !== null) return Promise.reject(refusal);
         const fed = new Fed();
         opened.push({ lastEventId, cancel, fed });
@@ -121,6 +124,21 @@ describe("PushStream", () => {
     opened[2]!.fed.fail();
     await pausing();
     assert.equal(clock.untilNext, 999);
+  });
+
+  it("waits longer each time for an edge that has no answer within 15 s", async () => {
+    await has(1);
+    refusal = new Error("no answer");
+    headMs = 15_000;
+    opened[0]!.fed.fail();
+    await has(2);
+    for (const pauseMs of [999, 1_998, 3_996]) {
+      await eventually(() => clock.untilNext === pauseMs, { message: `${clock.untilNext} is not ${pauseMs}` });
+      clock.advance(pauseMs);
+      await eventually(() => clock.untilNext === headMs);
+      clock.advance(headMs);
+    }
+    await eventually(() => clock.untilNext === 7_992);
   });
 
   it("opens the stream anew at once when it is restarted, also in a pause", async () => {
