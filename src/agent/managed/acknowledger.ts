@@ -47,19 +47,21 @@ export class Acknowledger {
   /** Resolves to the milliseconds until another attempt. */
   async #send(acknowledgement: Acknowledgement, signal: AbortSignal): Promise<number> {
     const { backoff } = this.#options;
+    let isTaken = true;
     try {
       await this.#options.send(acknowledgement, signal);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       if (!signal.aborted) this.#options.onTrouble(error.reason);
       if (error.retryable) return backoff.next();
+      isTaken = false;
       this.#options.onRefused();
     }
     backoff.reset();
     // Another one may have come meanwhile.
     if (this.#pending === acknowledgement) this.#pending = null;
     else return 0;
-    this.#options.onSent();
+    if (isTaken) this.#options.onSent();
     return Infinity;
   }
 }
