@@ -24,7 +24,7 @@ const digestNames: ReadonlySet<string> = new Set(digestFields);
 /**
  * `upstream`, whose answers are coded with gzip where the visitor accepts it: of text, JSON, NDJSON, event streams, XML,
  * JavaScript and SVG, of 1 KiB or more, or of unknown length. Not coded are answers with a coding, a digest or
- * `no-transform`, those to HEAD and to a request for a range, and those without a body. Each chunk can be decoded when it
+ * `no-transform`, those to a request for a range, and those without a body. HEAD is told the fields of GET. Each chunk can be decoded when it
  * was written, and the body is read as the visitor reads.
  */
 export function compressedUpstream(upstream: Handler): Handler {
@@ -35,7 +35,10 @@ function compressedAnswer(head: RequestHead, answer: Answer): Answer {
   if (answer.status === 304) return withKnownTag(head, answer);
   if (!isWorthIt(answer)) return answer;
   const { body, trailers } = answer;
-  if (body === null || !isWanted(head)) return { ...answer, fields: varying(answer.fields) };
+  if (!isWanted(head)) return { ...answer, fields: varying(answer.fields) };
+  // The fields are those of GET (RFC 9110 §9.3.2), and nobody knows its Content-Length.
+  if (head.method === "HEAD") return { ...answer, fields: codedFields(answer.fields, null) };
+  if (body === null) return { ...answer, fields: varying(answer.fields) };
   const coded = codedBody(body);
   return {
     ...answer,
@@ -46,8 +49,8 @@ function compressedAnswer(head: RequestHead, answer: Answer): Answer {
 }
 
 /** What the visitor asks for. */
-function isWanted({ method, fields }: RequestHead): boolean {
-  if (method === "HEAD" || fieldValue(fields, "range") !== undefined) return false;
+function isWanted({ fields }: RequestHead): boolean {
+  if (fieldValue(fields, "range") !== undefined) return false;
   const accepted = fieldValues(fields, "accept-encoding");
   return acceptsGzip(accepted.length === 0 ? undefined : accepted.join(", "));
 }
@@ -76,7 +79,7 @@ function codedBody(body: Uint8Array | ReadableStream<Uint8Array>): Uint8Array | 
  * Parts of the coded form cannot be had, and it is the same as that of the upstream only in what it means: a strong ETag
  * becomes a weak one (RFC 9110 §8.8.3.3).
  */
-function codedFields(fields: Fields, body: Uint8Array | ReadableStream<Uint8Array>): Fields {
+function codedFields(fields: Fields, body: Uint8Array | ReadableStream<Uint8Array> | null): Fields {
   const coded: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const [name, value] = [fields[index]!, fields[index + 1]!];
@@ -106,5 +109,5 @@ function withKnownTag(head: RequestHead, answer: Answer): Answer {
   const fields = answer.fields.map((text, index) =>
     index % 2 === 1 && equalsLower(answer.fields[index - 1]!, "etag") ? weak(text) : text
   );
-  return { ...answer, fields };
+  return { ...answer, fields: varying(fields) };
 }
