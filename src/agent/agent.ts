@@ -1,5 +1,5 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
-import { Backoff, type Clock, systemClock, type Timer } from "../base/mod.ts";
+import { Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
 import type { Session, SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
@@ -213,7 +213,7 @@ export class Agent {
         if (late.signal.aborted) throw cause ?? this.#tooLate(result);
         const pauseMs = this.#firstPauseMs(attempt, deadline);
         this.#events.onConnecting?.(attempt + 1, pauseMs, result);
-        await this.#pause(pauseMs);
+        await pause(pauseMs, this.#stop.signal, this.#clock);
         if (late.signal.aborted) throw cause ?? result;
       }
     } finally {
@@ -246,7 +246,7 @@ export class Agent {
     for (let because: AgentError | null = null;;) {
       const inMs = this.#backoff.next();
       this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
-      await this.#pause(inMs);
+      await pause(inMs, this.#stop.signal, this.#clock);
       const result = await this.#attempt(this.#stop.signal);
       if (!(result instanceof AgentError)) return result;
       if (this.#endsLater(result)) throw result;
@@ -266,21 +266,5 @@ export class Agent {
       if (error instanceof AgentError) return error;
       throw error;
     }
-  }
-
-  /** Resolves after `ms`, or at once when the agent is stopped. */
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const { signal } = this.#stop;
-      let timer: Timer | null = null;
-      const done = () => {
-        timer?.cancel();
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      signal.addEventListener("abort", done);
-      timer = this.#clock.after(ms, done);
-      if (signal.aborted) done();
-    });
   }
 }

@@ -12,6 +12,7 @@ export { LinkedList, ListNode } from "./linked_list.ts";
 export { Liveness } from "./liveness.ts";
 export { Memo } from "./memo.ts";
 export { checkRange, OptionError } from "./options.ts";
+export { pause } from "./pause.ts";
 export { printable, printableJson, printableLines } from "./printable.ts";
 export { escapeText, messageOf, showByte, showText } from "./show.ts";
 export { afterTickEnd, atTickEnd, callAtTickEnd, type TickListener } from "./tick.ts";

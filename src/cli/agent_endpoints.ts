@@ -66,6 +66,11 @@ export async function upstreamEndpoint(target: string, values: UpstreamValues): 
   );
 }
 
+/** `dial`, which gives a peer that vanished up after `tcpTimeoutMs`. */
+export function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
+  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
+}
+
 /** The text of a PEM file; undefined where none is given. */
 export async function readAuthorities(flag: string, file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;

@@ -13,18 +13,18 @@ import {
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
 import { compressedUpstream, observeExchanges, type RequestReport } from "../http/mod.ts";
-import { type Dial, HttpClient } from "../http1/mod.ts";
+import { HttpClient } from "../http1/mod.ts";
 import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
-import { edgeEndpoint, upstreamEndpoint } from "./agent_endpoints.ts";
+import { edgeEndpoint, upstreamEndpoint, withTcpTimeout } from "./agent_endpoints.ts";
 import { checkEdgeOfToken, readAgentSettings } from "./agent_settings.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
 import { liveDisplay } from "./live_display.ts";
 import { type EarlyEnd, earlyEndReason, untilStopped } from "./shutdown.ts";
-import { readToken, tokenIn } from "./token.ts";
+import { isReadAgain, readToken, tokenIn } from "./token.ts";
 import { TokenWatch } from "./token_watch.ts";
 
 type HttpCall = CommandCall<typeof agentHttpOptions>;
@@ -104,10 +104,6 @@ async function serveHttp(call: HttpCall): Promise<number> {
   return ExitCode.ok;
 }
 
-function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
-  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
-}
-
 /** Throws `UsageError` where the protocol cannot name visitors' connections. */
 function checkConnectionAuth({ upstreamConnectionAuth, protocol }: HttpCall["values"]): void {
   if (!upstreamConnectionAuth || protocol === "v2") return;
@@ -121,11 +117,6 @@ async function tokenFor(edge: EdgeUrl, call: HttpCall): Promise<AgentToken> {
   const token = await givenToken(edge, call);
   const { values } = call;
   return new AgentToken(token, isReadAgain(values) ? () => tokenIn(values.tokenFile) : undefined);
-}
-
-/** True where the token stands in a file, so that another one may stand there later. */
-function isReadAgain(values: HttpCall["values"]): values is HttpCall["values"] & { tokenFile: string } {
-  return values.token === undefined && values.tokenFile !== undefined && values.tokenFile !== "-";
 }
 
 async function givenToken(edge: EdgeUrl, { values, origins, settings, host }: HttpCall): Promise<string> {

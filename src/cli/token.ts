@@ -20,6 +20,11 @@ export async function readToken({ token, tokenFile }: GivenToken, host: ProgramH
   return await askForToken(host) ?? checked(await readStart(host.stdin()), "standard input");
 }
 
+/** True where the token stands in a file, so that another one may stand there later. */
+export function isReadAgain<T extends GivenToken>(given: T): given is T & { readonly tokenFile: string } {
+  return given.token === undefined && given.tokenFile !== undefined && given.tokenFile !== "-";
+}
+
 /** The token that a file holds now; null where that cannot be read or holds none, such as while it is being written. */
 export async function tokenIn(path: string): Promise<string | null> {
   try {

@@ -2,14 +2,8 @@
 import { Memo } from "../base/mod.ts";
 import { equalsLower, trimSlice } from "./fields.ts";
 
-/**
- * The types of bodies that are sent as their parts come about, with any silence between two of them. A `*` at the end
- * stands for any letters.
- */
-const liveTypes: readonly string[] = [
-  // Server-Sent Events (WHATWG HTML §9.2).
-  "text/event-stream",
-  // JSON, one text after the other: lines, and sequences (RFC 7464, RFC 8142).
+/** JSON, one text after the other: lines, and sequences (RFC 7464, RFC 8142). */
+export const jsonStreamTypes: readonly string[] = [
   "application/x-ndjson",
   "application/ndjson",
   "application/jsonl",
@@ -18,6 +12,16 @@ const liveTypes: readonly string[] = [
   "application/x-jsonlines",
   "application/json-lines",
   "application/json-seq",
+];
+
+/**
+ * The types of bodies that are sent as their parts come about, with any silence between two of them. A `*` at the end
+ * stands for any letters.
+ */
+const liveTypes: readonly string[] = [
+  // Server-Sent Events (WHATWG HTML §9.2).
+  "text/event-stream",
+  ...jsonStreamTypes,
   "application/geo+json-seq",
   // Spring's `application/stream+json`.
   "application/stream+*",

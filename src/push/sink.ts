@@ -48,10 +48,8 @@ export class PushStream implements PushSink, BodyOwner {
 
   /** A reader that has not taken everything might never do so: its stream breaks off. */
   close(error?: Error): void {
-    if (error === undefined && this.#source.queuedBytes === 0) this.#source.end();
-    else {this.#source.fail(
-        error ?? new PushStreamError("push_ended", "The stream ended before its reader took it all"),
-      );}
+    if (error === undefined && this.#source.queuedBytes === 0) return this.#source.end();
+    this.#source.fail(error ?? new PushStreamError("push_ended", "The stream ended before its reader took it all"));
   }
 
   /** For the source, as is `onCancel`. Events come when they happen, and not when they are asked for. */

@@ -2,7 +2,7 @@
 import { Backoff, type Clock } from "../../base/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { Acknowledgement } from "./edge_api.ts";
-import { Alarm } from "./pause.ts";
+import { Alarm } from "./alarm.ts";
 
 export interface AcknowledgerOptions {
   /** Rejects with `AgentError`. */

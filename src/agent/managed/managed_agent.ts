@@ -12,7 +12,7 @@ import { parseJson } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import type { EdgeApi } from "./edge_api.ts";
-import { Alarm } from "./pause.ts";
+import { Alarm } from "./alarm.ts";
 import { PushStream } from "./push_stream.ts";
 import type { AgentState } from "./state_file.ts";
 import { type EdgeConfig, TunnelConfigError } from "./tunnel_config.ts";
@@ -195,7 +195,7 @@ export class ManagedAgent {
     if (fetched === null) return;
     const { config, etag } = fetched;
     this.#etag = etag;
-    this.#pollMs = Math.min(Math.max(config.pollIntervalMs, MIN_POLL_MS), MAX_POLL_MS);
+    this.#pollMs = allowedPollMs(config.pollIntervalMs);
     this.#setPushPath(config.pushUrl);
     this.#pending = config;
     this.#applying?.abort();
@@ -225,7 +225,7 @@ export class ManagedAgent {
     if (type === "poll_interval") {
       const { data: told } = pollInterval.safeParse(json);
       if (told === undefined || !(told.pollIntervalMs > 0)) return;
-      this.#pollMs = Math.min(Math.max(told.pollIntervalMs, MIN_POLL_MS), MAX_POLL_MS);
+      this.#pollMs = allowedPollMs(told.pollIntervalMs);
       return this.#pollNow();
     }
     if (type !== "action") return;
@@ -309,4 +309,8 @@ export class ManagedAgent {
   #recovered(what: string): void {
     if (this.#troubles.delete(what)) this.#events.onRecovered?.(what);
   }
+}
+
+function allowedPollMs(toldMs: number): number {
+  return Math.min(Math.max(toldMs, MIN_POLL_MS), MAX_POLL_MS);
 }

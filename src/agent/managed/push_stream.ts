@@ -5,7 +5,7 @@
 import { Backoff, CancelSource, type Clock, messageOf, RunnelError, systemClock } from "../../base/mod.ts";
 import { release } from "../../memory/mod.ts";
 import { SseParser } from "../../sse/mod.ts";
-import { Alarm } from "./pause.ts";
+import { Alarm } from "./alarm.ts";
 
 export interface PushStreamOptions {
   /** Opens the stream. Rejects with `AgentError`. @param lastEventId `""`: there is none */

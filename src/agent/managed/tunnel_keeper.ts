@@ -4,12 +4,11 @@
  *
  *     apply(tunnels) ─▶ ServedTunnels ◀─ session 1 ── (link lost) ── session 2 …
  */
-import { Backoff, type Clock, systemClock, type Timer } from "../../base/mod.ts";
+import { Backoff, type Clock, pause, systemClock, type Timer } from "../../base/mod.ts";
 import { holdProcess } from "../../net/mod.ts";
 import type { SessionEnd } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
-import { pause } from "./pause.ts";
 import { ServedTunnels, type ServedTunnelsOptions } from "./served_tunnels.ts";
 import type { TunnelConfig } from "./tunnel_config.ts";
 import type { TunnelSession, TunnelSessionOptions } from "./tunnel_session.ts";

@@ -1,6 +1,6 @@
 /** A session with an edge that has several tunnels. `:tunnel` says which one a request is for. */
 import { z } from "zod";
-import { type Clock, systemClock } from "../../base/mod.ts";
+import { type Clock, pause, systemClock } from "../../base/mod.ts";
 import { ExchangeError, type Handler } from "../../http/mod.ts";
 import { type Connection, Feature, type Stream } from "../../httpstream/mod.ts";
 import {
@@ -14,7 +14,6 @@ import {
 import type { EdgeUrl } from "../edge_url.ts";
 import { AgentError } from "../errors.ts";
 import { askEdge, connectV2, requestTunnel, type TunnelAnswer, type V2ConnectOptions } from "../v2_dial.ts";
-import { pause } from "./pause.ts";
 
 export interface TunnelSessionOptions extends Omit<V2ConnectOptions, "onStream" | "featureBits"> {
   /** The handler of a tunnel; undefined where none is served under that name. */

@@ -19,12 +19,12 @@ import { type Handler, observeExchanges } from "../../http/mod.ts";
 import type { Dial } from "../../http1/mod.ts";
 import { dial as dialDirectly } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
-import { edgeEndpoint, readAuthorities } from "../agent_endpoints.ts";
+import { edgeEndpoint, readAuthorities, withTcpTimeout } from "../agent_endpoints.ts";
 import { checkEdgeOfToken, readAgentSettings } from "../agent_settings.ts";
 import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { untilStopped } from "../shutdown.ts";
-import { readToken, tokenIn } from "../token.ts";
+import { type GivenToken, isReadAgain, readToken, tokenIn } from "../token.ts";
 import { TokenWatch } from "../token_watch.ts";
 import { type AgentFile, readAgentFile } from "./config_file.ts";
 import { RunDisplay } from "./display.ts";
@@ -96,7 +96,7 @@ async function runWith(call: RunCall, file: AgentFile | null, watch: FileWatch |
   if (watch !== null) watch.onChange = reload;
   // Windows does not have it.
   const endReload = host.onSignal("SIGHUP", reload);
-  const tokenWatch = isReadAgain(call, file) ? new TokenWatch(renewable(keeper, agent), token) : null;
+  const tokenWatch = isReadAgain(givenToken(call, file)) ? new TokenWatch(renewable(keeper, agent), token) : null;
   const drainMs = values.drainTimeout;
   const finished = agent.run();
   try {
@@ -120,10 +120,6 @@ function readFile({ host }: RunCall, path: string): Promise<AgentFile> {
   return readAgentFile(path, (name) => host.environment(name));
 }
 
-function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
-  return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
-}
-
 /** Flags and variables count before the file, and that before the settings. */
 function edgeOf({ values, origins }: RunCall, file: AgentFile | null): string {
   const isGiven = origins.edge === "flag" || origins.edge === "environment";
@@ -131,7 +127,7 @@ function edgeOf({ values, origins }: RunCall, file: AgentFile | null): string {
 }
 
 /** The same for the token. */
-function givenToken({ values, origins }: RunCall, file: AgentFile | null) {
+function givenToken({ values, origins }: RunCall, file: AgentFile | null): GivenToken {
   const { token, tokenFile } = values;
   const isWeak = (origin: string | null) => origin === null || origin === "settings";
   if (file?.tokenFile === undefined || !isWeak(origins.token) || !isWeak(origins.tokenFile)) {
@@ -151,14 +147,7 @@ async function tokenFor(edge: EdgeUrl, call: RunCall, file: AgentFile | null): P
     const remedy = "Give a node's with --token-file FILE: edge node add and edge node rotate print one";
     throw new UsageError("The token is missing", remedy);
   }
-  const { tokenFile } = given;
-  return new AgentToken(token, isReadAgain(call, file) ? () => tokenIn(tokenFile!) : undefined);
-}
-
-/** True where the token stands in a file, so that another one may stand there later. */
-function isReadAgain(call: RunCall, file: AgentFile | null): boolean {
-  const { token, tokenFile } = givenToken(call, file);
-  return token === undefined && tokenFile !== undefined && tokenFile !== "-";
+  return new AgentToken(token, isReadAgain(given) ? () => tokenIn(given.tokenFile) : undefined);
 }
 
 interface KeeperParts extends Pick<Parts, "edge" | "dial" | "token" | "display"> {

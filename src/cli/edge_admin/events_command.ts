@@ -2,7 +2,7 @@
  * `edge events`: prints what happens, until it is stopped. A connection that was lost is dialed again, and the feed goes
  * on behind the last event that was printed.
  */
-import { Backoff, CancelSource, messageOf, systemClock, Timeout } from "../../base/mod.ts";
+import { Backoff, CancelSource, messageOf, pause, systemClock, Timeout } from "../../base/mod.ts";
 import { eventsOptions } from "../../config/mod.ts";
 import { holdProcess, type SignalName } from "../../net/mod.ts";
 import { release } from "../../memory/mod.ts";
@@ -93,7 +93,7 @@ async function follow(
     if (stop.aborted) return;
     const delayMs = backoff.next();
     log.warn("The connection was lost: {reason}. Trying again in {delay}", { reason, delay: formatDuration(delayMs) });
-    await pause(delayMs, stop);
+    await pause(delayMs, stop, systemClock);
   }
 }
 
@@ -145,16 +145,4 @@ async function* eventsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<EdgeEv
     yield events;
     events = [];
   }
-}
-
-function pause(delayMs: number, stop: CancelSource): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      timer.cancel();
-      stop.removeEventListener("abort", finish);
-      resolve();
-    };
-    const timer = systemClock.after(delayMs, finish);
-    stop.addEventListener("abort", finish);
-  });
 }

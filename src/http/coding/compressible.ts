@@ -1,18 +1,11 @@
 /** Which bodies are worth a coding. */
 import { Memo } from "../../base/mod.ts";
-import { mediaTypeOf } from "../media_type.ts";
+import { jsonStreamTypes, mediaTypeOf } from "../media_type.ts";
 
 /** Texts whose type neither begins with `text/` nor ends as those of `suffixes` do. */
 const types: ReadonlySet<string> = new Set([
   "application/json",
-  "application/json-seq",
-  "application/x-ndjson",
-  "application/ndjson",
-  "application/jsonl",
-  "application/x-jsonl",
-  "application/jsonlines",
-  "application/x-jsonlines",
-  "application/json-lines",
+  ...jsonStreamTypes,
   "application/xml",
   "application/xml-dtd",
   "application/javascript",

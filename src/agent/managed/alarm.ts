@@ -1,20 +1,4 @@
-/** Waiting that can be ended early. */
-import { type Clock, systemClock, type Timer } from "../../base/mod.ts";
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-export function pause(ms: number, signal: AbortSignal, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    let timer: Timer | null = null;
-    const done = () => {
-      timer?.cancel();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", done);
-    timer = clock.after(ms, done);
-  });
-}
+import { type Clock, systemClock } from "../../base/mod.ts";
 
 /** Wakes the one that waits for it. Where nobody waits, the next wait is over at once: nothing that came is missed. */
 export class Alarm {
