@@ -7,16 +7,12 @@
  * Prints one JSON object: milliseconds from the request until the last agent has acknowledged, and until whoever waits
  * knows it. Exits with 1 where the first is over a second (p99).
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent as Pool, get, request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { programOf, root, runArguments, type Runtime } from "../lib/toolchain.mjs";
-import { Child } from "./child.mjs";
+import type { Runtime } from "../lib/toolchain.mjs";
+import { startEdgeWithStore } from "./edge_with_store.mjs";
 import { median } from "./figures.mjs";
-import { freePort, untilAnswering } from "./ports.mjs";
 
 const limitMs = 1_000;
 /** Nodes that one question about a rollout may name. */
@@ -33,16 +29,7 @@ const runtime = values.edge as Runtime;
 const count = Number(values.agents);
 const rounds = Number(values.rounds);
 
-const folder = mkdtempSync(join(tmpdir(), "runnel-bench-deploy-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-const [port, adminPort] = [await freePort(), await freePort()];
-const program = programOf(runtime);
-if (program === null) throw new Error(`there is no ${runtime} on this machine`);
-const args = ["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", `127.0.0.1:${adminPort}`, "--data", folder];
-const edge = new Child(`edge (${runtime})`, program, runArguments(runtime, `${root}/bin/edge.ts`, args));
-await Promise.race([untilAnswering(adminPort, "localhost", "/readyz"), edge.lost]);
-
-const adminToken = readFileSync(join(folder, "admin-token"), "utf8").trim();
+const { edge, port, adminPort, adminToken } = await startEdgeWithStore(runtime);
 const pool = new Pool({ keepAlive: true });
 
 interface Asked {

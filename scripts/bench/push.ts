@@ -8,17 +8,13 @@
  * Bun or 48 on Deno, or the last one has a message after 2 s. Linux only.
  */
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { programOf, root, runArguments, type Runtime } from "../lib/toolchain.mjs";
-import { Child } from "./child.mjs";
+import type { Runtime } from "../lib/toolchain.mjs";
+import { startEdgeWithStore } from "./edge_with_store.mjs";
 import { median } from "./figures.mjs";
-import { freePort, untilAnswering } from "./ports.mjs";
 
 const limitsKiB: Readonly<Record<string, number>> = { bun: 12, deno: 48 };
 const limitMs = 2_000;
@@ -39,16 +35,7 @@ const runtime = values.edge as Runtime;
 const streams = Number(values.streams);
 const rounds = Number(values.rounds);
 
-const folder = mkdtempSync(join(tmpdir(), "runnel-bench-push-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-const [port, adminPort] = [await freePort(), await freePort()];
-const program = programOf(runtime);
-if (program === null) throw new Error(`there is no ${runtime} on this machine`);
-const args = ["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", `127.0.0.1:${adminPort}`, "--data", folder];
-const edge = new Child(`edge (${runtime})`, program, runArguments(runtime, `${root}/bin/edge.ts`, args));
-await Promise.race([untilAnswering(adminPort, "localhost", "/readyz"), edge.lost]);
-
-const adminToken = readFileSync(join(folder, "admin-token"), "utf8").trim();
+const { edge, port, adminPort, adminToken } = await startEdgeWithStore(runtime);
 
 async function post(path: string, body: unknown): Promise<Record<string, unknown>> {
   const answer = await fetch(`http://127.0.0.1:${adminPort}/api/v1/${path}`, {

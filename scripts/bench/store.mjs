@@ -1,13 +1,13 @@
 // @ts-check
 /** What the store costs a request: an edge with nodes and declared tunnels in it beside an edge without one. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readOptions, usageError } from "../lib/arguments.mjs";
 import { root } from "../lib/toolchain.mjs";
+import { startEdgeWithStore } from "./edge_with_store.mjs";
 import { Generator } from "./generator.mjs";
 import { NginxFarm } from "./nginx.mjs";
-import { freePort, untilAnswering } from "./ports.mjs";
+import { untilAnswering } from "./ports.mjs";
 import { start, startRunnel } from "./runnel.mjs";
 import { addPairs, measureRequests, nginxToMeasure, ratioText, rowOf, warmUpRequests } from "./side_by_side.mjs";
 
@@ -77,15 +77,9 @@ function startWithout({ edge, agent }, originPort) {
 
 /** @param {Options} options @param {number} originPort @returns {Promise<Tunnel>} */
 async function startWith({ edge: edgeRuntime, agent: agentRuntime, records }, originPort) {
-  const folder = mkdtempSync(join(tmpdir(), "runnel-bench-store-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const [port, adminPort] = [await freePort(), await freePort()];
-  const edge = start("edge with a store", edgeRuntime, join(root, "bin/edge.ts"), [
-    ...["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", `127.0.0.1:${adminPort}`, "--data", folder],
-  ]);
-  await Promise.race([untilAnswering(adminPort, "localhost", "/readyz"), edge.lost]);
+  const { edge, folder, port, adminPort, adminToken } = await startEdgeWithStore(edgeRuntime);
   const tokenFile = join(folder, "node-token");
-  writeFileSync(tokenFile, await fillStore(adminPort, folder, records, originPort), { mode: 0o600 });
+  writeFileSync(tokenFile, await fillStore(adminPort, adminToken, records, originPort), { mode: 0o600 });
   const agent = start("agent of a node", agentRuntime, join(root, "bin/agent.ts"), [
     ...["http", String(originPort), "--edge", `http://127.0.0.1:${port}`, "--token-file", tokenFile],
     ...["--name", "bench", "--protocol", "v2"],
@@ -101,12 +95,12 @@ async function startWith({ edge: edgeRuntime, agent: agentRuntime, records }, or
 
 /**
  * Declares `bench` and so many tunnels that there are `records`, each with a node and a hostname of its own.
- * @param {number} adminPort @param {string} folder @param {number} records @param {number} originPort
+ * @param {number} adminPort @param {string} adminToken @param {number} records @param {number} originPort
  * @returns {Promise<string>} the token of the node that serves `bench`
  */
-async function fillStore(adminPort, folder, records, originPort) {
+async function fillStore(adminPort, adminToken, records, originPort) {
   const headers = {
-    Authorization: `Bearer ${readFileSync(join(folder, "admin-token"), "utf8").trim()}`,
+    Authorization: `Bearer ${adminToken}`,
     "Content-Type": "application/json",
   };
   /** @param {string} path @param {unknown} body */
