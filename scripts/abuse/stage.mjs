@@ -48,6 +48,12 @@ const sampleMs = 50;
 const leavingMs = 300;
 /** How long descriptors of the flood, and an answer for a new visitor, may take. */
 const recoverMs = 10_000;
+/**
+ * How long what visitors have left behind may be held. The kernel of a machine under memory pressure fails to send some
+ * resets (`TCPAbortFailed`), and says nothing more for these sockets: the edge's keep-alive then finds them gone, behind
+ * 45 s of silence and a probe.
+ */
+const leftMs = 60_000;
 
 /** Samples a program's memory and descriptors until `stop()`. */
 class Watch {
@@ -225,9 +231,9 @@ export class Stage extends Programs {
     }
   }
 
-  /** What is held behind the flood: a reset of a paused socket is noticed within about a second. */
+  /** What is held behind the flood: a reset of a paused socket is noticed within about a second, if it was sent. */
   async #leftBytes(/** @type {Scenario} */ { leftBytes }) {
-    const until = performance.now() + recoverMs;
+    const until = performance.now() + leftMs;
     while (leftBytes !== undefined && this.#figures.bufferedBytes > leftBytes && performance.now() < until) {
       await sleep(sampleMs);
     }
