@@ -51,13 +51,11 @@ export async function openSockets(task, flood, use) {
         const status = /^HTTP\/1\.1 (\d{3})/.exec(read.toString("latin1", 0, 16))?.[1];
         if (status !== undefined) flood.count(`answered ${status}`);
       });
-      socket.on(
-        "error",
-        (error) => !isOver && flood.count(/** @type {NodeJS.ErrnoException} */ (error).code ?? "error"),
-      );
-      socket.on("close", (hadError) => {
+      let end = "closed";
+      socket.on("error", (error) => end = /** @type {NodeJS.ErrnoException} */ (error).code ?? "error");
+      socket.on("close", () => {
         sockets.delete(socket);
-        if (!isOver && !hadError) flood.count("closed");
+        if (!isOver) flood.count(end);
         resolve();
       });
     });
