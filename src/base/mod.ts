@@ -7,7 +7,7 @@ export { Deferred } from "./deferred.ts";
 export { type Initiator, isSystemError, nameErrorClass, RunnelError, type RunnelErrorInit } from "./errors.ts";
 export { FLOOD_BURST, FLOOD_PER_SECOND, FloodBudget } from "./flood_budget.ts";
 export { readU16, readU32, writeU16, writeU32 } from "./integers.ts";
-export { internedLatin1, latin1 } from "./latin1.ts";
+export { internedLatin1, latin1, TextTable } from "./latin1.ts";
 export { LinkedList, ListNode } from "./linked_list.ts";
 export { Liveness } from "./liveness.ts";
 export { Memo } from "./memo.ts";

@@ -202,8 +202,10 @@ export class ReceiveBuffer {
   }
 
   #reset(): void {
-    this.#chunks.length = 0;
-    this.#pinned.length = 0;
+    // To set a length takes some 60 ns, also that of an empty list.
+    if (this.#chunks.length === 1) this.#chunks.pop();
+    else this.#chunks = [];
+    if (this.#pinned.length > 0) this.#pinned = [];
     this.#first = this.#compactedEnd = 0;
     this.#looseChunks = 0;
     this.#leaveBlock();

@@ -376,8 +376,9 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** Pushes the decoded content to the body's reader. */
   #deliver(): void {
     const body = this.#body as BodySource;
-    for (const content of this.#decoded) body.push(content);
-    this.#decoded.length = 0;
+    const decoded = this.#decoded;
+    if (decoded.length > 0) this.#decoded = [];
+    for (const content of decoded) body.push(content);
     this.#hasQueued = body.queuedBytes > 0;
     if (!this.#isRequestComplete) {
       if (body.isWaiting) this.#host.timeout.start(this.#host.options.bodyIdleMs);

@@ -3,7 +3,7 @@
  * copied. So the message is a list of parts, which the socket writes one after another.
  */
 import { writeU16, writeU32 } from "../../base/mod.ts";
-import { BumpAllocator } from "../../memory/mod.ts";
+import { emptyBytes, sharedAllocator } from "../../memory/mod.ts";
 import { EncodeError } from "./errors.ts";
 import {
   Flag,
@@ -34,9 +34,8 @@ const HEADER_FLAGS = Flag.END_STREAM | Flag.INFORMATIONAL | Flag.TRAILERS;
  */
 export class MessageBuilder {
   readonly #limit: number;
-  readonly #allocator = new BumpAllocator();
-  /** The allocator's block, and where its free part begins. */
-  #block: Uint8Array = this.#allocator.block;
+  /** A block that the allocator lends while frames are gathered, and where its free part begins. */
+  #block: Uint8Array = emptyBytes;
   #position = 0;
   /** Where the bytes begin that were gathered since the last part. */
   #partStart = 0;
@@ -64,6 +63,9 @@ export class MessageBuilder {
   /** The message in parts; an empty list where there is no frame. The builder is empty afterwards. */
   take(): Uint8Array[] {
     this.#closePart();
+    sharedAllocator.giveBack(this.#block, this.#position);
+    this.#block = emptyBytes;
+    this.#position = this.#partStart = 0;
     const parts = this.#parts;
     this.#parts = [];
     this.#byteLength = 0;
@@ -206,10 +208,8 @@ export class MessageBuilder {
   #reserve(length: number): void {
     if (this.#block.length - this.#position >= length) return;
     this.#closePart();
-    this.#allocator.position = this.#position;
-    this.#allocator.ensure(length);
-    this.#block = this.#allocator.block;
-    this.#position = this.#partStart = this.#allocator.position;
+    this.#block = sharedAllocator.lend(length);
+    this.#position = this.#partStart = sharedAllocator.position;
   }
 
   /** Makes a part of what was gathered since the last part. */

@@ -5,26 +5,20 @@
  * In memory a block is a flat list of strings: name, value, name, value, and so on. Order, repeats and the case of names
  * are kept; values are bytes, as Latin-1 strings (code points up to 0xFF). Pseudo-fields (`:path`) come first.
  */
-import { internedLatin1, readU16, readU32, writeU32 } from "../../base/mod.ts";
-import { EncodeError, ProtocolError } from "./errors.ts";
-import {
-  ALL_ALPHABETS,
-  Alphabet,
-  alphabets,
-  fieldFault,
-  isInterimStatus,
-  isRefusedName,
-  isStatusName,
-  pseudoFieldFault,
-} from "./field_rules.ts";
-import { ErrorCode, Flag, MAX_FIELDS, MAX_HEADER_BLOCK_BYTES } from "./frame_types.ts";
+import { readU16, readU32, TextTable, writeU16, writeU32 } from "../../base/mod.ts";
 import { sharedAllocator } from "../../memory/mod.ts";
+import { EncodeError, ProtocolError } from "./errors.ts";
+import { ALL_ALPHABETS, alphabets, BlockRules } from "./field_rules.ts";
+import { ErrorCode, MAX_FIELDS, MAX_HEADER_BLOCK_BYTES } from "./frame_types.ts";
 
 const COUNT_BYTES = 2;
 /** The two lengths of a field. */
 const FIELD_OVERHEAD_BYTES = 6;
 const VALUE_LENGTH_BYTES = 4;
-const COLON = 0x3a;
+
+/** Of all blocks: each is encoded or decoded at one go. */
+const rules = new BlockRules();
+const texts = new TextTable(alphabets);
 
 /** What the receiver of a header block takes. */
 export interface HeaderBlockLimits {
@@ -78,25 +72,23 @@ export function writeHeaderBlock(
   fields: readonly string[],
   flags?: number,
 ): number {
-  let end = putU16(target, offset, fields.length >> 1);
+  writeU16(target, offset, fields.length >> 1);
+  rules.begin();
+  let end = offset + COUNT_BYTES;
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index]!;
     const value = fields[index + 1]!;
-    const start = end;
-    const nameStart = putU16(target, start, name.length);
-    const nameAlphabets = putLatin1(target, nameStart, name);
-    const nameEnd = nameStart + name.length;
-    const valueStart = nameEnd + VALUE_LENGTH_BYTES;
+    writeU16(target, end, name.length);
+    const nameAlphabets = putLatin1(target, end + 2, name);
+    const nameEnd = end + 2 + name.length;
     writeU32(target, nameEnd, value.length);
+    const valueStart = nameEnd + VALUE_LENGTH_BYTES;
     const valueAlphabets = putLatin1(target, valueStart, value);
     end = valueStart + value.length;
-    const isPlain = name.length > 0 && (nameAlphabets & Alphabet.TOKEN) !== 0 &&
-      (valueAlphabets & Alphabet.VALUE) !== 0;
-    if (isPlain && !isRefusedName(target, nameStart, nameEnd)) continue;
-    const fault = faultOf(target, offset, start, valueStart, end);
+    const fault = rules.faultOf(name, nameAlphabets, value, valueAlphabets);
     if (fault !== null) throw new EncodeError(fault);
   }
-  const fault = flagsFault(target, offset, flags);
+  const fault = rules.flagsFault(flags);
   if (fault !== null) throw new EncodeError(fault);
   return end;
 }
@@ -126,77 +118,24 @@ export function decodeHeaderBlock(
   if (end > limits.maxBytes) {
     throw refuse(block, COUNT_BYTES, count, `Header block of ${end} bytes exceeds ${limits.maxBytes}`);
   }
+  rules.begin();
   const fields: string[] = [];
   let offset = COUNT_BYTES;
   for (let index = 0; index < count; index++) {
     const start = offset;
     const valueStart = fieldValueStart(block, start);
     offset = fieldEnd(block, valueStart);
-    const fault = faultOf(block, 0, start, valueStart, offset);
+    const name = texts.read(block, start + 2, valueStart - VALUE_LENGTH_BYTES);
+    const nameAlphabets = texts.alphabets;
+    const value = texts.read(block, valueStart, offset);
+    const fault = rules.faultOf(name, nameAlphabets, value, texts.alphabets);
     if (fault !== null) throw refuse(block, offset, count - index - 1, fault);
-    fields.push(
-      internedLatin1(block, start + 2, valueStart - VALUE_LENGTH_BYTES),
-      internedLatin1(block, valueStart, offset),
-    );
+    fields.push(name, value);
   }
   if (offset !== end) throw shapeError(`Header block has ${end - offset} bytes after its last field`);
-  const fault = flagsFault(block, 0, flags);
+  const fault = rules.flagsFault(flags);
   if (fault !== null) throw refuse(block, end, 0, fault);
   return fields;
-}
-
-/**
- * What is wrong with the field at `offset`, or null. The fields between `blockStart` and it are known to be right. It
- * looks at bytes alone: a string would have to be made, and copied when it is first read.
- */
-function faultOf(
-  bytes: Uint8Array,
-  blockStart: number,
-  offset: number,
-  valueStart: number,
-  valueEnd: number,
-): string | null {
-  const nameStart = offset + 2;
-  const nameEnd = valueStart - VALUE_LENGTH_BYTES;
-  if (nameStart === nameEnd || bytes[nameStart] !== COLON) {
-    return fieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
-  }
-  const fault = pseudoFieldFault(bytes, nameStart, nameEnd, valueStart, valueEnd);
-  if (fault !== null) return fault;
-  for (let earlier = blockStart + COUNT_BYTES; earlier < offset;) {
-    if (bytes[earlier + 2] !== COLON) return `Pseudo-field ${nameAt(bytes, offset)} stands after an ordinary field`;
-    if (sameName(bytes, earlier, offset)) return `Pseudo-field ${nameAt(bytes, offset)} stands twice`;
-    earlier = fieldEnd(bytes, fieldValueStart(bytes, earlier));
-  }
-  return null;
-}
-
-/** Which of the fields, each of them right by itself, the frame's flags do not allow; or null. */
-function flagsFault(bytes: Uint8Array, blockStart: number, flags: number | undefined): string | null {
-  if (flags === undefined) return null;
-  let isInterim = false;
-  let offset = blockStart + COUNT_BYTES;
-  for (let left = readU16(bytes, blockStart); left > 0 && bytes[offset + 2] === COLON; left--) {
-    if ((flags & Flag.TRAILERS) !== 0) return `Pseudo-field ${nameAt(bytes, offset)} stands among trailers`;
-    const valueStart = fieldValueStart(bytes, offset);
-    if (isStatusName(bytes, offset + 2, valueStart - VALUE_LENGTH_BYTES)) {
-      isInterim = isInterimStatus(bytes, valueStart);
-    }
-    offset = fieldEnd(bytes, valueStart);
-  }
-  if (isInterim === ((flags & Flag.INFORMATIONAL) !== 0)) return null;
-  return isInterim ? "Interim :status without INFORMATIONAL" : "INFORMATIONAL without an interim :status";
-}
-
-function sameName(bytes: Uint8Array, offset: number, other: number): boolean {
-  const end = offset + 2 + readU16(bytes, offset);
-  for (; offset < end; offset++, other++) if (bytes[offset] !== bytes[other]) return false;
-  return true;
-}
-
-/** The name of the field at `offset`, known to be a token, for an error message: cut where it is long. */
-function nameAt(bytes: Uint8Array, offset: number): string {
-  return String.fromCharCode(...bytes.subarray(offset + 2, offset + 2 + Math.min(readU16(bytes, offset), 64)));
 }
 
 /** Where the value of the field at `offset` begins. */
@@ -224,12 +163,6 @@ function refuse(block: Uint8Array, offset: number, remaining: number, fault: str
 
 function shapeError(reason: string): ProtocolError {
   return new ProtocolError({ errorCode: ErrorCode.FRAME_SIZE_ERROR, reason, scope: "connection" });
-}
-
-function putU16(target: Uint8Array, offset: number, value: number): number {
-  target[offset] = value >> 8;
-  target[offset + 1] = value;
-  return offset + 2;
 }
 
 /**
