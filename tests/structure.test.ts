@@ -23,6 +23,8 @@ const ranks: Record<string, number> = {
   control: 5,
   events: 4,
   push: 5,
+  acme: 5,
+  limits: 4,
   http1: 4,
   websocket: 5,
   httpstream: 6,

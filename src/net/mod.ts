@@ -53,4 +53,13 @@ export {
 } from "./socket.ts";
 export { DEFAULT_TCP_TIMEOUT_MS } from "./tcp_options.ts";
 export { heldReadBytes, Queue, type TurnTaker, waitForTurn } from "./turns.ts";
-export { CertificateError, checkCertificates, startTls, type TlsTarget } from "./tls/mod.ts";
+export {
+  CertificateError,
+  type CertificateSource,
+  checkCertificates,
+  type ClientHello,
+  type ClientPolicy,
+  startTls,
+  type TlsCertificate,
+  type TlsTarget,
+} from "./tls/mod.ts";
