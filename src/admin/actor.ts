@@ -10,5 +10,10 @@ export interface AdminBindings {
 
 /** Everybody who may ask has the admin's token, so that the address alone tells them apart. */
 export function actorOf(c: Context): Actor {
-  return { id: "admin", address: (c.env as Partial<AdminBindings> | undefined)?.client ?? "" };
+  return { id: "admin", address: addressOf(c) };
+}
+
+/** The IP address that asks; empty where there is none. */
+export function addressOf(c: Context): string {
+  return (c.env as Partial<AdminBindings> | undefined)?.client ?? "";
 }

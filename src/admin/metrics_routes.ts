@@ -15,6 +15,7 @@ const scrape = createRoute({
     400: { description: "The request is malformed", ...problemContent },
     401: { description: "The token is missing or wrong", ...problemContent },
     403: { description: "The Host or the Origin is refused", ...problemContent },
+    429: { description: "The token is wrong, as too many others just now", ...problemContent },
     503: { description: "Too many scrapes are under way", ...problemContent },
   },
 });

@@ -21,6 +21,7 @@ export const common = {
   401: problems("The token is missing or wrong"),
   413: problems("The body is too large"),
   415: problems("The body is not JSON"),
+  429: problems("The token is wrong, as too many others just now"),
   503: problems("The store cannot be used now, or too much is asked at once"),
 } as const;
 

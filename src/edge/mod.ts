@@ -7,4 +7,5 @@ export type { ConfigResult, NodeService, PushRequest, ToldConfig } from "./node_
 export { joinEvents } from "./join_events.ts";
 export type { AgentSession, SessionFacts } from "./sessions.ts";
 export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";
+export { TokenRefusals } from "./refusals.ts";
 export type { TokenCheck, TokenOwner } from "./tokens.ts";

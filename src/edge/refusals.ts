@@ -24,7 +24,7 @@ const REPORT_MS = 60_000;
 /** Addresses that are counted one by one. */
 const MAX_ADDRESSES = 256;
 
-/** One for all acceptors of an edge. */
+/** One for all acceptors of an edge, and one for its admin API. */
 export class TokenRefusals {
   readonly #clock: Clock;
   readonly #counts: RefusalCounts;

@@ -18,6 +18,8 @@ import { type Protocol, startTestEdge, token as edgeToken, type Tunnel } from ".
 export interface ControlStage {
   readonly edge: Edge;
   readonly admin: AdminApi;
+  /** Where the admin API is: `127.0.0.1:4480`. */
+  readonly adminAddress: string;
   /** That of the control plane: when tokens end, and when other programs' changes are seen. */
   readonly clock: FakeClock;
   /** The data folder. */
@@ -59,7 +61,8 @@ async function onFolder(
   const tunnels: OpenTunnel[] = [];
   try {
     await plane.start(edge);
-    const admin = await AdminApi.of(plane.address as string, folder);
+    const adminAddress = plane.address as string;
+    const admin = await AdminApi.of(adminAddress, folder);
     const open: ControlStage["open"] = async (protocol, name, token = edgeToken, upstream = answering(name)) => {
       const url = parseEdgeUrl(`http://127.0.0.1:${port}`);
       const asked = { edge: url, token, name, upstream, version: "0.0.0" };
@@ -69,7 +72,7 @@ async function onFolder(
       return tunnel;
     };
     const connect = async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
-    await use({ edge, admin, clock, folder, open, publicSide: (host) => ({ host, connect }) });
+    await use({ edge, admin, adminAddress, clock, folder, open, publicSide: (host) => ({ host, connect }) });
   } finally {
     for (const tunnel of tunnels) tunnel.session.close("The test is over");
     await edge.close();

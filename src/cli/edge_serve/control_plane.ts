@@ -1,9 +1,9 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
-import type { Clock } from "../../base/mod.ts";
+import { type Clock, systemClock } from "../../base/mod.ts";
 import { type DataFolder, version } from "../../config/mod.ts";
 import { Control, type ControlOptions, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
-import type { Edge, EdgeEvents, EdgeOptions } from "../../edge/mod.ts";
+import { type Edge, type EdgeEvents, type EdgeOptions, TokenRefusals } from "../../edge/mod.ts";
 import { EventFeed } from "../../events/mod.ts";
 import { type ListenTarget, SocketError } from "../../net/mod.ts";
 import { EdgeMetrics } from "../../metrics/mod.ts";
@@ -38,6 +38,7 @@ export class ControlPlane {
   readonly #control: Control;
   readonly #clock: WallClock;
   readonly #adminToken: string;
+  readonly #refusals: TokenRefusals;
   readonly #feed: EventFeed;
   readonly #agents: NodeAgents;
   #tokenEnds: TokenEnds | null = null;
@@ -56,6 +57,7 @@ export class ControlPlane {
     // Nobody listens before there is an edge.
     this.#feed = new EventFeed({ startDetails: () => this.#edge!.observeRequests(requestFeed(this.#feed)) });
     const { clock } = options;
+    this.#refusals = new TokenRefusals(clock ?? systemClock, logRefusals);
     this.#agents = new NodeAgents({ control, feed: this.#feed, wallClock, acknowledgements, clock });
   }
 
@@ -125,6 +127,7 @@ export class ControlPlane {
   /** Ends the admin API and closes the store. */
   async close(): Promise<void> {
     this.#feed.close();
+    this.#refusals.close();
     await this.#admin?.close();
     this.#stopFeed();
     this.#stopWatching();
@@ -155,6 +158,7 @@ export class ControlPlane {
       control: this.#control,
       version,
       checkToken: (token) => isToken(token, adminHash),
+      refuseToken: (address, signal) => this.#refusals.refuse(address, signal),
       hosts: this.#options.hosts,
       feed: this.#feed,
       edge,
@@ -179,6 +183,13 @@ export class ControlPlane {
       return null;
     }
   }
+}
+
+/** @param address null: of further ones together; empty: on a unix socket */
+function logRefusals(address: string | null, count: number): void {
+  const from = address === null ? "further addresses" : address === "" ? "a unix socket" : address;
+  const what = count === 1 ? "a wrong token" : "{count} more wrong tokens";
+  logger("admin").warn(`The admin API refused ${what} from {from}`, { from, count });
 }
 
 function withFlag(error: SocketError): SocketError {
