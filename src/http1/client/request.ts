@@ -29,11 +29,15 @@ export interface RequestPlan {
  * sent in chunks (RFC 9112 §6.1). Without a body there is no framing, but a Content-Length of 0 is passed on.
  * `TE: trailers` is made for this hop.
  *
- * @throws {UpstreamError} `bad_request` for a head that cannot be written, a malformed Content-Length, and a body that
- *   has a reader already
+ * @throws {UpstreamError} `bad_request` for a target that is neither a path nor `*`, a head that cannot be written, a
+ *   malformed Content-Length, and a body that has a reader already
  */
 export function planRequest(head: RequestHead, body: Body, settings: ClientSettings): RequestPlan {
   const { method, target, authority, fields, upgrade } = head;
+  // A proxy as upstream would go where a whole URL, or the host and port of a CONNECT, leads.
+  if (target.charCodeAt(0) !== SLASH && target !== "*") {
+    throw new UpstreamError("bad_request", `The request target ${showText(target)} is no path`);
+  }
   const framing = body === null ? noBody : framingOf(head, body);
   const facts = hopFacts(fields);
   try {
@@ -57,6 +61,7 @@ export function planRequest(head: RequestHead, body: Body, settings: ClientSetti
   }
 }
 
+const SLASH = 0x2f;
 const ACCEPTS_TRAILERS = 1;
 const CONNECTION_AUTH = 2;
 
