@@ -199,6 +199,29 @@ describe("errors", () => {
   });
 });
 
+describe("secrets", () => {
+  /** Those that check what others show. */
+  const checking = new Set(["edge", "admin", "control", "store", "session"]);
+  const secret = String.raw`[\w.]*(?:[tT]oken|[sS]ecret|[hH]ash)`;
+  const operator = String.raw`\s*(?:===?|!==?)(?!=)\s*`;
+  // `undefined`, `null` and the empty text are no secrets.
+  const compared = new RegExp(
+    String.raw`\b${secret}${operator}(?!\s*(?:undefined\b|null\b|[;)&|?]))|${operator}${secret}\b(?![(.\w])`,
+  );
+
+  it("are compared by timingSafeEqual alone, so that time does not tell how much of a guess is right", () => {
+    const wrong = sources.filter((file) => checking.has(folderOf(file)) || file.startsWith("src/cli/edge_serve/"))
+      .flatMap((file) => codeOf(read(file)).split("\n").map((line) => `${file}: ${line}`))
+      .filter((line) => compared.test(line));
+    assert.deepEqual(wrong, []);
+    for (const line of ["if (given === token) return", "record.hash !== hashToken(text)", "expected == token)"]) {
+      assert.ok(compared.test(line), line);
+    }
+    const users = sources.filter((file) => codeOf(read(file)).includes("timingSafeEqual("));
+    assert.deepEqual(users.sort(), ["src/edge/tokens.ts", "src/store/token.ts"]);
+  });
+});
+
 describe("the pages about the inside", () => {
   const folders = new Set(sources.filter((file) => file.startsWith("src/")).map((file) => dirname(file)));
 

@@ -8,7 +8,7 @@ import { HttpClient } from "../../src/http1/client/client.ts";
 import type { Dial } from "../../src/http1/mod.ts";
 import { dial, type DialTarget } from "../../src/net/mod.ts";
 import { eventually } from "../support/net.ts";
-import { assertProblem, get } from "../support/public_client.ts";
+import { assertProblem, get, getRequest, send } from "../support/public_client.ts";
 import { ScriptedServer } from "../support/scripted_server.ts";
 import { protocols, startTunnel, type Tunnel } from "../support/tunnel.ts";
 
@@ -86,3 +86,21 @@ for (const protocol of protocols) {
     });
   });
 }
+
+describe("an upgrade through an agent with a list of allowed upstreams", () => {
+  it("is refused when its target is not of the list, as any other request is", async () => {
+    let connections = 0;
+    const upstream = await ScriptedServer.start(() => void connections++);
+    await withAgent(upstream.target, listed("10.0.0.0/8:*").dialer(), "v2", async (tunnel) => {
+      const upgrade = "Connection: Upgrade\r\nUpgrade: chat\r\n";
+      const visitor = await send(tunnel, getRequest(tunnel, "/", upgrade));
+      assert.match(
+        await visitor.readUntil("\r\n\r\n"),
+        /^HTTP\/1\.1 502 [^]*^X-Runnel-Error: upstream_not_allowed\r$/m,
+      );
+      visitor.socket.reset();
+    });
+    assert.equal(connections, 0);
+    await upstream.close();
+  });
+});

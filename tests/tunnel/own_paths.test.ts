@@ -50,6 +50,7 @@ const tunnelPaths = [
   ...["/agent/", "/agents", "/agent/x", "/Agent", "/%61gent", "//agent", "/./agent", "/x/../agent", "/agent;x"],
   ...["/healthz/", "/healthzz", "/HEALTHZ", "/readyz/x", "/.well-known/runnel", "/.well-known/security.txt"],
   ...["/.well-known/acme-challenge/x", "/?/agent", "/%2e%2e/api/agent/x"],
+  ...["/admin", "/admin/../x", "/../admin", "/api/v1/nodes", "/api/v1/../../etc/passwd", "/metrics", "/api/events"],
 ];
 
 for (const protocol of protocols) {
@@ -115,9 +116,11 @@ for (const protocol of protocols) {
       assert.equal(await ask("example.com", "/healthz", "HEAD"), "200");
     });
 
-    it("serves each path by its own name, those of the edge, too", async () => {
-      for (const target of ["/agent", "/healthz", "/api/agent/tunnels", "/.well-known/runnel/x", "/api/users"]) {
-        assert.equal(await ask("shop.example.com", target), "tunnel", target);
+    it("serves each path by its own name, those of the edge, of the admin API, and with .. in them, too", async () => {
+      for (const target of ["/agent", "/healthz", "/api/agent/tunnels", "/.well-known/runnel/x", ...tunnelPaths]) {
+        const got = await exchange(tunnel, request("shop.example.com", target));
+        assert.equal(whoAnswered(got), "tunnel", target);
+        assert.ok(got.endsWith(`\r\n\r\nGET ${target}`), got);
       }
     });
 

@@ -94,47 +94,61 @@ for (const protocol of protocols) {
 
   describe(`a malformed request to a tunnel on ${protocol}`, () => {
     const host = "Host: shop.localhost\r\n";
-    const hostile: [what: string, request: string, status: number, code: string][] = [
-      ["a bare LF", "GET / HTTP/1.1\nHost: shop.localhost\n\n", 400, "bad_request"],
-      ["a bare CR in a value", `GET / HTTP/1.1\r\n${host}X: a\rb\r\n\r\n`, 400, "bad_request"],
-      ["a NUL in a value", `GET / HTTP/1.1\r\n${host}X: a\0b\r\n\r\n`, 400, "bad_request"],
-      ["a NUL in a name", `GET / HTTP/1.1\r\n${host}X\0: a\r\n\r\n`, 400, "bad_request"],
-      ["a folded line", `GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`, 400, "bad_request"],
-      ["a space before the colon", `GET / HTTP/1.1\r\n${host}X : a\r\n\r\n`, 400, "bad_request"],
-      ["no Host", "GET / HTTP/1.1\r\n\r\n", 400, "bad_request"],
-      ["two Hosts", `GET / HTTP/1.1\r\n${host}${host}\r\n`, 400, "bad_request"],
-      ["two names in Host", "GET / HTTP/1.1\r\nHost: shop.localhost, b\r\n\r\n", 400, "bad_request"],
-      ["userinfo in Host", "GET / HTTP/1.1\r\nHost: a@shop.localhost\r\n\r\n", 400, "bad_request"],
-      ["another host in its target", `GET http://b.localhost/ HTTP/1.1\r\n${host}\r\n`, 400, "bad_request"],
-      [
-        "both lengths",
-        `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-        400,
-        "bad_request",
+    /** By what is wrong. */
+    const refused: Readonly<Record<string, readonly (readonly [what: string, request: string])[]>> = {
+      "lines or values that others read in another way, CR, LF and NUL among them": [
+        ["a bare LF", "GET / HTTP/1.1\nHost: shop.localhost\n\n"],
+        ["a bare CR in a value", `GET / HTTP/1.1\r\n${host}X: a\rb\r\n\r\n`],
+        ["a NUL in a value", `GET / HTTP/1.1\r\n${host}X: a\0b\r\n\r\n`],
+        ["a NUL in a name", `GET / HTTP/1.1\r\n${host}X\0: a\r\n\r\n`],
+        ["a folded line", `GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`],
+        ["a space before the colon", `GET / HTTP/1.1\r\n${host}X : a\r\n\r\n`],
       ],
-      [
-        "two lengths",
-        `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`,
-        400,
-        "bad_request",
+      "no Host, two of them, userinfo in it, or another one in its target": [
+        ["no Host", "GET / HTTP/1.1\r\n\r\n"],
+        ["two Hosts", `GET / HTTP/1.1\r\n${host}${host}\r\n`],
+        ["two names in Host", "GET / HTTP/1.1\r\nHost: shop.localhost, b\r\n\r\n"],
+        ["userinfo in Host", "GET / HTTP/1.1\r\nHost: a@shop.localhost\r\n\r\n"],
+        ["another host in its target", `GET http://b.localhost/ HTTP/1.1\r\n${host}\r\n`],
       ],
-      ["a length that is none", `POST / HTTP/1.1\r\n${host}Content-Length: +3\r\n\r\nabc`, 400, "bad_request"],
-      ["an unknown coding", `POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip\r\n\r\n`, 400, "bad_request"],
-      ["a chunk of no size", `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nx\r\n`, 400, "bad_request"],
-      ["CONNECT", "CONNECT shop.localhost:80 HTTP/1.1\r\nHost: shop.localhost:80\r\n\r\n", 405, "method_not_allowed"],
-      ["TRACE", `TRACE / HTTP/1.1\r\n${host}\r\n`, 501, "not_implemented"],
-      ["HTTP/2.0", `GET / HTTP/2.0\r\n${host}\r\n`, 505, "version_not_supported"],
-      ["a target of 9 KiB", `GET /${"x".repeat(9_000)} HTTP/1.1\r\n${host}\r\n`, 414, "uri_too_long"],
-      [
-        "a head of 40 KiB",
-        `GET / HTTP/1.1\r\n${host}${`X: ${"x".repeat(1000)}\r\n`.repeat(70)}\r\n`,
-        431,
-        "head_too_large",
+      "a length beside chunks, two lengths, or a framing that others read in another way": [
+        ["both", `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+        ["two lengths", `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc`],
+        ["two different ones", `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc`],
+        ["a list of lengths", `POST / HTTP/1.1\r\n${host}Content-Length: 3, 3\r\n\r\nabc`],
+        ["a length that is none", `POST / HTTP/1.1\r\n${host}Content-Length: +3\r\n\r\nabc`],
+        ["an unknown coding", `POST / HTTP/1.1\r\n${host}Transfer-Encoding: gzip\r\n\r\n`],
+        ["a coding behind chunks", `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n`],
+        ["a chunk of no size", `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\nx\r\n`],
       ],
-    ];
-    it("is answered by the edge, closed, and never seen by the upstream", async () => {
-      await behind(async (tunnel, upstream) => {
-        for (const [what, request, status, code] of hostile) {
+    };
+    for (const [what, requests] of Object.entries(refused)) {
+      it(`is answered 400, closed, and never seen by the upstream when it has ${what}`, () =>
+        neverSeen(requests.map(([what, request]) => [what, request, 400, "bad_request"])));
+    }
+
+    it("is answered 405 or 501 where its method is CONNECT or TRACE", () =>
+      neverSeen([
+        ["CONNECT", "CONNECT shop.localhost:80 HTTP/1.1\r\nHost: shop.localhost:80\r\n\r\n", 405, "method_not_allowed"],
+        ["TRACE", `TRACE / HTTP/1.1\r\n${host}\r\n`, 501, "not_implemented"],
+      ]));
+
+    it("is answered 414, 431 or 505 where its target, its head or its version is none that is served", () =>
+      neverSeen([
+        ["HTTP/2.0", `GET / HTTP/2.0\r\n${host}\r\n`, 505, "version_not_supported"],
+        ["a target of 9 KiB", `GET /${"x".repeat(9_000)} HTTP/1.1\r\n${host}\r\n`, 414, "uri_too_long"],
+        [
+          "a head of 70 KiB",
+          `GET / HTTP/1.1\r\n${host}${`X: ${"x".repeat(1000)}\r\n`.repeat(70)}\r\n`,
+          431,
+          "head_too_large",
+        ],
+      ]));
+
+    /** Each is answered with that problem on a connection of its own, which ends. */
+    function neverSeen(requests: readonly (readonly [string, string, number, string])[]): Promise<void> {
+      return behind(async (tunnel, upstream) => {
+        for (const [what, request, status, code] of requests) {
           const answer = await exchange(tunnel, request);
           assert.match(answer, /^Connection: close\r$/m, what);
           try {
@@ -146,7 +160,7 @@ for (const protocol of protocols) {
         assert.equal(upstream.peers.length, 0);
         assert.match(await get(tunnel, "/ok"), /ok$/);
       });
-    });
+    }
 
     it("is answered 408 when its head does not come within 10 s", async () => {
       const clock = new FakeClock();
