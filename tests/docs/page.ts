@@ -27,10 +27,10 @@ export interface Page {
 /** The README of the npm package. There it stands beside docs/, and its links lead from there. */
 export const packageReadme = "scripts/npm/README.md";
 
-/** README.md, CONTRIBUTING.md, the npm package's README and docs/*.md. */
+/** README.md, CONTRIBUTING.md, SECURITY.md, the npm package's README and docs/*.md. */
 export function readPages(): Page[] {
   const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`);
-  return ["README.md", "CONTRIBUTING.md", packageReadme, ...docs.sort()].map(readPage);
+  return ["README.md", "CONTRIBUTING.md", "SECURITY.md", packageReadme, ...docs.sort()].map(readPage);
 }
 
 export function readPage(path: string): Page {
