@@ -1,5 +1,5 @@
 /**
- * The HTTP server that scripts/bench/tls.mjs measures: `/small` answers 1 KiB, `/bulk` 16 MiB. With TLS where two files
+ * The HTTP server that scripts/bench/tls.mjs measures: `/small` answers 1 KiB, `/bulk` 256 KiB. With TLS where two files
  * are given, a certificate and its key; tells its port.
  */
 import { readFileSync } from "node:fs";

@@ -2,5 +2,5 @@
 /** What the server of scripts/bench/tls.mjs answers, for it and for those who ask. */
 
 export const smallBytes = 1024;
-export const bulkBytes = 16 * 1024 * 1024;
+export const bulkBytes = 256 * 1024;
 export const bulkType = "application/octet-stream";
