@@ -39,6 +39,11 @@ describe("TlsAcceptor with openssl s_client", { skip: missingPeer("openssl") }, 
     });
   }
 
+  it("asks for another key when it does not take the client's first one (HelloRetryRequest)", async () => {
+    const output = await opensslHandshake(server.port, "-tls1_3", "-groups", "P-521:P-256", "-servername", "localhost");
+    assert.match(output, /New, TLSv1\.3, Cipher is /);
+  });
+
   for (const cipher of ["AES128-SHA", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "AECDH-AES128-SHA"]) {
     it(`sends handshake_failure to a client that knows ${cipher} alone`, async () => {
       const flags = ["-tls1_2", "-cipher", `${cipher}:@SECLEVEL=0`];
