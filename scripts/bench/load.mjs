@@ -6,14 +6,16 @@
  *     {"port":8080,"host":"a.localhost","path":"/small","connections":32,"bodyBytes":1024,"milliseconds":1000}
  *     {"requests":21000,"seconds":1.0,"p50Ms":1.4,"p99Ms":2.9}
  *
- * With `"hosts"` the connections ask these in turn, and not `host`. With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
+ * With `"tls":true` the connections have TLS inside, and with `"reconnects":true` each request has a connection of its
+ * own. With `"hosts"` the connections ask these in turn, and not `host`. With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
  */
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { connect as connectTls } from "node:tls";
 
 /**
  * @typedef {{ port: number, host: string, hosts?: string[], path: string, connections: number, bodyBytes: number,
- *   milliseconds?: number, requests?: number }} Task
+ *   milliseconds?: number, requests?: number, tls?: boolean, reconnects?: boolean }} Task
  * @typedef {{ requests: number, seconds: number, p50Ms: number, p99Ms: number }} Result
  */
 
@@ -32,15 +34,33 @@ class Asker {
   /** Bytes of the body that are still to come; -1 while the head is. */
   #left = -1;
 
+  #task;
+
   /** @param {Run} run @param {Task} task */
-  constructor(run, { port, host, path }) {
+  constructor(run, task) {
+    const { host, path } = task;
     this.#run = run;
+    this.#task = task;
     this.#request = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n`);
-    this.#socket = connect({ host: "127.0.0.1", port, noDelay: true });
-    this.#socket.on("connect", () => run.connected());
-    this.#socket.on("data", (chunk) => this.#take(/** @type {Buffer} */ (chunk)));
-    this.#socket.on("error", (error) => run.fail(`port ${port}: ${error.message}`));
-    this.#socket.on("end", () => run.fail(`port ${port}: the connection was closed`));
+    this.#socket = this.#connect(() => run.connected());
+  }
+
+  /** @param {() => void} onConnected */
+  #connect(onConnected) {
+    const { port, host, tls } = this.#task;
+    const target = { host: "127.0.0.1", port };
+    const socket = tls ? connectTls({ ...target, servername: host, rejectUnauthorized: false }) : connect(target);
+    socket.setNoDelay(true);
+    socket.on(tls ? "secureConnect" : "connect", onConnected);
+    socket.on("data", (chunk) => this.#take(/** @type {Buffer} */ (chunk)));
+    socket.on("error", (error) => this.#lose(socket, error.message));
+    socket.on("end", () => this.#lose(socket, "the connection was closed"));
+    return socket;
+  }
+
+  /** @param {import("node:net").Socket} socket @param {string} reason */
+  #lose(socket, reason) {
+    if (socket === this.#socket) this.#run.fail(`port ${this.#task.port}: ${reason}`);
   }
 
   ask() {
@@ -70,7 +90,11 @@ class Asker {
     if (this.#left > 0) return;
     if (this.#left < 0) return this.#run.fail(`the answer has ${-this.#left} bytes more than ${this.#run.bodyBytes}`);
     this.#left = -1;
-    if (this.#run.answered(this.#askedAt)) this.ask();
+    if (!this.#run.answered(this.#askedAt)) return;
+    if (!this.#task.reconnects) return this.ask();
+    const old = this.#socket;
+    this.#socket = this.#connect(() => this.ask());
+    old.destroy();
   }
 }
 

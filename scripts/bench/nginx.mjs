@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { root } from "../lib/toolchain.mjs";
-import { freePort, untilAnswering } from "./ports.mjs";
+import { freePort, untilAnswering, untilListening } from "./ports.mjs";
 import { Child } from "./child.mjs";
 
 export const smallBytes = 1024;
@@ -116,8 +116,37 @@ export class NginxFarm {
     return this.#start(name, (own) => plain.replace("listen 443 ssl", `listen 127.0.0.1:${own}`));
   }
 
-  /** @param {string} name @param {(port: number) => string} http the http block, but for what all of them share */
-  async #start(name, http) {
+  /**
+   * A proxy that ends TLS in front of 127.0.0.1:`port`, and streams.
+   * @param {string} name @param {number} port @param {string} certificate @param {string} key their files
+   */
+  startTls(name, port, certificate, key) {
+    return this.#start(name, (own) => `
+      upstream origin {
+        server 127.0.0.1:${port};
+        keepalive 512;
+        keepalive_requests 1000000000;
+      }
+      server {
+        listen 127.0.0.1:${own} ssl backlog=1024;
+        ssl_certificate ${certificate};
+        ssl_certificate_key ${key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        location / {
+          proxy_pass http://origin;
+          proxy_http_version 1.1;
+          proxy_set_header Connection "";
+          proxy_set_header Host $host;
+          ${streamed}
+        }
+      }`, untilListening);
+  }
+
+  /**
+   * @param {string} name @param {(port: number) => string} http the http block, but for what all of them share
+   * @param {(port: number, host: string) => Promise<void>} started
+   */
+  async #start(name, http, started = untilAnswering) {
     const port = await freePort();
     const folder = join(this.#folder, name);
     mkdirSync(folder);
@@ -144,7 +173,7 @@ export class NginxFarm {
     );
     const child = new Child(`nginx (${name})`, this.#program, ["-p", folder, "-c", file, "-e", "stderr"]);
     this.#children.push(child);
-    await Promise.race([untilAnswering(port, "127.0.0.1"), child.lost]);
+    await Promise.race([started(port, "127.0.0.1"), child.lost]);
     return { child, port };
   }
 

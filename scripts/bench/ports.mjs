@@ -2,7 +2,7 @@
 /** Free ports, and the moment from which something answers on one. */
 import { once } from "node:events";
 import { request } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const startLimitMs = 15_000;
@@ -30,6 +30,27 @@ export async function untilAnswering(port, host, path = "/small") {
     if (Date.now() > deadline) throw new Error(`port ${port} (${host}) does not answer: ${status}`);
     await sleep(20);
   }
+}
+
+/** Resolves once connections are accepted. @param {number} port */
+export async function untilListening(port) {
+  const deadline = Date.now() + startLimitMs;
+  while (!await isListening(port)) {
+    if (Date.now() > deadline) throw new Error(`port ${port} is not listened on`);
+    await sleep(20);
+  }
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+function isListening(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => resolve(false));
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 /** @param {number} port @param {string} host @param {string} path @returns {Promise<number | string>} the status, or why there is none */

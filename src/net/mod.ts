@@ -57,9 +57,13 @@ export {
   CertificateError,
   type CertificateSource,
   checkCertificates,
+  type ClientCertificate,
   type ClientHello,
   type ClientPolicy,
+  type SecuredSocket,
   startTls,
+  TlsAcceptor,
+  type TlsAcceptorOptions,
   type TlsCertificate,
   type TlsTarget,
 } from "./tls/mod.ts";

@@ -1,7 +1,16 @@
 /** TLS in tests: the certificates of `certificates/` (its make.sh made them), and servers that show them. */
 import { readFileSync } from "node:fs";
 import * as tls from "node:tls";
-import { dial, listen, type Listener, type Socket, type TlsOptions } from "../../src/net/mod.ts";
+import {
+  type CertificateSource,
+  dial,
+  listen,
+  type Listener,
+  type Socket,
+  TlsAcceptor,
+  type TlsCertificate,
+  type TlsOptions,
+} from "../../src/net/mod.ts";
 import { TlsSocket } from "../../src/net/tls/tls_socket.ts";
 import { connectPair } from "./net.ts";
 import type { TcpTarget } from "../../src/net/socket.ts";
@@ -25,22 +34,42 @@ export interface TlsServerOptions {
   certificate?: CertificateName;
   /** Told of the name that the client asked for (SNI); empty where it asked for none. */
   onName?(name: string): void;
-  maxVersion?: tls.SecureVersion;
+  /** A server that knows no later version: the runtime's own, since ours knows 1.3. */
+  maxVersion?: "TLSv1.2";
 }
 
-/** The server's end of TLS on an accepted socket; resolves when the handshake is done, and never where it fails. */
-export function acceptTls(raw: Socket, options: TlsServerOptions = {}): Promise<Socket> {
-  const { certificate = "server", maxVersion = "TLSv1.3" } = options;
+/** One of `certificates/` as a TLS listener gets it. */
+export function tlsCertificate(name: CertificateName = "server"): TlsCertificate {
+  return { chain: pem(name), key, id: name };
+}
+
+/** Shows the same certificate to everyone. */
+export function fixedCertificate(name: CertificateName = "server"): CertificateSource {
+  return { certificateFor: () => tlsCertificate(name) };
+}
+
+/** The server's end of TLS on an accepted socket; rejects where the handshake fails. */
+export async function acceptTls(
+  raw: Socket,
+  options: TlsServerOptions = {},
+  acceptor = new TlsAcceptor({ certificates: fixedCertificate(options.certificate) }),
+): Promise<Socket> {
+  if (options.maxVersion !== undefined) return await acceptOldTls(raw, options.maxVersion);
+  const { socket, serverName } = await acceptor.accept(raw);
+  options.onName?.(serverName ?? "");
+  return socket;
+}
+
+function acceptOldTls(raw: Socket, maxVersion: tls.SecureVersion): Promise<Socket> {
   return new Promise((resolve) => {
     let engine!: tls.TLSSocket;
     const socket = new TlsSocket(raw, (cipher) => {
-      const context = { cert: pem(certificate), key, minVersion: "TLSv1" as const, maxVersion };
+      const context = { cert: pem("server"), key, maxVersion };
       // The types know no other stream than a socket here; the runtimes do.
       const stream = cipher as unknown as ConstructorParameters<typeof tls.TLSSocket>[0];
       return engine = new tls.TLSSocket(stream, { isServer: true, ...context, allowHalfOpen: true } as object);
     });
     engine.once("secure", () => {
-      options.onName?.((engine as { servername?: string | false | null }).servername || "");
       socket.secured();
       resolve(socket);
     });
@@ -62,9 +91,10 @@ export async function startTlsServer(
   options: TlsServerOptions = {},
 ): Promise<TlsServer> {
   const sockets = new Set<Socket>();
+  const acceptor = new TlsAcceptor({ certificates: fixedCertificate(options.certificate) });
   const listener = await listen({ kind: "tcp", host: "127.0.0.1", port: 0 }, (raw) => {
     sockets.add(raw);
-    void acceptTls(raw, options).then((socket) => onSocket(socket, raw));
+    acceptTls(raw, options, acceptor).then((socket) => onSocket(socket, raw), () => {});
   });
   const { port } = listener.address;
   return {
@@ -73,6 +103,7 @@ export async function startTlsServer(
     listener,
     async close() {
       await listener.close();
+      acceptor.close();
       for (const socket of sockets) socket.reset();
     },
   };
