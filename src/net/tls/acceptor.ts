@@ -18,10 +18,16 @@ export interface TlsAcceptorOptions {
   readonly handshakeTimeoutMs?: number;
   /** Pairs of a certificate and a client policy that are kept ready, with the sessions that resume. Default 1,024. */
   readonly maxContexts?: number;
+  /**
+   * Handshakes at one time; past that the oldest one fails with `aborted`. Each may hold a hello of 16 KiB. Default 4,096.
+   */
+  readonly maxPending?: number;
   readonly clock?: Clock;
 }
 
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_PENDING = 4_096;
+const CLOSED = "the listener was closed";
 const defaultProtocols: readonly string[] = ["http/1.1"];
 
 /**
@@ -31,7 +37,9 @@ const defaultProtocols: readonly string[] = ["http/1.1"];
  */
 export class TlsAcceptor {
   readonly #settings: HandshakeSettings;
+  /** The oldest one first. */
   readonly #running = new Set<ServerHandshake>();
+  readonly #maxPending: number;
   #isClosed = false;
 
   /** @throws {OptionError} */
@@ -39,6 +47,8 @@ export class TlsAcceptor {
     const { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS, maxContexts = DEFAULT_MAX_CONTEXTS } = options;
     checkRange("handshakeTimeoutMs", handshakeTimeoutMs, 1);
     checkRange("maxContexts", maxContexts, 1);
+    this.#maxPending = options.maxPending ?? DEFAULT_MAX_PENDING;
+    checkRange("maxPending", this.#maxPending, 1);
     this.#settings = {
       certificates: options.certificates,
       clientPolicyOf: options.clientPolicyOf ?? (() => null),
@@ -58,14 +68,16 @@ export class TlsAcceptor {
    * Does the handshake over `raw`, which must be paused. `raw` is owned by the result, whose socket is paused, or has
    * closed when this rejects.
    *
-   * @throws {SocketError} `tls_failed`, `connect_timeout`, `connection_reset`; `aborted` after `close()`
+   * @throws {SocketError} `tls_failed`, `connect_timeout`, `connection_reset`; `aborted` after `close()`, and where there
+   *   are too many at one time
    */
   async accept(raw: Socket): Promise<SecuredSocket> {
     const handshake = new ServerHandshake(raw, this.#settings);
     this.#running.add(handshake);
     try {
       const done = handshake.run();
-      if (this.#isClosed) handshake.abort();
+      if (this.#isClosed) handshake.abort(CLOSED);
+      else if (this.#running.size > this.#maxPending) this.#abortOldest();
       return await done;
     } finally {
       this.#running.delete(handshake);
@@ -75,6 +87,10 @@ export class TlsAcceptor {
   /** Ends all handshakes that run, with `aborted`. Later ones fail with the same. */
   close(): void {
     this.#isClosed = true;
-    for (const handshake of this.#running) handshake.abort();
+    for (const handshake of this.#running) handshake.abort(CLOSED);
+  }
+
+  #abortOldest(): void {
+    for (const oldest of this.#running) return oldest.abort("too many others run at the same time");
   }
 }

@@ -103,8 +103,8 @@ export class ServerHandshake implements SocketHandlers {
   }
 
   /** Ends it with `aborted`. */
-  abort(): void {
-    this.#fail(this.#error("aborted", "the listener was closed"));
+  abort(why: string): void {
+    this.#fail(this.#error("aborted", why));
   }
 
   onData(chunk: Uint8Array): void {

@@ -355,6 +355,20 @@ describe("TlsAcceptor", () => {
     late.client.reset();
   });
 
+  it("ends the oldest handshake when more than maxPending run", async () => {
+    const acceptor = new TlsAcceptor({ certificates: fixedCertificate(), maxPending: 2 });
+    const oldest = await acceptWith(acceptor);
+    const others = [await acceptWith(acceptor), await acceptWith(acceptor)];
+    const error = await failure(oldest.accepted);
+    assert.equal(error.code, "aborted");
+    assert.match(error.message, /too many others run at the same time$/);
+    assert.equal(oldest.raw.closed, true);
+    await eventually(() => acceptor.pending === 2);
+    acceptor.close();
+    for (const stage of others) assert.equal((await failure(stage.accepted)).code, "aborted");
+    for (const { client } of [oldest, ...others]) client.reset();
+  });
+
   it("leaves connections alone when it is closed after their handshakes", async () => {
     const stage = await accept();
     const client = await secureClient(stage);
@@ -367,7 +381,7 @@ describe("TlsAcceptor", () => {
   });
 
   it("refuses options that are none", () => {
-    for (const options of [{ handshakeTimeoutMs: 0 }, { maxContexts: 0 }]) {
+    for (const options of [{ handshakeTimeoutMs: 0 }, { maxContexts: 0 }, { maxPending: 0 }]) {
       assert.throws(() => new TlsAcceptor({ certificates: fixedCertificate(), ...options }), /The option /);
     }
   });
