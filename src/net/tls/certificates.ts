@@ -22,15 +22,24 @@ const certificateBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END C
  * @throws {CertificateError}
  */
 export function checkCertificates(pem: string): void {
+  readCertificates(pem);
+}
+
+/**
+ * The certificates of `pem`, in their order.
+ *
+ * @throws {CertificateError} as `checkCertificates`
+ */
+export function readCertificates(pem: string): X509Certificate[] {
   const begins = pem.split("-----BEGIN CERTIFICATE-----").length - 1;
   const blocks = pem.match(certificateBlock) ?? [];
   if (begins === 0) throw new CertificateError("There is no certificate in PEM form");
   if (blocks.length !== begins) throw new CertificateError("A certificate in PEM form is incomplete");
-  for (const [i, block] of blocks.entries()) {
+  return blocks.map((block, i) => {
     try {
-      new X509Certificate(block);
+      return new X509Certificate(block);
     } catch (cause) {
       throw new CertificateError(`The certificate ${i + 1} of ${blocks.length} cannot be read`, cause);
     }
-  }
+  });
 }

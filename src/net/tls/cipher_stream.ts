@@ -11,6 +11,7 @@ const HIGH_WATER_BYTES = 2 ** 30;
 
 export class CipherStream extends Duplex {
   readonly #socket: Socket;
+  #hasSent = false;
 
   constructor(socket: Socket) {
     // The end of this stream is not the end of the socket: `TlsSocket` ends or resets that.
@@ -23,6 +24,11 @@ export class CipherStream extends Duplex {
     this.#socket = socket;
   }
 
+  /** Whether the runtime's TLS has sent anything: the hello of its end, or an alert. */
+  get hasSent(): boolean {
+    return this.#hasSent;
+  }
+
   /** Takes bytes that arrived from the peer. */
   receive(bytes: Uint8Array): void {
     this.push(bytes);
@@ -31,6 +37,7 @@ export class CipherStream extends Duplex {
   override _read(): void {}
 
   override _write(bytes: Uint8Array, _encoding: string, done: () => void): void {
+    this.#hasSent = true;
     this.#socket.write(bytes);
     done();
   }

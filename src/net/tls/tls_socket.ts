@@ -36,7 +36,7 @@ import { CipherStream } from "./cipher_stream.ts";
 /** The writes of a tick become one record up to here (RFC 8446 §5.1). */
 const RECORD_BYTES = 16 * 1024;
 /** Event-loop ticks in which the engine has surely reported what was passed to it: plaintext, or a close_notify. */
-const ENGINE_TICKS = 3;
+export const ENGINE_TICKS = 3;
 
 /** The first bytes of the other end are no TLS. */
 export class NoTlsError extends Error {
@@ -59,6 +59,8 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
   readonly #engine: tls.TLSSocket;
   /** False until encrypted bytes arrived: the first one shows whether the peer speaks TLS. */
   #hasReceived = false;
+  /** A server's handshake runs. Where it fails, the raw socket stays open, so that the client can be told why. */
+  #isAccepting: boolean;
   /** Written and not yet encrypted. */
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
@@ -94,9 +96,17 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
   /**
    * @param raw paused; owned by this socket from now on
    * @param createEngine makes the client's or the server's end of TLS on the given stream
+   * @param hello for a server's end: what was read of `raw` before. A handshake that fails leaves `raw` open, paused and
+   *   without handlers, where it has not closed
    */
-  constructor(raw: Socket, createEngine: (cipher: CipherStream) => tls.TLSSocket, clock: Clock = systemClock) {
+  constructor(
+    raw: Socket,
+    createEngine: (cipher: CipherStream) => tls.TLSSocket,
+    clock: Clock = systemClock,
+    hello: Uint8Array | null = null,
+  ) {
     this.#raw = raw;
+    this.#isAccepting = hello !== null;
     this.#clock = clock;
     this.local = raw.local;
     this.remote = raw.remote;
@@ -113,7 +123,9 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
       onBroken: () => this.#wantsRest(),
       onClose: (error) => this.#takeClose(error),
     };
-    raw.resume();
+    if (hello === null) raw.resume();
+    // Deno's engine can crash where it gets bytes in the tick in which it was made (2.9.6).
+    else setImmediate(() => this.#takeHello(hello));
   }
 
   get bufferedBytes(): number {
@@ -130,6 +142,7 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
 
   /** Must be called when the handshake is done. Until then the raw socket is read although this one is paused. */
   secured(): void {
+    this.#isAccepting = false;
     if (this.#isPaused) this.#raw.pause();
   }
 
@@ -260,6 +273,12 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
     this.handlers.onDrain();
   }
 
+  #takeHello(hello: Uint8Array): void {
+    if (this.closed || this.#isRawClosed) return;
+    this.#takeCipher(hello);
+    if (!this.closed) this.#raw.resume();
+  }
+
   #takeCipher(bytes: Uint8Array): void {
     if (!this.#hasReceived) {
       this.#hasReceived = true;
@@ -323,7 +342,14 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
     if (this.closed || this.#error !== null || this.#hasPeerEnded) return;
     this.#error = error;
     if (this.#isRawClosed) this.#finish(error);
+    else if (this.#isAccepting) this.#leaveRaw(error);
     else this.#abandon();
+  }
+
+  #leaveRaw(error: SocketError): void {
+    this.#raw.pause();
+    this.#raw.handlers = noHandlers;
+    this.#finish(error);
   }
 
   #abandon(): void {
