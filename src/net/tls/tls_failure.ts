@@ -1,9 +1,10 @@
-/** Why the certificate of a TLS server is not trusted, in words that lead to the remedy. */
+/** Why the certificate of the other end is not trusted, in words that lead to the remedy. */
 import type * as tls from "node:tls";
 import { escapeText } from "../../base/mod.ts";
 import type { TlsFault } from "../socket.ts";
+import { pinOf } from "./certificate_pair.ts";
 
-const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
+export const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
 /** By OpenSSL's codes (openssl-verification-options(1)), which both runtimes use. */
 const meanings: ReadonlyMap<string, string> = new Map([
   ["DEPTH_ZERO_SELF_SIGNED_CERT", "its certificate is self-signed"],
@@ -35,6 +36,19 @@ export function distrust(engine: tls.TLSSocket, name: string): Distrust | null {
   return { reason: meanings.get(code) ?? `its certificate is bad: ${code}`, fault: "certificate" };
 }
 
+/** Returns why the key of the certificate is not trusted; null where it is one of `pins`. */
+export function distrustKey(engine: tls.TLSSocket, pins: readonly string[]): Distrust | null {
+  const certificate = engine.getPeerX509Certificate();
+  const pin = certificate === undefined ? "no key" : pinOf(certificate);
+  if (pins.includes(pin)) return null;
+  return { reason: `its certificate has another key than the pinned one: ${pin}`, fault: "certificate_pin" };
+}
+
+/** What the runtime's error says of a certificate; null where it says nothing of one. */
+export function certificateFault(error: unknown): string | null {
+  return meanings.get(codeOf(error)) ?? null;
+}
+
 function codeOf(error: unknown): string {
   if (typeof error === "string") return error;
   const { code, message } = error as { code?: string; message?: string };
@@ -52,7 +66,7 @@ function namesOf(alternatives: string | undefined): string {
 }
 
 /** Why the certificate is not valid now, by the wall clock; null where it is. */
-function validity(from: string | undefined, to: string | undefined): string | null {
+export function validity(from: string | undefined, to: string | undefined): string | null {
   if (from === undefined || to === undefined) return null;
   const now = Date.now();
   if (now > Date.parse(to)) return `its certificate expired on ${day(to)}`;
