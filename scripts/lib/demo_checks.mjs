@@ -7,7 +7,7 @@ import { sequence } from "./sequence.mjs";
 
 /** @typedef {import("./demo.mjs").Demo} Demo */
 /** @typedef {import("./program.mjs").Program} Program */
-/** @typedef {{ port: number, host: string }} Place */
+/** @typedef {{ port: number, host: string, tls?: boolean }} Place */
 
 const megabyte = 1024 * 1024;
 const bulkBytes = 200 * megabyte;
@@ -128,7 +128,7 @@ async function checkEnd(programs, stopAll) {
  * @param {Demo} demo @param {() => Promise<boolean>} stopAll
  */
 export async function runChecks({ upstream, edge, agent, port, url }, stopAll) {
-  const place = { port, host: url.host };
+  const place = { port, host: url.host, tls: url.protocol === "https:" };
   /** @type {[string, () => Promise<string>][]} */
   const checks = [
     ["page", () => checkPage(place)],
