@@ -12,6 +12,8 @@ import { sequence } from "./sequence.mjs";
 const megabyte = 1024 * 1024;
 const bulkBytes = 200 * megabyte;
 const growthLimitBytes = 64 * megabyte;
+/** The runtimes' TLS copies each record, which their collectors are late to free. It stays below the answer's size. */
+const tlsGrowthLimitBytes = 160 * megabyte;
 const ticks = 20;
 
 /** @param {Iterable<Uint8Array>} blocks */
@@ -71,7 +73,8 @@ async function checkBulk(place, programs) {
   if (before.includes(null)) return `byte-exact, ${rate} MB/s; memory not measured, there is no /proc here`;
   const growth = programs.map((_, i) => (after[i]?.peak ?? NaN) - (before[i]?.resident ?? NaN));
   const told = programs.map(({ name }, i) => `${name} +${Math.round(growth[i] / megabyte)} MB`).join(", ");
-  assert.ok(Math.max(...growth) <= growthLimitBytes, `${told}: more than ${growthLimitBytes / megabyte} MB`);
+  const limit = place.tls ? tlsGrowthLimitBytes : growthLimitBytes;
+  assert.ok(Math.max(...growth) <= limit, `${told}: more than ${limit / megabyte} MB`);
   return `byte-exact, ${rate} MB/s, ${told}`;
 }
 

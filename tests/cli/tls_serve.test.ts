@@ -122,6 +122,25 @@ describe("edge serve --tls-self-signed", () => {
         })));
   }
 
+  it("serves an agent run that has the pin, and no other one", () =>
+    withEdge([...https, "--tls-self-signed"], ({ ready, url, data }) =>
+      withUpstream(async ({ port }) => {
+        const file = join(data, "tunnels.yaml");
+        await writeFile(file, `tunnels: { shop: { upstream: "${port}" } }`);
+        const run = (pin: string) =>
+          new ProgramRun(agentProgram, [
+            ...["run", "--config", file, "--edge", url, "--token", token, "--json", "--edge-pin", pin],
+          ], { environment: { RUNNEL_LOG_LEVEL: "warn" } });
+        const pin = String(ready.pin);
+        const agent = run(pin);
+        await agent.event("ready");
+        assert.match(await visit(url, "shop.localhost", { pins: [pin] }), /^HTTP\/1\.1 200 /);
+        assert.equal(await agent.stop(), 0);
+        const other = run(otherPin);
+        await other.waitFor(() => other.stderr.includes(`another key than the pinned one: ${pin}`));
+        assert.equal(await other.stop(), 0);
+      })));
+
   it("is logged in to with a pin, which is kept for that edge alone", () =>
     withScratch((home) =>
       withEdge([...https, "--tls-self-signed"], async ({ ready, url }) => {
