@@ -58,6 +58,7 @@ export {
   type CertificatePair,
   type CertificateSource,
   checkCertificates,
+  type ClientCertificate,
   type ClientHello,
   type ClientPolicy,
   datesFault,

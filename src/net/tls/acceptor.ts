@@ -25,8 +25,9 @@ const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;
 const defaultProtocols: readonly string[] = ["http/1.1"];
 
 /**
- * Speaks TLS 1.2 and 1.3 with clients. Sessions resume, by ticket or id, under the same certificate and client policy
- * alone. A client that is refused gets the alert that says why.
+ * Speaks TLS 1.2 and 1.3 with clients. Their sessions resume: on Bun under the certificate that they began with, on Deno
+ * under the next one of the same name, too. A client policy is never met by a session alone: the certificate in it is
+ * verified again. A client that is refused gets the alert that says why, as far as the runtime lets us.
  */
 export class TlsAcceptor {
   readonly #settings: HandshakeSettings;

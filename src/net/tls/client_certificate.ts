@@ -10,6 +10,7 @@ import { type Distrust, UNKNOWN_AUTHORITY, validity } from "./tls_failure.ts";
 
 /** Of what a client shows, so many certificates are looked at. */
 export const MAX_CHAIN_LENGTH = 10;
+export const NO_CERTIFICATE = "it shows no certificate";
 
 /** The certificate that a client has shown, and that its policy trusts. */
 export interface ClientCertificate {
@@ -35,7 +36,7 @@ export function distrustClient(
   authorities: readonly X509Certificate[],
 ): Distrust | null {
   const [own] = chain;
-  if (own === undefined) return distrusted("it shows no certificate");
+  if (own === undefined) return distrusted(NO_CERTIFICATE);
   try {
     const outdated = outdatedBy(own);
     if (outdated !== null) return distrusted(outdated, "certificate_dates");

@@ -1,6 +1,7 @@
 /**
- * Contexts of the runtimes' TLS: a certificate with its key, read once, and the keys of the sessions that resume. Each
- * client policy has contexts of its own, so that no session passes from one to another.
+ * Contexts of the runtimes' TLS: a certificate with its key, read once, and on Bun the keys of the sessions that resume.
+ * Each client policy has contexts of its own, so that no session of Bun's passes from one to another. Deno keeps the
+ * sessions of a name together (2.9.6), so that certificates are verified at each resumption, too.
  */
 import { createPrivateKey, type X509Certificate } from "node:crypto";
 import * as tls from "node:tls";

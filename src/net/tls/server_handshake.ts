@@ -14,7 +14,13 @@ import { type Socket, SocketError, type SocketErrorCode, type SocketHandlers, ty
 import { Alert, alertRecord } from "./alerts.ts";
 import type { CertificateSource, ClientHello, ClientPolicy, TlsCertificate } from "./certificate_source.ts";
 import type { CipherStream } from "./cipher_stream.ts";
-import { type ClientCertificate, describeCertificate, distrustClient, MAX_CHAIN_LENGTH } from "./client_certificate.ts";
+import {
+  type ClientCertificate,
+  describeCertificate,
+  distrustClient,
+  MAX_CHAIN_LENGTH,
+  NO_CERTIFICATE,
+} from "./client_certificate.ts";
 import { ClientHelloReader, HelloError } from "./client_hello.ts";
 import type { ContextCache, TlsContext } from "./context_cache.ts";
 import { closeLingering } from "./lingering_close.ts";
@@ -192,7 +198,8 @@ export class ServerHandshake implements SocketHandlers {
     let clientCertificate: ClientCertificate | null = null;
     if (context.authorities !== null) {
       const chain = shownChain(engine);
-      const found = runtimeDistrust(engine) ?? distrustClient(chain, context.authorities);
+      // A session may resume from before the policy was there (Deno 2.9.6), so that its certificate is verified anew.
+      const found = distrustClient(chain, context.authorities) ?? runtimeDistrust(engine);
       if (found !== null) return this.#fail(this.#error("tls_failed", found.reason, undefined, found.fault));
       clientCertificate = describeCertificate(chain[0]);
     }
@@ -208,10 +215,10 @@ export class ServerHandshake implements SocketHandlers {
     if (this.#isOver) return;
     if (error?.code !== "tls_failed" || this.#raw.closed) return this.#fail(this.#lost(error ?? undefined));
     const { cause } = error;
-    const reason = certificateFault(cause) ?? messageOf(cause);
-    const fault: TlsFault | undefined = certificateFault(cause) === null ? undefined : "certificate";
+    const fault = clientFault(cause);
+    const reason = fault ?? messageOf(cause);
     this.#isRefused = true;
-    const failure = this.#error("tls_failed", reason, cause, fault);
+    const failure = this.#error("tls_failed", reason, cause, fault === null ? undefined : "certificate");
     this.#afterEngine(ENGINE_TICKS, () => {
       // Deno's engine keeps its alert to itself.
       this.#refuse(cipher.hasSent ? null : alertRecord(Alert.HANDSHAKE_FAILURE), failure);
@@ -292,6 +299,13 @@ function makeEngine(cipher: CipherStream, { protocol, policy, context }: Choice)
     rejectUnauthorized: policy !== null,
     allowHalfOpen: true,
   } as object);
+}
+
+const missingCertificate = /PEER_DID_NOT_RETURN_A_CERTIFICATE|peer sent no certificates/;
+
+/** What an error of the runtime says of the client's certificate; null where it says nothing of one. */
+function clientFault(error: unknown): string | null {
+  return certificateFault(error) ?? (missingCertificate.test(messageOf(error)) ? NO_CERTIFICATE : null);
 }
 
 /** What the runtime says of the client's certificate; null where it says nothing against it. */

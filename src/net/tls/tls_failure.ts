@@ -14,6 +14,9 @@ const meanings: ReadonlyMap<string, string> = new Map([
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", UNKNOWN_AUTHORITY],
   ["CERT_UNTRUSTED", UNKNOWN_AUTHORITY],
   ["CERT_REVOKED", "its certificate was revoked"],
+  ["CERT_HAS_EXPIRED", "its certificate has expired"],
+  ["CERT_NOT_YET_VALID", "its certificate is not valid yet"],
+  ["INVALID_PURPOSE", "its certificate is for another purpose"],
 ]);
 
 export interface Distrust {
