@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EdgeUrlError, parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { AgentError } from "../../src/agent/errors.ts";
+import { expose } from "../../src/agent/expose.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import { dialThrough } from "../../src/agent/proxy_dial.ts";
 import { proxyFor } from "../../src/agent/proxy.ts";
 import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
+import { version } from "../../src/config/mod.ts";
 import type { Dial } from "../../src/http1/client/options.ts";
 import { readCertificatePair } from "../../src/net/mod.ts";
 import { never } from "../support/client_requests.ts";
@@ -46,6 +48,20 @@ describe("parseEdgeUrl with pins", () => {
     for (const text of ["", "sha256/abc", `sha1/${"A".repeat(43)}=`, pin.slice(0, -1)]) {
       assert.throws(() => parseEdgeUrl("https://edge.test", false, undefined, [text]), EdgeUrlError);
     }
+  });
+});
+
+describe("expose with pins", () => {
+  it("serves through an edge that has one of the keys, and rejects for another one", async () => {
+    const edge = await startTestEdge({ version });
+    const terminator = await startTlsTerminator(edge.address.port, { certificate: "self_signed" });
+    const options = { edge: `https://127.0.0.1:${terminator.port}`, token, fetch: () => new Response(null) };
+    await assert.rejects(expose({ ...options, edgePins: [otherPin] }), /another key than the pinned one/);
+    const exposed = await expose({ ...options, edgePins: [pin] });
+    exposed.close();
+    assert.equal(await exposed.closed, null);
+    await terminator.close();
+    await edge.close();
   });
 });
 
