@@ -9,6 +9,7 @@ import { dial, pinPattern } from "../../src/net/mod.ts";
 import { type Issued, TestAuthority } from "../support/issued.ts";
 import { bytesOf, eventually, latin1, SocketReader } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
+import { visitWith } from "../support/tls_edge.ts";
 import { protocols } from "../support/tunnel.ts";
 import { withUpstream } from "./operated_edge.ts";
 import { type Event, ProgramRun, runToEnd } from "./program_run.ts";
@@ -241,6 +242,26 @@ describe("edge serve --tls-cert", () => {
         assert.match(await visit(url, "blog.localhost", { pins }), /^HTTP\/1\.1 404 /);
         await assert.rejects(visit(url, "elsewhere.test", { pins }), /another key/);
       });
+    }));
+
+  it("asks visitors for a certificate of --client-ca, and agents for none", () =>
+    withScratch(async (folder) => {
+      const ca = join(folder, "ca.pem");
+      await writeFile(ca, authority.pem);
+      const [visitor, rogue] = [await authority.issue({ isForClient: true }), await TestAuthority.create()];
+      await withEdge([...https, "--tls-self-signed", "--client-ca", ca], ({ ready, url }) =>
+        withUpstream(async (upstream) => {
+          const pinned = ["--edge", url, "--edge-pin", String(ready.pin), "--token", token, "--name", "shop"];
+          const agent = new ProgramRun(agentProgram, ["http", String(upstream.port), ...pinned, "--json"]);
+          await agent.event("ready");
+          const port = Number(new URL(url).port);
+          const name = "shop.localhost";
+          assert.deepEqual(await visitWith(port, name, name, visitor), { status: 200, body: "hello" });
+          await assert.rejects(visitWith(port, name, name));
+          await assert.rejects(visitWith(port, name, name, await rogue.issue({ isForClient: true })));
+          assert.equal((await visitWith(port, "localhost", name)).status, 421);
+          assert.equal(await agent.stop(), 0);
+        }));
     }));
 
   it("sends visitors of http:// to https://, but for --plain-http, and says --hsts there", () =>

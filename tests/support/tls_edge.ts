@@ -1,4 +1,5 @@
 /** An edge with listeners of several kinds: TLS, plain HTTP that sends visitors there, and plain HTTP. */
+import { request } from "node:https";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
@@ -61,4 +62,24 @@ export function openTunnel(port: number, protocol: Protocol, upstream: Handler, 
   const edge = parseEdgeUrl(`${scheme}://127.0.0.1:${port}`, false, undefined, pins);
   const options = { edge, token, name: "shop", upstream };
   return protocol === "json" ? openJsonTunnel(options, never) : openV2Tunnel({ ...options, version: "0.0.0" }, never);
+}
+
+/** One GET with a client's certificate, by a client of others. */
+export function visitWith(
+  port: number,
+  servername: string,
+  host: string,
+  shown?: { chain: string; key: string },
+): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const pair = shown === undefined ? {} : { cert: shown.chain, key: shown.key };
+    const options = { host: "127.0.0.1", port, servername, headers: { host }, rejectUnauthorized: false, agent: false };
+    const asking = request({ ...options, ...pair } as object, (answer) => {
+      let body = "";
+      answer.setEncoding("utf8").on("data", (text) => body += text);
+      answer.on("end", () => resolve({ status: answer.statusCode, body }));
+      answer.on("error", reject);
+    });
+    asking.on("error", reject).end();
+  });
 }

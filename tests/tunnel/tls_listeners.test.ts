@@ -1,6 +1,5 @@
 /** Whole tunnels through an edge that ends TLS itself, beside plain listeners. */
 import assert from "node:assert/strict";
-import { request } from "node:https";
 import { describe, it } from "node:test";
 import { fieldValue } from "../../src/http/mod.ts";
 import type { Handler } from "../../src/http/message.ts";
@@ -8,7 +7,7 @@ import { type ClientPolicy, dial, SocketError, startTls } from "../../src/net/mo
 import { TestAuthority } from "../support/issued.ts";
 import { bytesOf, eventually, latin1, patternBytes, SocketReader, startTcpServer } from "../support/net.ts";
 import { assertProblem } from "../support/public_client.ts";
-import { edgeCertificate, openTunnel, startTlsEdge, type TlsEdge } from "../support/tls_edge.ts";
+import { edgeCertificate, openTunnel, startTlsEdge, type TlsEdge, visitWith } from "../support/tls_edge.ts";
 import { type Protocol, protocols, startTestEdge } from "../support/tunnel.ts";
 
 /** Says which scheme the visitor used, and what was asked. */
@@ -175,26 +174,6 @@ for (const protocol of protocols) {
       await tunnel.session.closed;
       await stage.close();
     });
-  });
-}
-
-/** One GET with a client's certificate, by a client of others. */
-function visitWith(
-  port: number,
-  servername: string,
-  host: string,
-  shown?: { chain: string; key: string },
-): Promise<{ status: number | undefined; body: string }> {
-  return new Promise((resolve, reject) => {
-    const pair = shown === undefined ? {} : { cert: shown.chain, key: shown.key };
-    const options = { host: "127.0.0.1", port, servername, headers: { host }, rejectUnauthorized: false, agent: false };
-    const asking = request({ ...options, ...pair } as object, (answer) => {
-      let body = "";
-      answer.setEncoding("utf8").on("data", (text) => body += text);
-      answer.on("end", () => resolve({ status: answer.statusCode, body }));
-      answer.on("error", reject);
-    });
-    asking.on("error", reject).end();
   });
 }
 
