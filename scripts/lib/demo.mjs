@@ -11,14 +11,18 @@ import { Program } from "./program.mjs";
 import { forms, root, setUp } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").Form} Form */
+/** @typedef {"v2" | "json"} Protocol */
 /** @typedef {{ upstream: Program, edge: Program, agent: Program, port: number, url: URL }} Demo */
 
-const help = `Usage: scripts/demo.sh [--once] [--port N] [--edge-runtime RUNTIME] [--agent-runtime RUNTIME]
+const help = `Usage: scripts/demo.sh [--once] [--tls] [--protocol v2|json] [--port N] [--edge-runtime RUNTIME]
+                       [--agent-runtime RUNTIME]
 
 Starts a private service (scripts/examples/upstream.ts), an edge and an agent on this machine, prints the public URL
 and what to try, then a line for each request. Ctrl-C ends everything.
 
   --once                   tries it all by itself instead: prints each check, exits 0 if all passed, else 1
+  --tls                    the edge has TLS, with a certificate of its own, which the agent knows by its pin
+  --protocol v2|json       how agent and edge speak to each other (default v2)
   --port N                 the edge's public port, 0 for any free one (default 8080, or a free one if that is busy)
   --edge-runtime RUNTIME   what the edge runs on (default bun)
   --agent-runtime RUNTIME  what the agent and the private service run on (default bun)
@@ -31,6 +35,8 @@ function readArguments() {
   const { values } = readOptions("demo", help, {
     options: {
       once: { type: "boolean", default: false },
+      tls: { type: "boolean", default: false },
+      protocol: { type: "string", default: "v2" },
       port: { type: "string" },
       "edge-runtime": { type: "string", default: "bun" },
       "agent-runtime": { type: "string", default: "bun" },
@@ -42,12 +48,15 @@ function readArguments() {
       usageError("demo", `no such runtime: ${runtime}`);
     }
   }
+  if (!["v2", "json"].includes(values.protocol)) usageError("demo", `no such protocol: ${values.protocol}`);
   const port = values.port === undefined ? null : Number(values.port);
   if (port !== null && !(/^\d+$/.test(String(values.port)) && port <= 65535)) {
     usageError("demo", `no port: ${values.port}`);
   }
   return {
     once: values.once,
+    tls: values.tls,
+    protocol: /** @type {Protocol} */ (values.protocol),
     port,
     edgeRuntime: /** @type {Form} */ (values["edge-runtime"]),
     agentRuntime: /** @type {Form} */ (values["agent-runtime"]),
@@ -83,19 +92,27 @@ async function freePort(port) {
   return bound;
 }
 
-/** @param {{ port: number | null, edgeRuntime: Form, agentRuntime: Form }} options @returns {Promise<Demo>} */
-async function start({ port: wantedPort, edgeRuntime, agentRuntime }) {
+/** @typedef {{ tls: boolean, protocol: Protocol, port: number | null, edgeRuntime: Form, agentRuntime: Form }} Wish */
+
+/** @param {Wish} wish @returns {Promise<Demo>} */
+async function start({ tls, protocol, port: wantedPort, edgeRuntime, agentRuntime }) {
   const token = randomBytes(16).toString("hex");
   const port = await choosePort(wantedPort);
   const upstream = new Program("upstream", agentRuntime, "scripts/examples/upstream.ts", []);
-  const edgeArguments = ["serve", "--listen", `127.0.0.1:${port}`, "--token", token, "--json"];
+  const address = `127.0.0.1:${port}`;
+  const listen = tls ? ["--listen", `https://${address}`, "--tls-self-signed"] : ["--listen", address];
+  const edgeArguments = ["serve", ...listen, "--token", token, "--json"];
   const edge = new Program("edge", edgeRuntime, "bin/edge.ts", edgeArguments);
   /** @param {Record<string, unknown>} line */
   const isReady = (line) => line.event === "ready";
-  const [{ port: upstreamPort }] = await Promise.all([upstream.next((line) => "port" in line), edge.next(isReady)]);
+  const [{ port: upstreamPort }, { pin }] = await Promise.all([
+    upstream.next((line) => "port" in line),
+    edge.next(isReady),
+  ]);
   const agent = new Program("agent", agentRuntime, "bin/agent.ts", [
-    ...["http", String(upstreamPort), "--edge", `http://127.0.0.1:${port}`],
-    ...["--token", token, "--name", "demo", "--json"],
+    ...["http", String(upstreamPort), "--edge", `${tls ? "https" : "http"}://${address}`],
+    ...(tls ? ["--edge-pin", String(pin)] : []),
+    ...["--token", token, "--name", "demo", "--protocol", protocol, "--json"],
   ]);
   const ready = await agent.next(isReady);
   return { upstream, edge, agent, port, url: new URL(String(ready.url)) };
@@ -130,13 +147,14 @@ Try it in a browser, or from another terminal:
   the same as lines of JSON    curl -N ${at("/ndjson")}
   what you type, echoed        curl -N -T - -X POST ${at("/echo")}
   a gigabyte                   curl -o /dev/null '${at("/bytes?size=1000000000")}'
-  without a name to resolve    curl -N -H 'Host: ${url.host}' http://127.0.0.1:${port}/events
+  without a name to resolve    curl -N -H 'Host: ${url.host}' ${url.protocol}//127.0.0.1:${port}/events
 `);
+  if (url.protocol === "https:") console.log("No authority has signed the certificate: curl takes it with -k.\n");
 }
 
 /** Shows the first ticks as they come through the public URL. @param {Demo} demo */
 async function showTicks({ port, url }) {
-  const stream = await openStream({ port, host: url.host, path: "/events" });
+  const stream = await openStream({ port, host: url.host, tls: url.protocol === "https:", path: "/events" });
   let shown = 0;
   for await (const text of stream.texts()) {
     for (const [, data] of text.matchAll(/^data: (.*)$/gm)) {

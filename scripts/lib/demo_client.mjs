@@ -3,10 +3,11 @@
  * The demo's public client: `node:http` to 127.0.0.1 with Host set, since names under .localhost do not resolve
  * everywhere. Each request has a connection of its own.
  */
-import { request } from "node:http";
+import * as http from "node:http";
+import * as https from "node:https";
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
-/** @typedef {{ port: number, host: string, path: string, method?: string, body?: Uint8Array }} Ask */
+/** @typedef {{ port: number, host: string, tls?: boolean, path: string, method?: string, body?: Uint8Array }} Ask */
 
 const silenceLimitMs = 15_000;
 
@@ -14,9 +15,12 @@ const silenceLimitMs = 15_000;
  * Sends a request and waits for the head of its answer. Rejects after 15 s in which nothing came.
  * @param {Ask} ask @returns {Promise<IncomingMessage>}
  */
-export function send({ port, host, path, method = "GET", body }) {
+export function send({ port, host, tls = false, path, method = "GET", body }) {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ host: "127.0.0.1", port, path, method, headers: { Host: host }, agent: false });
+    // No authority has signed the demo's certificate.
+    const trust = { servername: host.replace(/:\d+$/, ""), rejectUnauthorized: false };
+    const options = { host: "127.0.0.1", port, path, method, headers: { Host: host }, agent: false };
+    const outgoing = tls ? https.request({ ...options, ...trust }) : http.request(options);
     const silence = () => outgoing.destroy(new Error(`${method} ${path}: nothing came for ${silenceLimitMs / 1000} s`));
     outgoing.setTimeout(silenceLimitMs, silence);
     outgoing.on("error", reject).on("response", resolve);

@@ -8,7 +8,8 @@
  * Exits 0 or 1.
  */
 import { readFileSync } from "node:fs";
-import { request } from "node:http";
+import * as http from "node:http";
+import * as https from "node:https";
 import { isIP } from "node:net";
 import { basename } from "node:path";
 import process from "node:process";
@@ -16,25 +17,40 @@ import process from "node:process";
 const usualPort = 8080;
 const limitMs = 4_000;
 
-/** Where the edge of this command line listens; null where it calls no edge. @param {readonly string[]} words */
+/** Flags that give an edge a certificate: without `--listen`, it then has a port of its own. */
+const certificateFlag = /^--(?:tls-cert|tls-self-signed)(?:=|$)/;
+const certificateVariables = ["RUNNEL_TLS_CERT", "RUNNEL_TLS_SELF_SIGNED"];
+
+/**
+ * Where the edge of this command line listens; null where it calls no edge. Of several addresses, one without TLS: there,
+ * too, it answers probes.
+ * @param {readonly string[]} words
+ */
 function listenOf(words) {
   const at = words.findIndex((word, i) => /^edge(?:\.[jt]s)?$/.test(basename(word)) && words[i + 1] === "serve");
   if (at < 0) return null;
-  const flag = words.findIndex((word, i) => i > at && /^--listen(?:=|$)/.test(word));
-  if (flag < 0) return process.env.RUNNEL_LISTEN || String(usualPort);
-  return words[flag] === "--listen" ? words[flag + 1] : words[flag].slice("--listen=".length);
+  const flags = words.slice(at + 2);
+  const given = flags.flatMap((word, i) => {
+    if (word === "--listen") return [flags[i + 1] ?? ""];
+    return word.startsWith("--listen=") ? [word.slice("--listen=".length)] : [];
+  });
+  const listens = given.length > 0 ? given : (process.env.RUNNEL_LISTEN ?? "").split(",").map((item) => item.trim());
+  const plain = listens.find((listen) => listen !== "" && !/^https:/i.test(listen));
+  const hasCertificate = flags.some((word) => certificateFlag.test(word)) ||
+    certificateVariables.some((name) => !["", "0", "false"].includes(process.env[name] ?? ""));
+  return plain ?? (listens[0] || (hasCertificate ? "http://*:80" : String(usualPort)));
 }
 
 /** What `node:http` connects to. @param {string} listen as `--listen` takes it */
 export function target(listen) {
-  if (listen.startsWith("unix:")) return { socketPath: listen.slice("unix:".length) };
-  const address = listen.replace(/^http:\/\//i, "").replace(/\/$/, "");
+  const address = listen.replace(/^https?:\/\//i, "").replace(/\/$/, "");
+  if (address.startsWith("unix:")) return { socketPath: address.slice("unix:".length) };
   const [, host, port] = /^\d+$/.test(address)
     ? [address, "", address]
     : isIP(address) === 6
     ? [address, address]
     : /^([^:[\]]*|\[[^[\]]*\])(?::(\d+))?$/.exec(address) ?? [];
-  if (host === undefined || listen.startsWith("fd:")) throw new Error(`cannot connect to ${listen}`);
+  if (host === undefined || address.startsWith("fd:")) throw new Error(`cannot connect to ${listen}`);
   const isAny = ["", "*", "0.0.0.0", "[::]", "::"].includes(host);
   return { host: isAny ? "127.0.0.1" : host.replace(/^\[|\]$/g, ""), port: Number(port ?? usualPort) };
 }
@@ -42,8 +58,10 @@ export function target(listen) {
 /** @param {string} listen @returns {Promise<void>} */
 function check(listen) {
   return new Promise((resolve, reject) => {
-    // The edge takes `localhost` for itself, whatever its domain is.
-    const asking = request({ ...target(listen), path: "/healthz", headers: { Host: "localhost" }, timeout: limitMs });
+    const { request } = /^https:/i.test(listen) ? https : http;
+    // The edge takes `localhost` for itself, whatever its domain is. Its certificate need not have that name.
+    const to = { ...target(listen), servername: "localhost", rejectUnauthorized: false };
+    const asking = request({ ...to, path: "/healthz", headers: { Host: "localhost" }, timeout: limitMs });
     asking.on("response", ({ statusCode }) => {
       if (statusCode === 200) resolve();
       else reject(new Error(`/healthz answered ${statusCode}`));

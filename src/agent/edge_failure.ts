@@ -36,9 +36,15 @@ export const edgeAdvice = {
   redirect: lasting("Give --edge the address of the edge itself: a proxy must pass /agent to it without a redirect"),
   plainToTls: lasting("Write https:// in --edge"),
   tlsToPlain: lasting("Write http:// in --edge, or put TLS in front of the edge"),
-  authority: lasting("Trust the certificate's authority with --edge-ca FILE, or any certificate with --edge-insecure"),
+  authority: lasting(
+    "Trust the certificate's authority with --edge-ca FILE, a self-signed one with --edge-pin, or any certificate with " +
+      "--edge-insecure",
+  ),
   certificateName: lasting("Write a name that the certificate has in --edge, or get a certificate for this one"),
   certificateDates: lasting("Renew the edge's certificate, and check the clock of this machine"),
+  certificatePin: lasting(
+    "Give --edge-pin what the edge prints at its start; if that has not changed, something else answers in its place",
+  ),
   tls: passing("Check that the edge's TLS is of version 1.2 or 1.3, and has a certificate for this name"),
   tunnelHost: lasting("Write the edge's domain itself in --edge, without a tunnel's name"),
   upgradeDropped: lasting("Let the proxy in front of the edge pass Upgrade and Connection (docs/server.md)"),
@@ -122,6 +128,8 @@ function tlsAdvice({ tlsFault }: SocketError): Advice {
       return edgeAdvice.certificateName;
     case "certificate_dates":
       return edgeAdvice.certificateDates;
+    case "certificate_pin":
+      return edgeAdvice.certificatePin;
     case "certificate":
       return edgeAdvice.authority;
     default:

@@ -1,6 +1,6 @@
 /** The edge's address, as the flag `--edge` and the library are given it. */
 import { nameErrorClass, RunnelError } from "../base/mod.ts";
-import { isLoopback, type TlsOptions, type TlsTarget } from "../net/mod.ts";
+import { isLoopback, pinPattern, type TlsOptions, type TlsTarget } from "../net/mod.ts";
 import { checkAuthorities } from "./authorities.ts";
 import { dialAuthority, isSecure, tcpTargetOf, withoutBrackets } from "./url_target.ts";
 
@@ -32,9 +32,11 @@ export class EdgeUrlError extends RunnelError {
  * @param insecure allows plain `http://` to a host that is not this machine, and any certificate of an `https://` one.
  *   The token could then be read on the way. Default false.
  * @param ca certificates in PEM that are trusted for this edge instead of the runtime's list. Default: that list.
+ * @param pins the keys that an `https://` edge may have, as `sha256/BASE64`. They count whatever `insecure` and `ca` say,
+ *   and an edge without TLS is refused. Default none.
  * @throws {EdgeUrlError}
  */
-export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeUrl {
+export function parseEdgeUrl(text: string, insecure = false, ca?: string, pins: readonly string[] = []): EdgeUrl {
   const url = urlOf(text);
   if (url === null || !/^(?:http|ws)s?:$/.test(url.protocol)) {
     const shown = JSON.stringify(text.replace(/^[^/]*@/, ""));
@@ -46,7 +48,10 @@ export function parseEdgeUrl(text: string, insecure = false, ca?: string): EdgeU
   const target = tcpTargetOf(url);
   const authority = url.host;
   if (isSecure(url)) {
-    return { target: { ...target, tls: trust(insecure, ca) }, authority, label: `https://${authority}` };
+    return { target: { ...target, tls: trust(insecure, ca, pins) }, authority, label: `https://${authority}` };
+  }
+  if (pins.length > 0) {
+    throw new EdgeUrlError(`The edge ${text} is not encrypted, and so has no key to pin: write https://${authority}`);
   }
   if (!insecure && !isLoopback(target.host)) {
     throw new EdgeUrlError(
@@ -76,9 +81,15 @@ function parsed(text: string): URL | null {
   return URL.canParse(text) ? new URL(text) : null;
 }
 
-function trust(insecure: boolean, ca: string | undefined): TlsOptions {
+function trust(insecure: boolean, ca: string | undefined, pins: readonly string[]): TlsOptions {
+  if (pins.length > 0) return { pins: pins.map(checkedPin) };
   if (insecure) return { insecure };
   if (ca === undefined) return {};
   checkAuthorities(ca, (reason) => new EdgeUrlError(`The edge's CA cannot be used: ${reason}`));
   return { ca };
+}
+
+function checkedPin(pin: string): string {
+  if (!pinPattern.test(pin)) throw new EdgeUrlError(`The pin ${JSON.stringify(pin)} is not of the form sha256/BASE64`);
+  return pin;
 }

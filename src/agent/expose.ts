@@ -26,6 +26,8 @@ export interface ExposeOptions {
   edgeInsecure?: boolean;
   /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
   edgeCa?: string;
+  /** Keys that an `https://` edge may have, as `sha256/BASE64`; no other one is trusted. Default: authorities count. */
+  edgePins?: readonly string[];
   /**
    * Milliseconds for which the first connection is tried, from 1. `Infinity`: for ever, whatever the edge answers, but
    * for a name that no tunnel can have; this also holds for what it answers after a lost link. Default 10,000.
@@ -80,7 +82,7 @@ export interface Exposed {
  * ```
  */
 export async function expose(options: ExposeOptions): Promise<Exposed> {
-  const edge = parseEdgeUrl(options.edge, options.edgeInsecure, options.edgeCa);
+  const edge = parseEdgeUrl(options.edge, options.edgeInsecure, options.edgeCa, options.edgePins);
   checkOptions(options);
   const onError = reporterTo(options.onError);
   const upstream = fetchUpstream(options.fetch, { onError });

@@ -24,6 +24,7 @@ interface EdgeValues {
   readonly edge: string;
   readonly edgeInsecure: boolean;
   readonly edgeCa: string | undefined;
+  readonly edgePin: readonly string[];
   readonly proxy: string | undefined;
 }
 
@@ -41,7 +42,7 @@ interface UpstreamValues {
 /** Rejects with `UsageError` where an option is wrong. */
 export async function edgeEndpoint(values: EdgeValues, host: ProgramHost): Promise<EdgeEndpoint> {
   const ca = await readAuthorities("--edge-ca", values.edgeCa);
-  const edge = asUsageError(() => parseEdgeUrl(values.edge, values.edgeInsecure, ca));
+  const edge = asUsageError(() => parseEdgeUrl(values.edge, values.edgeInsecure, ca, values.edgePin));
   const environment = (name: string) => host.environment(name);
   const proxy = asUsageError(() => proxyFor(edge, { flag: values.proxy, environment }));
   return { edge, dial: proxy === null ? undefined : dialThrough(proxy) };

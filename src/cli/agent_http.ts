@@ -18,7 +18,7 @@ import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
 import { edgeEndpoint, upstreamEndpoint, withTcpTimeout } from "./agent_endpoints.ts";
-import { checkEdgeOfToken, readAgentSettings } from "./agent_settings.ts";
+import { checkEdgeOfToken, edgePins, readAgentSettings } from "./agent_settings.ts";
 import type { Command, CommandCall } from "./command.ts";
 import { ExitCode, remedyFor } from "./exit_codes.ts";
 import { canRedraw } from "./host.ts";
@@ -48,7 +48,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
   checkConnectionAuth(values);
   const target = await upstreamEndpoint(call.positionals.TARGET, values);
-  const { edge, dial } = await edgeEndpoint(values, host);
+  const { edge, dial } = await edgeEndpoint({ ...values, edgePin: edgePins(call, values.edge) }, host);
   const token = await tokenFor(edge, call);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);

@@ -66,11 +66,17 @@ async function check(options: Parameters<typeof tryEdge>[0]): Promise<void> {
   }
 }
 
-/** What is kept of how the edge is reached. A CA and a proxy of before stay where no other one is given. */
-function accessSettings({ edgeInsecure, edgeCa, proxy }: LoginCall["values"]): Readonly<Record<string, unknown>> {
+/**
+ * What is kept of how the edge is reached. A CA and a proxy of before stay where no other one is given. A pin is that of
+ * one edge, and counts in place of a CA.
+ */
+function accessSettings(values: LoginCall["values"]): Readonly<Record<string, unknown>> {
+  const { edgeInsecure, edgeCa, edgePin, proxy } = values;
+  const isPinned = edgePin.length > 0;
   return {
     edgeInsecure: edgeInsecure ? true : undefined,
-    ...(edgeCa === undefined ? {} : { edgeCa: resolve(edgeCa) }),
+    edgePin: isPinned ? [...edgePin] : undefined,
+    ...(edgeCa === undefined && !isPinned ? {} : { edgeCa: edgeCa === undefined ? undefined : resolve(edgeCa) }),
     ...(proxy === undefined ? {} : { proxy }),
   };
 }

@@ -25,7 +25,7 @@ const rules = [
   "that say so may be repeated.",
   "Durations have a unit: `500ms`, `30s`, `5m`, `1h`, `90d`. So have sizes: `64KiB`, `4MiB`.",
   "`--listen` takes `HOST:PORT`, `[IPV6]:PORT`, `PORT` (every IPv4 address), `:PORT` or `*:PORT` (every address), and " +
-  "`HOST` alone (port 8080).",
+  "`HOST` alone (port 8080). `https://` before it is TLS, and `http://` beside that sends visitors there.",
   "TARGET, `--edge` and `--proxy` take `HOST:PORT`, `[IPV6]:PORT`, and `PORT` or `:PORT` (this machine, as `0.0.0.0:PORT` " +
   "is), each with `http://` or `https://` before it; `HOST` alone has port 80, with `https://` 443. Without a scheme, " +
   "`--edge` is `https://` where it is not this machine, and a TARGET on another machine needs its port. An IPv6 address " +

@@ -1,5 +1,6 @@
 /** The options of the agent's commands. */
 import { hostSettingFault } from "../http/mod.ts";
+import { pinPattern } from "../net/mod.ts";
 import { parseAllowedUpstream } from "./allowed_upstream.ts";
 import { commonOptions } from "./common_options.ts";
 import { connectionOptions } from "./connection_options.ts";
@@ -20,12 +21,27 @@ const edgeAccess = {
     help: "trusts these authorities (PEM) for the edge's certificate, instead of the system's",
     completion: "file",
   }),
+  edgePin: {
+    ...listOption({
+      name: "edge-pin",
+      hint: "PIN",
+      help:
+        "trusts an https:// edge by its key alone, as an edge with --tls-self-signed prints it (sha256/BASE64), and " +
+        "by no authority, name or date",
+    }, parsePin),
+    insteadOf: "edge-ca",
+  },
   proxy: textOption({
     name: "proxy",
     hint: "URL",
     help: "dials the edge through this HTTP proxy; without it HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY count",
   }),
 };
+
+function parsePin(text: string): string {
+  if (!pinPattern.test(text)) throw new Error("is no pin: sha256/ and 44 characters of base64");
+  return text;
+}
 
 const edgeOption = textOption({
   name: "edge",

@@ -1,8 +1,10 @@
 /** The options of `edge serve`. */
-import { formatAddress, type ListenTarget, parseListenTarget, readHostPort } from "../net/mod.ts";
+import { parseListenTarget } from "../net/mod.ts";
 import { commonOptions } from "./common_options.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
+import { hostFault } from "./host_fault.ts";
+import { DEFAULT_LISTEN_PORT, parseListenAddress } from "./listen_address.ts";
 import { nameFault, parseReservedName } from "./names.ts";
 import {
   countOption,
@@ -14,23 +16,27 @@ import {
   textOption,
   timeoutOption,
 } from "./option.ts";
+import { tlsOptions } from "./tls_options.ts";
 import { tokenOptions } from "./token_options.ts";
 
-/** That of `--listen` where it names none. */
-const DEFAULT_PORT = 8080;
 /** That of `--admin-listen`. */
 const DEFAULT_ADMIN_PORT = 4480;
 
 export const edgeServeOptions = {
-  listen: parsedOption({
-    name: "listen",
-    hint: "HOST:PORT",
-    help: "where the public and the agents connect; also PORT, HOST, :PORT, unix:PATH, fd:N",
-    default: `0.0.0.0:${DEFAULT_PORT}`,
-  }, parseListen),
+  listen: {
+    ...listOption({
+      name: "listen",
+      hint: "HOST:PORT",
+      help: "where the public and the agents connect; https://HOST:PORT is TLS, beside which http://HOST:PORT sends " +
+        "visitors there; also PORT, HOST, :PORT, unix:PATH, fd:N; with --tls-cert or --tls-self-signed by default " +
+        "https://[::]:443 and http://[::]:80",
+    }, parseListenAddress),
+    default: `0.0.0.0:${DEFAULT_LISTEN_PORT}`,
+  },
+  ...tlsOptions,
   domain: textOption(
     { name: "domain", hint: "DOMAIN", help: "serves tunnels at NAME.DOMAIN", default: "localhost" },
-    domainFault,
+    hostFault,
   ),
   publicUrl: parsedOption({
     name: "public-url",
@@ -126,22 +132,8 @@ export const edgeServeOptions = {
   ...commonOptions,
 };
 
-/** `http://` may stand before it: what this listener speaks. */
-function parseListen(text: string): ListenTarget {
-  if (/^https:\/\//i.test(text)) throw new Error("needs TLS, which a proxy in front ends: leave https:// out");
-  if (!/^http:\/\//i.test(text)) return parseListenTarget(text, DEFAULT_PORT);
-  const address = text.slice("http://".length).replace(/\/$/, "");
-  const read = readHostPort(address);
-  if ("host" in read && read.port === null) {
-    // A URL without a port has another default than this option.
-    const complete = formatAddress({ kind: "tcp", host: read.host, port: DEFAULT_PORT });
-    throw new Error(`names no port: write http://${complete}, or another port`);
-  }
-  return parseListenTarget(address);
-}
-
 function parseAdminHost(text: string): string {
-  if (domainFault(text) !== null) throw new Error("is no host such as edge.internal");
+  if (hostFault(text) !== null) throw new Error("is no host such as edge.internal");
   return text.toLowerCase();
 }
 
@@ -151,12 +143,6 @@ function parseLiveType(text: string): string {
     throw new Error("is no media type such as application/x-stream");
   }
   return text;
-}
-
-function domainFault(text: string): string | null {
-  const isName = text.length <= 253 &&
-    text.split(".").every((label) => /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label));
-  return isName ? null : "is no domain name";
 }
 
 function parsePublicUrl(text: string): URL {

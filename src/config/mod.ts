@@ -33,6 +33,7 @@ export {
   reservedNamesWith,
   tunnelNameFault,
 } from "./names.ts";
+export { type ListenAddress, parseListenAddress } from "./listen_address.ts";
 export { didYouMean } from "./nearest.ts";
 export {
   type Completion,

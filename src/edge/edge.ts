@@ -14,9 +14,9 @@ import {
   type RequestHead,
   TimeoutGuard,
 } from "../http/mod.ts";
-import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
+import type { HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import { heldReadBytes, type ListenTarget, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
@@ -26,6 +26,7 @@ import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { EdgeFigures } from "./figures.ts";
 import { createIngress, type IngressOptions } from "./ingress.ts";
+import { type EdgeListener, EdgeListeners } from "./listeners.ts";
 import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
@@ -34,17 +35,26 @@ import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
 import { sheddingHandler } from "./shedding.ts";
+import { strictAnswer, withStrictTransport } from "./strict_transport.ts";
 import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
 import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 
 export interface EdgeOptions {
-  listen: ListenTarget;
+  /** Where it listens: one address for all, in plain HTTP, or several. */
+  listen: ListenTarget | readonly EdgeListener[];
   /** Tunnels are served at NAME.domain. Default `localhost`. */
   domain?: string;
-  /** Scheme and port of every printed URL, e.g. `https://example.com`. Default: `http`, the domain, the bound port. */
+  /**
+   * Scheme and port of every printed URL, e.g. `https://example.com`. Default: the domain, with scheme and bound port of
+   * the first listener with TLS, else of the first.
+   */
   publicUrl?: URL;
+  /** True for hosts (in lower case) that a listener with `redirectPort` serves. Default: it serves none. */
+  isPlainHost?: (host: string) => boolean;
+  /** `Strict-Transport-Security` for answers by `https` that have none (RFC 6797 §6.1). Default: none is added. */
+  strictTransport?: string;
   /** The token with which agents may open tunnels. */
   token: string;
   /** What else agents may show: returns the owner of a token that is not the edge's own. Default: nothing. */
@@ -120,7 +130,10 @@ export interface EdgeEvents extends SessionListEvents {
 }
 
 export interface Edge {
+  /** Of the first listener. */
   readonly address: SocketAddress;
+  /** Of all listeners, in the order of the options. */
+  readonly addresses: readonly SocketAddress[];
   /** The public URL of a tunnel, or of the domain itself. */
   urlOf(name?: string): string;
   readonly tunnels: Tunnels;
@@ -167,9 +180,6 @@ interface AcceptorParts {
   readonly onTunnel: OnTunnel;
 }
 
-/** For connections past the descriptors: each must soon make room for the next one. */
-const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
-
 /** Of a reason, which names what an agent asked for. */
 const MAX_REFUSAL_CHARACTERS = 300;
 const DEFAULT_VERSION = "0.0.0";
@@ -178,7 +188,7 @@ const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 /** Starts an edge. Rejects with `SocketError` where it cannot listen. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const edge = new RunningEdge(options);
-  await edge.listen(options.listen);
+  await edge.listen();
   return edge;
 }
 
@@ -187,18 +197,14 @@ class RunningEdge implements Edge {
   readonly figures: EdgeFigures;
   readonly #urls: PublicUrls;
   readonly #acceptor: AgentAcceptor;
-  readonly #server: HttpServer;
+  readonly #listeners: EdgeListeners;
   readonly #quotaCounts: RefusalCounts;
   readonly #tunnelCounts: RefusalCounts;
   readonly #sessions: SessionList;
   readonly #access: AccessObserver;
   readonly #memory: MemoryAccount;
-  /** Serves one request on each connection that is past the descriptors. */
-  readonly #surplusServer: HttpServer;
   readonly #shedCounts: RefusalCounts;
-  readonly #tcpTimeoutMs: number | undefined;
   readonly #nodes: NodeService | undefined;
-  #listener: Listener | null = null;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
@@ -206,7 +212,9 @@ class RunningEdge implements Edge {
     const events = options.events ?? {};
     this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const domain = (options.domain ?? "localhost").toLowerCase();
-    this.#urls = new PublicUrls(domain, options.publicUrl);
+    const listeners = listenersOf(options);
+    const hasTls = listeners.some(({ tls }) => tls !== undefined);
+    this.#urls = new PublicUrls(domain, options.publicUrl, hasTls ? "https" : "http");
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
     const traffic = new TrafficTable(options.maxCountedTunnels);
     this.tunnels = new Tunnels({
@@ -252,13 +260,17 @@ class RunningEdge implements Edge {
         return access.onRouted;
       },
     });
-    const http: HttpServerInit = {
-      scheme: this.#urls.scheme,
+    const nameConnection = options.directVisitors === true ? { nameConnection: connectionNames() } : {};
+    const { strictTransport } = options;
+    const http = (scheme: "http" | "https"): HttpServerInit => ({
+      scheme,
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: ids.next,
-      ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
+      ...nameConnection,
       errorAnswer(error, head, client) {
-        const answer = visitorErrorAnswer(error, head, router);
+        const plain = visitorErrorAnswer(error, head, router);
+        const isStrict = strictTransport !== undefined && (head?.scheme ?? scheme) === "https";
+        const answer = isStrict ? strictAnswer(plain, strictTransport) : plain;
         access.failed(error, head, client, answer);
         return answer;
       },
@@ -266,13 +278,22 @@ class RunningEdge implements Edge {
       memory: this.#memory,
       clock,
       ...options.http,
-    };
-    this.#server = new HttpServer(access.observe(ingress, clock), http);
-    const shedding = access.observe(sheddingHandler(ingress, router), clock);
-    this.#surplusServer = new HttpServer(shedding, { ...http, ...surplusWaits });
-    void this.#surplusServer.drain();
+    });
     this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
-    this.#tcpTimeoutMs = options.tcpTimeoutMs;
+    this.#listeners = new EdgeListeners(listeners, {
+      handler: strictTransport === undefined ? ingress : withStrictTransport(ingress, strictTransport),
+      surplusHandler: sheddingHandler(ingress, router),
+      observe: (handler) => access.observe(handler, clock),
+      http,
+      // A proxy in front ends TLS where the public URL says so, and this edge does not do it.
+      plainScheme: hasTls ? "http" : this.#urls.scheme,
+      router,
+      traffic,
+      isPlainHost: options.isPlainHost ?? (() => false),
+      tcpTimeoutMs: options.tcpTimeoutMs,
+      onShed: () => this.#shedCounts.add("descriptors"),
+      onError: (error) => events.onError?.(error),
+    });
     this.figures = new EdgeFigures({
       tunnels: this.tunnels,
       traffic,
@@ -285,33 +306,33 @@ class RunningEdge implements Edge {
     });
   }
 
-  async listen(target: ListenTarget): Promise<void> {
-    this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
-      onSurplus: (socket) => this.#surplusServer.accept(socket),
-      onShed: () => this.#shedCounts.add("descriptors"),
-      tcpTimeoutMs: this.#tcpTimeoutMs,
-    });
-    this.#urls.listenPort = this.#listener.address.port;
+  async listen(): Promise<void> {
+    await this.#listeners.listen();
+    this.#urls.listenPort = this.#listeners.publicPort;
   }
 
   get address(): SocketAddress {
-    return (this.#listener as Listener).address;
+    return this.#listeners.addresses[0]!;
+  }
+
+  get addresses(): readonly SocketAddress[] {
+    return this.#listeners.addresses;
   }
 
   get emptied(): Promise<void> {
-    return (this.#listener as Listener).emptied;
+    return this.#listeners.emptied;
   }
 
   get connections(): number {
-    return this.#server.connections + this.#surplusServer.connections;
+    return this.#listeners.connections;
   }
 
   get active(): number {
-    return this.#server.active + this.#surplusServer.active;
+    return this.#listeners.active;
   }
 
   get bufferedBytes(): number {
-    return this.#memory.heldBytes + this.#server.unreadBytes + heldReadBytes();
+    return this.#memory.heldBytes + this.#listeners.unreadBytes + heldReadBytes();
   }
 
   urlOf(name?: string): string {
@@ -340,7 +361,7 @@ class RunningEdge implements Edge {
 
   async drain(): Promise<void> {
     const closed = this.#stopAccepting();
-    await Promise.all([this.#server.drain(), this.#surplusServer.drain()]);
+    await this.#listeners.drain();
     await this.#acceptor.drain();
     await closed;
   }
@@ -348,8 +369,7 @@ class RunningEdge implements Edge {
   async close(): Promise<void> {
     const closed = this.#stopAccepting();
     this.#acceptor.close("The edge is shutting down");
-    this.#server.close();
-    this.#surplusServer.close();
+    this.#listeners.close();
     await closed;
   }
 
@@ -360,7 +380,7 @@ class RunningEdge implements Edge {
     this.#quotaCounts.close();
     this.#tunnelCounts.close();
     this.#shedCounts.close();
-    return this.#listener?.close() ?? Promise.resolve();
+    return this.#listeners.stop();
   }
 
   #createAcceptor(options: EdgeOptions, parts: AcceptorParts): AgentAcceptor {
@@ -415,6 +435,13 @@ class RunningEdge implements Edge {
       return pathOf(head.target) === "/agent" ? this.#acceptor.accept(head, signal) : routes(head, body, signal);
     };
   }
+}
+
+/** @throws {TypeError} where there is no listener */
+function listenersOf({ listen }: EdgeOptions): readonly EdgeListener[] {
+  const listeners = "kind" in listen ? [{ target: listen }] : listen;
+  if (listeners.length === 0) throw new TypeError("An edge needs a listener");
+  return listeners;
 }
 
 /** The answer to a probe of another method than those that read; null for any other request. */

@@ -5,6 +5,7 @@ export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.
 export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
 export type { ConfigResult, NodeService, PushRequest, ToldConfig } from "./node_service.ts";
 export { joinEvents } from "./join_events.ts";
+export type { EdgeListener } from "./listeners.ts";
 export type { AgentSession, SessionFacts } from "./sessions.ts";
 export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";
 export { TokenRefusals } from "./refusals.ts";

@@ -1,5 +1,7 @@
 /** The public URLs of the edge and of its tunnels, as they are printed and told to agents. */
 
+const defaultPorts = { http: 80, https: 443 };
+
 export class PublicUrls {
   readonly scheme: "http" | "https";
   readonly #domain: string;
@@ -7,10 +9,13 @@ export class PublicUrls {
   /** The bound port, once it is known; it counts where no public URL is given. */
   listenPort = 0;
 
-  /** @param publicUrl gives scheme and port, whatever the edge listens on. Default `http` and the bound port. */
-  constructor(domain: string, publicUrl?: URL) {
+  /**
+   * @param publicUrl gives scheme and port, whatever the edge listens on. Default: `ownScheme` and the bound port.
+   * @param ownScheme what the edge itself speaks
+   */
+  constructor(domain: string, publicUrl?: URL, ownScheme: "http" | "https" = "http") {
     this.#domain = domain;
-    this.scheme = publicUrl?.protocol === "https:" ? "https" : "http";
+    this.scheme = publicUrl === undefined ? ownScheme : publicUrl.protocol === "https:" ? "https" : "http";
     this.#port = publicUrl?.port ?? null;
   }
 
@@ -21,7 +26,8 @@ export class PublicUrls {
 
   /** The URL of a host, which may be a wildcard; without a trailing slash. */
   at(host: string): string {
-    const port = this.#port ?? (this.listenPort === 80 || this.listenPort === 0 ? "" : String(this.listenPort));
+    const isDefault = this.listenPort === 0 || this.listenPort === defaultPorts[this.scheme];
+    const port = this.#port ?? (isDefault ? "" : String(this.listenPort));
     return `${this.scheme}://${host}${port === "" ? "" : `:${port}`}`;
   }
 }

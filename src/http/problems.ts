@@ -212,6 +212,12 @@ export const problemKinds = {
     remedy: "Send application/json",
     visitorAdvice: forPrograms,
   },
+  misdirected_request: {
+    status: 421,
+    title: "The connection is not for this host",
+    remedy: "Ask on a connection whose TLS handshake named this host",
+    visitorAdvice: "Reload the page; if it stays so, close the browser and try again.",
+  },
   upgrade_required: {
     status: 426,
     title: "This needs an upgrade",

@@ -138,6 +138,7 @@ const tlsRemedies: Record<TlsFault, string> = {
   certificate: "trust its authority with --upstream-ca FILE, or take any certificate with --upstream-insecure",
   certificate_dates: "renew it, check this machine's clock, or take any certificate with --upstream-insecure",
   certificate_name: "use a name that it is for in TARGET, or take any certificate with --upstream-insecure",
+  certificate_pin: "pin the key that it has now, or find out who answers in its place",
   no_tls: "ask it with http:// in TARGET",
   no_handshake: "check that it speaks TLS, or ask it with http:// in TARGET",
 };

@@ -55,11 +55,15 @@ export { DEFAULT_TCP_TIMEOUT_MS } from "./tcp_options.ts";
 export { heldReadBytes, Queue, type TurnTaker, waitForTurn } from "./turns.ts";
 export {
   CertificateError,
+  type CertificatePair,
   type CertificateSource,
   checkCertificates,
   type ClientCertificate,
   type ClientHello,
   type ClientPolicy,
+  datesFault,
+  pinPattern,
+  readCertificatePair,
   type SecuredSocket,
   startTls,
   TlsAcceptor,

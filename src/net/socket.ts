@@ -111,6 +111,8 @@ export type TlsFault =
   | "certificate_dates"
   /** The certificate is for other names. */
   | "certificate_name"
+  /** The certificate's key is none of those that are pinned. */
+  | "certificate_pin"
   /** The other end sent something else than TLS. */
   | "no_tls"
   /** The connection stood, and the handshake was not over in time. */
@@ -138,6 +140,11 @@ export interface TlsOptions {
   readonly serverName?: string;
   /** Certificates in PEM that are trusted in place of the runtime's list of authorities. */
   readonly ca?: string;
+  /**
+   * The keys that the server may have, as `sha256/BASE64` (RFC 7469 §2.4). A certificate with one of them is trusted
+   * whoever signed it, for whichever name and time, and no other one is. Default: the certificate's authority counts.
+   */
+  readonly pins?: readonly string[];
   /** True: any certificate is accepted, so that others on the way can read and change everything. Default false. */
   readonly insecure?: boolean;
 }

@@ -100,6 +100,7 @@ describe("edge serve", () => {
         event: "ready",
         version: metadata.version,
         listen: `127.0.0.1:${port}`,
+        listeners: [`127.0.0.1:${port}`],
         admin: null,
         domain: "example.com",
         publicUrl: `http://example.com:${port}`,
@@ -140,10 +141,10 @@ describe("edge serve", () => {
     );
   });
 
-  it("exits 2 and says where TLS ends when --listen is https", async () => {
+  it("exits 2 and says where a certificate comes from when --listen is https", async () => {
     const { exitCode, stderr } = await runToEnd(edgeProgram, ["serve", "--listen", "https://0.0.0.0:443"]);
     assert.equal(exitCode, 2);
-    assert.match(stderr, /^error: --listen .*proxy/);
+    assert.match(stderr, /^error: --listen https:\/\/ needs a certificate\n.*--tls-cert FILE.*proxy/);
   });
 
   const commands: readonly [string, string[], RegExp][] = [

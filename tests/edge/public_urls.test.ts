@@ -22,3 +22,20 @@ describe("PublicUrls", () => {
     });
   }
 });
+
+describe("PublicUrls of an edge with TLS", () => {
+  const table: [publicUrl: string | undefined, port: number, tunnel: string][] = [
+    [undefined, 443, "https://shop.example.com"],
+    [undefined, 8443, "https://shop.example.com:8443"],
+    [undefined, 80, "https://shop.example.com:80"],
+    ["https://example.com", 8443, "https://shop.example.com"],
+    ["http://example.com:8080", 8443, "http://shop.example.com:8080"],
+  ];
+  for (const [publicUrl, port, tunnel] of table) {
+    it(`says ${tunnel} when the public URL is ${publicUrl} and the port ${port}`, () => {
+      const urls = new PublicUrls("example.com", publicUrl === undefined ? undefined : new URL(publicUrl), "https");
+      urls.listenPort = port;
+      assert.equal(urls.of("shop"), tunnel);
+    });
+  }
+});

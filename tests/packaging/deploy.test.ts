@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
@@ -20,6 +21,7 @@ import { parseListenTarget } from "../../src/net/mod.ts";
 import { isOnPath } from "../../scripts/lib/peers.mjs";
 import { programOf } from "../../scripts/lib/toolchain.mjs";
 import { withScratch } from "../support/scratch.ts";
+import { pem, serverKey } from "../support/tls.ts";
 import { root, run, succeed } from "./stage.ts";
 
 const read = (file: string) => readFile(join(root, file), "utf8");
@@ -102,7 +104,7 @@ describe("the image's health check", { skip: programOf("bun") === null ? "there 
 
   it("asks an edge where it listens, however it is called", async () => {
     const { asked, close, port } = await serving(200, { port: 0, host: "127.0.0.1" });
-    const calls: readonly [words: string[], env?: Record<string, string>][] = [
+    const calls: [words: string[], env?: Record<string, string>][] = [
       [["edge", "serve", "--listen", `0.0.0.0:${port}`]],
       [["edge", "serve", `--listen=127.0.0.1:${port}`, "--domain", "example.com"]],
       [["/sbin/docker-init", "--", "edge", "serve", "--listen", `[::]:${port}`]],
@@ -113,6 +115,16 @@ describe("the image's health check", { skip: programOf("bun") === null ? "there 
       [["edge", "serve"], { RUNNEL_LISTEN: `0.0.0.0:${port}` }],
       [["edge", "serve", "--listen", `127.0.0.1:${port}`], { RUNNEL_LISTEN: "127.0.0.1:1" }],
     ];
+    const beside = [
+      "edge",
+      "serve",
+      "--listen",
+      "https://[::]:1",
+      "--listen",
+      `http://[::]:${port}`,
+      "--tls-self-signed",
+    ];
+    calls.push([beside], [["edge", "serve"], { RUNNEL_LISTEN: `https://[::]:1, http://[::]:${port}` }]);
     for (const [words, env] of calls) assert.equal(await check(words, env), 0, words.join(" "));
     close();
     assert.deepEqual(asked, calls.map(() => "localhost/healthz"));
@@ -135,6 +147,16 @@ describe("the image's health check", { skip: programOf("bun") === null ? "there 
       assert.deepEqual(target(listen), { host, port });
       assert.equal(parseListenTarget(listen, 8080).kind, "tcp", "the edge takes it, too");
     }
+  });
+
+  it("asks with TLS when the edge has no other listener, whatever its certificate says", async () => {
+    const server = createTlsServer({ cert: pem("other_name"), key: serverKey }, (_, response) => response.end("ok"));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    assert.equal(await check(["edge", "serve", "--listen", `https://127.0.0.1:${port}`, "--tls-self-signed"]), 0);
+    server.close();
+    server.closeAllConnections();
   });
 
   it("asks by a unix socket when the edge listens on one", () =>
@@ -192,13 +214,15 @@ describe("compose.yaml", () => {
 describe("the systemd units", () => {
   const hardening = [
     ...["DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes", "PrivateDevices=yes"],
-    ...["CapabilityBoundingSet=", "RestrictSUIDSGID=yes", "SystemCallFilter=@system-service", "LockPersonality=yes"],
+    ...["RestrictSUIDSGID=yes", "SystemCallFilter=@system-service", "LockPersonality=yes"],
   ];
 
   for (const program of [edgeProgram, agentProgram]) {
     it(`${program.name}.service is hardened and calls ${program.name} as it can be called`, async () => {
       const lines = (await read(`systemd/${program.name}.service`)).split("\n");
-      for (const line of hardening) assert.ok(lines.includes(line), line);
+      const capability = program === edgeProgram ? "CAP_NET_BIND_SERVICE" : "";
+      const capabilities = [`CapabilityBoundingSet=${capability}`, `AmbientCapabilities=${capability}`];
+      for (const line of [...hardening, ...capabilities]) assert.ok(lines.includes(line), line);
       const [path, ...words] = lines.find((line) => line.startsWith("ExecStart="))!.slice(10).split(" ");
       assert.equal(path, `/usr/local/bin/${program.name}`);
       assertCall(program, words);

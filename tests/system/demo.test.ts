@@ -41,6 +41,15 @@ describe("demo.sh", () => {
     assert.doesNotMatch(output, /^FAIL/m);
   });
 
+  for (const protocol of ["v2", "json"]) {
+    it(`passes all its checks through TLS when told to, by protocol ${protocol}`, async () => {
+      const { exitCode, output } = await demo(["--once", "--tls", "--protocol", protocol]);
+      assert.equal(exitCode, 0, output);
+      assert.match(output, /^https:\/\/demo\.localhost:\d+\//m);
+      assert.match(output, /\nall 9 checks passed\n$/);
+    });
+  }
+
   it("exits 1 and names the port when the one that it was asked for is busy", async () => {
     const busy = createServer();
     busy.listen(0, "127.0.0.1");

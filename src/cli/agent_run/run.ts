@@ -20,16 +20,16 @@ import type { Dial } from "../../http1/mod.ts";
 import { dial as dialDirectly } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { edgeEndpoint, readAuthorities, withTcpTimeout } from "../agent_endpoints.ts";
-import { checkEdgeOfToken, readAgentSettings } from "../agent_settings.ts";
+import { checkEdgeOfToken, edgePins, readAgentSettings } from "../agent_settings.ts";
 import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
+import { FileWatch } from "../file_watch.ts";
 import { untilStopped } from "../shutdown.ts";
 import { type GivenToken, isReadAgain, readToken, tokenIn } from "../token.ts";
 import { TokenWatch } from "../token_watch.ts";
 import { type AgentFile, readAgentFile } from "./config_file.ts";
 import { RunDisplay } from "./display.ts";
 import { FileAgent } from "./file_agent.ts";
-import { FileWatch } from "./file_watch.ts";
 import { StopRequests } from "./stop_requests.ts";
 
 type RunCall = CommandCall<typeof agentRunOptions>;
@@ -84,7 +84,8 @@ async function runAgent(call: RunCall): Promise<number> {
 /** @param watch of the file that is given */
 async function runWith(call: RunCall, file: AgentFile | null, watch: FileWatch | null): Promise<number> {
   const { values, host, output } = call;
-  const { edge, dial } = await edgeEndpoint({ ...values, edge: edgeOf(call, file) }, host);
+  const url = edgeOf(call, file);
+  const { edge, dial } = await edgeEndpoint({ ...values, edge: url, edgePin: edgePins(call, url) }, host);
   const token = await tokenFor(edge, call, file);
   const display = new RunDisplay(output);
   const dialEdge = withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout);

@@ -5,12 +5,13 @@ import {
   DataFolderError,
   defaultDataFolder,
   edgeServeOptions,
+  type ListenAddress,
   reservedNamesWith,
   UsageError,
   version,
 } from "../../config/mod.ts";
 import { type Edge, joinEvents, startEdge } from "../../edge/mod.ts";
-import { bareHost, formatAddress, isLoopback, type ListenTarget } from "../../net/mod.ts";
+import { formatAddress, type ListenTarget } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { StoreError } from "../../store/mod.ts";
 import { AccessLog } from "../access_log.ts";
@@ -18,7 +19,9 @@ import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { earlyEndSentences, untilStopped, waitingSentences } from "../shutdown.ts";
 import { readToken } from "../token.ts";
+import { Certificates } from "./certificates.ts";
 import type { ControlPlane } from "./control_plane.ts";
+import { boundAddresses, connectCommand, listenAddresses, listenersAt, plainHosts } from "./listeners.ts";
 import { logEvents } from "./log_events.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
@@ -32,6 +35,8 @@ export const serveCommand: Command<typeof edgeServeOptions> = {
   positionals: {},
   examples: [
     "edge serve",
+    "edge serve --listen https://[::]:8443 --tls-self-signed",
+    "edge serve --domain example.com --tls-cert example.com.pem --tls-key example.com.key",
     "edge serve --domain example.com --token-file /etc/runnel/token",
     "RUNNEL_TOKEN=secret edge serve --listen 127.0.0.1:8080 --json",
   ],
@@ -49,6 +54,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 }
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
+  const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
   const given = await readToken(call.values, call.host);
   const data = dataFolderOf(call, given !== null);
@@ -57,11 +63,25 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const plane = await openControlPlane(call, data, reservedNames);
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
+  let certificates: Certificates | null = null;
   try {
-    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane });
+    certificates = await openCertificates(call, data, addresses);
+    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane, addresses, certificates });
   } finally {
+    certificates?.close();
     await plane?.close();
   }
+}
+
+/** Null where no listener has TLS. */
+async function openCertificates(
+  { values, host }: ServeCall,
+  data: DataFolder | null,
+  addresses: readonly ListenAddress[],
+): Promise<Certificates | null> {
+  if (!addresses.some(({ scheme }) => scheme === "https")) return null;
+  const targets = addresses.map(({ target }) => target);
+  return await Certificates.open({ values, host, data, targets });
 }
 
 interface Parts {
@@ -74,12 +94,17 @@ interface Parts {
   readonly reservedNames: ReadonlySet<string>;
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
+  readonly addresses: readonly ListenAddress[];
+  /** Null where no listener has TLS. */
+  readonly certificates: Certificates | null;
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames, addresses, certificates } = parts;
   const edge = await startEdge({
-    listen: values.listen,
+    listen: listenersAt(addresses, certificates?.tls ?? null, values.publicUrl),
+    isPlainHost: plainHosts(values.plainHttp),
+    strictTransport: values.hsts,
     domain: values.domain,
     token,
     ...plane?.edgeOptions,
@@ -108,14 +133,18 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     throw error;
   }
   const listen = formatAddress(edge.address);
+  const listeners = boundAddresses(addresses, edge);
   const admin = plane?.address ?? null;
+  const pin = certificates?.pin ?? null;
+  const pinned = pin === null ? {} : { pin };
   output.event(
     "ready",
-    { version, listen, admin, domain: values.domain, publicUrl: edge.urlOf(), dataDir },
-    `Listening   ${listen}, and serving tunnels at ${edge.urlOf("NAME")}`,
+    { version, listen, listeners, admin, domain: values.domain, publicUrl: edge.urlOf(), dataDir, ...pinned },
+    `Listening   ${listeners.join(", ")}, and serving tunnels at ${edge.urlOf("NAME")}`,
     `Admin API   ${admin ?? "none"}`,
     `Data        ${dataDir ?? "none: the folder cannot be used"}`,
-    `Connect     ${connectCommand(edge, values, tokenPath)}`,
+    `Connect     ${connectCommand(edge, values, { addresses, pin, tokenFile: tokenPath })}`,
+    ...(pin === null ? [] : [`Pin         ${pin}`]),
   );
   const drainMs = values.drainTimeout;
   const subject = { drain: () => edge.drain(), close: () => closeAndTell(edge) };
@@ -199,20 +228,4 @@ function reservedNamesOf({ reservedName, defaultTunnel }: ServeCall["values"]): 
     `--default-tunnel ${defaultTunnel} names a tunnel that cannot be opened, since its name is reserved`,
     `Choose another name, or free it with --reserved-name=-${defaultTunnel}`,
   );
-}
-
-/** The command to type where the private service runs. */
-function connectCommand(edge: Edge, values: ServeCall["values"], tokenFile: string | undefined): string {
-  const url = dialUrl(edge, values);
-  const insecure = url.protocol === "http:" && !isLoopback(bareHost(url.hostname)) ? " --edge-insecure" : "";
-  const file = tokenFile === undefined || tokenFile === "-" ? "FILE" : tokenFile;
-  return `agent http 3000 --edge ${url.origin}${insecure} --token-file ${file}`;
-}
-
-/** Where agents find this edge: at its public URL, or at the address it listens on while it has no domain. */
-function dialUrl(edge: Edge, { publicUrl, domain }: ServeCall["values"]): URL {
-  const { address } = edge;
-  if (publicUrl !== undefined || domain !== "localhost" || address.kind === "unix") return new URL(edge.urlOf());
-  const host = /^(?:0\.0\.0\.0|::)$/.test(address.host) ? "127.0.0.1" : address.host;
-  return new URL(`http://${formatAddress({ ...address, host })}`);
 }

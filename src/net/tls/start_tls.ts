@@ -7,7 +7,7 @@ import { attempt } from "../attempt.ts";
 import { type Socket, SocketError, type TcpTarget, type TlsFault, type TlsOptions } from "../socket.ts";
 import { checkCertificates } from "./certificates.ts";
 import type { CipherStream } from "./cipher_stream.ts";
-import { distrust } from "./tls_failure.ts";
+import { type Distrust, distrust, distrustKey } from "./tls_failure.ts";
 import { NoTlsError, TlsSocket } from "./tls_socket.ts";
 
 /** The other end of TLS. The socket may lead to a proxy on the way there. */
@@ -78,11 +78,17 @@ class Handshake {
       onClose: (error) => reject(this.#lost(error)),
     };
     engine.once("secureConnect", () => {
-      const found = this.#target.tls?.insecure ? null : distrust(engine, this.#name);
+      const found = this.#distrust(engine);
       if (found !== null) return reject(this.#failure("tls_failed", found.reason, undefined, found.fault));
       socket.secured();
       resolve(socket);
     });
+  }
+
+  #distrust(engine: tls.TLSSocket): Distrust | null {
+    const { pins, insecure } = this.#target.tls ?? {};
+    if (pins !== undefined) return distrustKey(engine, pins);
+    return insecure ? null : distrust(engine, this.#name);
   }
 
   #createEngine(cipher: CipherStream): tls.TLSSocket {

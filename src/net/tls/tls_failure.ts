@@ -2,6 +2,7 @@
 import type * as tls from "node:tls";
 import { escapeText } from "../../base/mod.ts";
 import type { TlsFault } from "../socket.ts";
+import { pinOf } from "./certificate_pair.ts";
 
 export const UNKNOWN_AUTHORITY = "its certificate is signed by an unknown authority";
 /** By OpenSSL's codes (openssl-verification-options(1)), which both runtimes use. */
@@ -36,6 +37,14 @@ export function distrust(engine: tls.TLSSocket, name: string): Distrust | null {
   const outdated = validity(certificate?.validFrom, certificate?.validTo);
   if (outdated !== null) return { reason: outdated, fault: "certificate_dates" };
   return { reason: meanings.get(code) ?? `its certificate is bad: ${code}`, fault: "certificate" };
+}
+
+/** Returns why the key of the certificate is not trusted; null where it is one of `pins`. */
+export function distrustKey(engine: tls.TLSSocket, pins: readonly string[]): Distrust | null {
+  const certificate = engine.getPeerX509Certificate();
+  const pin = certificate === undefined ? "no key" : pinOf(certificate);
+  if (pins.includes(pin)) return null;
+  return { reason: `its certificate has another key than the pinned one: ${pin}`, fault: "certificate_pin" };
 }
 
 /** What the runtime's error says of a certificate; null where it says nothing of one. */

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { FileWatch } from "../../../src/cli/agent_run/file_watch.ts";
-import { FakeClock } from "../../support/clock.ts";
-import { eventually } from "../../support/net.ts";
-import { withScratch } from "../../support/scratch.ts";
+import { FileWatch } from "../../src/cli/file_watch.ts";
+import { FakeClock } from "../support/clock.ts";
+import { eventually } from "../support/net.ts";
+import { withScratch } from "../support/scratch.ts";
 
 describe("FileWatch", () => {
   it("tells once of a file that is another one, and has stayed so for a second", () =>

@@ -1,27 +1,28 @@
-/** Looks whether a file has changed. Not all systems tell of it, and some tell of a file that is half written. */
+/** Looks whether files have changed. Not all systems tell of it, and some tell of a file that is half written. */
 import { stat } from "node:fs/promises";
-import { type Clock, systemClock, type Timer } from "../../base/mod.ts";
+import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 
-/** How often it is looked. A change counts once the file has stayed the same for as long. */
+/** How often it is looked. A change counts once all files have stayed the same for as long. */
 const LOOK_MS = 1_000;
 
 export class FileWatch {
-  /** Called for each change that comes after `start()`. Set once the file has been read. */
+  /** Called for each change that comes after `start()`. Set once the files have been read. */
   onChange: () => void = () => {};
-  readonly #path: string;
+  readonly #paths: readonly string[];
   readonly #clock: Clock;
   #timer: Timer | null = null;
   #isStopped = false;
-  /** What the file was when it was read last, and when it was looked at last; null while there was none. */
+  /** What the files were when they were read last, and when they were looked at last; null while one was missing. */
   #known: string | null = null;
   #seen: string | null = null;
 
-  constructor(path: string, clock: Clock = systemClock) {
-    this.#path = path;
+  /** @param paths one file, or several that belong together */
+  constructor(paths: string | readonly string[], clock: Clock = systemClock) {
+    this.#paths = typeof paths === "string" ? [paths] : paths;
     this.#clock = clock;
   }
 
-  /** To be called before the file is read for the first time: what comes after that is a change. */
+  /** To be called before the files are read for the first time: what comes after that is a change. */
   async start(): Promise<void> {
     this.#known = this.#seen = await this.#look();
     this.#lookLater();
@@ -49,8 +50,8 @@ export class FileWatch {
 
   async #look(): Promise<string | null> {
     try {
-      const { mtimeMs, size, ino } = await stat(this.#path);
-      return `${mtimeMs} ${size} ${ino}`;
+      const found = await Promise.all(this.#paths.map((path) => stat(path)));
+      return found.map(({ mtimeMs, size, ino }) => `${mtimeMs} ${size} ${ino}`).join("\n");
     } catch {
       return null;
     }

@@ -1,0 +1,261 @@
+/** The listeners of an edge: on each, plain connections or TLS, and an HTTP server that serves them. */
+import type { Handler } from "../http/mod.ts";
+import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
+import {
+  listen,
+  type Listener,
+  type ListenTarget,
+  type SecuredSocket,
+  type Socket,
+  type SocketAddress,
+  SocketError,
+  TlsAcceptor,
+  type TlsAcceptorOptions,
+} from "../net/mod.ts";
+import { underPolicy } from "./client_policies.ts";
+import { redirectHandler, type RedirectOptions } from "./redirect.ts";
+
+export interface EdgeListener {
+  readonly target: ListenTarget;
+  /** Connections have TLS inside. Default: they are plain. */
+  readonly tls?: TlsAcceptorOptions;
+  /**
+   * Visitors of this plain listener are sent to `https` at this port (308); 0: that of the first listener with TLS.
+   * Agents, probes, challenges of ACME and the hosts of `EdgeOptions.isPlainHost` are served. Default null: all are.
+   */
+  readonly redirectPort?: number | null;
+}
+
+/** What listeners have in common. */
+export interface ListenerParts extends Omit<RedirectOptions, "port"> {
+  /** Serves the public and the agents. */
+  readonly handler: Handler;
+  /** The same for connections that are past the descriptors. */
+  readonly surplusHandler: Handler;
+  /** Tells the observers of what a handler is asked. */
+  observe(handler: Handler): Handler;
+  /** Options of a server whose visitors use that scheme. */
+  http(scheme: "http" | "https"): HttpServerInit;
+  /** What visitors of plain listeners use: `https` where a proxy in front ends TLS. */
+  readonly plainScheme: "http" | "https";
+  readonly tcpTimeoutMs: number | undefined;
+  onShed(): void;
+  onError(error: unknown): void;
+}
+
+/** For connections past the descriptors: each must soon make room for the next one. */
+const surplusWaits = { headTimeoutMs: 2_000, keepAliveMs: 1_000, lingerMs: 1_000, lingerTotalMs: 1_000 };
+const SURPLUS_HANDSHAKE_TIMEOUT_MS = 2_000;
+
+/** All listeners of an edge. */
+export class EdgeListeners {
+  readonly #listeners: readonly ServedListener[];
+
+  /** @param listeners at least one */
+  constructor(listeners: readonly EdgeListener[], parts: ListenerParts) {
+    this.#listeners = listeners.map((listener) => new ServedListener(listener, parts, () => this.#tlsPort));
+  }
+
+  /** Listens on all of them, or on none. @throws {SocketError} for the first that fails */
+  async listen(): Promise<void> {
+    try {
+      for (const listener of this.#listeners) await listener.listen();
+    } catch (error) {
+      this.close();
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Where they listen, in their order. */
+  get addresses(): SocketAddress[] {
+    return this.#listeners.map(({ address }) => address);
+  }
+
+  /** The port that public URLs have: that of the first listener with TLS, else that of the first. */
+  get publicPort(): number {
+    return (this.#firstWithTls ?? this.#listeners[0]!).address.port;
+  }
+
+  /** Public connections that are open, those in their TLS handshake among them. */
+  get connections(): number {
+    return this.#sum((listener) => listener.connections);
+  }
+
+  /** Exchanges of the public that are under way. */
+  get active(): number {
+    return this.#sum((listener) => listener.active);
+  }
+
+  /** See `HttpServer.unreadBytes`. */
+  get unreadBytes(): number {
+    return this.#sum((listener) => listener.unreadBytes);
+  }
+
+  /** Accepts nothing new. Resolves when the descriptors are closed. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.stop()));
+  }
+
+  /** Behind `stop()`: lets exchanges end. Resolves when there is no connection. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.drain()));
+  }
+
+  /** Resets all connections. */
+  close(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  /** Resolves behind `stop()`, when all connections have closed. */
+  get emptied(): Promise<void> {
+    return Promise.all(this.#listeners.map((listener) => listener.emptied)).then(() => {});
+  }
+
+  get #firstWithTls(): ServedListener | undefined {
+    return this.#listeners.find(({ hasTls }) => hasTls);
+  }
+
+  get #tlsPort(): number {
+    return this.#firstWithTls?.address.port ?? 0;
+  }
+
+  #sum(count: (listener: ServedListener) => number): number {
+    return this.#listeners.reduce((sum, listener) => sum + count(listener), 0);
+  }
+}
+
+class ServedListener {
+  readonly #options: EdgeListener;
+  readonly #parts: ListenerParts;
+  readonly #handler: Handler;
+  readonly #acceptor: TlsAcceptor | null = null;
+  readonly #surplusAcceptor: TlsAcceptor | null = null;
+  /** By the policy for client certificates that their connections were accepted under; null: none. */
+  readonly #servers = new Map<string | null, HttpServer>();
+  /** Serves one request on each connection that is past the descriptors. */
+  readonly #surplusServer: HttpServer;
+  /** Connections in their handshake. */
+  readonly #handshakes = new Set<Promise<void>>();
+  #listener: Listener | null = null;
+  #isDraining = false;
+  #isClosed = false;
+
+  constructor(options: EdgeListener, parts: ListenerParts, tlsPort: () => number) {
+    this.#options = options;
+    this.#parts = parts;
+    const { tls, redirectPort = null } = options;
+    const port = () => redirectPort || tlsPort();
+    this.#handler = redirectPort === null ? parts.handler : redirectHandler(parts.handler, { ...parts, port });
+    this.#surplusServer = this.#createServer(parts.surplusHandler, surplusWaits);
+    void this.#surplusServer.drain();
+    if (tls === undefined) return;
+    this.#acceptor = new TlsAcceptor(tls);
+    this.#surplusAcceptor = new TlsAcceptor({ ...tls, handshakeTimeoutMs: SURPLUS_HANDSHAKE_TIMEOUT_MS });
+  }
+
+  get hasTls(): boolean {
+    return this.#acceptor !== null;
+  }
+
+  get address(): SocketAddress {
+    return (this.#listener as Listener).address;
+  }
+
+  get emptied(): Promise<void> {
+    return (this.#listener as Listener).emptied;
+  }
+
+  get connections(): number {
+    let count = this.#handshakes.size;
+    for (const server of this.#allServers()) count += server.connections;
+    return count;
+  }
+
+  get active(): number {
+    let count = 0;
+    for (const server of this.#allServers()) count += server.active;
+    return count;
+  }
+
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const server of this.#allServers()) bytes += server.unreadBytes;
+    return bytes;
+  }
+
+  async listen(): Promise<void> {
+    const { onShed, tcpTimeoutMs } = this.#parts;
+    this.#listener = await listen(this.#options.target, this.#onSocket(), {
+      onSurplus: (socket) => this.#acceptSurplus(socket),
+      onShed,
+      tcpTimeoutMs,
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.#listener?.close() ?? Promise.resolve();
+  }
+
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    for (const server of this.#allServers()) void server.drain();
+    await Promise.all(this.#handshakes);
+    await Promise.all(this.#allServers().map((server) => server.drain()));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#acceptor?.close();
+    this.#surplusAcceptor?.close();
+    for (const server of this.#allServers()) server.close();
+  }
+
+  /** What each accepted socket goes to. */
+  #onSocket(): (socket: Socket) => void {
+    const acceptor = this.#acceptor;
+    if (acceptor !== null) return (socket) => this.#secure(acceptor, socket, (secured) => this.#serve(secured));
+    const server = this.#serverFor(null);
+    return (socket) => server.accept(socket);
+  }
+
+  #acceptSurplus(socket: Socket): void {
+    const server = this.#surplusServer;
+    if (this.#surplusAcceptor === null) return server.accept(socket);
+    this.#secure(this.#surplusAcceptor, socket, (secured) => server.accept(secured.socket));
+  }
+
+  #secure(acceptor: TlsAcceptor, raw: Socket, serve: (secured: SecuredSocket) => void): void {
+    const handshake = acceptor.accept(raw).then(serve).catch((error) => {
+      // A client that does not finish its handshake, or is refused, concerns nobody else.
+      if (!(error instanceof SocketError)) this.#parts.onError(error);
+    }).finally(() => this.#handshakes.delete(handshake));
+    this.#handshakes.add(handshake);
+  }
+
+  #serve({ socket, clientPolicyId }: SecuredSocket): void {
+    this.#serverFor(clientPolicyId).accept(socket);
+  }
+
+  #serverFor(policyId: string | null): HttpServer {
+    const known = this.#servers.get(policyId);
+    if (known !== undefined) return known;
+    const policyOf = this.#options.tls?.clientPolicyOf;
+    const handler = policyOf === undefined ? this.#handler : underPolicy(this.#handler, policyId, policyOf);
+    const server = this.#createServer(handler);
+    if (this.#isDraining) void server.drain();
+    if (this.#isClosed) server.close();
+    this.#servers.set(policyId, server);
+    return server;
+  }
+
+  #createServer(handler: Handler, waits: HttpServerInit = {}): HttpServer {
+    const { observe, http, plainScheme } = this.#parts;
+    const scheme = this.#options.tls === undefined ? plainScheme : "https";
+    return new HttpServer(observe(handler), { ...http(scheme), ...waits });
+  }
+
+  #allServers(): HttpServer[] {
+    return [...this.#servers.values(), this.#surplusServer];
+  }
+}
