@@ -287,6 +287,7 @@ class RunningEdge implements Edge {
       http,
       // A proxy in front ends TLS where the public URL says so, and this edge does not do it.
       plainScheme: hasTls ? "http" : this.#urls.scheme,
+      clientPolicyOf: listeners.find(({ tls }) => tls?.clientPolicyOf !== undefined)?.tls?.clientPolicyOf,
       router,
       traffic,
       isPlainHost: options.isPlainHost ?? (() => false),

@@ -12,7 +12,7 @@ import {
   TlsAcceptor,
   type TlsAcceptorOptions,
 } from "../net/mod.ts";
-import { underPolicy } from "./client_policies.ts";
+import { type ClientPolicyOf, underPolicy } from "./client_policies.ts";
 import { redirectHandler, type RedirectOptions } from "./redirect.ts";
 
 export interface EdgeListener {
@@ -39,6 +39,8 @@ export interface ListenerParts extends Omit<RedirectOptions, "port"> {
   /** What visitors of plain listeners use: `https` where a proxy in front ends TLS. */
   readonly plainScheme: "http" | "https";
   readonly tcpTimeoutMs: number | undefined;
+  /** That of the listeners with TLS, which holds on the others, too: nobody can show a certificate there. */
+  readonly clientPolicyOf?: ClientPolicyOf;
   onShed(): void;
   onError(error: unknown): void;
 }
@@ -240,7 +242,7 @@ class ServedListener {
   #serverFor(policyId: string | null): HttpServer {
     const known = this.#servers.get(policyId);
     if (known !== undefined) return known;
-    const policyOf = this.#options.tls?.clientPolicyOf;
+    const policyOf = this.#parts.clientPolicyOf;
     const handler = policyOf === undefined ? this.#handler : underPolicy(this.#handler, policyId, policyOf);
     const server = this.#createServer(handler);
     if (this.#isDraining) void server.drain();

@@ -14,7 +14,7 @@ export interface RedirectOptions {
 }
 
 /** Authorities look for their challenges on port 80, and follow no redirect that cannot be served yet (RFC 8555 §8.3). */
-const CHALLENGE_PATH = "/.well-known/acme-challenge/";
+const challengePattern = /^\/\.well-known\/acme-challenge\/[A-Za-z0-9_-]+$/;
 const DEFAULT_TLS_PORT = 443;
 
 /**
@@ -31,13 +31,18 @@ export function redirectHandler(handler: Handler, options: RedirectOptions): Han
 
 function isServedPlain(head: RequestHead, { router, isPlainHost }: RedirectOptions): boolean {
   const { scheme, target, authority } = head;
-  if (scheme === "https" || target.startsWith(CHALLENGE_PATH)) return true;
+  if (scheme === "https" || isChallenge(head)) return true;
   const { kind } = router.route(authority);
   if (kind === "unknown") return true;
   // The path decides for these: agents may know the edge by any name.
   if (kind === "foreign" || (kind === "own" && isServicePath(target))) return true;
   const host = hostOf(authority);
   return host === "" || isPlainHost(host);
+}
+
+/** Nothing else below that path: services that resolve `..` would serve all they have. */
+function isChallenge({ method, target }: RequestHead): boolean {
+  return (method === "GET" || method === "HEAD") && challengePattern.test(target);
 }
 
 function redirectTo({ authority, target }: RequestHead, port: number): Answer {
