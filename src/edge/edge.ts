@@ -22,6 +22,7 @@ import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
 import { type AgentPeer } from "./agent_identity.ts";
 import { createApi } from "./api.ts";
+import type { ChallengeAnswer } from "./challenges.ts";
 import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { EdgeFigures } from "./figures.ts";
@@ -79,6 +80,8 @@ export interface EdgeOptions {
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
+  /** Asked before all routes for `GET /.well-known/acme-challenge/TOKEN`. Default: the edge has ordered no certificate. */
+  challengeAnswer?: ChallengeAnswer;
   /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
@@ -247,6 +250,7 @@ class RunningEdge implements Edge {
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
+      challengeAnswer: options.challengeAnswer,
       // While nobody asks, nothing is made to be told.
       get onRouted() {
         return access.onRouted;
