@@ -18,6 +18,8 @@ import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { earlyEndSentences, untilStopped, waitingSentences } from "../shutdown.ts";
 import { readToken } from "../token.ts";
+import type { EdgeAcme } from "./acme.ts";
+import { checkAcmeFlags } from "./acme_flags.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { logEvents } from "./log_events.ts";
 
@@ -57,11 +59,26 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const plane = await openControlPlane(call, data, reservedNames);
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
+  let acme: EdgeAcme | null = null;
   try {
-    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane });
+    acme = await openAcme(call, data, plane);
+    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane, acme });
   } finally {
+    await acme?.close();
     await plane?.close();
   }
+}
+
+/** Null without `--acme`. */
+async function openAcme(
+  { values }: ServeCall,
+  data: DataFolder | null,
+  plane: ControlPlane | null,
+): Promise<EdgeAcme | null> {
+  checkAcmeFlags(values);
+  if (!values.acme) return null;
+  const { EdgeAcme } = await import("./acme.ts");
+  return await EdgeAcme.open({ values, data, declared: plane?.edgeOptions.declared, events: plane?.acmeEvents });
 }
 
 interface Parts {
@@ -74,10 +91,12 @@ interface Parts {
   readonly reservedNames: ReadonlySet<string>;
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
+  /** Null without `--acme`. */
+  readonly acme: EdgeAcme | null;
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames, acme } = parts;
   const edge = await startEdge({
     listen: values.listen,
     domain: values.domain,
@@ -95,7 +114,13 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
-    events: joinEvents(logEvents(), log === null ? {} : { onRequest: log.add }, plane?.events ?? {}),
+    events: joinEvents(
+      logEvents(),
+      log === null ? {} : { onRequest: log.add },
+      plane?.events ?? {},
+      acme?.events ?? {},
+    ),
+    challengeAnswer: acme === null ? undefined : (host, token) => acme.certificates.challengeAnswer(host, token),
     publicUrl: values.publicUrl,
     tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
@@ -103,6 +128,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
   });
   try {
     await plane?.start(edge);
+    await acme?.start(edge);
   } catch (error) {
     await edge.close();
     throw error;
