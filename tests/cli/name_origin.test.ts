@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { agentProgram } from "../../src/cli/agent.ts";
+import { version } from "../../src/config/version.ts";
 import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
 import { answering } from "../support/control_stage.ts";
@@ -13,6 +14,7 @@ import { ProgramRun } from "./program_run.ts";
 async function withEdge(use: (port: number, told: string[]) => Promise<void>): Promise<void> {
   const told: string[] = [];
   const edge = await startTestEdge({
+    version,
     events: { onSession: (_id, tunnel, _protocol, peer) => told.push(`${tunnel} ${peer.hasRandomName}`) },
   });
   try {

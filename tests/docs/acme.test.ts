@@ -26,7 +26,7 @@ function callsOf(hook: string): Promise<string> {
       await writeFile(join(folder, name), text);
       await chmod(join(folder, name), 0o755);
     };
-    const noting = `#!/bin/sh\necho "$0 $*" | sed 's|.*/||' >> "${folder}/calls"\n`;
+    const noting = `#!/bin/sh\necho "$(basename "$0") $*" >> "${folder}/calls"\n`;
     await script("nsupdate", `${noting}cat >> "${folder}/calls"\n`);
     await script("lexicon", noting);
     await script("sleep", noting);
