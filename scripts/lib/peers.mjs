@@ -13,6 +13,7 @@ const peers = [
   { program: "gunicorn", package: "gunicorn" },
   { program: "javac", package: "default-jdk-headless" },
   { program: "nginx", package: "nginx" },
+  { program: "pebble", package: "pebble" },
   { program: "php", package: "php-cli" },
   { program: "python3", package: "python3" },
   { program: "uvicorn", package: "uvicorn" },
