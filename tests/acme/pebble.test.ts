@@ -161,7 +161,20 @@ describe("edge serve --acme with pebble", { skip }, () => {
       const { directory, caFile, close } = await startPebble({ httpPort: port });
       const token = "a-token-of-the-tests";
       const edge = new ProgramRun(edgeProgram, [
-        ...["serve", "--listen", `127.0.0.1:${port}`, "--domain", DOMAIN, "--data", data, "--token", token, "--json"],
+        ...[
+          "serve",
+          "--listen",
+          `http://127.0.0.1:${port}`,
+          "--listen",
+          "https://127.0.0.1:0",
+          "--domain",
+          DOMAIN,
+          "--data",
+          data,
+          "--token",
+          token,
+          "--json",
+        ],
         ...["--acme", "--acme-directory", directory, "--acme-ca", caFile, "--admin-listen", "127.0.0.1:0"],
       ]);
       const agents: ProgramRun[] = [];

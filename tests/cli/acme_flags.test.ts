@@ -13,11 +13,15 @@ const wrong: readonly [args: string, message: RegExp][] = [
   ["--acme-email a@example.com", /--acme-email is for the certificates of --acme/],
   ["--acme-ca ca.pem", /--acme-ca is for the certificates of --acme/],
   ["--acme-dns-hook ./hook", /--acme-dns-hook is for the certificates of --acme/],
+  ["--acme --domain example.com", /--acme is for a listener with TLS, and there is none/],
   ["--acme --acme-email admin", /--acme-email "admin" is no address such as/],
   ["--acme --acme-directory http://ca.test/dir", /--acme-directory "http:\/\/ca\.test\/dir" is no URL such as https:/],
   ["--acme --acme-names-per-week 0", /--acme-names-per-week "0" is not between 1 and 100000/],
   ["--acme --acme-names-per-token 100001", /--acme-names-per-token "100001" is not between/],
-  ["--acme --domain example.com --acme-ca /no/such/file", /--acme-ca "\/no\/such\/file" holds no certificates/],
+  [
+    "--acme --listen https://127.0.0.1:0 --domain example.com --acme-ca /no/such/file",
+    /--acme-ca "\/no\/such\/file" holds no certificates/,
+  ],
 ];
 
 describe("edge serve", () => {

@@ -77,7 +77,16 @@ describe("The feed of docs/events.md", () => {
       const rows = tableRows(readPage("docs/events.md"), "event of the feed");
       const row = rows.find(([event]) => event!.includes("certificate_failed"))!;
       const keys = row[1]!.replace(/\([^)]*\)/g, "").split(";")[0]!;
-      const args = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data", data, "--json"];
+      const args = [
+        "serve",
+        "--listen",
+        "https://127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--data",
+        data,
+        "--json",
+      ];
       const directory = `https://127.0.0.1:${await freePort()}/dir`;
       const edge = new ProgramRun(edgeProgram, [
         ...[...args, "--domain", "example.com", "--token", "a-token-of-the-tests"],

@@ -57,6 +57,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 }
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
+  checkAcmeFlags(call.values);
   const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
   const given = await readToken(call.values, call.host);
@@ -98,7 +99,6 @@ async function openAcme(
   data: DataFolder | null,
   plane: ControlPlane | null,
 ): Promise<EdgeAcme | null> {
-  checkAcmeFlags(values);
   if (!values.acme) return null;
   const { EdgeAcme } = await import("./acme.ts");
   return await EdgeAcme.open({ values, data, declared: plane?.edgeOptions.declared, events: plane?.acmeEvents });
