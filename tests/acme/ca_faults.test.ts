@@ -6,8 +6,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { AcmeClientIssuer } from "../../src/acme/acme_client_issuer.ts";
+import { CaRequests, MAX_ANSWER_BYTES } from "../../src/acme/ca_requests.ts";
 import { AcmeError } from "../../src/acme/issuer.ts";
 import { HttpChallenges } from "../../src/acme/http_challenges.ts";
+import { FakeClock } from "../support/clock.ts";
 import { withScratch } from "../support/scratch.ts";
 import { pem, serverKey } from "../support/tls.ts";
 
@@ -84,4 +86,48 @@ describe("AcmeClientIssuer", () => {
         return true;
       });
     }));
+
+  it("fails when an answer of the CA is larger than any should be", () =>
+    withCa({ status: 403, body: { detail: "x".repeat(MAX_ANSWER_BYTES) } }, async (issuer) => {
+      const reason = `The CA takes no order: Its answer is over ${MAX_ANSWER_BYTES} bytes`;
+      await assert.rejects(issuer.issue(order), failsWith(reason));
+    }));
+});
+
+describe("CaRequests", () => {
+  it("give up when the CA has not answered for 30 s", async () => {
+    let onAsked!: () => void;
+    const asked = new Promise<void>((resolve) => onAsked = resolve);
+    const server = createServer({ cert: pem("server"), key: serverKey }, () => onAsked());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const clock = new FakeClock();
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+    const requests = new CaRequests({ ca: pem("authority"), clock });
+    const refused = assert.rejects(
+      requests.send({ method: "GET", url, fields: {}, body: null }),
+      failsWith("It has not answered within 30 s"),
+    );
+    await asked;
+    clock.advance(30_000);
+    await refused;
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it("refuse a URL of the CA that is not https", async () => {
+    const request = { method: "GET", url: "http://127.0.0.1:1/dir", fields: {}, body: null };
+    const reason = "The CA names a URL that is not https: http://127.0.0.1:1";
+    await assert.rejects(new CaRequests({}).send(request), failsWith(reason));
+  });
+
+  it("name what is wrong with the certificate of a CA that the system does not know", async () => {
+    const server = createServer({ cert: pem("server"), key: serverKey }, () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/dir`;
+    const sent = new CaRequests({}).send({ method: "GET", url, fields: {}, body: null });
+    await assert.rejects(sent, /certificate is signed by an unknown authority/);
+    server.close();
+  });
 });
