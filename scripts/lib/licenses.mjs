@@ -34,8 +34,19 @@ function licenseText(name) {
   if (own !== other) throw new Error(`the package ${name} is under ${own}, and ${holder} under ${other}`);
   const folder = join(root, "node_modules", holder);
   const file = readdirSync(folder).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
-  if (file === undefined) throw new Error(`the package ${holder} has no license file`);
-  return readFileSync(join(folder, file), "utf8").trim();
+  if (file !== undefined) return readFileSync(join(folder, file), "utf8").trim();
+  const text = licenseInReadme(readFileSync(join(folder, "README.md"), "utf8"));
+  if (text === null) throw new Error(`the package ${holder} has no license file`);
+  return text;
+}
+
+/**
+ * What stands under the heading of a license, as some packages have it; null where that is no license.
+ * @param {string} readme
+ */
+function licenseInReadme(readme) {
+  const [, text = ""] = /(?:^|\n)(?:#+ *)?License\n(?:-+\n)?([\s\S]*?)(?=\n#|\n*$(?![\s\S]))/i.exec(readme) ?? [];
+  return /Copyright[\s\S]*Permission is hereby granted/i.test(text) ? text.trim() : null;
 }
 
 /** @param {string} name @returns {{ version: string, license: string, dependencies?: Record<string, string> }} */

@@ -14,6 +14,7 @@ const peers = [
   { program: "javac", package: "default-jdk-headless" },
   { program: "nginx", package: "nginx" },
   { program: "openssl", package: "openssl" },
+  { program: "pebble", package: "pebble" },
   { program: "php", package: "php-cli" },
   { program: "python3", package: "python3" },
   { program: "uvicorn", package: "uvicorn" },

@@ -1,6 +1,12 @@
 /** The fields of an agent's handshake that say what it is. Edges ignore those that they do not know. */
 import { randomBytes } from "node:crypto";
-import { agentKeyFieldName, featuresFieldName, versionFieldName } from "../config/mod.ts";
+import {
+  agentKeyFieldName,
+  featuresFieldName,
+  nameOriginFieldName,
+  RANDOM_NAME_ORIGIN,
+  versionFieldName,
+} from "../config/mod.ts";
 import type { Fields } from "../http/mod.ts";
 
 export interface AgentFacts {
@@ -8,6 +14,8 @@ export interface AgentFacts {
   readonly version?: string;
   /** See `newAgentKey`. Default: none is told. */
   readonly agentKey?: string;
+  /** True where the name of its tunnel was drawn, and nobody chose it. Default false. */
+  readonly hasRandomName?: boolean;
 }
 
 /** A key for one agent, which it shows with each of its handshakes. */
@@ -16,9 +24,10 @@ export function newAgentKey(): string {
 }
 
 /** @param features what it can do, for tunnels that require something */
-export function handshakeFields({ version, agentKey }: AgentFacts, features: readonly string[]): Fields {
+export function handshakeFields({ version, agentKey, hasRandomName }: AgentFacts, features: readonly string[]): Fields {
   const fields = [featuresFieldName, features.join(", ")];
   if (version !== undefined) fields.push(versionFieldName, version);
   if (agentKey !== undefined) fields.push(agentKeyFieldName, agentKey);
+  if (hasRandomName === true) fields.push(nameOriginFieldName, RANDOM_NAME_ORIGIN);
   return fields;
 }

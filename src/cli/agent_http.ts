@@ -131,10 +131,11 @@ async function givenToken(edge: EdgeUrl, { values, origins, settings, host }: Ht
 function tunnelOpener(
   values: HttpCall["values"],
   token: AgentToken,
-  options: Omit<V2DialOptions, "token" | "name" | "force" | "agentKey">,
+  options: Omit<V2DialOptions, "token" | "name" | "force" | "agentKey" | "hasRandomName">,
 ): OpenTunnelOnce {
   // Drawn once, so that the URL stays the same across reconnects.
-  const chosen = { ...options, name: values.name ?? randomName(), force: values.force, agentKey: newAgentKey() };
+  const { name = randomName(), force } = values;
+  const chosen = { ...options, name, force, agentKey: newAgentKey(), hasRandomName: values.name === undefined };
   const open = values.protocol === "json" ? openJsonTunnel : openV2Tunnel;
   return token.opener((token, signal) => open({ ...chosen, token }, signal));
 }

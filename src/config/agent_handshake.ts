@@ -9,6 +9,14 @@ export const featuresFieldName = "Runnel-Features";
  */
 export const agentKeyFieldName = "Runnel-Agent-Key";
 
+/**
+ * The field by which an agent says that the name of its tunnel was drawn at random (`random`). An edge orders no
+ * certificate for such a name.
+ */
+export const nameOriginFieldName = "Runnel-Name-Origin";
+/** Its value. */
+export const RANDOM_NAME_ORIGIN = "random";
+
 /** What a tunnel may require of its agent (`requires`). */
 export const agentFeatures = {
   /** Serves HTTP. */

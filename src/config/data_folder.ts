@@ -39,6 +39,11 @@ export class DataFolder {
     return join(this.path, "runnel.db");
   }
 
+  /** The folder of certificates from CAs; each CA has one of its own in it. */
+  get acmePath(): string {
+    return join(this.path, "acme");
+  }
+
   /** True where there is a store, whether it can be used or not. */
   hasStore(): Promise<boolean> {
     return access(this.storePath).then(() => true, () => false);

@@ -1,5 +1,6 @@
 /** The options of `edge serve`. */
 import { parseListenTarget } from "../net/mod.ts";
+import { acmeOptions } from "./acme_options.ts";
 import { commonOptions } from "./common_options.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { headOptions } from "./head_options.ts";
@@ -59,6 +60,7 @@ export const edgeServeOptions = {
     help: "where the edge keeps what must survive a restart; without it $STATE_DIRECTORY, then a folder of the system",
     completion: "folder",
   }),
+  ...acmeOptions,
   ...tokenOptions("opens tunnels to an agent that shows it; without it, one is made and kept in the data folder"),
   defaultTunnel: textOption(
     {

@@ -17,7 +17,9 @@ export {
   agentKeyFieldName,
   featurePattern,
   featuresFieldName,
+  nameOriginFieldName,
   parseFeatures,
+  RANDOM_NAME_ORIGIN,
 } from "./agent_handshake.ts";
 export { type AllowedUpstream, hostName, loopbackUpstreams, parseAllowedUpstream } from "./allowed_upstream.ts";
 export { agentHttpOptions, agentLoginOptions, agentRunOptions } from "./agent_options.ts";

@@ -57,6 +57,7 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       return problemResponse("bad_request", `Key \`${issue?.path.join(".")}\`: ${issue?.message}`);
     }
     const { name = randomName(), force, timeouts: asked } = parsed.data;
+    const hasRandomName = parsed.data.name === undefined || agent.peer.hasRandomName;
     const timeouts = options.timeouts.grant(asked);
     let claim: Claim;
     try {
@@ -66,11 +67,11 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);
       return problemResponse(error.code, error.reason);
     }
-    if (claim.isNew) options.onTunnel(agent.session, name, agent.peer, claim.ended);
+    if (claim.isNew) options.onTunnel(agent.session, name, { ...agent.peer, hasRandomName }, claim.ended);
     return c.json({
       id: name,
       name,
-      url: urls.of(name),
+      url: urls.of(name, hasRandomName),
       urls: declaredUrls(declared, name, urls),
       timeouts: toldTimeouts(asked, timeouts),
     }, 201);

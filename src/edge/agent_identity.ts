@@ -1,5 +1,12 @@
 /** Who an agent is: its token's owner, its session, and what its handshake said of it. */
-import { agentKeyFieldName, featuresFieldName, parseFeatures, versionFieldName } from "../config/mod.ts";
+import {
+  agentKeyFieldName,
+  featuresFieldName,
+  nameOriginFieldName,
+  parseFeatures,
+  RANDOM_NAME_ORIGIN,
+  versionFieldName,
+} from "../config/mod.ts";
 import { fieldValue, type RequestHead } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
 import type { TokenOwner } from "./tokens.ts";
@@ -21,6 +28,8 @@ export interface AgentPeer {
   readonly features: ReadonlySet<string>;
   /** The same for all sessions of one agent; null for agents of another make or an earlier version. */
   readonly key: string | null;
+  /** True where it says that the name of its tunnel was drawn at random. */
+  readonly hasRandomName: boolean;
 }
 
 /** @param head of the agent's handshake */
@@ -32,5 +41,6 @@ export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fi
     version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
     features: parseFeatures(valueOf(featuresFieldName)),
     key: /^[\w-]{16,64}$/.test(key) ? key : null,
+    hasRandomName: valueOf(nameOriginFieldName) === RANDOM_NAME_ORIGIN,
   };
 }

@@ -22,6 +22,7 @@ import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
 import { type AgentPeer } from "./agent_identity.ts";
 import { createApi } from "./api.ts";
+import type { ChallengeAnswer } from "./challenges.ts";
 import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { acceptOf, inAcceptedForm } from "./error_page.ts";
 import { EdgeFigures } from "./figures.ts";
@@ -51,8 +52,13 @@ export interface EdgeOptions {
    * the first listener with TLS, else of the first.
    */
   publicUrl?: URL;
-  /** True for hosts (in lower case) that a listener with `redirectPort` serves. Default: it serves none. */
-  isPlainHost?: (host: string) => boolean;
+  /**
+   * True for hosts (in lower case) that a listener with `redirectPort` serves; URLs of tunnels there are `http`. Default:
+   * there are none.
+   *
+   * @param isDrawn true where an agent asks for a name that was drawn at random; else false, or it is known
+   */
+  isPlainHost?: (host: string, isDrawn: boolean) => boolean;
   /** `Strict-Transport-Security` for answers by `https` that have none (RFC 6797 §6.1). Default: none is added. */
   strictTransport?: string;
   /** The token with which agents may open tunnels. */
@@ -89,6 +95,8 @@ export interface EdgeOptions {
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
+  /** Asked before all routes for `GET /.well-known/acme-challenge/TOKEN`. Default: the edge has ordered no certificate. */
+  challengeAnswer?: ChallengeAnswer;
   /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
@@ -214,7 +222,7 @@ class RunningEdge implements Edge {
     const domain = (options.domain ?? "localhost").toLowerCase();
     const listeners = listenersOf(options);
     const hasTls = listeners.some(({ tls }) => tls !== undefined);
-    this.#urls = new PublicUrls(domain, options.publicUrl, hasTls ? "https" : "http");
+    this.#urls = new PublicUrls(domain, options.publicUrl, hasTls ? "https" : "http", options.isPlainHost);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
     const traffic = new TrafficTable(options.maxCountedTunnels);
     this.tunnels = new Tunnels({
@@ -255,6 +263,7 @@ class RunningEdge implements Edge {
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
+      challengeAnswer: options.challengeAnswer,
       // While nobody asks, nothing is made to be told.
       get onRouted() {
         return access.onRouted;
@@ -290,7 +299,7 @@ class RunningEdge implements Edge {
       clientPolicyOf: listeners.find(({ tls }) => tls?.clientPolicyOf !== undefined)?.tls?.clientPolicyOf,
       router,
       traffic,
-      isPlainHost: options.isPlainHost ?? (() => false),
+      isPlainHost: (host) => options.isPlainHost?.(host, false) === true,
       tcpTimeoutMs: options.tcpTimeoutMs,
       onShed: () => this.#shedCounts.add("descriptors"),
       onError: (error) => events.onError?.(error),
@@ -310,6 +319,7 @@ class RunningEdge implements Edge {
   async listen(): Promise<void> {
     await this.#listeners.listen();
     this.#urls.listenPort = this.#listeners.publicPort;
+    this.#urls.plainPort = this.#listeners.plainPort;
   }
 
   get address(): SocketAddress {

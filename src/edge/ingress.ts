@@ -16,6 +16,7 @@ import {
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
+import { answeringChallenges, type ChallengeAnswer } from "./challenges.ts";
 import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
 import type { TrafficTable } from "./traffic_table.ts";
@@ -31,6 +32,8 @@ export interface IngressOptions {
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
   defaultTunnel?: string;
+  /** Asked before all routes for a challenge of ACME. Default: the edge has none. */
+  challengeAnswer?: ChallengeAnswer;
   /** A request goes to a tunnel, and to the session that serves it; null: to none, since the tunnel is offline. */
   onRouted?: (head: RequestHead, tunnel: string, session: string | null) => void;
 }
@@ -80,13 +83,15 @@ export function createIngress(options: IngressOptions): Handler {
     throw new ExchangeError("not_found", `The edge has no page at ${pathOf(head.target).slice(0, 200)}`);
   }
 
-  return (head, body, signal) => {
+  const handler: Handler = (head, body, signal) => {
     try {
       return serve(head, body, signal);
     } catch (error) {
       return Promise.reject(error);
     }
   };
+  const { challengeAnswer } = options;
+  return challengeAnswer === undefined ? handler : answeringChallenges(handler, challengeAnswer, traffic);
 }
 
 function offline(tunnel: string): ExchangeError {

@@ -182,7 +182,7 @@ export class JsonAcceptor {
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urls.of(name),
+      url: urls.of(name, peer.hasRandomName),
       urls: declaredUrls(declared, name, urls),
       features: [
         FeatureResponseAbort,

@@ -79,6 +79,11 @@ export class EdgeListeners {
     return (this.#firstWithTls ?? this.#listeners[0]!).address.port;
   }
 
+  /** That of the first plain listener; null without one. */
+  get plainPort(): number | null {
+    return this.#listeners.find(({ hasTls }) => !hasTls)?.address.port ?? null;
+  }
+
   /** Public connections that are open, those in their TLS handshake among them. */
   get connections(): number {
     return this.#sum((listener) => listener.connections);

@@ -1,6 +1,7 @@
 /** The edge: listens for the public and for agents, and routes the requests of one to the other. */
 export type { AccessRecord, AccessStart, RequestObserver } from "./access.ts";
 export type { AgentPeer } from "./agent_identity.ts";
+export type { ChallengeAnswer } from "./challenges.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
 export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
 export type { ConfigResult, NodeService, PushRequest, ToldConfig } from "./node_service.ts";

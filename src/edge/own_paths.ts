@@ -8,8 +8,8 @@
  *     /healthz, /readyz           yes                           yes
  *     /.well-known/runnel/…       yes                           no
  *
- * A challenge under /.well-known/acme-challenge/ belongs to whoever ordered the certificate. The edge orders none, so
- * all of them are tunnels'.
+ * A challenge under /.well-known/acme-challenge/ belongs to whoever ordered the certificate: src/edge/challenges.ts
+ * answers those of the edge's own orders, on any host, and all others are tunnels'.
  */
 import { pathOf } from "../http/mod.ts";
 

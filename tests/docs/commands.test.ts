@@ -21,6 +21,7 @@ const markers: Readonly<Record<string, string>> = {
   scripts: "demo.sh is run by tests/system, setup.sh and test.sh are what runs this test, path.test.ts looks at PATH",
   deno: "deno_permissions.test.ts runs these, and takes each permission away",
   install: "tests/packaging checks these commands: they install programs and start services",
+  hook: "acme.test.ts runs these as hooks for DNS",
   library: "library.test.ts runs these programs, with the same permissions",
 };
 

@@ -36,6 +36,7 @@ const foreignFlags: Readonly<Record<string, readonly string[]>> = {
     "allow-ffi",
     "allow-net",
     "allow-read",
+    "allow-run",
     "allow-sys",
     "allow-write",
   ],

@@ -76,8 +76,9 @@ describe("The feed of docs/events.md", () => {
           assert.deepEqual(given, [...keys.always, ...optional].sort(), String(event));
         }
         const names = new Set(told.map(({ event }) => event));
-        // Only readers of the stream itself see it.
-        assert.deepEqual([...documented.keys()].filter((name) => !names.has(name)), ["keepalive"]);
+        // Only readers of the stream itself see the last one; the others are told with --acme, in acme.test.ts.
+        const elsewhere = ["certificate_issued", "certificate_failed", "keepalive"];
+        assert.deepEqual([...documented.keys()].filter((name) => !names.has(name)).sort(), elsewhere.sort());
       })
     ));
 

@@ -36,7 +36,8 @@ export function withNginx(port: number, server: string, use: () => Promise<void>
   });
 }
 
-function isListening(port: number): Promise<boolean> {
+/** True where somebody listens on that port of 127.0.0.1. */
+export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.on("connect", () => resolve(true)).on("error", () => resolve(false));

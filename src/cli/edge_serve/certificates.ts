@@ -31,6 +31,8 @@ export interface CertificatesOptions {
   data: DataFolder | null;
   /** Where the edge listens, which a self-signed certificate names. */
   targets: readonly ListenTarget[];
+  /** Those of a CA; its own one is for the domain. Default: there are none. */
+  acme?: CertificateSource & { readonly own: TlsCertificate | null };
   clock?: Clock;
 }
 
@@ -66,11 +68,11 @@ export class Certificates {
 
   /** @throws {UsageError} where a file cannot be used; `DataFolderError` where the self-signed certificate cannot */
   static async open(options: CertificatesOptions): Promise<Certificates> {
-    const { values, host, clock } = options;
+    const { values, host, acme, clock } = options;
     const closers: (() => void)[] = [];
     const parts: CertificateSource[] = [];
     /** Those that answer any name; the first one does. */
-    const defaults: (() => TlsCertificate)[] = [];
+    const defaults: (() => TlsCertificate | null)[] = [];
     let pin: string | null = null;
     try {
       const clientPolicyOf = await readClientPolicy(values);
@@ -80,6 +82,10 @@ export class Certificates {
         closers.push(() => files.close(), host.onSignal("SIGHUP", () => void files.reload()));
         parts.push(files);
         defaults.push(() => files.first);
+      }
+      if (acme !== undefined) {
+        parts.push(acme);
+        defaults.push(() => acme.own);
       }
       if (values.tlsSelfSigned) {
         const own = await openSelfSigned(options);
@@ -107,7 +113,7 @@ function pairsOf({ tlsCert, tlsKey }: CertificateValues) {
 }
 
 /** The certificate for clients whose name no other part knows, or who name none. */
-function lastResort(certificate: (() => TlsCertificate) | undefined, refusesNames: boolean): CertificateSource {
+function lastResort(certificate: (() => TlsCertificate | null) | undefined, refusesNames: boolean): CertificateSource {
   return {
     certificateFor: ({ serverName }) => {
       return certificate === undefined || (refusesNames && serverName !== null) ? null : certificate();

@@ -1,5 +1,6 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
 import { AdminListener, createAdmin } from "../../admin/mod.ts";
+import type { AcmeEvents } from "../../acme/mod.ts";
 import { type Clock, systemClock } from "../../base/mod.ts";
 import { type DataFolder, version } from "../../config/mod.ts";
 import { Control, type ControlOptions, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
@@ -9,7 +10,7 @@ import { type ListenTarget, SocketError } from "../../net/mod.ts";
 import { EdgeMetrics } from "../../metrics/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { type Acknowledgement, hashToken, isToken, openSqliteStore, type Store } from "../../store/mod.ts";
-import { feedChanges, feedEvents, requestFeed } from "./feed_events.ts";
+import { feedChanges, feedEvents, feedOrders, requestFeed } from "./feed_events.ts";
 import { NodeAgents } from "./node_agents.ts";
 
 export interface ControlPlaneOptions {
@@ -100,6 +101,11 @@ export class ControlPlane {
   /** What tells its feed of what happens on the edge. */
   get events(): EdgeEvents {
     return feedEvents(this.#feed);
+  }
+
+  /** What tells its feed of what becomes of certificates. */
+  get acmeEvents(): AcmeEvents {
+    return feedOrders(this.#feed);
   }
 
   /** `127.0.0.1:4480`; null while there is no admin API. */

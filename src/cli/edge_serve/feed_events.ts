@@ -1,5 +1,6 @@
 /** What happens on an edge and in its directory, as events of the feed. docs/events.md lists them. */
 import { isDeepStrictEqual } from "node:util";
+import type { AcmeEvents } from "../../acme/mod.ts";
 import type { Directory } from "../../control/mod.ts";
 import type { AccessRecord, AccessStart, AgentSession, EdgeEvents, RequestObserver } from "../../edge/mod.ts";
 import type { EventFeed, EventFields } from "../../events/mod.ts";
@@ -26,6 +27,19 @@ export function feedEvents(feed: EventFeed): EdgeEvents {
     onTunnelRefused: (address, reason, count) => refused("tunnel", reason, count, address),
     onShed: (count) => refused("connection", "Descriptors run out", count),
     onBadFrame: (session, tunnel, reason) => feed.publish("bad_frame", { session, tunnel, reason }),
+  };
+}
+
+/** What becomes of certificates that are ordered. */
+export function feedOrders(feed: EventFeed): AcmeEvents {
+  const timeText = (ms: number) => new Date(ms).toISOString();
+  return {
+    onIssued: ({ names, notAfter, isRenewal }) =>
+      feed.publish("certificate_issued", { names, notAfter: timeText(notAfter), renewal: isRenewal }),
+    onFailed: ({ names, challenge, reason, retryInMs, oldNotAfter }) => {
+      const notAfter = oldNotAfter === null ? undefined : timeText(oldNotAfter);
+      feed.publish("certificate_failed", { names, challenge, reason, retryInMs, notAfter });
+    },
   };
 }
 

@@ -30,8 +30,8 @@ export function listenAddresses(values: ServeValues, isGiven: boolean): readonly
 }
 
 /** True where an option says where certificates come from. */
-function hasCertificates({ tlsCert, tlsSelfSigned }: ServeValues): boolean {
-  return tlsCert.length > 0 || tlsSelfSigned;
+function hasCertificates({ tlsCert, tlsSelfSigned, acme }: ServeValues): boolean {
+  return tlsCert.length > 0 || tlsSelfSigned || acme;
 }
 
 function checkCertificates(values: ServeValues, addresses: readonly ListenAddress[]): void {
@@ -39,13 +39,19 @@ function checkCertificates(values: ServeValues, addresses: readonly ListenAddres
   if (isSecure && !hasCertificates(values)) {
     throw new UsageError(
       "--listen https:// needs a certificate",
-      "Give it with --tls-cert FILE --tls-key FILE, have one made with --tls-self-signed, or end TLS in a proxy in front " +
+      "Give it with --tls-cert FILE --tls-key FILE, get it with --acme, have one made with --tls-self-signed, or end TLS in a proxy in front " +
         "and leave https:// out",
     );
   }
   if (isSecure) return;
-  const { tlsCert, tlsSelfSigned, clientCa } = values;
-  const flag = tlsCert.length > 0 ? "--tls-cert" : tlsSelfSigned ? "--tls-self-signed" : "--client-ca";
+  const { tlsCert, tlsSelfSigned, acme, clientCa } = values;
+  const flag = tlsCert.length > 0
+    ? "--tls-cert"
+    : acme
+    ? "--acme"
+    : tlsSelfSigned
+    ? "--tls-self-signed"
+    : "--client-ca";
   if (!hasCertificates(values) && clientCa === undefined) return;
   throw new UsageError(`${flag} is for a listener with TLS, and there is none`, "Write --listen https://HOST:PORT");
 }
@@ -132,7 +138,7 @@ export function connectCommand(
   const url = dialUrl(edge, values, addresses);
   const isOpen = url.protocol === "http:" && !isLoopback(bareHost(url.hostname));
   // With other certificates, the self-signed one may not be what agents see.
-  const isPinned = pin !== null && url.protocol === "https:" && values.tlsCert.length === 0;
+  const isPinned = pin !== null && url.protocol === "https:" && values.tlsCert.length === 0 && !values.acme;
   const trust = isOpen ? " --edge-insecure" : isPinned ? ` --edge-pin ${pin}` : "";
   const file = tokenFile === undefined || tokenFile === "-" ? "FILE" : tokenFile;
   return `agent http 3000 --edge ${url.origin}${trust} --token-file ${file}`;

@@ -19,6 +19,8 @@ import type { Command, CommandCall } from "../command.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { earlyEndSentences, untilStopped, waitingSentences } from "../shutdown.ts";
 import { readToken } from "../token.ts";
+import type { EdgeAcme } from "./acme.ts";
+import { checkAcmeFlags } from "./acme_flags.ts";
 import { Certificates } from "./certificates.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { boundAddresses, connectCommand, listenAddresses, listenersAt, plainHosts } from "./listeners.ts";
@@ -36,6 +38,7 @@ export const serveCommand: Command<typeof edgeServeOptions> = {
   examples: [
     "edge serve",
     "edge serve --listen https://[::]:8443 --tls-self-signed",
+    "edge serve --domain example.com --acme",
     "edge serve --domain example.com --tls-cert example.com.pem --tls-key example.com.key",
     "edge serve --domain example.com --token-file /etc/runnel/token",
     "RUNNEL_TOKEN=secret edge serve --listen 127.0.0.1:8080 --json",
@@ -54,6 +57,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 }
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
+  checkAcmeFlags(call.values);
   const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
   const given = await readToken(call.values, call.host);
@@ -63,12 +67,16 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const plane = await openControlPlane(call, data, reservedNames);
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
+  const kept = { log, token, tokenPath, dataDir, reservedNames, plane, addresses };
+  let acme: EdgeAcme | null = null;
   let certificates: Certificates | null = null;
   try {
-    certificates = await openCertificates(call, data, addresses);
-    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane, addresses, certificates });
+    acme = await openAcme(call, data, plane);
+    certificates = await openCertificates(call, data, addresses, acme);
+    return await serveWith(call, { ...kept, acme, certificates });
   } finally {
     certificates?.close();
+    await acme?.close();
     await plane?.close();
   }
 }
@@ -78,10 +86,22 @@ async function openCertificates(
   { values, host }: ServeCall,
   data: DataFolder | null,
   addresses: readonly ListenAddress[],
+  acme: EdgeAcme | null,
 ): Promise<Certificates | null> {
   if (!addresses.some(({ scheme }) => scheme === "https")) return null;
   const targets = addresses.map(({ target }) => target);
-  return await Certificates.open({ values, host, data, targets });
+  return await Certificates.open({ values, host, data, targets, acme: acme?.certificates });
+}
+
+/** Null without `--acme`. */
+async function openAcme(
+  { values }: ServeCall,
+  data: DataFolder | null,
+  plane: ControlPlane | null,
+): Promise<EdgeAcme | null> {
+  if (!values.acme) return null;
+  const { EdgeAcme } = await import("./acme.ts");
+  return await EdgeAcme.open({ values, data, declared: plane?.edgeOptions.declared, events: plane?.acmeEvents });
 }
 
 interface Parts {
@@ -95,15 +115,18 @@ interface Parts {
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
   readonly addresses: readonly ListenAddress[];
+  /** Null without `--acme`. */
+  readonly acme: EdgeAcme | null;
   /** Null where no listener has TLS. */
   readonly certificates: Certificates | null;
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames, addresses, certificates } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames, addresses, acme, certificates } = parts;
+  const isPlainHost = plainHosts(values.plainHttp);
   const edge = await startEdge({
     listen: listenersAt(addresses, certificates?.tls ?? null, values.publicUrl),
-    isPlainHost: plainHosts(values.plainHttp),
+    isPlainHost: (host, isDrawn) => isPlainHost(host) || acme?.isPlainHost(host, isDrawn) === true,
     strictTransport: values.hsts,
     domain: values.domain,
     token,
@@ -120,7 +143,13 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
     http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
-    events: joinEvents(logEvents(), log === null ? {} : { onRequest: log.add }, plane?.events ?? {}),
+    events: joinEvents(
+      logEvents(),
+      log === null ? {} : { onRequest: log.add },
+      plane?.events ?? {},
+      acme?.events ?? {},
+    ),
+    challengeAnswer: acme === null ? undefined : (host, token) => acme.certificates.challengeAnswer(host, token),
     publicUrl: values.publicUrl,
     tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
@@ -128,6 +157,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
   });
   try {
     await plane?.start(edge);
+    await acme?.start(edge);
   } catch (error) {
     await edge.close();
     throw error;
