@@ -15,6 +15,7 @@ import {
   timeoutOption,
 } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
+import { trustOptions } from "./trust_options.ts";
 
 /** That of `--listen` where it names none. */
 const DEFAULT_PORT = 8080;
@@ -79,6 +80,7 @@ export const edgeServeOptions = {
     name: "direct-visitors",
     help: "says that no proxy stands in front; an agent's --upstream-connection-auth needs it",
   }),
+  ...trustOptions,
   firstByteTimeout: timeoutOption({
     name: "first-byte-timeout",
     help: "until the head of an answer, for tunnels whose agents ask for no other time",

@@ -70,8 +70,8 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     return c.json({
       id: name,
       name,
-      url: urls.of(name),
-      urls: declaredUrls(declared, name, urls),
+      url: urls.of(name, agent.peer.origin),
+      urls: declaredUrls(declared, name, urls, agent.peer.origin),
       timeouts: toldTimeouts(asked, timeouts),
     }, 201);
   });

@@ -7,16 +7,25 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  Forwarding,
   LiveTypes,
   pathOf,
   problemAnswer,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
+  type TrustedProxies,
 } from "../http/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import {
+  heldReadBytes,
+  listen,
+  type Listener,
+  type ListenTarget,
+  type Socket,
+  type SocketAddress,
+} from "../net/mod.ts";
 import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
@@ -29,7 +38,8 @@ import { createIngress, type IngressOptions } from "./ingress.ts";
 import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
-import { PublicUrls } from "./public_urls.ts";
+import { ProxyHeaders, type ProxyRefusalReporter } from "./proxy_headers.ts";
+import { publicOriginOf, PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
@@ -38,6 +48,7 @@ import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
 import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
+import { visitorOption } from "./visitors.ts";
 
 export interface EdgeOptions {
   listen: ListenTarget;
@@ -62,6 +73,15 @@ export interface EdgeOptions {
    * agents, which can keep an upstream connection for each (NTLM). Default false.
    */
   directVisitors?: boolean;
+  /** Proxies in front that are believed who the visitor is. Default: none. */
+  trustedProxies?: TrustedProxies;
+  /**
+   * True: each connection begins with a header of the PROXY protocol, of a trusted proxy; others are refused. Default
+   * false.
+   */
+  proxyProtocol?: boolean;
+  /** Names of fields of a visitor's address, beside the known ones, that pass from trusted proxies alone. Default none. */
+  clientAddressFields?: readonly string[];
   /** Told to agents. Default 0.0.0. */
   version?: string;
   /** Those that are not to have their defaults. */
@@ -114,6 +134,8 @@ export interface EdgeEvents extends SessionListEvents {
   onTunnelRefused?(address: string | null, reason: string, count: number): void;
   /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
   onShed?(count: number): void;
+  /** Connections were refused that did not begin with the PROXY header of a trusted proxy. */
+  onProxyRefused?: ProxyRefusalReporter;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are observed while `Edge.observeRequests` is asked to. */
   onRequest?(record: AccessRecord): void;
@@ -198,6 +220,8 @@ class RunningEdge implements Edge {
   readonly #shedCounts: RefusalCounts;
   readonly #tcpTimeoutMs: number | undefined;
   readonly #nodes: NodeService | undefined;
+  /** Null where connections begin without a PROXY header. */
+  readonly #proxyHeaders: ProxyHeaders | null;
   #listener: Listener | null = null;
   #isDraining = false;
 
@@ -244,6 +268,7 @@ class RunningEdge implements Edge {
       router,
       tunnels: this.tunnels,
       traffic,
+      forwarding: new Forwarding(options.clientAddressFields),
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
@@ -256,6 +281,7 @@ class RunningEdge implements Edge {
       scheme: this.#urls.scheme,
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: ids.next,
+      visitorOf: visitorOption(options.trustedProxies),
       ...(options.directVisitors === true ? { nameConnection: connectionNames() } : {}),
       errorAnswer(error, head, client) {
         const answer = visitorErrorAnswer(error, head, router);
@@ -273,6 +299,7 @@ class RunningEdge implements Edge {
     void this.#surplusServer.drain();
     this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
     this.#tcpTimeoutMs = options.tcpTimeoutMs;
+    this.#proxyHeaders = ProxyHeaders.of(options, clock);
     this.figures = new EdgeFigures({
       tunnels: this.tunnels,
       traffic,
@@ -286,8 +313,9 @@ class RunningEdge implements Edge {
   }
 
   async listen(target: ListenTarget): Promise<void> {
-    this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
-      onSurplus: (socket) => this.#surplusServer.accept(socket),
+    const behindHeader = (accept: (socket: Socket) => void) => this.#proxyHeaders?.before(accept) ?? accept;
+    this.#listener = await listen(target, behindHeader((socket) => this.#server.accept(socket)), {
+      onSurplus: behindHeader((socket) => this.#surplusServer.accept(socket)),
       onShed: () => this.#shedCounts.add("descriptors"),
       tcpTimeoutMs: this.#tcpTimeoutMs,
     });
@@ -360,6 +388,7 @@ class RunningEdge implements Edge {
     this.#quotaCounts.close();
     this.#tunnelCounts.close();
     this.#shedCounts.close();
+    this.#proxyHeaders?.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 
@@ -407,7 +436,10 @@ class RunningEdge implements Edge {
     const api = createApi({ isReady: () => !this.#isDraining });
     // Requests of the public have no session, and are told where they need one.
     api.route("/", agentApi);
-    const routes = fetchHandler((request, { client }) => api.fetch(request, { client }), this.#urls.of());
+    const routes = fetchHandler(
+      (request, head) => api.fetch(request, { client: head.client, origin: publicOriginOf(head) }),
+      this.#urls.of(),
+    );
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
       const refusal = probeRefusal(head);

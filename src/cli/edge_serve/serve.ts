@@ -20,6 +20,7 @@ import { earlyEndSentences, untilStopped, waitingSentences } from "../shutdown.t
 import { readToken } from "../token.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { logEvents } from "./log_events.ts";
+import { trustOf } from "./trust.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
 
@@ -100,6 +101,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
+    ...trustOf(values),
   });
   try {
     await plane?.start(edge);
