@@ -13,7 +13,7 @@ import { runChecks } from "../../scripts/lib/demo_checks.mjs";
 import { Program } from "../../scripts/lib/program.mjs";
 import { dial } from "../../src/net/mod.ts";
 import { startConnectProxy } from "../support/connect_proxy.ts";
-import { agentRuntime, edgeRuntime, isReady, killAll } from "../support/processes.ts";
+import { agentRuntime, edgeRuntime, exited, isReady, killAll, signal } from "../support/processes.ts";
 import { withForeignProxy } from "../support/foreign_proxy.ts";
 import { bytesOf, freePort, latin1, SocketReader } from "../support/net.ts";
 import { missingPeer } from "../support/peers.ts";
@@ -193,9 +193,11 @@ describe("docs/server.md", () => {
             assert.doesNotMatch(head, /6\.6\.6\.6|other\.example\.com|mine/);
 
             const stopAll = async () => {
-              let asked = true;
-              for (const program of [second, agent, edge]) asked = await program.stop() && asked;
-              return asked;
+              for (const program of [second, agent, edge]) {
+                signal(program, "SIGTERM");
+                await exited(program);
+              }
+              return true;
             };
             const demo = { upstream, edge, agent, port: visitor.port, url: new URL("https://demo.example.com") };
             assert.ok(await runChecks(demo, stopAll, BULK_BYTES), "a check of the demo failed: see above");

@@ -5,6 +5,7 @@ import { TrustedProxies } from "../../src/http/mod.ts";
 import { dial, type Socket } from "../../src/net/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { bytesOf, eventually, SocketReader, startTcpServer } from "../support/net.ts";
+import { expectReset } from "../support/proxy_header.ts";
 
 const local = new TrustedProxies(["127.0.0.1"]);
 
@@ -60,8 +61,7 @@ describe("ProxyHeaders", () => {
     }
     await eventually(() => count === 3);
     assert.equal(headers.pending, 3);
-    const surplus = new SocketReader(await dial(server.target));
-    assert.equal((await surplus.closed)?.code, "connection_reset");
+    await expectReset(server.target);
     assert.deepEqual(told, [["127.0.0.1", "3 connections wait for their PROXY headers", 1]]);
     headers.close();
     for (const client of clients) assert.equal((await client.closed)?.code, "connection_reset");

@@ -1,4 +1,8 @@
-/** Headers of the PROXY protocol, version 2, as its specification has them. */
+/** Headers of the PROXY protocol, version 2, as its specification has them, and connections that are refused. */
+import assert from "node:assert/strict";
+import { dial, SocketError } from "../../src/net/mod.ts";
+import type { TcpTarget } from "../../src/net/socket.ts";
+import { bytesOf, SocketReader } from "./net.ts";
 
 const signature = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
 
@@ -15,4 +19,16 @@ export function tlv(type: number, value: readonly number[]): number[] {
 export function tlsClientHeader(address: string): Uint8Array {
   const addresses = [...address.split(".").map(Number), 192, 0, 2, 1, 0xc8, 0x22, 0x01, 0xbb];
   return proxyHeader(0x21, 0x11, [...addresses, ...tlv(0x20, [0x01, 0, 0, 0, 0])]);
+}
+
+/** A connection that is reset, whatever it sends. A runtime may see that during the dial or behind it. */
+export async function expectReset(target: TcpTarget, text = ""): Promise<void> {
+  let client: SocketReader;
+  try {
+    client = new SocketReader(await dial(target));
+  } catch (error) {
+    return assert.equal((error as SocketError).code, "connection_reset");
+  }
+  client.socket.write(bytesOf(text));
+  assert.equal((await client.closed)?.code, "connection_reset");
 }

@@ -12,7 +12,7 @@ import type { Handler, RequestHead } from "../../src/http/message.ts";
 import { fieldValue, fieldValues, observeExchanges, type RequestReport, TrustedProxies } from "../../src/http/mod.ts";
 import { dial, type Socket } from "../../src/net/mod.ts";
 import { bytesOf, eventually, latin1, SocketReader } from "../support/net.ts";
-import { proxyHeader, tlsClientHeader } from "../support/proxy_header.ts";
+import { expectReset, proxyHeader, tlsClientHeader } from "../support/proxy_header.ts";
 import { get } from "../support/public_client.ts";
 import {
   type Protocol,
@@ -247,9 +247,8 @@ describe("an edge that wants PROXY headers", () => {
       const told: unknown[][] = [];
       const onProxyRefused = (...refusal: unknown[]) => void told.push(refusal);
       const edge = await startTestEdge({ trustedProxies, proxyProtocol: true, events: { onProxyRefused } });
-      const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port: edge.address.port }));
-      client.socket.write(bytesOf("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-      assert.equal((await client.closed)?.code, "connection_reset");
+      const target = { kind: "tcp", host: "127.0.0.1", port: edge.address.port } as const;
+      await expectReset(target, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
       await eventually(() => told.length === 1);
       assert.deepEqual([told[0]![0], told[0]![2]], ["127.0.0.1", 1]);
       assert.match(String(told[0]![1]), why);
