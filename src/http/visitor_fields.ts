@@ -47,11 +47,21 @@ export const clientAddressNames: readonly string[] = [
   "x-vercel-forwarded-for",
 ];
 
-const kinds: ReadonlyMap<string, VisitorField> = new Map<string, VisitorField>([
-  ...forwardingNames.map((name) => [name, VisitorField.FORWARDING] as const),
-  ...clientAddressNames.map((name) => [name, VisitorField.ADDRESS] as const),
-  ["x-request-id", VisitorField.REQUEST_ID],
-]);
+interface KnownName {
+  /** In lower case. */
+  readonly name: string;
+  readonly kind: VisitorField;
+}
+
+/** By their lengths: a name is compared with a few others at most, and mostly with none. */
+const knownNames: (readonly KnownName[] | undefined)[] = [];
+for (
+  const known of [
+    ...forwardingNames.map((name) => ({ name, kind: VisitorField.FORWARDING })),
+    ...clientAddressNames.map((name) => ({ name, kind: VisitorField.ADDRESS })),
+    { name: "x-request-id", kind: VisitorField.REQUEST_ID },
+  ]
+) knownNames[known.name.length] = [...knownNames[known.name.length] ?? [], known];
 
 /** The shortest of them: `forwarded`, `client-ip` and `x-real-ip`. */
 const MIN_LENGTH = 9;
@@ -85,11 +95,48 @@ export function visitorFieldOf(name: string): VisitorField {
     default:
       return VisitorField.NONE;
   }
-  const lower = name.toLowerCase();
-  const read = nameAsRead(lower);
-  if (read.startsWith(FORWARDED_PREFIX)) return VisitorField.FORWARDING;
-  const kind = kinds.get(read) ?? VisitorField.NONE;
-  return kind === VisitorField.ADDRESS && read !== lower ? VisitorField.FORWARDING : kind;
+  if (spellingOf(name, FORWARDED_PREFIX) !== Spelling.OTHER) return VisitorField.FORWARDING;
+  const candidates = knownNames[name.length];
+  if (candidates === undefined) return VisitorField.NONE;
+  for (let index = 0; index < candidates.length; index++) {
+    const known = candidates[index];
+    const spelling = spellingOf(name, known.name);
+    if (spelling === Spelling.OTHER) continue;
+    return known.kind === VisitorField.ADDRESS && spelling === Spelling.READ ? VisitorField.FORWARDING : known.kind;
+  }
+  return VisitorField.NONE;
+}
+
+/** How a name is spelled, beside another one. */
+const Spelling = {
+  /** It is another name. */
+  OTHER: 0,
+  /** It is that name, but for the case of letters. */
+  SAME: 1,
+  /** It is read as that name by servers that make variables of names. */
+  READ: 2,
+} as const;
+type Spelling = typeof Spelling[keyof typeof Spelling];
+
+const HYPHEN = 0x2d;
+
+/** How `name`, a token, begins beside `lower`, which consists of letters in lower case, digits and hyphens. */
+function spellingOf(name: string, lower: string): Spelling {
+  if (name.length < lower.length) return Spelling.OTHER;
+  let spelling: Spelling = Spelling.SAME;
+  for (let index = 0; index < lower.length; index++) {
+    const code = name.charCodeAt(index);
+    const wanted = lower.charCodeAt(index);
+    if ((code | 0x20) === wanted) continue;
+    if (wanted !== HYPHEN || isAlphanumeric(code)) return Spelling.OTHER;
+    spelling = Spelling.READ;
+  }
+  return spelling;
+}
+
+function isAlphanumeric(code: number): boolean {
+  const lower = code | 0x20;
+  return (lower >= 0x61 && lower <= 0x7a) || (code >= 0x30 && code <= 0x39);
 }
 
 /** A name in lower case as a server reads it that makes a variable of it: `x_real.ip` is `x-real-ip`. */
