@@ -4,7 +4,7 @@
  */
 import { Memo } from "../base/mod.ts";
 import { equalsLower, fieldValue, withoutFields } from "./fields.ts";
-import { isEventStream } from "./media_type.ts";
+import { isEventStream, isLiveFormat } from "./media_type.ts";
 import { type Answer, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 import { errorFieldName } from "./problem_answer.ts";
 import { nameAsRead, VisitorField, visitorFieldOf } from "./visitor_fields.ts";
@@ -112,27 +112,28 @@ const lowerErrorName = errorFieldName.toLowerCase();
 const errorFieldNames: ReadonlySet<string> = new Set([lowerErrorName]);
 
 /**
- * An upstream's answer for the public client. `X-Runnel-Error` is removed: only the edge's own answers have it. Events
- * get fields that ask other proxies not to buffer or transform them.
+ * An upstream's answer for the public client. `X-Runnel-Error` is removed: only the edge's own answers have it. Answers in
+ * live formats get a field that asks nginx not to buffer them, and events one that asks proxies not to transform them.
  */
 export function publicAnswer(answer: Answer): Answer {
-  const { isEvents, hasErrorField } = inspect(answer.fields);
-  if (!isEvents && !hasErrorField) return answer;
+  const { contentType, hasErrorField } = inspect(answer.fields);
+  const isLive = isLiveFormat(contentType);
+  if (!isLive && !hasErrorField) return answer;
   const fields = hasErrorField ? withoutFields(answer.fields, errorFieldNames) : answer.fields;
-  return { ...answer, fields: isEvents ? withStreamingFields(fields) : fields };
+  return { ...answer, fields: isLive ? withStreamingFields(fields, isEventStream(contentType)) : fields };
 }
 
-function withStreamingFields(fields: Fields): Fields {
+function withStreamingFields(fields: Fields, isEvents: boolean): Fields {
   const extended = [...fields];
   if (fieldValue(fields, "x-accel-buffering") === undefined) extended.push("X-Accel-Buffering", "no");
-  if (!/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
+  if (isEvents && !/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
     extended.push("Cache-Control", "no-transform");
   }
   return extended;
 }
 
-/** Both questions in one pass, since they are asked of every answer. */
-function inspect(fields: Fields): { isEvents: boolean; hasErrorField: boolean } {
+/** Both in one pass, since they are asked of every answer. */
+function inspect(fields: Fields): { contentType: string | undefined; hasErrorField: boolean } {
   let contentType: string | undefined;
   let hasErrorField = false;
   for (let index = 0; index < fields.length; index += 2) {
@@ -140,5 +141,5 @@ function inspect(fields: Fields): { isEvents: boolean; hasErrorField: boolean } 
     if (contentType === undefined && equalsLower(name, "content-type")) contentType = fields[index + 1];
     else if (equalsLower(name, lowerErrorName)) hasErrorField = true;
   }
-  return { isEvents: isEventStream(contentType), hasErrorField };
+  return { contentType, hasErrorField };
 }

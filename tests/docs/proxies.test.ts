@@ -29,8 +29,10 @@ const BULK_BYTES = 20 * 1024 * 1024;
 const VISITOR = "127.0.0.2";
 
 interface Proxy {
-  /** The language of the page's block. */
+  /** The language of the page's block, which is the program's name. */
   readonly name: "nginx" | "caddy" | "haproxy";
+  /** How it differs from the page. Default: in nothing. */
+  readonly how?: string;
   /** What is written there, and what runs in its place. */
   changes(port: number, folder: string): readonly (readonly [written: string, here: string])[];
   /** The whole file, and the command that runs it. */
@@ -38,22 +40,32 @@ interface Proxy {
   command(file: string, folder: string): readonly string[];
 }
 
+const nginx: Proxy = {
+  name: "nginx",
+  changes: (port) => [
+    ["listen 443 ssl", `listen 127.0.0.1:${port} ssl`],
+    ["/etc/ssl/example.com.pem", join(certificates, "server.pem")],
+    ["/etc/ssl/example.com.key", join(certificates, "server.key")],
+  ],
+  file(block) {
+    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${name};`);
+    const http = ["access_log off;", ...temporary, block].join("\n");
+    return `daemon off;\nmaster_process off;\npid nginx.pid;\nevents {}\nhttp {\n${http}\n}\n`;
+  },
+  command: (file, folder) => ["nginx", "-p", folder, "-e", "stderr", "-c", file],
+};
+
 const proxies: readonly Proxy[] = [
+  nginx,
   {
-    name: "nginx",
-    changes: (port) => [
-      ["listen 443 ssl", `listen 127.0.0.1:${port} ssl`],
-      ["/etc/ssl/example.com.pem", join(certificates, "server.pem")],
-      ["/etc/ssl/example.com.key", join(certificates, "server.key")],
+    ...nginx,
+    how: "but for keep-alive and its usual buffering",
+    changes: (port, folder) => [
+      ...nginx.changes(port, folder),
+      ["        proxy_buffering off;\n        proxy_request_buffering off;\n", ""],
+      ["proxy_pass http://127.0.0.1:8080", "proxy_pass http://edge"],
+      ["server {", "upstream edge { server 127.0.0.1:8080; keepalive 16; }\nserver {"],
     ],
-    file(block) {
-      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) =>
-        `${name}_temp_path ${name};`
-      );
-      const http = ["access_log off;", ...temporary, block].join("\n");
-      return `daemon off;\nmaster_process off;\npid nginx.pid;\nevents {}\nhttp {\n${http}\n}\n`;
-    },
-    command: (file, folder) => ["nginx", "-p", folder, "-e", "stderr", "-c", file],
   },
   {
     name: "caddy",
@@ -139,7 +151,8 @@ const spoofed = [
 
 describe("docs/server.md", () => {
   for (const proxy of proxies) {
-    it(`${proxy.name} passes all, and says who the visitor is, when it has the page's configuration`, {
+    const how = proxy.how === undefined ? "" : `, ${proxy.how}`;
+    it(`${proxy.name} passes all, and says who the visitor is, when it has the page's configuration${how}`, {
       skip: missingPeer(proxy.name),
     }, () =>
       withScratch(async (folder) => {

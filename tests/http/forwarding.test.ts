@@ -135,4 +135,11 @@ describe("publicAnswer", () => {
       "no-transform",
     ]);
   });
+
+  it("asks nginx not to hold other live formats", () => {
+    const type = ["Content-Type", "application/x-ndjson"];
+    assert.deepEqual(of(...type), [...type, "X-Accel-Buffering", "no"]);
+    assert.deepEqual(of(...type, "X-Accel-Buffering", "yes"), [...type, "X-Accel-Buffering", "yes"]);
+    assert.deepEqual(of("Content-Type", "application/json"), ["Content-Type", "application/json"]);
+  });
 });
