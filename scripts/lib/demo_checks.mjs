@@ -10,7 +10,7 @@ import { sequence } from "./sequence.mjs";
 /** @typedef {{ port: number, host: string, tls?: boolean }} Place */
 
 const megabyte = 1024 * 1024;
-const bulkBytes = 200 * megabyte;
+const usualBulkBytes = 200 * megabyte;
 const growthLimitBytes = 64 * megabyte;
 /** The runtimes' TLS copies each record, which their collectors are late to free. It stays below the answer's size. */
 const tlsGrowthLimitBytes = 160 * megabyte;
@@ -53,8 +53,8 @@ async function checkTicker(place, path, contentType, separator) {
   return `${ticks} events, each confirmed before the next was made`;
 }
 
-/** @param {Place} place @param {Program[]} programs */
-async function checkBulk(place, programs) {
+/** @param {Place} place @param {Program[]} programs @param {number} bulkBytes */
+async function checkBulk(place, programs, bulkBytes) {
   const before = programs.map((program) => program.memory);
   const answer = await send({ ...place, path: `/bytes?size=${bulkBytes}` });
   assert.equal(answer.statusCode, 200);
@@ -128,16 +128,16 @@ async function checkEnd(programs, stopAll) {
 
 /**
  * Prints each check as it ends. Tells whether all passed.
- * @param {Demo} demo @param {() => Promise<boolean>} stopAll
+ * @param {Demo} demo @param {() => Promise<boolean>} stopAll @param {number} bulkBytes of the long answer
  */
-export async function runChecks({ upstream, edge, agent, port, url }, stopAll) {
+export async function runChecks({ upstream, edge, agent, port, url }, stopAll, bulkBytes = usualBulkBytes) {
   const place = { port, host: url.host, tls: url.protocol === "https:" };
   /** @type {[string, () => Promise<string>][]} */
   const checks = [
     ["page", () => checkPage(place)],
     ["SSE ticker", () => checkTicker(place, "/ticker", "text/event-stream", "\n\n")],
     ["NDJSON ticker", () => checkTicker(place, "/ndjson/ticker", "application/x-ndjson", "\n")],
-    ["200 MB chunked answer", () => checkBulk(place, [edge, agent])],
+    [`${bulkBytes / megabyte} MB chunked answer`, () => checkBulk(place, [edge, agent], bulkBytes)],
     ["POST", () => checkPost(place)],
     ["HEAD", () => checkHead(place)],
     ["404 of the upstream", () => checkNotFound(place)],

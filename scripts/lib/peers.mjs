@@ -11,6 +11,7 @@ const peers = [
   { program: "dash", package: "dash" },
   { program: "go", package: "golang-go" },
   { program: "gunicorn", package: "gunicorn" },
+  { program: "haproxy", package: "haproxy" },
   { program: "javac", package: "default-jdk-headless" },
   { program: "nginx", package: "nginx" },
   { program: "openssl", package: "openssl" },

@@ -125,6 +125,7 @@ export const tunnelSchema = z.object({
   hostHeader: z.string().optional().openapi({ description: "The Host that the upstream gets; missing: preserve" }),
   timeouts: z.object({ firstByte: z.string().optional(), idle: z.string().optional() }).optional(),
   compress: z.boolean().optional(),
+  forwardedHeaders: z.boolean().optional(),
   id: z.string(),
   project: z.string().nullable().openapi({ description: "That of the file that applied it" }),
   url: z.string().openapi({ example: "https://shop.example.com" }),

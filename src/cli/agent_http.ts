@@ -12,7 +12,7 @@ import {
   type V2DialOptions,
 } from "../agent/mod.ts";
 import { agentHttpOptions, randomName, UsageError, version } from "../config/mod.ts";
-import { compressedUpstream, observeExchanges, type RequestReport } from "../http/mod.ts";
+import { compressedUpstream, observeExchanges, type RequestReport, withoutForwarding } from "../http/mod.ts";
 import { HttpClient } from "../http1/mod.ts";
 import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
@@ -65,7 +65,8 @@ async function serveHttp(call: HttpCall): Promise<number> {
     display.request({ ...request, reason: `The agent was stopped, ${earlyEndReason(earlyEnd, drainMs)}` }, true);
   };
   try {
-    const answers = values.compress ? compressedUpstream(client.request) : client.request;
+    const asked = values.noForwardedHeaders ? withoutForwarding(client.request) : client.request;
+    const answers = values.compress ? compressedUpstream(asked) : asked;
     const upstream = observeExchanges(answers, report, undefined, display.open);
     const agent = new Agent({
       open: tunnelOpener(values, token, {

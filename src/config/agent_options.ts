@@ -109,6 +109,10 @@ export const agentHttpOptions = {
       "compresses answers with gzip where the visitor accepts it and the upstream has not: text, JSON, event streams, " +
       "XML, JavaScript and SVG",
   }),
+  noForwardedHeaders: switchOption({
+    name: "no-forwarded-headers",
+    help: "sends the upstream no X-Forwarded-For and the like, for one that refuses such requests",
+  }),
   allowUpstream: listOption({
     name: "allow-upstream",
     hint: "HOST:PORT|CIDR:PORT",

@@ -19,6 +19,7 @@ import {
 } from "./option.ts";
 import { tlsOptions } from "./tls_options.ts";
 import { tokenOptions } from "./token_options.ts";
+import { trustOptions } from "./trust_options.ts";
 
 /** That of `--admin-listen`. */
 const DEFAULT_ADMIN_PORT = 4480;
@@ -87,6 +88,7 @@ export const edgeServeOptions = {
     name: "direct-visitors",
     help: "says that no proxy stands in front; an agent's --upstream-connection-auth needs it",
   }),
+  ...trustOptions,
   firstByteTimeout: timeoutOption({
     name: "first-byte-timeout",
     help: "until the head of an answer, for tunnels whose agents ask for no other time",

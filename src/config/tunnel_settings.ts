@@ -22,6 +22,8 @@ export const tunnelSettingsShape = {
   }).optional(),
   /** Whether the agent compresses answers that are not compressed yet. Default false. */
   compress: z.boolean().optional(),
+  /** Whether the upstream gets X-Forwarded-For and the like. Default true. */
+  forwardedHeaders: z.boolean().optional(),
 };
 
 export const tunnelSettingsFields = z.strictObject(tunnelSettingsShape);

@@ -12,12 +12,13 @@ import {
   pathOf,
   problemCodeOf,
   type RequestHead,
+  requestIdOf,
   type RequestReport,
 } from "../http/mod.ts";
 
 /** One request and what became of it. Its texts come from outside as they are: they must be escaped. */
 export interface AccessRecord {
-  /** The exchange's id. Empty, as are `method`, `host` and `path`, where the head could not be read. */
+  /** By which logs and events call it (`requestIdOf`). Empty, as are `method`, `host` and `path`, where the head could not be read. */
   readonly id: string;
   /** The client's IP address; empty where it is unknown. */
   readonly client: string;
@@ -197,11 +198,19 @@ function requestOf(head: RequestHead | null, client: string): RequestPart {
   if (head === null) {
     return { id: "", client, method: "", host: "", path: "", httpVersion: "1.1", userAgent: null };
   }
-  const { id, method, authority: host, target, fields } = head;
+  const { method, authority: host, target, fields } = head;
   const path = pathOf(target);
   // Interim answers are for clients of HTTP/1.1 alone.
   const httpVersion = head.onInformational === undefined ? "1.0" : "1.1";
-  return { id, client, method, host, path, httpVersion, userAgent: fieldValue(fields, "user-agent") ?? null };
+  return {
+    id: requestIdOf(head),
+    client,
+    method,
+    host,
+    path,
+    httpVersion,
+    userAgent: fieldValue(fields, "user-agent") ?? null,
+  };
 }
 
 /** Ids of exchanges: short, unique in this process, and different from those of an earlier process in a log. */

@@ -71,8 +71,8 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
     return c.json({
       id: name,
       name,
-      url: urls.of(name, hasRandomName),
-      urls: declaredUrls(declared, name, urls),
+      url: urls.of(name, { isDrawn: hasRandomName, origin: agent.peer.origin }),
+      urls: declaredUrls(declared, name, urls, agent.peer.origin),
       timeouts: toldTimeouts(asked, timeouts),
     }, 201);
   });

@@ -9,6 +9,7 @@ import {
 } from "../config/mod.ts";
 import { fieldValue, type RequestHead } from "../http/mod.ts";
 import type { EdgeSession } from "../session/mod.ts";
+import { type PublicOrigin, publicOriginOf } from "./public_urls.ts";
 import type { TokenOwner } from "./tokens.ts";
 
 /** The agent that asks. It is known from the session, never from a field of the request. */
@@ -20,8 +21,10 @@ export interface AgentIdentity {
 
 /** What an agent's handshake said of it. */
 export interface AgentPeer {
-  /** Its IP address, or that of the proxy in front of the edge; empty where it is unknown. */
+  /** Its IP address, or that of a proxy that is not trusted; empty where it is unknown. */
   readonly address: string;
+  /** How it was asked for the edge, where a trusted proxy passed that on. */
+  readonly origin?: PublicOrigin | null;
   /** The version of its program; null for agents of another make. */
   readonly version: string | null;
   /** What it can do, which tunnels may require. */
@@ -33,11 +36,15 @@ export interface AgentPeer {
 }
 
 /** @param head of the agent's handshake */
-export function agentPeerOf({ client, fields }: Pick<RequestHead, "client" | "fields">): AgentPeer {
+export function agentPeerOf(
+  head: Pick<RequestHead, "client" | "fields" | "isProxied" | "scheme" | "authority">,
+): AgentPeer {
+  const { client, fields } = head;
   const valueOf = (name: string) => fieldValue(fields, name.toLowerCase()) ?? "";
   const [version, key] = [valueOf(versionFieldName), valueOf(agentKeyFieldName)];
   return {
     address: client,
+    origin: publicOriginOf(head),
     version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
     features: parseFeatures(valueOf(featuresFieldName)),
     key: /^[\w-]{16,64}$/.test(key) ? key : null,

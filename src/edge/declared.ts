@@ -1,5 +1,5 @@
 /** Tunnels that were declared at the edge, as far as serving them and opening them needs it. */
-import type { PublicUrls } from "./public_urls.ts";
+import type { PublicOrigin, PublicUrls } from "./public_urls.ts";
 
 /** What is declared of one. */
 export interface DeclaredTunnel {
@@ -32,7 +32,14 @@ export function missingFeature(
 }
 
 /** All public URLs of a tunnel, that of NAME.DOMAIN first; undefined where it has that one alone. */
-export function declaredUrls(declared: DeclaredTunnels, name: string, urls: PublicUrls): string[] | undefined {
+export function declaredUrls(
+  declared: DeclaredTunnels,
+  name: string,
+  urls: PublicUrls,
+  origin?: PublicOrigin | null,
+): string[] | undefined {
   const hostnames = declared.get?.(name)?.hostnames ?? [];
-  return hostnames.length === 0 ? undefined : [urls.of(name), ...hostnames.map((host) => urls.at(host))];
+  return hostnames.length === 0
+    ? undefined
+    : [urls.of(name, { origin }), ...hostnames.map((host) => urls.at(host, origin))];
 }

@@ -7,12 +7,14 @@ import {
   errorAnswer,
   type ExchangeTimeouts,
   fetchHandler,
+  Forwarding,
   LiveTypes,
   pathOf,
   problemAnswer,
   problemCodeOf,
   type RequestHead,
   TimeoutGuard,
+  type TrustedProxies,
 } from "../http/mod.ts";
 import type { HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
@@ -31,7 +33,8 @@ import { type EdgeListener, EdgeListeners } from "./listeners.ts";
 import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
-import { PublicUrls } from "./public_urls.ts";
+import { ProxyHeaders, type ProxyRefusalReporter } from "./proxy_headers.ts";
+import { publicOriginOf, PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
@@ -41,6 +44,7 @@ import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
 import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
+import { visitorOption } from "./visitors.ts";
 
 export interface EdgeOptions {
   /** Where it listens: one address for all, in plain HTTP, or several. */
@@ -78,6 +82,15 @@ export interface EdgeOptions {
    * agents, which can keep an upstream connection for each (NTLM). Default false.
    */
   directVisitors?: boolean;
+  /** Proxies in front that are believed who the visitor is. Default: none. */
+  trustedProxies?: TrustedProxies;
+  /**
+   * True: each connection begins with a header of the PROXY protocol, of a trusted proxy; others are refused. Default
+   * false.
+   */
+  proxyProtocol?: boolean;
+  /** Names of fields of a visitor's address, beside the known ones, that pass from trusted proxies alone. Default none. */
+  clientAddressFields?: readonly string[];
   /** Told to agents. Default 0.0.0. */
   version?: string;
   /** Those that are not to have their defaults. */
@@ -132,6 +145,8 @@ export interface EdgeEvents extends SessionListEvents {
   onTunnelRefused?(address: string | null, reason: string, count: number): void;
   /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
   onShed?(count: number): void;
+  /** Connections were refused that did not begin with the PROXY header of a trusted proxy. */
+  onProxyRefused?: ProxyRefusalReporter;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are observed while `Edge.observeRequests` is asked to. */
   onRequest?(record: AccessRecord): void;
@@ -213,6 +228,8 @@ class RunningEdge implements Edge {
   readonly #memory: MemoryAccount;
   readonly #shedCounts: RefusalCounts;
   readonly #nodes: NodeService | undefined;
+  /** Null where connections begin without a PROXY header. */
+  readonly #proxyHeaders: ProxyHeaders | null;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
@@ -260,6 +277,7 @@ class RunningEdge implements Edge {
       router,
       tunnels: this.tunnels,
       traffic,
+      forwarding: new Forwarding(options.clientAddressFields),
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
@@ -276,6 +294,7 @@ class RunningEdge implements Edge {
       isLive: (contentType) => liveTypes.has(contentType),
       nextId: ids.next,
       ...nameConnection,
+      visitorOf: visitorOption(options.trustedProxies),
       errorAnswer(error, head, client) {
         const plain = visitorErrorAnswer(error, head, router);
         const isStrict = strictTransport !== undefined && (head?.scheme ?? scheme) === "https";
@@ -289,6 +308,7 @@ class RunningEdge implements Edge {
       ...options.http,
     });
     this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
+    this.#proxyHeaders = ProxyHeaders.of(options, clock);
     this.#listeners = new EdgeListeners(listeners, {
       handler: strictTransport === undefined ? ingress : withStrictTransport(ingress, strictTransport),
       surplusHandler: sheddingHandler(ingress, router),
@@ -301,6 +321,7 @@ class RunningEdge implements Edge {
       traffic,
       isPlainHost: (host) => options.isPlainHost?.(host, false) === true,
       tcpTimeoutMs: options.tcpTimeoutMs,
+      proxyHeaders: this.#proxyHeaders,
       onShed: () => this.#shedCounts.add("descriptors"),
       onError: (error) => events.onError?.(error),
     });
@@ -391,6 +412,7 @@ class RunningEdge implements Edge {
     this.#quotaCounts.close();
     this.#tunnelCounts.close();
     this.#shedCounts.close();
+    this.#proxyHeaders?.close();
     return this.#listeners.stop();
   }
 
@@ -438,7 +460,10 @@ class RunningEdge implements Edge {
     const api = createApi({ isReady: () => !this.#isDraining });
     // Requests of the public have no session, and are told where they need one.
     api.route("/", agentApi);
-    const routes = fetchHandler((request, { client }) => api.fetch(request, { client }), this.#urls.of());
+    const routes = fetchHandler(
+      (request, head) => api.fetch(request, { client: head.client, origin: publicOriginOf(head) }),
+      this.#urls.of(),
+    );
     return (head, body, signal) => {
       if (!isOwnPath(head.target)) return null;
       const refusal = probeRefusal(head);

@@ -7,9 +7,8 @@ import {
   type Answer,
   type Body,
   ExchangeError,
-  forwardedFields,
+  type Forwarding,
   type Handler,
-  isForwarded,
   pathOf,
   publicAnswer,
   type RequestHead,
@@ -27,6 +26,8 @@ export interface IngressOptions {
   tunnels: Tunnels;
   /** What exchanges are counted for, where no open tunnel takes them. */
   traffic: TrafficTable;
+  /** What upstreams are told of visitors. */
+  forwarding: Forwarding;
   guard: TimeoutGuard;
   /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
@@ -40,21 +41,21 @@ export interface IngressOptions {
 
 /** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
 export function createIngress(options: IngressOptions): Handler {
-  const { router, tunnels, traffic, guard, defaultTunnel } = options;
+  const { router, tunnels, traffic, forwarding, guard, defaultTunnel } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     head.meter?.countFor(tunnel.traffic);
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
     if (tunnel.session === null) throw offline(tunnel.name);
-    const forwarded = withFields(ofOneVisitor(head), forwardedFields(head), tunnel.wireName);
+    const forwarded = withFields(ofOneVisitor(head), forwarding.fieldsFor(head), tunnel.wireName);
     return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
   }
 
   /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
   function ofOneVisitor(head: RequestHead): RequestHead {
-    return head.visitorConnection === undefined || !isForwarded(head.fields)
-      ? head
-      : { ...head, visitorConnection: undefined };
+    if (head.visitorConnection === undefined) return head;
+    const isProxys = head.isProxied === true || forwarding.isForwarded(head.fields);
+    return isProxys ? { ...head, visitorConnection: undefined } : head;
   }
 
   /** The error for a declared tunnel that no agent has opened. */

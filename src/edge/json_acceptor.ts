@@ -14,6 +14,7 @@ import {
   FeatureDraining,
   FeatureLatin1,
   FeatureRequestCancel,
+  FeatureRequestId,
   FeatureResponseAbort,
   FrameError,
   JsonEdgeSession,
@@ -182,14 +183,15 @@ export class JsonAcceptor {
     link.maxMessageBytes = this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
     const registered: Registered = {
       type: TypeRegistered,
-      url: urls.of(name, peer.hasRandomName),
-      urls: declaredUrls(declared, name, urls),
+      url: urls.of(name, { isDrawn: peer.hasRandomName, origin: peer.origin }),
+      urls: declaredUrls(declared, name, urls, peer.origin),
       features: [
         FeatureResponseAbort,
         FeatureRequestCancel,
         FeatureLatin1,
         FeatureChallengeLines,
         FeatureDraining,
+        FeatureRequestId,
       ],
       timeouts: toldTimeouts(frame.timeouts, timeouts),
     };

@@ -13,6 +13,7 @@ import {
   type TlsAcceptorOptions,
 } from "../net/mod.ts";
 import { type ClientPolicyOf, underPolicy } from "./client_policies.ts";
+import type { ProxyHeaders } from "./proxy_headers.ts";
 import { redirectHandler, type RedirectOptions } from "./redirect.ts";
 
 export interface EdgeListener {
@@ -39,6 +40,8 @@ export interface ListenerParts extends Omit<RedirectOptions, "port"> {
   /** What visitors of plain listeners use: `https` where a proxy in front ends TLS. */
   readonly plainScheme: "http" | "https";
   readonly tcpTimeoutMs: number | undefined;
+  /** Read before anything else of a connection; null: connections begin without one. */
+  readonly proxyHeaders: ProxyHeaders | null;
   /** That of the listeners with TLS, which holds on the others, too: nobody can show a certificate there. */
   readonly clientPolicyOf?: ClientPolicyOf;
   onShed(): void;
@@ -192,9 +195,10 @@ class ServedListener {
   }
 
   async listen(): Promise<void> {
-    const { onShed, tcpTimeoutMs } = this.#parts;
-    this.#listener = await listen(this.#options.target, this.#onSocket(), {
-      onSurplus: (socket) => this.#acceptSurplus(socket),
+    const { onShed, tcpTimeoutMs, proxyHeaders } = this.#parts;
+    const behindHeader = (accept: (socket: Socket) => void) => proxyHeaders?.before(accept) ?? accept;
+    this.#listener = await listen(this.#options.target, behindHeader(this.#onSocket()), {
+      onSurplus: behindHeader((socket) => this.#acceptSurplus(socket)),
       onShed,
       tcpTimeoutMs,
     });

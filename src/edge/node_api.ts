@@ -13,7 +13,7 @@ import { parseJson } from "../session/mod.ts";
 import type { AgentIdentity } from "./agent_identity.ts";
 import { MAX_BODY_BYTES, problemResponse, readText } from "./api.ts";
 import type { NodeService } from "./node_service.ts";
-import type { PublicUrls } from "./public_urls.ts";
+import type { PublicOrigin, PublicUrls } from "./public_urls.ts";
 import { type RefusalCode, refusalReasons } from "./refusals.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
 
@@ -27,7 +27,7 @@ export interface NodeApiOptions {
   pollIntervalMs: number;
 }
 
-type Env = { Bindings: { agent?: AgentIdentity; client?: string } };
+type Env = { Bindings: { agent?: AgentIdentity; client?: string; origin?: PublicOrigin | null } };
 
 /** An owner that is a node. */
 type NodeOwner = TokenOwner & { readonly node: string };
@@ -98,7 +98,9 @@ function configAnswer(c: Context<Env>, node: string, { nodes, urls, pollInterval
   const config = nodes.configOf(node);
   if (config === null) return gone(node);
   const { nodeId, checksum, tunnels } = config;
-  return c.json({ nodeId, version, checksum, pushUrl: urls.of() + PUSH_PATH, pollIntervalMs, tunnels }, 200, headers);
+  const origin = c.env.origin ?? c.env.agent?.peer.origin;
+  const pushUrl = urls.of(undefined, { origin }) + PUSH_PATH;
+  return c.json({ nodeId, version, checksum, pushUrl, pollIntervalMs, tunnels }, 200, headers);
 }
 
 function pushAnswer(c: Context<Env>, { node, tokenId }: NodeOwner, nodes: NodeService): Response {

@@ -1,4 +1,27 @@
 /** The public URLs of the edge and of its tunnels, as they are printed and told to agents. */
+import type { RequestHead } from "../http/mod.ts";
+
+/** Scheme and port by which a trusted proxy was asked for the edge. */
+export interface PublicOrigin {
+  readonly scheme: "http" | "https";
+  /** Empty for the scheme's own. */
+  readonly port: string;
+}
+
+/** By what the proxy was asked that sent this request; null where no trusted proxy did. */
+export function publicOriginOf(
+  { isProxied, scheme, authority }: Pick<RequestHead, "isProxied" | "scheme" | "authority">,
+): PublicOrigin | null {
+  if (isProxied !== true) return null;
+  const port = /:([0-9]{1,5})$/.exec(authority)?.[1] ?? "";
+  return { scheme, port: Number(port) === (scheme === "https" ? 443 : 80) ? "" : port };
+}
+
+/** What is known of a URL beside the name. */
+export interface UrlOptions {
+  readonly isDrawn?: boolean;
+  readonly origin?: PublicOrigin | null;
+}
 
 const defaultPorts = { http: 80, https: 443 };
 
@@ -32,19 +55,23 @@ export class PublicUrls {
   /**
    * The URL of a tunnel, or of the domain itself; without a trailing slash.
    *
-   * @param isDrawn true where the name was drawn at random. Default: it was not, or that is known.
+   * @param options `isDrawn`: the name was drawn at random; default: it was not, or that is unknown. `origin`: how the one
+   *   who is told came here by a proxy, which counts where no public URL is given; default null: by none.
    */
-  of(name?: string, isDrawn = false): string {
-    if (name === undefined) return this.at(this.#domain);
+  of(name?: string, { isDrawn = false, origin = null }: UrlOptions = {}): string {
+    if (name === undefined) return this.at(this.#domain, origin);
     const host = `${name}.${this.#domain}`;
-    const isPlain = this.scheme === "https" && this.#port === null && this.plainPort !== null &&
+    const isPlain = origin === null && this.scheme === "https" && this.#port === null && this.plainPort !== null &&
       this.#isPlainHost(host, isDrawn);
-    if (!isPlain) return this.at(host);
+    if (!isPlain) return this.at(host, origin);
     return `http://${host}${this.plainPort === defaultPorts.http ? "" : `:${this.plainPort}`}`;
   }
 
   /** The URL of a host, which may be a wildcard; without a trailing slash. */
-  at(host: string): string {
+  at(host: string, origin: PublicOrigin | null = null): string {
+    if (origin !== null && this.#port === null) {
+      return `${origin.scheme}://${host}${origin.port === "" ? "" : `:${origin.port}`}`;
+    }
     const isDefault = this.listenPort === 0 || this.listenPort === defaultPorts[this.scheme];
     const port = this.#port ?? (isDefault ? "" : String(this.listenPort));
     return `${this.scheme}://${host}${port === "" ? "" : `:${port}`}`;

@@ -4,6 +4,7 @@
  */
 import { consistsOf, isSpaceOrTab, tokenBytes, valueBytes } from "./bytes.ts";
 import type { Fields } from "./message.ts";
+import { VisitorField, visitorFieldOf } from "./visitor_fields.ts";
 
 /** True where `text` is a token (RFC 9110 §5.6.2), as methods and field names are. */
 export function isToken(text: string): boolean {
@@ -176,11 +177,12 @@ const isNotHost = (name: string): boolean => !equalsLower(name, "host");
 
 /**
  * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing,
- * request modifiers, authentication, and fields that describe the content or control its handling.
+ * request modifiers, authentication, and fields that describe the content or control its handling. Nor may a visitor say
+ * there who he is (visitor_fields.ts).
  */
 const notInTrailers: ReadonlySet<string> = new Set([
   ...["content-length", "content-encoding", "content-type", "content-range", "trailer"],
-  ...["host", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "max-forwards", "via"],
+  ...["host", "max-forwards", "via"],
   ...["cache-control", "expect", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"],
   ...["if-range", "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info"],
   ...["www-authenticate", "proxy-authenticate", "cookie", "set-cookie"],
@@ -199,7 +201,9 @@ export function trailerFields(fields: Fields, nominated: ReadonlySet<string> = n
   const endToEnd = endToEndFields(fields);
   return filterFields(endToEnd, (name) => {
     const lower = name.toLowerCase();
-    return !notInTrailers.has(lower) && !nominated.has(lower);
+    if (notInTrailers.has(lower) || nominated.has(lower)) return false;
+    const kind = visitorFieldOf(name);
+    return kind === VisitorField.NONE || kind === VisitorField.REQUEST_ID;
   });
 }
 

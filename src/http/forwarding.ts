@@ -4,44 +4,82 @@
  */
 import { Memo } from "../base/mod.ts";
 import { equalsLower, fieldValue, withoutFields } from "./fields.ts";
-import { isEventStream } from "./media_type.ts";
-import type { Answer, Fields, RequestHead } from "./message.ts";
+import { isEventStream, isLiveFormat } from "./media_type.ts";
+import { type Answer, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 import { errorFieldName } from "./problem_answer.ts";
+import { nameAsRead, VisitorField, visitorFieldOf } from "./visitor_fields.ts";
 
-const LETTER_F = 0x66;
-const LETTER_X = 0x78;
+/** What the upstreams of an edge are told about visitors. */
+export class Forwarding {
+  /** As servers read them; null where there are none. */
+  readonly #addressNames: ReadonlySet<string> | null;
 
-/** Fields that tell an upstream where a request comes from. A client's own ones are not trusted. */
-function isForwardingField(name: string): boolean {
-  // Checked first, because hardly any other field begins with these letters.
-  const first = name.charCodeAt(0) | 0x20;
-  if (name.length < 9 || (first !== LETTER_F && first !== LETTER_X)) return false;
-  const lower = name.toLowerCase();
-  return lower.startsWith("x-forwarded-") || lower === "forwarded" || lower === "x-real-ip";
+  /**
+   * @param addressFields names of fields of the visitor's address beside the known ones (`clientAddressNames`). Default none.
+   */
+  constructor(addressFields: readonly string[] = []) {
+    const names = addressFields.map((name) => nameAsRead(name.toLowerCase()));
+    this.#addressNames = names.length === 0 ? null : new Set(names);
+  }
+
+  /**
+   * The fields for the upstream: the client's in their order, without those that tell who the visitor is, then
+   * `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host`, `Forwarded` and `X-Request-ID`. Fields of an address stay
+   * where a trusted proxy sent the request.
+   */
+  fieldsFor(head: RequestHead): Fields {
+    const fields: string[] = [];
+    for (let index = 0; index < head.fields.length; index += 2) {
+      const name = head.fields[index];
+      const kind = this.#kindOf(name);
+      if (kind === VisitorField.NONE || (kind === VisitorField.ADDRESS && head.isProxied === true)) {
+        fields.push(name, head.fields[index + 1]);
+      }
+    }
+    fields.push("X-Forwarded-For", head.client, "X-Forwarded-Proto", head.scheme);
+    if (head.authority !== "") fields.push("X-Forwarded-Host", head.authority);
+    fields.push("Forwarded", forwardedElement(head), "X-Request-ID", requestIdOf(head));
+    return fields;
+  }
+
+  /** True where a field says that the request came through a proxy, which may send those of several clients. */
+  isForwarded(fields: Fields): boolean {
+    for (let index = 0; index < fields.length; index += 2) {
+      const kind = this.#kindOf(fields[index]);
+      if (kind === VisitorField.FORWARDING || kind === VisitorField.ADDRESS) return true;
+      if (equalsLower(fields[index], "via")) return true;
+    }
+    return false;
+  }
+
+  #kindOf(name: string): VisitorField {
+    const kind = visitorFieldOf(name);
+    if (this.#addressNames === null || kind !== VisitorField.NONE) return kind;
+    const lower = name.toLowerCase();
+    const read = nameAsRead(lower);
+    if (!this.#addressNames.has(read)) return VisitorField.NONE;
+    return read === lower ? VisitorField.ADDRESS : VisitorField.FORWARDING;
+  }
 }
 
-/** True where a field says that the request came through a proxy, which may send those of several clients. */
-export function isForwarded(fields: Fields): boolean {
+/** By which logs, events and the upstream call a request. */
+export function requestIdOf({ requestId, id }: Pick<RequestHead, "requestId" | "id">): string {
+  return requestId ?? id;
+}
+
+/** `upstream`, which is told nothing about visitors but the request's id: for one that refuses such fields. */
+export function withoutForwarding(upstream: Handler): Handler {
+  return (head, body, signal) => upstream(withFields(head, withoutVisitor(head.fields)), body, signal);
+}
+
+function withoutVisitor(fields: Fields): Fields {
+  const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
-    if (isForwardingField(fields[index]) || equalsLower(fields[index], "via")) return true;
+    const kind = visitorFieldOf(fields[index]);
+    if (kind === VisitorField.FORWARDING || kind === VisitorField.ADDRESS) continue;
+    kept.push(fields[index], fields[index + 1]);
   }
-  return false;
-}
-
-/**
- * The fields for the upstream: the client's in their order, without its forwarding fields, then `X-Forwarded-For`,
- * `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` about the client.
- */
-export function forwardedFields(head: RequestHead): Fields {
-  const fields: string[] = [];
-  for (let index = 0; index < head.fields.length; index += 2) {
-    const name = head.fields[index];
-    if (!isForwardingField(name)) fields.push(name, head.fields[index + 1]);
-  }
-  fields.push("X-Forwarded-For", head.client, "X-Forwarded-Proto", head.scheme);
-  if (head.authority !== "") fields.push("X-Forwarded-Host", head.authority);
-  fields.push("Forwarded", forwardedElement(head));
-  return fields;
+  return kept;
 }
 
 /** The last element that was made for an authority: most clients send several requests. */
@@ -74,27 +112,28 @@ const lowerErrorName = errorFieldName.toLowerCase();
 const errorFieldNames: ReadonlySet<string> = new Set([lowerErrorName]);
 
 /**
- * An upstream's answer for the public client. `X-Runnel-Error` is removed: only the edge's own answers have it. Events
- * get fields that ask other proxies not to buffer or transform them.
+ * An upstream's answer for the public client. `X-Runnel-Error` is removed: only the edge's own answers have it. Answers in
+ * live formats get a field that asks nginx not to buffer them, and events one that asks proxies not to transform them.
  */
 export function publicAnswer(answer: Answer): Answer {
-  const { isEvents, hasErrorField } = inspect(answer.fields);
-  if (!isEvents && !hasErrorField) return answer;
+  const { contentType, hasErrorField } = inspect(answer.fields);
+  const isLive = isLiveFormat(contentType);
+  if (!isLive && !hasErrorField) return answer;
   const fields = hasErrorField ? withoutFields(answer.fields, errorFieldNames) : answer.fields;
-  return { ...answer, fields: isEvents ? withStreamingFields(fields) : fields };
+  return { ...answer, fields: isLive ? withStreamingFields(fields, isEventStream(contentType)) : fields };
 }
 
-function withStreamingFields(fields: Fields): Fields {
+function withStreamingFields(fields: Fields, isEvents: boolean): Fields {
   const extended = [...fields];
   if (fieldValue(fields, "x-accel-buffering") === undefined) extended.push("X-Accel-Buffering", "no");
-  if (!/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
+  if (isEvents && !/\bno-transform\b/i.test(fieldValue(fields, "cache-control") ?? "")) {
     extended.push("Cache-Control", "no-transform");
   }
   return extended;
 }
 
-/** Both questions in one pass, since they are asked of every answer. */
-function inspect(fields: Fields): { isEvents: boolean; hasErrorField: boolean } {
+/** Both in one pass, since they are asked of every answer. */
+function inspect(fields: Fields): { contentType: string | undefined; hasErrorField: boolean } {
   let contentType: string | undefined;
   let hasErrorField = false;
   for (let index = 0; index < fields.length; index += 2) {
@@ -102,5 +141,5 @@ function inspect(fields: Fields): { isEvents: boolean; hasErrorField: boolean } 
     if (contentType === undefined && equalsLower(name, "content-type")) contentType = fields[index + 1];
     else if (equalsLower(name, lowerErrorName)) hasErrorField = true;
   }
-  return { isEvents: isEventStream(contentType), hasErrorField };
+  return { contentType, hasErrorField };
 }

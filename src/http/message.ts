@@ -27,7 +27,7 @@ export interface RequestHead {
   readonly method: string;
   /** The request target's bytes as received, never decoded, split or normalized: `/a/../b?x=%41`, or `*`. */
   readonly target: string;
-  /** The scheme that the public client used. */
+  /** The scheme that the public client used, as far as is known. */
   readonly scheme: "http" | "https";
   /** The Host field's value (RFC 9110 §7.2); `""` only where an HTTP/1.0 client sent none. */
   readonly authority: string;
@@ -41,8 +41,12 @@ export interface RequestHead {
   readonly upgrade?: string;
   /** The public client's IP address, without a port; `""` where it is unknown. */
   readonly client: string;
-  /** Identifies this exchange in logs and frames; unique on an edge. */
+  /** Identifies this exchange in frames, and in logs unless it has a `requestId`; unique on an edge. */
   readonly id: string;
+  /** By which logs, events and the upstream call this exchange in place of `id`: the name that a trusted proxy gave it. */
+  readonly requestId?: string;
+  /** True where a trusted proxy sent the request: what its fields said of the client was believed. */
+  readonly isProxied?: boolean;
   /**
    * Names the connection on which the client sent this request; no other one ever has that name. Undefined where the
    * connection may be that of several clients, as a proxy's is.
@@ -79,6 +83,8 @@ export function withFields(head: RequestHead, fields: Fields, tunnel: string | u
     upgrade: head.upgrade,
     client: head.client,
     id: head.id,
+    requestId: head.requestId,
+    isProxied: head.isProxied,
     visitorConnection: head.visitorConnection,
     tunnel,
     onInformational: head.onInformational,

@@ -39,7 +39,7 @@ export {
   withoutFields,
   withoutHost,
 } from "./fields.ts";
-export { forwardedFields, isForwarded, publicAnswer } from "./forwarding.ts";
+export { Forwarding, publicAnswer, requestIdOf, withoutForwarding } from "./forwarding.ts";
 export { hasMediaType, isLiveFormat, LiveTypes } from "./media_type.ts";
 export { type Answer, type Body, type Fields, type Handler, pathOf, type RequestHead, withFields } from "./message.ts";
 export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
@@ -57,5 +57,13 @@ export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
 export { DURATION_BOUNDS_MS, type ExchangeMeter, Traffic } from "./traffic.ts";
 export { UpstreamError } from "./upstream_error.ts";
+export {
+  peerOf,
+  TrustedProxies,
+  type TrustedProxiesOptions,
+  trustedProxyFault,
+  UNIX_PEER,
+  type Visitor,
+} from "./trusted_proxies.ts";
 export { askedProtocols, contentOf, isAsked, isPlainUpgrade, upgradeContentLength, upgradeParts } from "./upgrade.ts";
 export { withUpstreamOrigin } from "./upstream_origin.ts";

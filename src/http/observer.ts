@@ -10,6 +10,7 @@ import {
 } from "../base/mod.ts";
 import { type BodyObserver, observeBody } from "./body/mod.ts";
 import { type Answer, type Body, type Handler, pathOf, type RequestHead } from "./message.ts";
+import { requestIdOf } from "./forwarding.ts";
 import type { ExchangeFigures, OpenExchange, OpenExchanges } from "./open_exchanges.ts";
 import { problemCodeOf } from "./problem_answer.ts";
 import { isProblemCode, type ProblemCode, problemKinds } from "./problems.ts";
@@ -183,9 +184,9 @@ class ObservedExchange implements BodyObserver, ExchangeFigures {
     const failure = error === undefined ? null : this.#signal.aborted ? this.#signal.reason ?? error : error;
     const code = failure === null ? null : failureCode(failure, this.#signal.aborted);
     if (this.#status === 0 && code !== null && code !== "canceled") this.#status = problemKinds[code].status;
-    const { id, method } = this.#head;
+    const { method } = this.#head;
     const report: Writable<RequestReport> = {
-      id,
+      id: requestIdOf(this.#head),
       method,
       path: this.path,
       status: this.#status,

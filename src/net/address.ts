@@ -136,6 +136,21 @@ export function tcpAddress(host: string | undefined, port: number | undefined): 
   return { kind: "tcp", host: plain ?? "", port: port ?? 0 };
 }
 
+/**
+ * An IP address in the one form in which addresses are compared and logged: IPv6 as RFC 5952 writes it, without a zone,
+ * and an IPv4 address inside IPv6 as the IPv4 address, to which a connection then goes. Null for any other text.
+ */
+export function canonicalAddress(text: string): string | null {
+  const bare = text.includes("%") ? text.replace(/%.*$/s, "") : text;
+  const family = isIP(bare);
+  if (family !== 6) return family === 0 ? null : bare;
+  // The parser of URLs writes each address in one way: `::ffff:a00:1`.
+  const written = bareHost(new URL(`http://[${bare}]/`).hostname);
+  const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(written) ?? [];
+  if (high === undefined || low === undefined) return written;
+  return [high, low].flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]).join(".");
+}
+
 /** The host of a URL or an authority without the brackets of an IPv6 address. */
 export function bareHost(host: string): string {
   return host.replace(/^\[|\]$/g, "");

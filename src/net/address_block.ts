@@ -1,5 +1,6 @@
 /** A block of IP addresses, such as 10.0.0.0/8. */
 import { BlockList, isIP } from "node:net";
+import { canonicalAddress } from "./address.ts";
 
 export class AddressBlock {
   readonly #list = new BlockList();
@@ -16,9 +17,9 @@ export class AddressBlock {
    */
   static parse(text: string): AddressBlock | null {
     const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-    if (address === undefined || isIP(address) === 0 || address.includes("%")) return null;
-    const plain = plainAddress(address);
-    const ofMapped = isIP(address) === 6 && isIP(plain) === 4 ? MAPPED_BITS : 0;
+    const plain = address === undefined || address.includes("%") ? null : canonicalAddress(address);
+    if (plain === null) return null;
+    const ofMapped = isIP(address as string) === 6 && isIP(plain) === 4 ? MAPPED_BITS : 0;
     const longest = isIP(plain) === 4 ? 32 : 128;
     const prefix = bits === undefined ? longest : Number(bits) - ofMapped;
     return prefix < 0 || prefix > longest ? null : new AddressBlock(plain, prefix);
@@ -26,8 +27,8 @@ export class AddressBlock {
 
   /** False for a text that is no address, such as a name. An IPv4 address inside IPv6 is the IPv4 address. */
   contains(address: string): boolean {
-    const plain = plainAddress(address);
-    return isIP(plain) !== 0 && typeOf(plain) === this.#type && this.#list.check(plain, this.#type);
+    const plain = canonicalAddress(address);
+    return plain !== null && typeOf(plain) === this.#type && this.#list.check(plain, this.#type);
   }
 }
 
@@ -36,14 +37,4 @@ const MAPPED_BITS = 96;
 
 function typeOf(address: string): "ipv4" | "ipv6" {
   return isIP(address) === 4 ? "ipv4" : "ipv6";
-}
-
-/** Without a zone, and an IPv4 address inside IPv6 as the IPv4 address, to which a connection then goes. */
-function plainAddress(address: string): string {
-  const bare = address.replace(/%.*$/s, "");
-  if (isIP(bare) !== 6) return bare;
-  // The parser of URLs writes each address in one way: `::ffff:a00:1`.
-  const [, high, low] = /^\[::ffff:([0-9a-f]+):([0-9a-f]+)\]$/.exec(new URL(`http://[${bare}]/`).hostname) ?? [];
-  if (high === undefined || low === undefined) return bare;
-  return [high, low].flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]).join(".");
 }

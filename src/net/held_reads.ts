@@ -45,6 +45,12 @@ export class HeldReads implements TurnTaker {
     this.#count(heldBytes(read));
   }
 
+  /** Adds a read before all others. */
+  unshift(read: Uint8Array): void {
+    this.#reads.unshift(read);
+    this.#count(heldBytes(read));
+  }
+
   /** Takes the first read, outside of a turn. */
   shift(): Uint8Array {
     const read = this.#reads.shift()!;

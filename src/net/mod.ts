@@ -2,6 +2,7 @@
 export {
   AddressError,
   bareHost,
+  canonicalAddress,
   formatAddress,
   formatTarget,
   type HostPort,
@@ -37,6 +38,13 @@ export {
   terminalOf,
   writeText,
 } from "./process.ts";
+export {
+  MAX_PROXY_LINE_BYTES,
+  MAX_PROXY_PAYLOAD_BYTES,
+  PROXY_HEADER_TIMEOUT_MS,
+  type ProxyHeaderOptions,
+  readProxyHeader,
+} from "./proxy_protocol.ts";
 export {
   type DialOptions,
   type DialTarget,

@@ -60,7 +60,8 @@ export interface NodeSocketOptions {
 export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
   handlers: SocketHandlers = noHandlers;
   readonly local: SocketAddress;
-  readonly remote: SocketAddress;
+  /** Set anew where a PROXY header says whose connection it is (proxy_protocol.ts). */
+  remote: SocketAddress;
 
   readonly #raw: net.Socket;
   /** Written and not yet passed to the runtime, which gets one piece at a time: of several it would join all. */
@@ -161,7 +162,7 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
     // The raw socket does not tell its close a second time.
     if (this.#isCloseHeld) return queueMicrotask(() => this.#finishClose());
     // Unix sockets have no RST, and the runtimes refuse the call.
-    if (this.remote.kind === "unix") this.#raw.destroy();
+    if (this.local.kind === "unix") this.#raw.destroy();
     else this.#raw.resetAndDestroy();
   }
 
@@ -178,6 +179,12 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
     this.#isPaused = false;
     this.#brokenTimeout?.start(BROKEN_WAIT_MS);
     this.#updateWatch();
+  }
+
+  /** Gives back bytes, with their reference, for the next owner: they come first. The socket must be paused. */
+  putBack(bytes: Uint8Array): void {
+    this.#held ??= new HeldReads(this);
+    this.#held.unshift(bytes);
   }
 
   get canTakeReads(): boolean {
@@ -231,7 +238,7 @@ export class NodeSocket implements Socket, TickListener, HeldReadsOwner {
 
   /** While a socket does not read, or has read the peer's FIN, it does not notice that the connection broke. */
   #updateWatch(): void {
-    if (runtime.watch === null || this.remote.kind === "unix") return;
+    if (runtime.watch === null || this.local.kind === "unix") return;
     const isBlind = (this.#isPaused || this.#hasPeerEnded) && !this.#hasEnded && !this.#isBroken && !this.closed;
     if (isBlind) runtime.watch.add(this.#raw, this.#onLost);
     else runtime.watch.remove(this.#raw);

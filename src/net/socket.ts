@@ -9,6 +9,8 @@ export interface SocketAddress {
   readonly kind: "tcp" | "unix";
   readonly host: string;
   readonly port: number;
+  /** A PROXY header says that the client's connection to the proxy was encrypted. */
+  readonly usesTls?: true;
 }
 
 /**

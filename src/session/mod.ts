@@ -11,6 +11,7 @@ export {
   FeatureLatin1,
   FeatureReplaced,
   FeatureRequestCancel,
+  FeatureRequestId,
   FeatureResponseAbort,
   FrameError,
   JsonAgentSession,

@@ -10,7 +10,9 @@ const languages: Readonly<Record<string, string>> = {
   sh: "this test runs it",
   text: "is no command: a picture, records, a part of a configuration",
   console: "a session with its output; its commands stand in a sh fence of the same page, too",
-  nginx: "nginx.test.ts runs nginx with it",
+  nginx: "nginx.test.ts and proxies.test.ts run nginx with it",
+  caddy: "proxies.test.ts runs Caddy with it",
+  haproxy: "proxies.test.ts runs HAProxy with it",
   http: "is no command: a head on the wire",
   hex: "tests/frame/docs.test.ts decodes it",
   ts: "library.test.ts runs it",
@@ -22,6 +24,7 @@ const markers: Readonly<Record<string, string>> = {
   deno: "deno_permissions.test.ts runs these, and takes each permission away",
   install: "tests/packaging checks these commands: they install programs and start services",
   hook: "acme.test.ts runs these as hooks for DNS",
+  proxies: "proxies.test.ts runs these edges, each behind its proxy",
   library: "library.test.ts runs these programs, with the same permissions",
 };
 

@@ -20,7 +20,11 @@ const secure: EdgeListener = {
 
 describe("a host whose visitors must show a certificate", () => {
   const cases: [what: string, plain: EdgeListener, target: string][] = [
-    ["by what looks like a challenge", { target: loopback, redirectPort: 0 }, "/.well-known/acme-challenge/../../secret"],
+    [
+      "by what looks like a challenge",
+      { target: loopback, redirectPort: 0 },
+      "/.well-known/acme-challenge/../../secret",
+    ],
     ["as a plain host", { target: loopback, redirectPort: 0 }, "/secret"],
     ["at a listener without TLS", { target: loopback }, "/secret"],
   ];

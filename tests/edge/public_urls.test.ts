@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { PublicUrls } from "../../src/edge/public_urls.ts";
+import { publicOriginOf, PublicUrls } from "../../src/edge/public_urls.ts";
 
 const table: [domain: string, publicUrl: string | undefined, port: number, own: string, tunnel: string][] = [
   ["localhost", undefined, 8080, "http://localhost:8080", "http://shop.localhost:8080"],
@@ -11,7 +11,40 @@ const table: [domain: string, publicUrl: string | undefined, port: number, own: 
   ["localhost", undefined, 0, "http://localhost", "http://shop.localhost"],
 ];
 
+describe("publicOriginOf", () => {
+  const proxied = { isProxied: true, scheme: "https", authority: "example.com" } as const;
+
+  it("is null when no trusted proxy sent the request", () => {
+    assert.equal(publicOriginOf({ ...proxied, isProxied: false }), null);
+    assert.equal(publicOriginOf({ scheme: "https", authority: "example.com" }), null);
+  });
+
+  it("is the scheme that the proxy told and the port by which it was asked, but for the scheme's own", () => {
+    assert.deepEqual(publicOriginOf(proxied), { scheme: "https", port: "" });
+    assert.deepEqual(publicOriginOf({ ...proxied, authority: "example.com:443" }), { scheme: "https", port: "" });
+    assert.deepEqual(publicOriginOf({ ...proxied, authority: "[::1]:8443" }), { scheme: "https", port: "8443" });
+    assert.deepEqual(publicOriginOf({ ...proxied, scheme: "http", authority: "a:443" }), {
+      scheme: "http",
+      port: "443",
+    });
+    assert.deepEqual(publicOriginOf({ ...proxied, authority: "example.com:x" }), { scheme: "https", port: "" });
+  });
+});
+
 describe("PublicUrls", () => {
+  it("says how a proxy was asked when it has no public URL, and its public URL where it has one", () => {
+    const origin = { scheme: "https", port: "8443" } as const;
+    const urls = new PublicUrls("example.com");
+    urls.listenPort = 8080;
+    assert.equal(urls.of("shop", { origin }), "https://shop.example.com:8443");
+    assert.equal(urls.at("*.example.net", { scheme: "https", port: "" }), "https://*.example.net");
+    assert.equal(urls.of("shop", { origin: null }), "http://shop.example.com:8080");
+    assert.equal(
+      new PublicUrls("example.com", new URL("https://example.com")).of("shop", { origin }),
+      "https://shop.example.com",
+    );
+  });
+
   for (const [domain, publicUrl, port, own, tunnel] of table) {
     it(`says ${tunnel} when the domain is ${domain}, the public URL ${publicUrl} and the port ${port}`, () => {
       const urls = new PublicUrls(domain, publicUrl === undefined ? undefined : new URL(publicUrl));

@@ -81,6 +81,22 @@ describe("fields", () => {
     assert.equal(trailerFields(kept), kept);
   });
 
+  it("trailerFields drops what tells who the visitor is, in every spelling, but no id", () => {
+    const dropped = [
+      "X-Forwarded-For",
+      "1",
+      "x_forwarded_proto",
+      "2",
+      "Forwarded",
+      "3",
+      "X-Real-IP",
+      "4",
+      "CF_Connecting-IP",
+      "5",
+    ];
+    assert.deepEqual(trailerFields([...dropped, "X-Request-ID", "6"]), ["X-Request-ID", "6"]);
+  });
+
   it("isToken is true when each character is a tchar", () => {
     for (const token of ["a", "!#$%&'*+-.^_`|~09azAZ"]) assert.equal(isToken(token), true, token);
     for (const text of ["", "a b", "a:", "(a)", "\xe9", "\u0141", "a\n", "a/b", '"']) {

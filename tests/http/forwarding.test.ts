@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { forwardedFields, publicAnswer } from "../../src/http/forwarding.ts";
+import { Forwarding, publicAnswer, withoutForwarding } from "../../src/http/forwarding.ts";
 import { fieldValue, fieldValues } from "../../src/http/fields.ts";
 import type { Fields, RequestHead } from "../../src/http/message.ts";
-import { requestHead } from "../support/client_requests.ts";
+import { never, requestHead } from "../support/client_requests.ts";
+
+const forwarding = new Forwarding();
+const forwardedFields = (head: RequestHead) => forwarding.fieldsFor(head);
 
 const ours = [
   ...["X-Forwarded-For", "127.0.0.1", "X-Forwarded-Proto", "http", "X-Forwarded-Host", "a.test"],
-  ...["Forwarded", "for=127.0.0.1;host=a.test;proto=http"],
+  ...["Forwarded", "for=127.0.0.1;host=a.test;proto=http", "X-Request-ID", "test"],
 ];
 
-describe("forwardedFields", () => {
+describe("Forwarding.fieldsFor", () => {
   it("adds what the upstream should know of the client behind the client's own fields", () => {
     const fields = ["X-A", "1", "Cookie", "b", "x-a", "2"];
     assert.deepEqual(forwardedFields(requestHead({ fields })), [...fields, ...ours]);
@@ -22,7 +25,9 @@ describe("forwardedFields", () => {
     ["X-FORWARDED-HOST", "evil"],
     ["X-Forwarded-Prefix", "/evil", "X-Forwarded-Port", "1", "X-Forwarded-Server", "evil"],
     ["forwarded", "for=6.6.6.6"],
-    ["X-Real-IP", "6.6.6.6"],
+    ["X-Real-IP", "6.6.6.6", "True-Client-IP", "6.6.6.6", "CF-Connecting-IP", "6.6.6.6", "Fly-Client-IP", "6.6.6.6"],
+    ["X_Forwarded_For", "6.6.6.6", "X-Forwarded_For", "6.6.6.6", "x_real_ip", "6.6.6.6", "X_Request_ID", "mine"],
+    ["X-Request-ID", "mine"],
   ];
   for (const fields of spoofed) {
     it(`drops ${fields[0]} when it comes from a client`, () => {
@@ -31,8 +36,33 @@ describe("forwardedFields", () => {
   }
 
   it("keeps names that only look alike", () => {
-    const fields = ["X-Forwarded", "1", "Forwarded-For", "2", "X-Real-IPs", "3"];
+    const fields = ["X-Forwardedly", "1", "Forwarded-To", "2", "X-Real-IPs", "3", "Client", "4"];
     assert.deepEqual(forwardedFields(requestHead({ fields })), [...fields, ...ours]);
+  });
+
+  it("passes fields of an address when a trusted proxy sent them, but none that are only read so", () => {
+    const fields = ["X-Real-IP", "203.0.113.9", "cf-connecting-ip", "203.0.113.9"];
+    const more = ["X_Real_IP", "6.6.6.6", "X-Forwarded-For", "6.6.6.6", "Forwarded", "for=6.6.6.6"];
+    const head = requestHead({ fields: [...fields, ...more], isProxied: true });
+    assert.deepEqual(forwardedFields(head), [...fields, ...ours]);
+  });
+
+  it("counts further names as those of an address, as servers read them", () => {
+    const own = new Forwarding(["X-Visitor_Address", "True-Client-IP"]);
+    const fields = ["x-visitor-address", "203.0.113.9"];
+    const folded = ["X_VISITOR_ADDRESS", "6.6.6.6"];
+    assert.deepEqual(own.fieldsFor(requestHead({ fields: [...fields, ...folded] })), ours);
+    assert.deepEqual(own.fieldsFor(requestHead({ fields: [...fields, ...folded], isProxied: true })), [
+      ...fields,
+      ...ours,
+    ]);
+    assert.equal(own.isForwarded(fields), true);
+    assert.equal(forwarding.isForwarded(fields), false);
+  });
+
+  it("gives the id by which a trusted proxy calls the request", () => {
+    const head = requestHead({ id: "own-1", requestId: "proxys-1", isProxied: true });
+    assert.equal(fieldValue(forwardedFields(head), "x-request-id"), "proxys-1");
   });
 
   const elements: [string, Partial<RequestHead>, string][] = [
@@ -58,6 +88,31 @@ describe("forwardedFields", () => {
   });
 });
 
+describe("Forwarding.isForwarded", () => {
+  for (const name of ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X_Forwarded_For"]) {
+    it(`is true when there is ${name}`, () => assert.equal(forwarding.isForwarded(["Accept", "*", name, "1"]), true));
+  }
+
+  it("is false when a visitor names the request, or there is nothing of a proxy", () => {
+    assert.equal(forwarding.isForwarded(["X-Request-ID", "1", "Cookie", "x-forwarded-for"]), false);
+  });
+});
+
+describe("withoutForwarding", () => {
+  it("asks the upstream without what tells of visitors, but with all else of the head", async () => {
+    const fields = ["Accept", "*", ...ours, "X-Real-IP", "203.0.113.9"];
+    let asked: RequestHead | undefined;
+    const upstream = withoutForwarding((head) => {
+      asked = head;
+      return Promise.resolve({ status: 204, fields: [], body: null });
+    });
+    const head = requestHead({ fields, tunnel: "shop" });
+    await upstream(head, null, never);
+    assert.deepEqual(asked?.fields, ["Accept", "*", "X-Request-ID", "test"]);
+    assert.deepEqual([asked?.client, asked?.authority, asked?.tunnel], [head.client, head.authority, "shop"]);
+  });
+});
+
 describe("publicAnswer", () => {
   const of = (...fields: string[]) => publicAnswer({ status: 200, fields, body: null }).fields;
 
@@ -79,5 +134,12 @@ describe("publicAnswer", () => {
       "no-cache",
       "no-transform",
     ]);
+  });
+
+  it("asks nginx not to hold other live formats", () => {
+    const type = ["Content-Type", "application/x-ndjson"];
+    assert.deepEqual(of(...type), [...type, "X-Accel-Buffering", "no"]);
+    assert.deepEqual(of(...type, "X-Accel-Buffering", "yes"), [...type, "X-Accel-Buffering", "yes"]);
+    assert.deepEqual(of("Content-Type", "application/json"), ["Content-Type", "application/json"]);
   });
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { eventually, freePort } from "./net.ts";
-import { isListening } from "./nginx.ts";
+import { isListening } from "./foreign_proxy.ts";
 import { pem } from "./tls.ts";
 
 export interface Pebble {

@@ -114,7 +114,8 @@ export function checkTunnel({ name, kind, requires = [] }: TunnelConfig): void {
 
 /** True where both are served by the same upstream in the same way. */
 export function hasSameUpstream(one: TunnelConfig, other: TunnelConfig): boolean {
-  return one.upstream === other.upstream && one.hostHeader === other.hostHeader && one.compress === other.compress;
+  return one.upstream === other.upstream && one.hostHeader === other.hostHeader &&
+    one.compress === other.compress && one.forwardedHeaders === other.forwardedHeaders;
 }
 
 /** True where the edge has to do the same for both. */

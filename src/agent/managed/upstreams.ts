@@ -1,6 +1,6 @@
 /** The private services of an agent's tunnels, each with a client of its own. */
 import type { Handler } from "../../http/mod.ts";
-import { compressedUpstream } from "../../http/mod.ts";
+import { compressedUpstream, withoutForwarding } from "../../http/mod.ts";
 import { type Dial, HttpClient } from "../../http1/mod.ts";
 import type { TlsOptions } from "../../net/mod.ts";
 import type { AllowedUpstreams } from "../allowed_upstreams.ts";
@@ -36,7 +36,7 @@ export interface TunnelUpstream {
  * @throws {TunnelConfigError} where the config names none that can be dialed
  */
 export function upstreamOf(tunnel: TunnelConfig, options: UpstreamsOptions): TunnelUpstream {
-  const { name, upstream, hostHeader, compress = false } = tunnel;
+  const { name, upstream, hostHeader, compress = false, forwardedHeaders = true } = tunnel;
   const target = readTarget(name, upstream, options.tls);
   const { allowed, connectionAuth, limits } = options;
   if (allowed?.forbids(target.dial)) {
@@ -46,7 +46,8 @@ export function upstreamOf(tunnel: TunnelConfig, options: UpstreamsOptions): Tun
   }
   const dial = allowed === null ? options.dial : allowed.dialer(options.dial);
   const client = new HttpClient({ target: target.dial, dial, connectionAuth, hostHeader, limits });
-  const handler = compress ? compressedUpstream(client.request) : client.request;
+  const asked = forwardedHeaders ? client.request : withoutForwarding(client.request);
+  const handler = compress ? compressedUpstream(asked) : asked;
   return {
     handler: options.observed?.(handler, name) ?? handler,
     label: target.label,

@@ -63,11 +63,18 @@ const list = adminCommand<typeof adminOptions>({
   },
 });
 
-/** `host=rewrite, firstByte=90s, compress`; `none` where all are as usual. */
-function settingsText({ hostHeader, timeouts = {}, compress = false }: TunnelSettings): string {
+/** `host=rewrite, firstByte=90s, compress, forwarded=off`; `none` where all are as usual. */
+function settingsText(
+  { hostHeader, timeouts = {}, compress = false, forwardedHeaders = true }: TunnelSettings,
+): string {
   const { firstByte, idle } = timeouts;
   const values = Object.entries({ host: hostHeader, firstByte, idle }).filter(([, value]) => value !== undefined);
-  return [...values.map((pair) => pair.join("=")), ...(compress ? ["compress"] : [])].join(", ") || "none";
+  return [
+    ...values.map((pair) => pair.join("=")),
+    ...(compress ? ["compress"] : []),
+    ...(forwardedHeaders ? [] : ["forwarded=off"]),
+  ]
+    .join(", ") || "none";
 }
 
 const remove = adminCommand<typeof adminOptions>({

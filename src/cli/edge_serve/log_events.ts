@@ -39,6 +39,11 @@ export function logEvents(): EdgeEvents {
       const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";
       log.warn(`Refused ${what} descriptors run out: ${remedy}`, { count });
     },
+    onProxyRefused: (address, reason, count) => {
+      const from = address === null ? "further addresses" : address === "unix" ? "a unix socket" : address;
+      const what = count === 1 ? "Refused a connection from {from}" : "Refused {count} more connections from {from}";
+      log.warn(`${what}: {reason}`, { from, reason, count });
+    },
     onReplaced: (tunnel, why) => log.warn("Tunnel {tunnel}: the session was replaced, {why}", { tunnel, why }),
     onBadFrame: (id, tunnel, reason) =>
       log.warn("Tunnel {tunnel}: session {id} sent a frame that cannot be taken: {reason}", { tunnel, id, reason }),

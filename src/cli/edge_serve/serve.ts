@@ -25,6 +25,7 @@ import { Certificates } from "./certificates.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { boundAddresses, connectCommand, listenAddresses, listenersAt, plainHosts } from "./listeners.ts";
 import { logEvents } from "./log_events.ts";
+import { trustOf } from "./trust.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
 
@@ -154,6 +155,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     tcpTimeoutMs: values.tcpTimeout,
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
+    ...trustOf(values),
   });
   try {
     await plane?.start(edge);

@@ -126,16 +126,20 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     this.#host = host;
     this.#request = request;
     this.#awaitsVerdict = request.upgrade !== undefined;
+    const { clientOf, nextId, scheme, visitorOf } = host.options;
+    const visitor = visitorOf === null ? null : visitorOf(host.socket, request.fields, scheme);
     this.head = {
       method: request.method,
       target: request.target,
-      scheme: host.options.scheme,
+      scheme: visitor === null ? scheme : visitor.scheme,
       authority: request.authority,
       // TE is a hop-by-hop field, which the parser has taken off. The next hop gets a new one.
       fields: request.acceptsTrailers ? [...request.fields, "TE", "trailers"] : request.fields,
       upgrade: request.upgrade,
-      client: host.options.clientOf(host.socket),
-      id: host.options.nextId(),
+      client: visitor === null ? clientOf(host.socket) : visitor.client,
+      id: nextId(),
+      requestId: visitor === null ? undefined : visitor.requestId,
+      isProxied: visitor === null ? undefined : visitor.isProxied,
       visitorConnection: host.name,
       tunnel: undefined,
       onInformational: request.version === "1.1" ? (status, fields) => this.#sendInterim(status, fields) : undefined,
@@ -212,7 +216,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** The client's FIN. */
   clientEnded(): void {
     if (this.#isUpgraded && this.#isRequestComplete) return this.#body?.end();
-    if (this.#isRequestWhole && halfClosedMs(this.#host.options) > 0) {
+    if (this.#isRequestWhole && halfClosedMs(this.#host.options, this.head.scheme) > 0) {
       this.#isHalfClosed = true;
       return this.#limitHalfClosed();
     }
@@ -311,7 +315,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** Starts the timeout of a half-closed client, once a streamed answer has begun. */
   #limitHalfClosed(): void {
     if (this.#writer === null) return;
-    const limitMs = halfClosedAnswerMs(this.#host.options, this.#answer!.fields);
+    const limitMs = halfClosedAnswerMs(this.#host.options, this.head.scheme, this.#answer!.fields);
     if (limitMs === 0) return this.#leaveClient();
     this.#host.timeout.start(limitMs);
   }

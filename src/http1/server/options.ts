@@ -1,6 +1,13 @@
 /** The options of the server, with their defaults and checks. */
 import { checkRange, type Clock, OptionError, systemClock } from "../../base/mod.ts";
-import { type Answer, isLiveFormat, reasonPhrase, type RequestHead } from "../../http/mod.ts";
+import {
+  type Answer,
+  type Fields,
+  isLiveFormat,
+  reasonPhrase,
+  type RequestHead,
+  type Visitor,
+} from "../../http/mod.ts";
 import type { MemoryAccount } from "../../memory/mod.ts";
 import type { Socket } from "../../net/mod.ts";
 import { type HttpLimits, verifyLimits } from "../codec/mod.ts";
@@ -63,6 +70,11 @@ export interface HttpServerOptions {
   /** The client's address. Default: that of the socket; `""` for unix sockets. */
   clientOf: (socket: Socket) => string;
   /**
+   * Who sent a request with these fields, where proxies are trusted; `scheme` is that of this server. Default null: the
+   * client is `clientOf` the socket, the scheme is the server's.
+   */
+  visitorOf: ((socket: Socket, fields: Fields, scheme: "http" | "https") => Visitor) | null;
+  /**
    * The answer where a handler rejects, or where a request cannot be parsed (`head` is then `null`). Its body must be
    * bytes or `null`. `client` is the client's address. Default: plain text with the error's `status`, else 500.
    */
@@ -122,6 +134,7 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     nextId: countingIds(),
     nameConnection: () => undefined,
     clientOf: (socket) => socket.remote.kind === "unix" ? "" : socket.remote.host,
+    visitorOf: null,
     errorAnswer: plainErrorAnswer,
     onError: () => {},
     ...options,

@@ -23,7 +23,7 @@ const COLON = 0x3a;
  */
 export function requestFields(head: RequestHead): Fields {
   const fields = [":method", head.method, ":scheme", head.scheme, ":authority", head.authority, ":path", head.target];
-  fields.push(":client", head.client, ":request-id", head.id);
+  fields.push(":client", head.client, ":request-id", head.requestId ?? head.id);
   if (head.upgrade !== undefined) fields.push(":protocol", head.upgrade);
   if (head.visitorConnection !== undefined) fields.push(":visitor-connection", head.visitorConnection);
   if (head.tunnel !== undefined) fields.push(":tunnel", head.tunnel);
@@ -115,6 +115,8 @@ export function parseRequest(received: Fields, hooks: RequestHooks = noHooks): R
     upgrade,
     client,
     id,
+    requestId: undefined,
+    isProxied: undefined,
     visitorConnection,
     tunnel,
     onInformational: hooks.onInformational,

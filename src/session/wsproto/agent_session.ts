@@ -28,6 +28,7 @@ import { base64Length, decodeBase64, encodeBase64 } from "./base64.ts";
 import { encodeChunkFrame } from "./chunk_frame.ts";
 import {
   FeatureDraining,
+  FeatureRequestId,
   FeatureResponseAbort,
   FrameError,
   type HTTPRequest,
@@ -82,6 +83,8 @@ export class JsonAgentSession implements Session {
   readonly #upstream: Handler;
   readonly #canAbort: boolean;
   readonly #canAnnounceDrain: boolean;
+  /** The edge writes X-Request-ID, and passes no visitor's. */
+  readonly #hasRequestIds: boolean;
   readonly #text: HeadText;
   readonly #lineFields: LineFields;
   readonly #maxActive: number;
@@ -100,6 +103,7 @@ export class JsonAgentSession implements Session {
     this.#upstream = options.upstream;
     this.#canAbort = options.features.includes(FeatureResponseAbort);
     this.#canAnnounceDrain = options.features.includes(FeatureDraining);
+    this.#hasRequestIds = options.features.includes(FeatureRequestId);
     this.#text = headTextOf(options.features);
     this.#lineFields = lineFieldsFor(options.features);
     this.#maxActive = options.maxActive ?? DEFAULT_MAX_ACTIVE;
@@ -157,7 +161,7 @@ export class JsonAgentSession implements Session {
     const id = frame.request_id;
     if (this.#active.has(id)) throw new FrameError(`\`request_id\` ${id} is in use`);
     const body = decodeBase64(frame.body_b64, "body_b64", frame);
-    const head = requestHead(frame, this.#text);
+    const head = requestHead(frame, this.#text, this.#hasRequestIds);
     if (this.#active.size >= this.#maxActive) {
       return this.#refuse(id, `The agent is serving ${this.#active.size} requests already`);
     }
@@ -393,7 +397,7 @@ function reasonOf(error: unknown): string {
   return error instanceof RunnelError ? error.reason : "The agent failed to ask the upstream";
 }
 
-function requestHead(frame: HTTPRequest, text: HeadText): RequestHead {
+function requestHead(frame: HTTPRequest, text: HeadText, hasRequestIds: boolean): RequestHead {
   const fields: string[] = [];
   const received: Fields = endToEndFields(headersToFields(frame.headers, text));
   let authority = "";
@@ -411,5 +415,6 @@ function requestHead(frame: HTTPRequest, text: HeadText): RequestHead {
     fields,
     client: fieldValue(fields, "x-forwarded-for") ?? "",
     id: frame.request_id,
+    requestId: hasRequestIds ? fieldValue(fields, "x-request-id") : undefined,
   };
 }

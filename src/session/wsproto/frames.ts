@@ -40,6 +40,8 @@ export const FeatureLatin1 = "latin1";
 /** Repeated challenges of an answer, such as WWW-Authenticate, are joined with a newline. */
 export const FeatureChallengeLines = "challenge_lines";
 export const FeatureDraining = "draining";
+/** No frame: the edge writes the X-Request-ID of each request, and passes none of a visitor. */
+export const FeatureRequestId = "request_id";
 /** No frame: the agent knows what the close code 4001 means. */
 export const FeatureReplaced = "replaced";
 

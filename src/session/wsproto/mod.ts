@@ -8,6 +8,7 @@ export {
   FeatureLatin1,
   FeatureReplaced,
   FeatureRequestCancel,
+  FeatureRequestId,
   FeatureResponseAbort,
   FrameError,
   parseAgentFrame,

@@ -73,6 +73,13 @@ describe("ServedTunnels", () => {
     served.close();
   });
 
+  it("has another upstream where what it is told of visitors has changed", async () => {
+    await change(tunnel("a"));
+    await change(tunnel("a", "1", { forwardedHeaders: false }));
+    assert.deepEqual(made.map(({ isClosed }) => isClosed), [true, false]);
+    served.close();
+  });
+
   it("undoes all of a change where one tunnel cannot be opened", async () => {
     await change(tunnel("a", "1", { timeouts: { firstByte: "1s" } }), tunnel("b"));
     const before = served.handlerOf("b");

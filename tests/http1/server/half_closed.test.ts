@@ -205,6 +205,16 @@ describe("HttpServer: clients that half-close", () => {
     }
   });
 
+  it("HttpServer ends the exchange at once when a proxy says that visitors come over TLS", async () => {
+    const visitor = { client: "203.0.113.9", scheme: "https", isProxied: true, requestId: undefined } as const;
+    await ServerStage.run(silent, { visitorOf: () => visitor }, async (stage) => {
+      const client = await halfClosed(stage);
+      await eventually(() => codeOf(stage.asked[0].signal) === "client_closed");
+      await client.expectReset();
+      await stage.empty();
+    });
+  });
+
   it("HttpServer serves on over TLS when halfClosedTlsMs says so", async () => {
     await streaming([], { scheme: "https", halfClosedTlsMs: 2_000 }, async (stage, client, source, signal) => {
       source.push("x");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Handler } from "../../../src/http/message.ts";
+import type { HttpServerOptions } from "../../../src/http1/server/options.ts";
 import { bytesOf, latin1, steady } from "../../support/net.ts";
 import {
   always,
@@ -47,6 +48,22 @@ describe("HttpServer: heads", () => {
       await client.expect(EMPTY);
       assert.equal(stage.asked[0].head.scheme, "https");
       assert.equal(stage.asked[0].head.client, "192.0.2.7");
+    });
+  });
+
+  it("Handler gets scheme, client and id as visitorOf says, of the socket, the fields and the server's scheme", async () => {
+    const asked: unknown[][] = [];
+    const visitorOf: HttpServerOptions["visitorOf"] = ({ remote }, fields, scheme) => {
+      asked.push([remote.host, fields, scheme]);
+      return { client: "203.0.113.9", scheme: "https", isProxied: true, requestId: "proxys-1" };
+    };
+    await ServerStage.run(always(200), { visitorOf }, async (stage) => {
+      const client = await stage.connect();
+      client.send("GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n");
+      await client.expect(EMPTY);
+      assert.deepEqual(asked, [["127.0.0.1", ["X-A", "1"], "http"]]);
+      const { client: address, scheme, id, requestId, isProxied } = stage.asked[0].head;
+      assert.deepEqual([address, scheme, id, requestId, isProxied], ["203.0.113.9", "https", "id-1", "proxys-1", true]);
     });
   });
 

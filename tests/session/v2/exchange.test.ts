@@ -19,7 +19,14 @@ describe("an exchange on a stream", () => {
     assert.ok(answer.body instanceof Uint8Array);
     assert.equal(await text(answer.body), "hello");
     const { onInformational: _, trailers: __, ...facts } = seen!;
-    const unset = { upgrade: undefined, visitorConnection: undefined, tunnel: undefined, meter: undefined };
+    const unset = {
+      isProxied: undefined,
+      requestId: undefined,
+      upgrade: undefined,
+      visitorConnection: undefined,
+      tunnel: undefined,
+      meter: undefined,
+    };
     assert.deepEqual(facts, { ...head(), ...unset });
     await pair.close();
   });

@@ -39,6 +39,11 @@ describe("pseudo-fields", () => {
     }
   });
 
+  it("requestFields gives the id by which a proxy calls the request as :request-id", () => {
+    const fields = requestFields(head({ id: "own-1", requestId: "proxys-1" }));
+    assert.equal(fields[fields.indexOf(":request-id") + 1], "proxys-1");
+  });
+
   it("requestFields names a visitor's connection as :visitor-connection", () => {
     const fields = requestFields(head({ visitorConnection: "c-1" }));
     assert.equal(fields[fields.indexOf(":visitor-connection") + 1], "c-1");

@@ -57,6 +57,20 @@ describe("JsonAgentSession", () => {
     assert.equal(await bodyText(body), "in\xff");
   });
 
+  it("calls a request by its X-Request-ID where the edge says that it writes that, and answers by request_id", async () => {
+    for (const [announced, requestId] of [[["request_id"], "seen-1"], [[], undefined]] as const) {
+      const asked: RequestHead[] = [];
+      const { link } = start((head) => {
+        asked.push(head);
+        return Promise.resolve({ status: 200, fields: [], body: null });
+      }, { features: announced });
+      link.receive({ ...request, headers: { Host: "a.test", "X-Request-ID": "seen-1" } });
+      await ticks();
+      assert.deepEqual([asked[0]!.id, asked[0]!.requestId], ["1", requestId]);
+      assert.equal((link.sent[0] as Record<string, unknown>).request_id, "1");
+    }
+  });
+
   it("takes and gives strings as UTF-8 when the edge announces no features", async () => {
     const asked: RequestHead[] = [];
     const fields = ["X-Name", "caf\xc3\xa9", "X-Price", "5 \xe2\x82\xac"];

@@ -1,0 +1,106 @@
+/** Sockets of a listener behind proxies that speak the PROXY protocol: each begins with a header, or is refused. */
+import { type Clock, OptionError } from "../base/mod.ts";
+import { peerOf, type TrustedProxies } from "../http/mod.ts";
+import { readProxyHeader, type Socket, SocketError } from "../net/mod.ts";
+import { RefusalCounts } from "./refusals.ts";
+
+/**
+ * Connections were refused for `reason`: the first one of each address, then how many more there were in each minute.
+ *
+ * @param address null: of many addresses together
+ */
+export type ProxyRefusalReporter = (address: string | null, reason: string, count: number) => void;
+
+/** The part of an edge's options that says so. */
+export interface ProxyHeaderSettings {
+  readonly proxyProtocol?: boolean;
+  readonly trustedProxies?: TrustedProxies;
+  readonly events?: { readonly onProxyRefused?: ProxyRefusalReporter };
+}
+
+/** Sockets whose header is not whole yet. A proxy sends it with its first bytes. */
+export const MAX_PENDING_PROXY_HEADERS = 1_024;
+
+export class ProxyHeaders {
+  readonly #trusted: TrustedProxies;
+  readonly #clock: Clock;
+  readonly #counts: RefusalCounts;
+  readonly #maxPending: number;
+  readonly #pending = new Set<Socket>();
+
+  /** @param maxPending connections whose header is not whole yet; further ones are reset. Default 1,024. */
+  constructor(
+    trusted: TrustedProxies,
+    clock: Clock,
+    report: ProxyRefusalReporter,
+    maxPending = MAX_PENDING_PROXY_HEADERS,
+  ) {
+    this.#maxPending = maxPending;
+    this.#trusted = trusted;
+    this.#clock = clock;
+    this.#counts = new RefusalCounts(clock, (key, count) => report(...splitKey(key), count));
+  }
+
+  /**
+   * Those of an edge; null where its connections begin without a header.
+   *
+   * @throws {OptionError} where no proxy could ever send one
+   */
+  static of(
+    { proxyProtocol, trustedProxies, events }: ProxyHeaderSettings,
+    clock: Clock,
+  ): ProxyHeaders | null {
+    if (proxyProtocol !== true) return null;
+    if (trustedProxies === undefined) throw new OptionError("The option proxyProtocol needs trustedProxies");
+    return new ProxyHeaders(trustedProxies, clock, (...refusal) => events?.onProxyRefused?.(...refusal));
+  }
+
+  /** Connections whose header is awaited. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  /** What a listener gives its sockets to, in place of `onSocket`. */
+  before(onSocket: (socket: Socket) => void): (socket: Socket) => void {
+    return (socket) => this.accept(socket, onSocket);
+  }
+
+  /** Gives `socket` to `onSocket` once its header is read, with the client's address as its `remote`. */
+  accept(socket: Socket, onSocket: (socket: Socket) => void): void {
+    const address = peerOf(socket.remote);
+    if (this.#pending.size >= this.#maxPending) {
+      socket.reset();
+      return this.#refused(address, `${this.#maxPending} connections wait for their PROXY headers`);
+    }
+    this.#pending.add(socket);
+    const header = readProxyHeader(socket, {
+      isTrusted: (peer) => this.#trusted.isTrusted(peerOf(peer)),
+      clock: this.#clock,
+    });
+    header.then((proxied) => {
+      this.#pending.delete(socket);
+      if (!proxied.closed) onSocket(proxied);
+    }, (error) => {
+      this.#pending.delete(socket);
+      // Load balancers connect and leave in order to see whether somebody listens.
+      if (error instanceof SocketError && error.code === "connection_reset") return;
+      this.#refused(address, error instanceof SocketError ? error.reason : String(error));
+    });
+  }
+
+  /** Resets what still waits. */
+  close(): void {
+    for (const socket of this.#pending) socket.reset();
+    this.#counts.close();
+  }
+
+  #refused(address: string, reason: string): void {
+    this.#counts.add(`${address}\n${reason}`);
+  }
+}
+
+function splitKey(key: string | null): [address: string | null, reason: string] {
+  if (key === null) return [null, "They did not begin with a PROXY header of a trusted proxy"];
+  const at = key.indexOf("\n");
+  return [key.slice(0, at), key.slice(at + 1)];
+}
