@@ -15,6 +15,7 @@ import {
   timeoutOption,
 } from "./option.ts";
 import { tokenOptions } from "./token_options.ts";
+import { visitorLimitOptions } from "./visitor_limit_options.ts";
 
 /** That of `--listen` where it names none. */
 const DEFAULT_PORT = 8080;
@@ -123,6 +124,7 @@ export const edgeServeOptions = {
   }),
   ...connectionOptions,
   ...headOptions("a request", "more is a 431"),
+  ...visitorLimitOptions,
   ...commonOptions,
 };
 

@@ -16,7 +16,14 @@ import {
 } from "../http/mod.ts";
 import { HttpServer, type HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { heldReadBytes, listen, type Listener, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import {
+  heldReadBytes,
+  listen,
+  type Listener,
+  type ListenTarget,
+  type ShedReason,
+  type SocketAddress,
+} from "../net/mod.ts";
 import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
@@ -29,6 +36,7 @@ import { createIngress, type IngressOptions } from "./ingress.ts";
 import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
+import { EdgeLimits, type EdgeLimitsInit } from "./limits.ts";
 import { PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
@@ -79,6 +87,8 @@ export interface EdgeOptions {
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
+  /** What visitors may take, and how many connections there may be. Default: see src/limits. */
+  limits?: EdgeLimitsInit;
   /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
@@ -112,8 +122,19 @@ export interface EdgeEvents extends SessionListEvents {
    * @param address of the agent; null: of many agents together
    */
   onTunnelRefused?(address: string | null, reason: string, count: number): void;
-  /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
-  onShed?(count: number): void;
+  /**
+   * A connection was refused, since descriptors run out or there are too many connections; then how many more there were
+   * in each minute.
+   */
+  onShed?(count: number, why: ShedReason): void;
+  /**
+   * A request, a connection or a handshake was refused for a limit: the first one for each address and reason, then how
+   * many more there were in each minute.
+   *
+   * @param address null: the limit is not that of one address
+   * @param reason the end of a sentence: "more than --visitor-rate lets a visitor have"
+   */
+  onLimitReached?(address: string | null, reason: string, count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are observed while `Edge.observeRequests` is asked to. */
   onRequest?(record: AccessRecord): void;
@@ -196,6 +217,7 @@ class RunningEdge implements Edge {
   /** Serves one request on each connection that is past the descriptors. */
   readonly #surplusServer: HttpServer;
   readonly #shedCounts: RefusalCounts;
+  readonly #limits: EdgeLimits;
   readonly #tcpTimeoutMs: number | undefined;
   readonly #nodes: NodeService | undefined;
   #listener: Listener | null = null;
@@ -205,6 +227,9 @@ class RunningEdge implements Edge {
     const clock = options.clock ?? systemClock;
     const events = options.events ?? {};
     this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
+    const limits = this.#limits = new EdgeLimits(options.limits ?? {}, clock, this.#memory, (...refusal) => {
+      events.onLimitReached?.(...refusal);
+    });
     const domain = (options.domain ?? "localhost").toLowerCase();
     this.#urls = new PublicUrls(domain, options.publicUrl);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
@@ -245,6 +270,7 @@ class RunningEdge implements Edge {
       tunnels: this.tunnels,
       traffic,
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
+      limits: limits.visitors,
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
       // While nobody asks, nothing is made to be told.
@@ -265,13 +291,14 @@ class RunningEdge implements Edge {
       onError: (error) => events.onError?.(error),
       memory: this.#memory,
       clock,
+      maxConnections: limits.connections.most,
       ...options.http,
     };
     this.#server = new HttpServer(access.observe(ingress, clock), http);
     const shedding = access.observe(sheddingHandler(ingress, router), clock);
     this.#surplusServer = new HttpServer(shedding, { ...http, ...surplusWaits });
     void this.#surplusServer.drain();
-    this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
+    this.#shedCounts = new RefusalCounts(clock, (why, count) => events.onShed?.(count, why as ShedReason));
     this.#tcpTimeoutMs = options.tcpTimeoutMs;
     this.figures = new EdgeFigures({
       tunnels: this.tunnels,
@@ -281,6 +308,7 @@ class RunningEdge implements Edge {
         tokens: this.#acceptor.refusedTokens,
         quota: this.#quotaCounts.total,
         descriptors: this.#shedCounts.total,
+        limits: limits.refused,
       }),
     });
   }
@@ -288,7 +316,9 @@ class RunningEdge implements Edge {
   async listen(target: ListenTarget): Promise<void> {
     this.#listener = await listen(target, (socket) => this.#server.accept(socket), {
       onSurplus: (socket) => this.#surplusServer.accept(socket),
-      onShed: () => this.#shedCounts.add("descriptors"),
+      onShed: (why) => this.#shedCounts.add(why),
+      admit: (address) => this.#limits.connections.admit(address),
+      isOverfull: () => this.#limits.connections.isOverfull,
       tcpTimeoutMs: this.#tcpTimeoutMs,
     });
     this.#urls.listenPort = this.#listener.address.port;
@@ -360,6 +390,7 @@ class RunningEdge implements Edge {
     this.#quotaCounts.close();
     this.#tunnelCounts.close();
     this.#shedCounts.close();
+    this.#limits.close();
     return this.#listener?.close() ?? Promise.resolve();
   }
 

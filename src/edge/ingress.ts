@@ -16,6 +16,7 @@ import {
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
+import type { VisitorLimits } from "../limits/mod.ts";
 import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
 import type { TrafficTable } from "./traffic_table.ts";
@@ -27,6 +28,8 @@ export interface IngressOptions {
   /** What exchanges are counted for, where no open tunnel takes them. */
   traffic: TrafficTable;
   guard: TimeoutGuard;
+  /** What visitors may ask. Default null: anything. */
+  limits?: VisitorLimits | null;
   /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
@@ -35,16 +38,21 @@ export interface IngressOptions {
   onRouted?: (head: RequestHead, tunnel: string, session: string | null) => void;
 }
 
-/** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
+/** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, what `limits` throw, and what the session's `open` rejects with. */
 export function createIngress(options: IngressOptions): Handler {
-  const { router, tunnels, traffic, guard, defaultTunnel } = options;
+  const { router, tunnels, traffic, guard, limits = null, defaultTunnel } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     head.meter?.countFor(tunnel.traffic);
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
+    const admission = limits === null ? null : limits.admit(head, tunnel.name);
     if (tunnel.session === null) throw offline(tunnel.name);
     const forwarded = withFields(ofOneVisitor(head), forwardedFields(head), tunnel.wireName);
-    return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
+    const { open } = tunnel.session;
+    const answer = admission === null
+      ? guard.call(open, forwarded, body, signal, tunnel.timeouts)
+      : admission.call(guard, open, forwarded, body, signal, tunnel.timeouts);
+    return answer.then(publicAnswer);
   }
 
   /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
@@ -58,6 +66,7 @@ export function createIngress(options: IngressOptions): Handler {
   function unopened(name: string, head: RequestHead): ExchangeError {
     head.meter?.countFor(traffic.of(name));
     options.onRouted?.(head, name, null);
+    limits?.admitAstray(head);
     return offline(name);
   }
 
@@ -67,6 +76,7 @@ export function createIngress(options: IngressOptions): Handler {
     if (route.kind === "offline") throw unopened(route.name, head);
     if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
       head.meter?.countFor(traffic.own);
+      limits?.admitAstray(head);
       throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
     }
     const answer = options.ownRoutes(head, body, signal);

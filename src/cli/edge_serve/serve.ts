@@ -20,6 +20,7 @@ import { earlyEndSentences, untilStopped, waitingSentences } from "../shutdown.t
 import { readToken } from "../token.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { logEvents } from "./log_events.ts";
+import { limitsOf } from "./visitor_limits.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
 
@@ -50,6 +51,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const reservedNames = reservedNamesOf(call.values);
+  const limits = limitsOf(call.values);
   const given = await readToken(call.values, call.host);
   const data = dataFolderOf(call, given !== null);
   // Without a folder there is a given token.
@@ -58,7 +60,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
   try {
-    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, plane });
+    return await serveWith(call, { log, token, tokenPath, dataDir, reservedNames, limits, plane });
   } finally {
     await plane?.close();
   }
@@ -72,12 +74,13 @@ interface Parts {
   /** The folder that is used; null where nothing is kept. */
   readonly dataDir: string | null;
   readonly reservedNames: ReadonlySet<string>;
+  readonly limits: ReturnType<typeof limitsOf>;
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames, limits } = parts;
   const edge = await startEdge({
     listen: values.listen,
     domain: values.domain,
@@ -94,7 +97,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
-    http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
+    ...limits,
     events: joinEvents(logEvents(), log === null ? {} : { onRequest: log.add }, plane?.events ?? {}),
     publicUrl: values.publicUrl,
     tcpTimeoutMs: values.tcpTimeout,
