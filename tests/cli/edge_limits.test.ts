@@ -169,14 +169,14 @@ describe("the limits of edge serve", () => {
       assert.equal(statusOf(await ask(request(""))), 404);
       assert.equal(statusOf(await ask(request(""))), 404);
       assertProblem(await ask(request("")), 429, "too_many_requests");
-      await run.waitFor(() => run.stderr.includes("Limited 127.0.0.1: more than --visitor-rate lets a visitor have"));
+      await run.waitFor(() => /Limited "?127\.0\.0\.1"?: "?more than --visitor-rate lets/.test(run.stderr));
     });
   });
 
   it("end a connection behind as many requests as --requests-per-connection says", async () => {
     await withEdge(["--requests-per-connection", "2"], async (ask) => {
       const answers = await ask(`GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(3));
-      assert.equal(answers.match(/^HTTP\/1\.1 200 /gm)?.length, 2);
+      assert.equal(answers.match(/HTTP\/1\.1 200 /g)?.length, 2);
       assert.match(answers, /\r\nConnection: close\r\n/);
     });
   });

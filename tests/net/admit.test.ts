@@ -89,17 +89,17 @@ describe("listen with admit", () => {
   it("gives a connection that is one too many to onSurplus, or resets it where there is none", async () => {
     let isOverfull = false;
     let surplus = 0;
-    let released = 0;
     const shed: string[] = [];
-    const options: ListenOptions = {
-      admit: () => leaseOf(() => void released++),
-      isOverfull: () => isOverfull,
-      onShed: (why) => void shed.push(why),
-    };
     const onSurplus = (socket: Socket) => {
       surplus++;
       socket.resume();
       socket.end();
+    };
+    const count = { released: 0 };
+    const options: ListenOptions = {
+      admit: () => leaseOf(() => void count.released++),
+      isOverfull: () => isOverfull,
+      onShed: (why) => void shed.push(why),
     };
     await withListener({ ...options, onSurplus }, async (connect, accepted) => {
       await connect();
@@ -109,12 +109,13 @@ describe("listen with admit", () => {
       await client.ended;
       assert.deepEqual([surplus, accepted.length, shed], [1, 1, ["connections"]]);
       client.socket.end();
-      await eventually(() => released === 1);
+      await eventually(() => count.released === 1);
     });
-    released = 0;
-    await withListener(options, async (connect) => {
+    const counted = { released: 0 };
+    const admit = () => leaseOf(() => void counted.released++);
+    await withListener({ ...options, admit }, async (connect, accepted) => {
       await assertReset(connect);
-      assert.equal(released, 1);
+      assert.deepEqual([accepted.length, counted.released], [0, 1]);
     });
   });
 });
