@@ -74,6 +74,9 @@ export async function drip(task, flood) {
   resetAll(all);
 }
 
+/** How often some of the slow sockets send their byte: visitors do not wait for each other. */
+const dripMs = 10;
+
 /**
  * A third each: heads and bodies that come byte by byte, one each `task.everyMs`, and readers that take nothing of an
  * endless answer.
@@ -85,15 +88,17 @@ export async function slow(task, flood) {
     uploadHead(task, "Content-Length: 1000000"),
     `GET /endless HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`,
   ];
-  /** @type {Set<Socket>} */
-  const dripping = new Set();
-  const timer = setInterval(() => dripping.forEach((socket) => socket.write("x")), task.everyMs);
+  /** Those that are due together. @type {Set<Socket>[]} */
+  const groups = Array.from({ length: task.everyMs / dripMs }, () => new Set());
+  let turn = 0;
+  const timer = setInterval(() => groups[turn++ % groups.length].forEach((socket) => socket.write("x")), dripMs);
   const all = await openSockets(task, flood, (socket, index) => {
     const part = index % beginnings.length;
     socket.write(beginnings[part]);
     if (part === 2) return void socket.once("data", () => socket.pause());
-    dripping.add(socket);
-    socket.on("close", () => dripping.delete(socket));
+    const group = groups[index % groups.length];
+    group.add(socket);
+    socket.on("close", () => group.delete(socket));
   });
   clearInterval(timer);
   resetAll(all);

@@ -29,7 +29,7 @@ export const connections = [
   {
     name: "slow-everything",
     what: "500 visitors at once that are slow with heads, with bodies and as readers, a third each",
-    flood: { kind: "slow", count: 500, everyMs: 500, seconds: 8 },
+    flood: { kind: "slow", count: 500, everyMs: 500, seconds: 20 },
     short: { count: 60, seconds: 2 },
     check: ({ rest, flooded, counts }, short) => {
       const wanted = short ? 60 : 500;
