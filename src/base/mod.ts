@@ -8,6 +8,7 @@ export { type Initiator, isSystemError, nameErrorClass, RunnelError, type Runnel
 export { FLOOD_BURST, FLOOD_PER_SECOND, FloodBudget } from "./flood_budget.ts";
 export { readU16, readU32, writeU16, writeU32 } from "./integers.ts";
 export { internedLatin1, latin1, TextTable } from "./latin1.ts";
+export type { Lease } from "./lease.ts";
 export { LinkedList, ListNode } from "./linked_list.ts";
 export { Liveness } from "./liveness.ts";
 export { Memo } from "./memo.ts";
@@ -17,5 +18,6 @@ export { printable, printableJson, printableLines } from "./printable.ts";
 export { escapeText, messageOf, showByte, showText } from "./show.ts";
 export { afterTickEnd, atTickEnd, callAtTickEnd, type TickListener } from "./tick.ts";
 export { Timeout } from "./timers.ts";
+export { TokenBucket } from "./token_bucket.ts";
 export { WaitTime } from "./wait_time.ts";
 export { work } from "./work.ts";

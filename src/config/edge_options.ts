@@ -20,6 +20,7 @@ import {
 import { tlsOptions } from "./tls_options.ts";
 import { tokenOptions } from "./token_options.ts";
 import { trustOptions } from "./trust_options.ts";
+import { visitorLimitOptions } from "./visitor_limit_options.ts";
 
 /** That of `--admin-listen`. */
 const DEFAULT_ADMIN_PORT = 4480;
@@ -133,6 +134,7 @@ export const edgeServeOptions = {
   }),
   ...connectionOptions,
   ...headOptions("a request", "more is a 431"),
+  ...visitorLimitOptions,
   ...commonOptions,
 };
 

@@ -94,9 +94,16 @@ export function choiceOption<C extends string, D extends Omit<Declaration, "hint
   }) as OptionSpec<Value<D, C>>;
 }
 
-/** A duration such as `30s`, in milliseconds. */
-export function durationOption<D extends Omit<Declaration, "hint">>(declaration: D): OptionSpec<Value<D, number>> {
-  return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h");
+/**
+ * A duration such as `30s`, in milliseconds.
+ *
+ * @param range the least and the longest one, as a person would type them. Default: any.
+ */
+export function durationOption<D extends Omit<Declaration, "hint">>(
+  declaration: D,
+  range?: readonly [least: string, most: string],
+): OptionSpec<Value<D, number>> {
+  return unitOption(declaration, "DURATION", parseDuration, "is no duration such as 500ms, 30s, 5m, 1h", range);
 }
 
 /** A duration over 0, in milliseconds, or `off`: `Infinity`. */

@@ -18,7 +18,7 @@ import {
 } from "../http/mod.ts";
 import type { HttpServerInit } from "../http1/mod.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { heldReadBytes, type ListenTarget, type SocketAddress } from "../net/mod.ts";
+import { heldReadBytes, type ListenTarget, type ShedReason, type SocketAddress } from "../net/mod.ts";
 import { AccessObserver, type AccessRecord, RequestIds, type RequestObserver } from "./access.ts";
 import { AgentAcceptor, type AgentAcceptorOptions } from "./agent_acceptor.ts";
 import { createAgentApi } from "./agent_api.ts";
@@ -33,6 +33,7 @@ import { type EdgeListener, EdgeListeners } from "./listeners.ts";
 import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
+import { EdgeLimits, type EdgeLimitsInit } from "./limits.ts";
 import { ProxyHeaders, type ProxyRefusalReporter } from "./proxy_headers.ts";
 import { publicOriginOf, PublicUrls } from "./public_urls.ts";
 import { RefusalCounts } from "./refusals.ts";
@@ -110,6 +111,8 @@ export interface EdgeOptions {
   json?: AgentAcceptorOptions["json"];
   /** Asked before all routes for `GET /.well-known/acme-challenge/TOKEN`. Default: the edge has ordered no certificate. */
   challengeAnswer?: ChallengeAnswer;
+  /** What visitors may take, and how many connections there may be. Default: see src/limits. */
+  limits?: EdgeLimitsInit;
   /** Bytes that the connections of agents and visitors may hold together. Default 1 GiB. */
   maxHeldBytes?: number;
   events?: EdgeEvents;
@@ -143,10 +146,21 @@ export interface EdgeEvents extends SessionListEvents {
    * @param address of the agent; null: of many agents together
    */
   onTunnelRefused?(address: string | null, reason: string, count: number): void;
-  /** Descriptors run out: a connection was refused; then how many more there were in each minute. */
-  onShed?(count: number): void;
+  /**
+   * A connection was refused, since descriptors run out or there are too many connections; then how many more there were
+   * in each minute.
+   */
+  onShed?(count: number, why: ShedReason): void;
   /** Connections were refused that did not begin with the PROXY header of a trusted proxy. */
   onProxyRefused?: ProxyRefusalReporter;
+  /**
+   * A request, a connection or a handshake was refused for a limit: the first one for each address and reason, then how
+   * many more there were in each minute.
+   *
+   * @param address null: the limit is not that of one address
+   * @param reason the end of a sentence: "more than --visitor-rate lets a visitor have"
+   */
+  onLimitReached?(address: string | null, reason: string, count: number): void;
   onError?(error: unknown): void;
   /** A request of the public is over. Without this, requests are observed while `Edge.observeRequests` is asked to. */
   onRequest?(record: AccessRecord): void;
@@ -227,6 +241,7 @@ class RunningEdge implements Edge {
   readonly #access: AccessObserver;
   readonly #memory: MemoryAccount;
   readonly #shedCounts: RefusalCounts;
+  readonly #limits: EdgeLimits;
   readonly #nodes: NodeService | undefined;
   /** Null where connections begin without a PROXY header. */
   readonly #proxyHeaders: ProxyHeaders | null;
@@ -236,6 +251,9 @@ class RunningEdge implements Edge {
     const clock = options.clock ?? systemClock;
     const events = options.events ?? {};
     this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
+    const limits = this.#limits = new EdgeLimits(limitsOf(options), clock, this.#memory, (...refusal) => {
+      events.onLimitReached?.(...refusal);
+    });
     const domain = (options.domain ?? "localhost").toLowerCase();
     const listeners = listenersOf(options);
     const hasTls = listeners.some(({ tls }) => tls !== undefined);
@@ -279,9 +297,9 @@ class RunningEdge implements Edge {
       traffic,
       forwarding: new Forwarding(options.clientAddressFields),
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
+      limits: limits.visitors,
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
-      challengeAnswer: options.challengeAnswer,
       // While nobody asks, nothing is made to be told.
       get onRouted() {
         return access.onRouted;
@@ -305,9 +323,10 @@ class RunningEdge implements Edge {
       onError: (error) => events.onError?.(error),
       memory: this.#memory,
       clock,
+      maxConnections: limits.connections.most,
       ...options.http,
     });
-    this.#shedCounts = new RefusalCounts(clock, (_, count) => events.onShed?.(count));
+    this.#shedCounts = new RefusalCounts(clock, (why, count) => events.onShed?.(count, why as ShedReason));
     this.#proxyHeaders = ProxyHeaders.of(options, clock);
     this.#listeners = new EdgeListeners(listeners, {
       handler: strictTransport === undefined ? ingress : withStrictTransport(ingress, strictTransport),
@@ -322,7 +341,9 @@ class RunningEdge implements Edge {
       isPlainHost: (host) => options.isPlainHost?.(host, false) === true,
       tcpTimeoutMs: options.tcpTimeoutMs,
       proxyHeaders: this.#proxyHeaders,
-      onShed: () => this.#shedCounts.add("descriptors"),
+      onShed: (why) => this.#shedCounts.add(why),
+      limits: limits.connections,
+      challengeAnswer: options.challengeAnswer,
       onError: (error) => events.onError?.(error),
     });
     this.figures = new EdgeFigures({
@@ -333,6 +354,7 @@ class RunningEdge implements Edge {
         tokens: this.#acceptor.refusedTokens,
         quota: this.#quotaCounts.total,
         descriptors: this.#shedCounts.total,
+        limits: limits.refused,
       }),
     });
   }
@@ -413,6 +435,7 @@ class RunningEdge implements Edge {
     this.#tunnelCounts.close();
     this.#shedCounts.close();
     this.#proxyHeaders?.close();
+    this.#limits.close();
     return this.#listeners.stop();
   }
 
@@ -506,6 +529,12 @@ function isForAgents({ authority, target }: RequestHead, router: Router): boolea
   if (!isAgentPath(target)) return false;
   const { kind } = router.route(authority);
   return kind === "own" || kind === "foreign";
+}
+
+/** No limit of one address holds for a trusted proxy, by which many come. */
+function limitsOf({ limits = {}, trustedProxies }: EdgeOptions): EdgeLimitsInit {
+  if (trustedProxies === undefined) return limits;
+  return { isExempt: (address) => trustedProxies.isTrusted(address), ...limits };
 }
 
 /** Names of visitors' connections. An agent may still know those of an earlier process, so that they begin at random. */

@@ -19,8 +19,10 @@ export interface RefusalFigures {
   readonly tokens: number;
   /** Names and sessions past a quota. */
   readonly quota: number;
-  /** Connections while descriptors ran out. */
+  /** Connections while descriptors ran out, or there were too many. */
   readonly descriptors: number;
+  /** Requests, connections and handshakes past a limit of visitors. */
+  readonly limits: number;
 }
 
 export interface EdgeFiguresParts {

@@ -15,7 +15,7 @@ import {
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
-import { answeringChallenges, type ChallengeAnswer } from "./challenges.ts";
+import type { VisitorLimits } from "../limits/mod.ts";
 import { isServicePath } from "./own_paths.ts";
 import type { Router } from "./router.ts";
 import type { TrafficTable } from "./traffic_table.ts";
@@ -29,26 +29,31 @@ export interface IngressOptions {
   /** What upstreams are told of visitors. */
   forwarding: Forwarding;
   guard: TimeoutGuard;
+  /** What visitors may ask. Default null: anything. */
+  limits?: VisitorLimits | null;
   /** The edge's own routes; null for a path that is not the edge's. */
   ownRoutes: (head: RequestHead, body: Body, signal: CancelSignal) => Promise<Answer> | null;
   /** The name of the tunnel that serves the domain itself, but for the edge's own paths. */
   defaultTunnel?: string;
-  /** Asked before all routes for a challenge of ACME. Default: the edge has none. */
-  challengeAnswer?: ChallengeAnswer;
   /** A request goes to a tunnel, and to the session that serves it; null: to none, since the tunnel is offline. */
   onRouted?: (head: RequestHead, tunnel: string, session: string | null) => void;
 }
 
-/** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, and what the session's `open` rejects with. */
+/** Rejects with `ExchangeError`: `tunnel_not_found`, `tunnel_offline`, what `limits` throw, and what the session's `open` rejects with. */
 export function createIngress(options: IngressOptions): Handler {
-  const { router, tunnels, traffic, forwarding, guard, defaultTunnel } = options;
+  const { router, tunnels, traffic, forwarding, guard, limits = null, defaultTunnel } = options;
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     head.meter?.countFor(tunnel.traffic);
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
+    const admission = limits === null ? null : limits.admit(head, tunnel.name);
     if (tunnel.session === null) throw offline(tunnel.name);
     const forwarded = withFields(ofOneVisitor(head), forwarding.fieldsFor(head), tunnel.wireName);
-    return guard.call(tunnel.session.open, forwarded, body, signal, tunnel.timeouts).then(publicAnswer);
+    const { open } = tunnel.session;
+    const answer = admission === null
+      ? guard.call(open, forwarded, body, signal, tunnel.timeouts)
+      : admission.call(guard, open, forwarded, body, signal, tunnel.timeouts);
+    return answer.then(publicAnswer);
   }
 
   /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
@@ -62,6 +67,7 @@ export function createIngress(options: IngressOptions): Handler {
   function unopened(name: string, head: RequestHead): ExchangeError {
     head.meter?.countFor(traffic.of(name));
     options.onRouted?.(head, name, null);
+    limits?.admitAstray(head);
     return offline(name);
   }
 
@@ -71,6 +77,7 @@ export function createIngress(options: IngressOptions): Handler {
     if (route.kind === "offline") throw unopened(route.name, head);
     if (route.kind === "unknown" || (route.kind === "foreign" && !isServicePath(head.target))) {
       head.meter?.countFor(traffic.own);
+      limits?.admitAstray(head);
       throw new ExchangeError("tunnel_not_found", `No tunnel serves ${route.host}`);
     }
     const answer = options.ownRoutes(head, body, signal);
@@ -84,15 +91,13 @@ export function createIngress(options: IngressOptions): Handler {
     throw new ExchangeError("not_found", `The edge has no page at ${pathOf(head.target).slice(0, 200)}`);
   }
 
-  const handler: Handler = (head, body, signal) => {
+  return (head, body, signal) => {
     try {
       return serve(head, body, signal);
     } catch (error) {
       return Promise.reject(error);
     }
   };
-  const { challengeAnswer } = options;
-  return challengeAnswer === undefined ? handler : answeringChallenges(handler, challengeAnswer, traffic);
 }
 
 function offline(tunnel: string): ExchangeError {

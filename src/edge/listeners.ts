@@ -6,12 +6,16 @@ import {
   type Listener,
   type ListenTarget,
   type SecuredSocket,
+  type ShedReason,
   type Socket,
   type SocketAddress,
   SocketError,
+  type SocketTaker,
   TlsAcceptor,
   type TlsAcceptorOptions,
 } from "../net/mod.ts";
+import type { ConnectionLimits } from "../limits/mod.ts";
+import { answeringChallenges, type ChallengeAnswer } from "./challenges.ts";
 import { type ClientPolicyOf, underPolicy } from "./client_policies.ts";
 import type { ProxyHeaders } from "./proxy_headers.ts";
 import { redirectHandler, type RedirectOptions } from "./redirect.ts";
@@ -40,11 +44,14 @@ export interface ListenerParts extends Omit<RedirectOptions, "port"> {
   /** What visitors of plain listeners use: `https` where a proxy in front ends TLS. */
   readonly plainScheme: "http" | "https";
   readonly tcpTimeoutMs: number | undefined;
+  readonly limits: ConnectionLimits;
   /** Read before anything else of a connection; null: connections begin without one. */
   readonly proxyHeaders: ProxyHeaders | null;
   /** That of the listeners with TLS, which holds on the others, too: nobody can show a certificate there. */
   readonly clientPolicyOf?: ClientPolicyOf;
-  onShed(): void;
+  /** Answers the challenges of the edge's own orders, whoever must show a certificate. Default: there are none. */
+  readonly challengeAnswer?: ChallengeAnswer;
+  onShed(why: ShedReason): void;
   onError(error: unknown): void;
 }
 
@@ -195,11 +202,12 @@ class ServedListener {
   }
 
   async listen(): Promise<void> {
-    const { onShed, tcpTimeoutMs, proxyHeaders } = this.#parts;
-    const behindHeader = (accept: (socket: Socket) => void) => proxyHeaders?.before(accept) ?? accept;
-    this.#listener = await listen(this.#options.target, behindHeader(this.#onSocket()), {
-      onSurplus: behindHeader((socket) => this.#acceptSurplus(socket)),
+    const { onShed, tcpTimeoutMs, limits } = this.#parts;
+    this.#listener = await listen(this.#options.target, this.#admitted(this.#onSocket()), {
+      onSurplus: this.#admitted((socket) => this.#acceptSurplus(socket)),
       onShed,
+      admit: (address) => limits.admit(address),
+      isOverfull: () => limits.isOverfull,
       tcpTimeoutMs,
     });
   }
@@ -220,6 +228,21 @@ class ServedListener {
     this.#acceptor?.close();
     this.#surplusAcceptor?.close();
     for (const server of this.#allServers()) server.close();
+  }
+
+  /** What stands before `serve`: the PROXY header, the limit of the address that it tells, that of handshakes. */
+  #admitted(serve: (socket: Socket) => void): SocketTaker {
+    const { proxyHeaders, limits } = this.#parts;
+    const admitted = !this.hasTls ? serve : (socket: Socket) => {
+      if (limits.admitHandshake(addressOf(socket))) serve(socket);
+      else socket.reset();
+    };
+    if (proxyHeaders === null) return admitted;
+    return (socket, lease) =>
+      proxyHeaders.accept(socket, (proxied) => {
+        if (lease?.assign(addressOf(proxied)) === false) proxied.reset();
+        else admitted(proxied);
+      });
   }
 
   /** What each accepted socket goes to. */
@@ -261,12 +284,18 @@ class ServedListener {
   }
 
   #createServer(handler: Handler, waits: HttpServerInit = {}): HttpServer {
-    const { observe, http, plainScheme } = this.#parts;
+    const { observe, http, plainScheme, challengeAnswer, traffic } = this.#parts;
     const scheme = this.#options.tls === undefined ? plainScheme : "https";
-    return new HttpServer(observe(handler), { ...http(scheme), ...waits });
+    const served = challengeAnswer === undefined ? handler : answeringChallenges(handler, challengeAnswer, traffic);
+    return new HttpServer(observe(served), { ...http(scheme), ...waits });
   }
 
   #allServers(): HttpServer[] {
     return [...this.#servers.values(), this.#surplusServer];
   }
+}
+
+/** Empty on a unix socket, whose other end has none. */
+function addressOf({ remote }: Socket): string {
+  return remote.kind === "unix" ? "" : remote.host;
 }

@@ -2,7 +2,14 @@
 import { RunnelError } from "../base/mod.ts";
 import type { Answer, Fields } from "./message.ts";
 import { UpstreamError } from "./upstream_error.ts";
-import { isProblemCode, type ProblemCode, problemCodes, type ProblemKind, problemKinds } from "./problems.ts";
+import {
+  ExchangeError,
+  isProblemCode,
+  type ProblemCode,
+  problemCodes,
+  type ProblemKind,
+  problemKinds,
+} from "./problems.ts";
 
 const encoder = new TextEncoder();
 const kinds: Readonly<Record<ProblemCode, ProblemKind>> = problemKinds;
@@ -52,5 +59,5 @@ export function errorAnswer(error: unknown): Answer {
   const code = problemCodeOf(error);
   const isPrivate = code === "internal" || error instanceof UpstreamError;
   const detail = isPrivate ? kinds[code].title : (error as RunnelError).reason;
-  return problemAnswer(code, detail);
+  return problemAnswer(code, detail, error instanceof ExchangeError ? error.fields : undefined);
 }

@@ -4,6 +4,7 @@
  * the codes, so they are only added, never renamed.
  */
 import { type Initiator, nameErrorClass, RunnelError } from "../base/mod.ts";
+import type { Fields } from "./message.ts";
 
 export interface ProblemKind {
   /** The status of the public answer. */
@@ -191,7 +192,7 @@ export const problemKinds = {
   body_too_large: {
     status: 413,
     title: "The request's body is too large",
-    remedy: "Use --protocol v2, or raise --json-body-limit",
+    remedy: "Raise --body-limit or --json-body-limit at the edge, or use --protocol v2",
     visitorAdvice: "Send something smaller, or tell whoever runs the site that it takes no more.",
   },
   uri_too_long: {
@@ -230,6 +231,12 @@ export const problemKinds = {
     retryAfter: 1,
     remedy: "Try again in a moment, and check the token",
     visitorAdvice: forPrograms,
+  },
+  too_many_requests: {
+    status: 429,
+    title: "The visitor sends too many requests",
+    remedy: "Send fewer requests, or raise --visitor-rate, --visitor-concurrency or --visitor-websockets at the edge",
+    visitorAdvice: "Wait a few seconds, and try again.",
   },
   head_too_large: {
     status: 431,
@@ -312,6 +319,12 @@ export const problemKinds = {
     remedy: "Try again; see the limits in the README",
     visitorAdvice: "Wait a few seconds, and try again.",
   },
+  tunnel_busy: {
+    status: 503,
+    title: "The tunnel gets too many requests",
+    remedy: "Raise --tunnel-rate, --tunnel-concurrency or --tunnel-websockets at the edge",
+    visitorAdvice: "Many others are here now. Wait a few seconds, and try again.",
+  },
   store_unavailable: {
     status: 503,
     title: "The edge cannot write to its store",
@@ -358,6 +371,8 @@ export function isProblemCode(code: unknown): code is ProblemCode {
   return typeof code === "string" && Object.hasOwn(problemKinds, code);
 }
 
+const noFields: Fields = [];
+
 /** An exchange ended without the upstream's answer, or in the middle of it. `code` is one of `problemKinds`. */
 export class ExchangeError extends RunnelError {
   static {
@@ -365,9 +380,15 @@ export class ExchangeError extends RunnelError {
   }
 
   declare readonly code: ProblemCode;
+  /** What else its answer says. */
+  readonly fields: Fields;
 
-  /** @param options `initiator`: default `remote` */
-  constructor(code: ProblemCode, reason: string, options: { initiator?: Initiator; cause?: unknown } = {}) {
+  /** @param options `initiator`: default `remote`; `fields`: default none */
+  constructor(
+    code: ProblemCode,
+    reason: string,
+    options: { initiator?: Initiator; cause?: unknown; fields?: Fields } = {},
+  ) {
     super({
       code,
       reason,
@@ -375,5 +396,6 @@ export class ExchangeError extends RunnelError {
       retryable: problemKinds[code].status >= 502,
       cause: options.cause,
     });
+    this.fields = options.fields ?? noFields;
   }
 }

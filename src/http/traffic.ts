@@ -2,7 +2,7 @@
  * What the exchanges of one tunnel were, as plain numbers. They are changed where an exchange moves, and read when
  * somebody asks: nothing else happens in between.
  */
-import { WaitTime } from "../base/mod.ts";
+import { type Lease, WaitTime } from "../base/mod.ts";
 
 /** Upper bounds of the durations that are counted together, in milliseconds. What is longer is counted behind them. */
 export const DURATION_BOUNDS_MS: readonly number[] = [10, 50, 100, 500, 1_000, 5_000, 30_000, 300_000];
@@ -56,4 +56,6 @@ export interface ExchangeMeter {
   readonly traffic: Traffic | null;
   /** To be called once, before the handler returns. */
   countFor(traffic: Traffic): void;
+  /** Releases `lease` when the exchange is over. To be called once at most. */
+  releaseAtEnd(lease: Lease): void;
 }

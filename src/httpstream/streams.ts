@@ -2,10 +2,10 @@
  * All streams of a connection: opening, accepting and refusing them, what they hold together, and when their owners are
  * told of events and their waiting bytes are compacted. Owners are called after a message or a flush, never during it.
  */
-import type { Clock } from "../base/mod.ts";
+import { type Clock, TokenBucket } from "../base/mod.ts";
 import { ConnectionError, StreamError } from "./errors.ts";
 import { MemoryAccount } from "../memory/mod.ts";
-import { GrowthPool, TokenBucket } from "./flow/mod.ts";
+import { GrowthPool } from "./flow/mod.ts";
 import { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { PeerSettings } from "./peer_settings.ts";

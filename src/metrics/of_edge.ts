@@ -88,14 +88,15 @@ export const edgeMetrics: readonly Metric<EdgeScrape>[] = [
   {
     name: "runnel_refusals_total",
     type: "counter",
-    help: "Agents with a wrong token, names and sessions past a quota, connections while descriptors ran out.",
+    help: "Agents with a wrong token, names and sessions past a quota, connections shed, visitors past a limit.",
     labels: ["reason"],
-    samples: 3,
+    samples: 4,
     read({ edge }, samples) {
-      const { tokens, quota, descriptors } = edge.figures.refusals;
+      const { tokens, quota, descriptors, limits } = edge.figures.refusals;
       samples.add(tokens, { reason: "token" });
       samples.add(quota, { reason: "quota" });
       samples.add(descriptors, { reason: "descriptors" });
+      samples.add(limits, { reason: "limits" });
     },
   },
   {

@@ -2,7 +2,7 @@
 import { lookup } from "node:dns/promises";
 import { lstat, rm } from "node:fs/promises";
 import * as net from "node:net";
-import { isSystemError, systemClock, type Timer } from "../base/mod.ts";
+import { isSystemError, type Lease, systemClock, type Timer } from "../base/mod.ts";
 import { formatTarget, tcpAddress, unixAddress } from "./address.ts";
 import { canAccept, canServe } from "./descriptors.ts";
 import { runtime } from "./current_runtime.ts";
@@ -18,6 +18,21 @@ const REVIVE_MS = 500;
 /** For an address of another machine, or of a family that this one does not have. Deno reports EINVAL for both. */
 const noAddressCodes = ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"];
 
+/** Why a connection is surplus: the process has too few descriptors, or there are too many connections. */
+export type ShedReason = "descriptors" | "connections";
+
+/** An accepted connection, among those that there may be at once. It is released when the connection has closed. */
+export interface ConnectionLease extends Lease {
+  /**
+   * Counts the connection for `address`, of which a proxy has told, and no more for the proxy's. False where that address
+   * has too many: the connection is to be reset.
+   */
+  assign(address: string): boolean;
+}
+
+/** Takes a socket of a listener, with its lease; null where `ListenOptions.admit` is not given. */
+export type SocketTaker = (socket: Socket, lease: ConnectionLease | null) => void;
+
 export interface ListenOptions {
   /** Connections that the kernel holds until they are accepted. Default 511; the system may allow fewer. */
   backlog?: number;
@@ -27,12 +42,20 @@ export interface ListenOptions {
    */
   maxSockets?: number;
   /**
-   * Gets, in place of `onSocket`, a socket that was accepted although descriptors run out, in order to tell its peer. It
-   * must be closed soon. Default: it is reset. There are a few of these: sockets beyond them are reset.
+   * Gets, in place of `onSocket`, a socket that is surplus: it was accepted although descriptors run out, or although
+   * there are too many connections (`isOverfull`), in order to tell its peer. It must be closed soon. Default: it is
+   * reset. There are a few of these: sockets beyond them are reset.
    */
-  onSurplus?: (socket: Socket) => void;
-  /** Called for each socket that is surplus or reset for want of descriptors. */
-  onShed?: () => void;
+  onSurplus?: SocketTaker;
+  /**
+   * Asked for each accepted connection, with the address of its peer: `""` on a unix socket. Null: it is reset before
+   * anything is made for it. The lease is released when it has closed. Default: all are taken.
+   */
+  admit?: (address: string) => ConnectionLease | null;
+  /** Asked behind `admit`: true where this connection is surplus, too. Default: none is for this reason. */
+  isOverfull?: () => boolean;
+  /** Called for each socket that is surplus, or reset in place of that. */
+  onShed?: (why: ShedReason) => void;
   /**
    * Milliseconds until a peer that vanished is given up: one whose system acknowledges nothing, neither bytes nor
    * keep-alive probes. Its socket closes with `connect_timeout`. Default 90,000; `Infinity`: never.
@@ -50,7 +73,7 @@ export interface ListenOptions {
  */
 export async function listen(
   target: ListenTarget,
-  onSocket: (socket: Socket) => void,
+  onSocket: SocketTaker,
   options: ListenOptions = {},
 ): Promise<Listener> {
   const bound = await resolved(target);
@@ -77,25 +100,32 @@ async function resolved(target: ListenTarget): Promise<ListenTarget> {
   }
 }
 
-function bind(target: ListenTarget, onSocket: (socket: Socket) => void, options: ListenOptions): Promise<Listener> {
+function bind(target: ListenTarget, onSocket: SocketTaker, options: ListenOptions): Promise<Listener> {
   const { backlog = DEFAULT_BACKLOG, maxSockets = Infinity, tcpTimeoutMs = DEFAULT_TCP_TIMEOUT_MS } = options;
-  const { onSurplus, onShed } = options;
+  const { onSurplus, onShed, admit, isOverfull } = options;
   const path = target.kind === "unix" ? target.path : null;
   let open = 0;
   let reviver: Reviver | null = null;
   const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (raw) => {
-    const isSurplus = !canServe();
-    if (isSurplus) {
-      onShed?.();
-      reviver?.reviveSoon();
+    const lease = admit === undefined ? null : admit(peerHost(raw, path));
+    if (lease === null && admit !== undefined) return refuse(raw);
+    const why = !canServe() ? "descriptors" : isOverfull?.() === true ? "connections" : null;
+    const isSurplus = why !== null;
+    if (isSurplus) onShed?.(why);
+    if (why === "descriptors") reviver?.reviveSoon();
+    if (open >= maxSockets || isSurplus && (onSurplus === undefined || !canAccept())) {
+      lease?.release();
+      return refuse(raw);
     }
-    if (open >= maxSockets || isSurplus && (onSurplus === undefined || !canAccept())) return refuse(raw);
     open++;
-    raw.once("close", () => open--);
+    raw.once("close", () => {
+      open--;
+      lease?.release();
+    });
     if (path === null) keepAliveOf(raw, tcpTimeoutMs);
     const socket = new NodeSocket(raw, path, { tcpTimeoutMs, isBounded: path === null });
-    if (isSurplus) onSurplus?.(socket);
-    else onSocket(socket);
+    if (isSurplus) onSurplus?.(socket, lease);
+    else onSocket(socket, lease);
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -150,6 +180,10 @@ function boundAddress(server: net.Server, target: ListenTarget): SocketAddress {
   if (typeof bound === "string") return unixAddress(bound);
   if (bound !== null) return tcpAddress(bound.address, bound.port);
   return target.kind === "unix" ? unixAddress(target.path) : tcpAddress("", 0);
+}
+
+function peerHost(raw: net.Socket, path: string | null): string {
+  return path === null ? tcpAddress(raw.remoteAddress, raw.remotePort).host : "";
 }
 
 function refuse(raw: net.Socket): void {

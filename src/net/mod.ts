@@ -16,7 +16,7 @@ export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
 export { socketCounts } from "./descriptors.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
-export { listen, type ListenOptions } from "./listen.ts";
+export { type ConnectionLease, listen, type ListenOptions, type ShedReason, type SocketTaker } from "./listen.ts";
 export { isMissingPermission } from "./permission.ts";
 export { afterPoll, type PollListener } from "./poll.ts";
 export {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { scenarios } from "../../scripts/abuse/scenarios/mod.mjs";
+import { visitorLimitOptions } from "../../src/config/visitor_limit_options.ts";
 import { defaultLimits } from "../../src/http1/codec/limits.ts";
 import { verifyServerOptions } from "../../src/http1/server/options.ts";
 import { connectionLimits } from "../../src/httpstream/options.ts";
@@ -46,6 +47,25 @@ describe("docs/limits.md", () => {
     ["an answer that waits for its visitor", mib(defaultBackpressureLimits.bufferBytes)],
     ["all answers of a session that wait", mib(defaultBackpressureLimits.totalBytes)],
   ];
+  it("says of each flag whose default is off that its limit is off", () => {
+    const isOff = ({ default: text }: { default?: string }) => text === "off";
+    const flags = Object.values(visitorLimitOptions).filter((option) => isOff(option)).map(({ name }) => `--${name}`);
+    assert.ok(flags.length >= 10);
+    for (const flag of flags) {
+      const row = rows.find(([, , option = ""]) => option.includes(`\`${flag}\``));
+      assert.equal(row?.[1]?.trim(), "off", flag);
+    }
+  });
+
+  it("has the defaults of handshakes, which are twice as many at once", () => {
+    const { handshakeRate, addressHandshakeRate } = visitorLimitOptions;
+    for (const [limit, rate] of [["in all", handshakeRate], ["of one address", addressHandshakeRate]] as const) {
+      const perSecond = Number(rate.default?.replace("/s", ""));
+      const text = `${perSecond.toLocaleString("en-US")} a second, ${(2 * perSecond).toLocaleString("en-US")} at once`;
+      assert.equal(rows.find(([name]) => name!.trim() === `TLS handshakes ${limit}`)?.[1]?.trim(), text);
+    }
+  });
+
   for (const [limit, value] of facts) {
     it(`says ${value} where ${limit} is meant`, () => {
       assert.equal(rows.find(([name]) => name!.trim() === limit)?.[1]?.trim(), value);

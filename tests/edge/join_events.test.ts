@@ -10,7 +10,7 @@ describe("joinEvents", () => {
       { onReplaced: (...args) => void told.push(["second", ...args]) },
       { onShed: (count) => void told.push(["third", count]) },
     );
-    joined.onShed?.(3);
+    joined.onShed?.(3, "descriptors");
     joined.onReplaced?.("shop", "why");
     assert.deepEqual(told, [["first", 3], ["third", 3], ["second", "shop", "why"]]);
   });

@@ -74,6 +74,36 @@ export async function drip(task, flood) {
   resetAll(all);
 }
 
+/** How often some of the slow sockets send their byte: visitors do not wait for each other. */
+const dripMs = 10;
+
+/**
+ * A third each: heads and bodies that come byte by byte, one each `task.everyMs`, and readers that take nothing of an
+ * endless answer.
+ * @param {Task} task @param {Flood} flood
+ */
+export async function slow(task, flood) {
+  const beginnings = [
+    `GET /small HTTP/1.1\r\nHost: ${task.host}\r\nX: `,
+    uploadHead(task, "Content-Length: 1000000"),
+    `GET /endless HTTP/1.1\r\nHost: ${task.host}\r\n\r\n`,
+  ];
+  /** Those that are due together. @type {Set<Socket>[]} */
+  const groups = Array.from({ length: task.everyMs / dripMs }, () => new Set());
+  let turn = 0;
+  const timer = setInterval(() => groups[turn++ % groups.length].forEach((socket) => socket.write("x")), dripMs);
+  const all = await openSockets(task, flood, (socket, index) => {
+    const part = index % beginnings.length;
+    socket.write(beginnings[part]);
+    if (part === 2) return void socket.once("data", () => socket.pause());
+    const group = groups[index % groups.length];
+    group.add(socket);
+    socket.on("close", () => group.delete(socket));
+  });
+  clearInterval(timer);
+  resetAll(all);
+}
+
 /** Asks for `task.path` on every socket and reads nothing of the answer. @param {Task} task @param {Flood} flood */
 export async function readers(task, flood) {
   resetAll(

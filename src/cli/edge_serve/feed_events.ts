@@ -25,7 +25,9 @@ export function feedEvents(feed: EventFeed): EdgeEvents {
     onTokensRefused: (address, count) => refused("token", "The token was refused", count, address),
     onQuotaReached: (reason, count) => refused("agent", reason, count),
     onTunnelRefused: (address, reason, count) => refused("tunnel", reason, count, address),
-    onShed: (count) => refused("connection", "Descriptors run out", count),
+    onShed: (count, why) =>
+      refused("connection", why === "descriptors" ? "Descriptors run out" : "There are too many connections", count),
+    onLimitReached: (address, reason, count) => refused("visitor", reason, count, address),
     onBadFrame: (session, tunnel, reason) => feed.publish("bad_frame", { session, tunnel, reason }),
   };
 }

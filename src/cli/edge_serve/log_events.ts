@@ -34,10 +34,17 @@ export function logEvents(): EdgeEvents {
       const what = count === 1 ? "Refused a tunnel to" : "Refused {count} more tunnels to";
       log.warn(`${what} ${who}: {reason}`, { address: address === "" ? "unknown" : address, reason, count });
     },
-    onShed: (count) => {
-      const remedy = "raise the limit of open files (ulimit -n)";
+    onShed: (count, why) => {
+      const cause = why === "descriptors"
+        ? "descriptors run out: raise the limit of open files (ulimit -n)"
+        : "there are as many as --max-connections lets the edge have";
       const what = count === 1 ? "{count} connection, since" : "{count} more connections within a minute, since";
-      log.warn(`Refused ${what} descriptors run out: ${remedy}`, { count });
+      log.warn(`Refused ${what} ${cause}`, { count });
+    },
+    onLimitReached: (address, reason, count) => {
+      const whom = address === null ? "visitors" : "{address}";
+      const how = count === 1 ? "" : " {count} more times within a minute";
+      log.warn(`Limited ${whom}${how}: {reason}`, { address, reason, count });
     },
     onProxyRefused: (address, reason, count) => {
       const from = address === null ? "further addresses" : address === "unix" ? "a unix socket" : address;

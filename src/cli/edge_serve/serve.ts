@@ -26,6 +26,7 @@ import type { ControlPlane } from "./control_plane.ts";
 import { boundAddresses, connectCommand, listenAddresses, listenersAt, plainHosts } from "./listeners.ts";
 import { logEvents } from "./log_events.ts";
 import { trustOf } from "./trust.ts";
+import { limitsOf } from "./visitor_limits.ts";
 
 type ServeCall = CommandCall<typeof edgeServeOptions>;
 
@@ -61,6 +62,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   checkAcmeFlags(call.values);
   const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
+  const limits = limitsOf(call.values);
   const given = await readToken(call.values, call.host);
   const data = dataFolderOf(call, given !== null);
   // Without a folder there is a given token.
@@ -68,7 +70,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const plane = await openControlPlane(call, data, reservedNames);
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
-  const kept = { log, token, tokenPath, dataDir, reservedNames, plane, addresses };
+  const kept = { log, token, tokenPath, dataDir, reservedNames, limits, plane, addresses };
   let acme: EdgeAcme | null = null;
   let certificates: Certificates | null = null;
   try {
@@ -113,6 +115,7 @@ interface Parts {
   /** The folder that is used; null where nothing is kept. */
   readonly dataDir: string | null;
   readonly reservedNames: ReadonlySet<string>;
+  readonly limits: ReturnType<typeof limitsOf>;
   /** Null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
   readonly addresses: readonly ListenAddress[];
@@ -123,7 +126,7 @@ interface Parts {
 }
 
 async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames, addresses, acme, certificates } = parts;
+  const { log, plane, token, tokenPath, dataDir, reservedNames, limits, addresses, acme, certificates } = parts;
   const isPlainHost = plainHosts(values.plainHttp);
   const edge = await startEdge({
     listen: listenersAt(addresses, certificates?.tls ?? null, values.publicUrl),
@@ -143,7 +146,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
-    http: { limits: { headBytes: values.headLimit, fieldCount: values.fieldLimit } },
+    ...limits,
     events: joinEvents(
       logEvents(),
       log === null ? {} : { onRequest: log.add },

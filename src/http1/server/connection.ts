@@ -53,6 +53,9 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
   /** Null until a head came in more than one piece. */
   #headUnderWay: HeadUnderWay | null = null;
   #servedInRow = 0;
+  /** Requests that were read, and since when; the time is only taken where a connection may grow too old. */
+  #requests = 0;
+  readonly #acceptedAt: number;
   #isReading = false;
   #isDraining = false;
   #hasClientEnded = false;
@@ -78,6 +81,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
     this.#memory = memory;
     this.#onOver = onOver;
     this.#parser = new RequestParser(options.limits);
+    this.#acceptedAt = options.maxConnectionAgeMs === Infinity ? 0 : options.clock.now();
     this.timeout = new Timeout(options.clock, () => this.#onTimeout());
   }
 
@@ -292,6 +296,7 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
     this.timeout.stop();
     if (this.#headUnderWay !== null) this.#memory.headOver(this.#headUnderWay);
     if (rest.length > 0) this.unshiftReadAhead(rest);
+    if (this.#isLastRequest()) this.#isDraining = true;
     this.#phase = "serving";
     try {
       this.#exchange = new Exchange(this, request);
@@ -304,6 +309,13 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
       this.refuse(error, head);
     }
     if (this.#readAheadBytes > 0) this.#readAhead = this.#readAhead.map(tightened);
+  }
+
+  /** True where the connection has had as many requests as it may have, or is too old for another one. */
+  #isLastRequest(): boolean {
+    const { maxRequestsPerConnection, maxConnectionAgeMs, clock } = this.options;
+    if (++this.#requests >= maxRequestsPerConnection) return true;
+    return maxConnectionAgeMs !== Infinity && clock.now() - this.#acceptedAt >= maxConnectionAgeMs;
   }
 
   #refuseHead(): void {

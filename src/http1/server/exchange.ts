@@ -9,7 +9,7 @@
  * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
  * (half_closed.ts).
  */
-import { cachedClock, CancelSource, type Timeout } from "../../base/mod.ts";
+import { cachedClock, CancelSource, type Lease, type Timeout } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -115,6 +115,8 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
   #traffic: Traffic | null = null;
+  /** What the exchange has taken of somebody's limits; null where nothing is limited. */
+  #lease: Lease | null = null;
   /** Since when it is counted. */
   #startedAt = 0;
   /** Bytes of the request's body that came before. */
@@ -158,6 +160,11 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     this.#startedAt = this.#now();
     traffic.active++;
     traffic.bytesIn += this.#earlyBytes;
+  }
+
+  releaseAtEnd(lease: Lease): void {
+    if (this.#isOver) lease.release();
+    else this.#lease = lease;
   }
 
   /** Bytes of the body that wait for the handler. */
@@ -570,6 +577,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   #markOver(status = this.#answer?.status ?? 0): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#lease !== null) this.#lease.release();
     if (this.#traffic === null) return;
     if (this.#blockedAt >= 0) this.#endWait(this.#traffic);
     this.#traffic.ended(status, this.#now() - this.#startedAt);

@@ -30,6 +30,10 @@ export interface HttpServerOptions {
   lingerBytes: number;
   /** Connections at once; further ones are reset. Default 65,536. */
   maxConnections: number;
+  /** Requests on one connection; with the answer to the last one it closes. Default `Infinity`. */
+  maxRequestsPerConnection: number;
+  /** Milliseconds behind which a connection closes with its next answer. Default `Infinity`. */
+  maxConnectionAgeMs: number;
   /** Bytes of later requests that are read while one is served. Default 64 KiB. */
   pipelineBytes: number;
   /**
@@ -100,6 +104,8 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   lingerTotalMs: [0, MAX_DELAY_MS],
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
+  maxRequestsPerConnection: [1, Infinity],
+  maxConnectionAgeMs: [1, Infinity],
   pipelineBytes: [1, Number.MAX_SAFE_INTEGER],
   maxReadAheadBytes: [0, Number.MAX_SAFE_INTEGER],
   maxHeadsBytes: [1, Number.MAX_SAFE_INTEGER],
@@ -122,6 +128,8 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     lingerTotalMs: 30_000,
     lingerBytes: 1024 * 1024 * 1024,
     maxConnections: 65_536,
+    maxRequestsPerConnection: Infinity,
+    maxConnectionAgeMs: Infinity,
     pipelineBytes: 64 * 1024,
     maxReadAheadBytes: 32 * 1024 * 1024,
     maxHeadsBytes: 32 * 1024 * 1024,
@@ -140,8 +148,9 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     ...options,
     limits: verifyLimits(options.limits),
   };
-  for (const [name, range] of Object.entries(ranges)) {
-    checkRange(name, complete[name as keyof HttpServerOptions] as number, ...range);
+  for (const [name, [min, max]] of Object.entries(ranges)) {
+    const value = complete[name as keyof HttpServerOptions] as number;
+    if (value !== Infinity || max !== Infinity) checkRange(name, value, min, Math.min(max, Number.MAX_SAFE_INTEGER));
   }
   if (complete.scheme !== "http" && complete.scheme !== "https") {
     throw new OptionError(`The option scheme is ${JSON.stringify(complete.scheme)}, not "http" or "https"`);

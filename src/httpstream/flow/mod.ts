@@ -2,5 +2,4 @@
 export { ACK_AFTER_MS, AckTracker } from "./ack_tracker.ts";
 export { GrowthAccount, GrowthPool } from "./growth_pool.ts";
 export { FrameKind, Inflight } from "./inflight.ts";
-export { TokenBucket } from "./token_bucket.ts";
 export { ReceiveWindow, SendWindow } from "./window.ts";
