@@ -212,7 +212,8 @@ describe("docs/server.md", () => {
               }
               return true;
             };
-            const demo = { upstream, edge, agent, port: visitor.port, url: new URL("https://demo.example.com") };
+            // The visitor speaks plain HTTP to the one that adds TLS for him.
+            const demo = { upstream, edge, agent, port: visitor.port, url: new URL("http://demo.example.com") };
             assert.ok(await runChecks(demo, stopAll, BULK_BYTES), "a check of the demo failed: see above");
           });
         } finally {
