@@ -39,6 +39,12 @@ export class ByteFlow {
     return waitMs;
   }
 
+  /** Gives back what was counted of bytes that will not pass. */
+  refund(bytes: number): void {
+    const now = this.clock.now();
+    for (const bucket of this.#buckets) bucket.spend(now, -bytes);
+  }
+
   /** `body` at this rate. Of one that is whole, and may pass as it is, the bytes are counted. */
   shape<B extends Body>(body: B): B | ReadableStream<Uint8Array> {
     if (body === null) return body;
@@ -129,7 +135,10 @@ class ShapedBody implements BodyOwner {
 
   #drop(): void {
     this.#timer?.cancel();
-    if (this.#piece !== null) release(this.#piece);
+    if (this.#piece !== null) {
+      this.#flow.refund(this.#piece.length);
+      release(this.#piece);
+    }
     if (this.#rest !== null) release(this.#rest);
     this.#piece = this.#rest = this.#timer = null;
     this.#tellHeld(0);

@@ -54,6 +54,16 @@ function shaped(flow: ByteFlow, body: Uint8Array | ReadableStream<Uint8Array>): 
 }
 
 describe("ByteFlow", () => {
+  it("ByteFlow gives back what it counted of bytes that never passed when their reader cancels", async () => {
+    const { clock, bucket, flow } = stage();
+    bucket.spend(clock.now(), rate);
+    const rest = bucket.waitMs(clock.now());
+    const reading = new Reading(shaped(flow, streamOf(patternBytes(rate))));
+    await eventually(() => bucket.waitMs(clock.now()) > rest);
+    await reading.cancel();
+    assert.equal(bucket.waitMs(clock.now()), rest);
+  });
+
   it("ByteFlow lets a second's bytes pass at once, then so many a second, and all of them in the end", async () => {
     const { clock, memory, flow } = stage();
     const sent = patternBytes(3 * rate + 100);
