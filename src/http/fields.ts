@@ -146,6 +146,8 @@ export function addNominations(nominated: Set<string> | null, connection: string
   for (const member of listMembers(connection)) {
     const name = member.toLowerCase();
     if (name === "close" || isHopByHop(name) || neverNominated.has(name)) continue;
+    // A visitor would take off what a proxy says of him.
+    if (visitorFieldOf(name) !== VisitorField.NONE) continue;
     nominated ??= new Set();
     nominated.add(name);
   }
@@ -154,7 +156,8 @@ export function addNominations(nominated: Set<string> | null, connection: string
 
 /**
  * The fields for the next hop (RFC 9110 §7.6.1): without the hop-by-hop ones and those that Connection nominates. A
- * nomination of Host, Content-Length, Authorization or Cookie is ignored. The same array where all of them stay.
+ * nomination of Host, Content-Length, Authorization or Cookie is ignored, and of a field that tells who the visitor is. The
+ * same array where all of them stay.
  */
 export function endToEndFields(fields: Fields): Fields {
   let nominated: Set<string> | null = null;

@@ -62,6 +62,21 @@ describe("fields", () => {
     assert.equal(endToEndFields(rest), rest);
   });
 
+  it("endToEndFields ignores a nomination when the field tells who the visitor is", () => {
+    const kept = [
+      "X-Forwarded-For",
+      "192.0.2.1",
+      "X-Real-IP",
+      "192.0.2.1",
+      "X-Request-ID",
+      "one",
+      "Forwarded",
+      "for=a",
+    ];
+    const nomination = ["Connection", "keep-alive, x-forwarded-for, X-Real-IP, x-request-id, forwarded"];
+    assert.deepEqual(endToEndFields([...nomination, ...kept]), kept);
+  });
+
   it("endToEndFields ignores a nomination when the field is Host, Content-Length, Authorization or Cookie", () => {
     const kept = ["Host", "h", "Content-Length", "1", "Authorization", "a", "Cookie", "c"];
     const nomination = ["Connection", "host,content-length,authorization,cookie,close,keep-alive"];
