@@ -145,7 +145,8 @@ export class EdgeListeners {
 class ServedListener {
   readonly #options: EdgeListener;
   readonly #parts: ListenerParts;
-  readonly #handler: Handler;
+  /** Before the rule of client certificates: a visitor of a plain listener is sent to where he can show one. */
+  readonly #redirected: (handler: Handler) => Handler;
   readonly #acceptor: TlsAcceptor | null = null;
   readonly #surplusAcceptor: TlsAcceptor | null = null;
   /** By the policy for client certificates that their connections were accepted under; null: none. */
@@ -163,7 +164,7 @@ class ServedListener {
     this.#parts = parts;
     const { tls, redirectPort = null } = options;
     const port = () => redirectPort || tlsPort();
-    this.#handler = redirectPort === null ? parts.handler : redirectHandler(parts.handler, { ...parts, port });
+    this.#redirected = (handler) => redirectPort === null ? handler : redirectHandler(handler, { ...parts, port });
     this.#surplusServer = this.#createServer(parts.surplusHandler, surplusWaits);
     void this.#surplusServer.drain();
     if (tls === undefined) return;
@@ -275,8 +276,9 @@ class ServedListener {
     const known = this.#servers.get(policyId);
     if (known !== undefined) return known;
     const policyOf = this.#parts.clientPolicyOf;
-    const handler = policyOf === undefined ? this.#handler : underPolicy(this.#handler, policyId, policyOf);
-    const server = this.#createServer(handler);
+    const { handler } = this.#parts;
+    const ruled = policyOf === undefined ? handler : underPolicy(handler, policyId, policyOf);
+    const server = this.#createServer(this.#redirected(ruled));
     if (this.#isDraining) void server.drain();
     if (this.#isClosed) server.close();
     this.#servers.set(policyId, server);
