@@ -18,8 +18,22 @@ const usualPort = 8080;
 const limitMs = 4_000;
 
 /** Flags that give an edge a certificate: without `--listen`, it then has a port of its own. */
-const certificateFlag = /^--(?:tls-cert|tls-self-signed)(?:=|$)/;
-const certificateVariables = ["RUNNEL_TLS_CERT", "RUNNEL_TLS_SELF_SIGNED"];
+const certificateFlag = /^--(?:acme|tls-cert|tls-self-signed)(?:=|$)/;
+const certificateVariables = ["RUNNEL_ACME", "RUNNEL_TLS_CERT", "RUNNEL_TLS_SELF_SIGNED"];
+
+/** @param {readonly string[]} flags @param {string} name @returns {string[]} */
+function valuesOf(flags, name) {
+  return flags.flatMap((word, i) => {
+    if (word === `--${name}`) return [flags[i + 1] ?? ""];
+    return word.startsWith(`--${name}=`) ? [word.slice(name.length + 3)] : [];
+  });
+}
+
+/** @param {readonly string[]} flags @param {string} name of a switch */
+function isOn(flags, name) {
+  const variable = process.env[`RUNNEL_${name.toUpperCase().replaceAll("-", "_")}`] ?? "";
+  return flags.includes(`--${name}`) || ["1", "true"].includes(variable);
+}
 
 /**
  * Where the edge of this command line listens; null where it calls no edge. Of several addresses, one without TLS: there,
@@ -30,10 +44,12 @@ function listenOf(words) {
   const at = words.findIndex((word, i) => /^edge(?:\.[jt]s)?$/.test(basename(word)) && words[i + 1] === "serve");
   if (at < 0) return null;
   const flags = words.slice(at + 2);
-  const given = flags.flatMap((word, i) => {
-    if (word === "--listen") return [flags[i + 1] ?? ""];
-    return word.startsWith("--listen=") ? [word.slice("--listen=".length)] : [];
-  });
+  // It takes connections of its proxies alone: the admin API is asked.
+  if (isOn(flags, "proxy-protocol")) {
+    const admin = valuesOf(flags, "admin-listen")[0] ?? process.env.RUNNEL_ADMIN_LISTEN;
+    return admin === "off" ? null : admin || "127.0.0.1:4480";
+  }
+  const given = valuesOf(flags, "listen");
   const listens = given.length > 0 ? given : (process.env.RUNNEL_LISTEN ?? "").split(",").map((item) => item.trim());
   const plain = listens.find((listen) => listen !== "" && !/^https:/i.test(listen));
   const hasCertificate = flags.some((word) => certificateFlag.test(word)) ||
@@ -59,8 +75,9 @@ export function target(listen) {
 function check(listen) {
   return new Promise((resolve, reject) => {
     const { request } = /^https:/i.test(listen) ? https : http;
-    // The edge takes `localhost` for itself, whatever its domain is. Its certificate need not have that name.
-    const to = { ...target(listen), servername: "localhost", rejectUnauthorized: false };
+    // The edge takes `localhost` for itself, whatever its domain is. It is asked for no name in the handshake, since it may
+    // refuse those that its certificates do not have.
+    const to = { ...target(listen), servername: "", rejectUnauthorized: false };
     const asking = request({ ...to, path: "/healthz", headers: { Host: "localhost" }, timeout: limitMs });
     asking.on("response", ({ statusCode }) => {
       if (statusCode === 200) resolve();
