@@ -69,7 +69,9 @@ describe("AcmeCertificates", () => {
         await idle();
         const loopback = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
         const listen = [{ target: loopback, tls: { certificates } }, { target: loopback }];
-        const edge = await startTestEdge({ listen, domain: "example.com" });
+        // The clients, which have one address, make more connections than one may by default.
+        const limits = { connections: { handshakesPerAddress: null, handshakes: null } };
+        const edge = await startTestEdge({ listen, domain: "example.com", limits });
         const plain = edge.addresses[1] as { port: number };
         const agent = await startTestAgent(edge, answering("hello"), "shop", protocol, plain.port);
         const clients = Array.from({ length: CLIENTS }, () => new Client());

@@ -1,4 +1,4 @@
-/** For tests/edge, on C's branch: a host whose visitors must show a certificate is not to be had without TLS. */
+/** A host whose visitors must show a certificate is not to be had without TLS. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type EdgeListener } from "../../src/edge/listeners.ts";

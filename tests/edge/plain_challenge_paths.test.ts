@@ -1,4 +1,4 @@
-/** For tests/tunnel: run in C's worktree. A plain listener beside TLS must not serve what only looks like a challenge. */
+/** A plain listener beside TLS does not serve what only looks like a challenge. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { startEdge } from "../../src/edge/edge.ts";
