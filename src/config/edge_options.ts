@@ -31,7 +31,7 @@ export const edgeServeOptions = {
       name: "listen",
       hint: "HOST:PORT",
       help: "where the public and the agents connect; https://HOST:PORT is TLS, beside which http://HOST:PORT sends " +
-        "visitors there; also PORT, HOST, :PORT, unix:PATH, fd:N; with --tls-cert or --tls-self-signed by default " +
+        "visitors there; also PORT, HOST, :PORT, unix:PATH, fd:N; with --tls-cert, --tls-self-signed or --acme by default " +
         "https://[::]:443 and http://[::]:80",
     }, parseListenAddress),
     default: `0.0.0.0:${DEFAULT_LISTEN_PORT}`,

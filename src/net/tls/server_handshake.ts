@@ -52,7 +52,7 @@ export interface HandshakeSettings {
   readonly clock: Clock;
 }
 
-const plainText = "This port speaks HTTPS: begin the address with https\n";
+const plainText = "This is an HTTPS port: begin the address with https\n";
 /** What a client without TLS can read. */
 const plainAnswer = new TextEncoder().encode(
   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n" +
