@@ -60,11 +60,6 @@ export class ProxyHeaders {
     return this.#pending.size;
   }
 
-  /** What a listener gives its sockets to, in place of `onSocket`. */
-  before(onSocket: (socket: Socket) => void): (socket: Socket) => void {
-    return (socket) => this.accept(socket, onSocket);
-  }
-
   /** Gives `socket` to `onSocket` once its header is read, with the client's address as its `remote`. */
   accept(socket: Socket, onSocket: (socket: Socket) => void): void {
     const address = peerOf(socket.remote);
