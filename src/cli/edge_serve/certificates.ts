@@ -1,17 +1,16 @@
 /** Which certificates an edge serves, made of its options. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Clock, messageOf } from "../../base/mod.ts";
+import type { Clock } from "../../base/mod.ts";
 import { type DataFolder, type edgeServeOptions, type OptionValues, UsageError } from "../../config/mod.ts";
 import {
   type CertificateSource,
-  checkCertificates,
   type ClientPolicy,
   type ListenTarget,
   type TlsAcceptorOptions,
   type TlsCertificate,
 } from "../../net/mod.ts";
+import { readAuthorities } from "../agent_endpoints.ts";
 import type { ProgramHost } from "../host.ts";
 import { CertificateFiles } from "./certificate_files.ts";
 import { SelfSignedCertificate, selfSignedNames } from "./self_signed.ts";
@@ -146,18 +145,9 @@ async function openSelfSigned({ data, values, targets, clock }: CertificatesOpti
 async function readClientPolicy(
   { clientCa, domain }: CertificateValues,
 ): Promise<TlsAcceptorOptions["clientPolicyOf"]> {
-  if (clientCa === undefined) return undefined;
-  const policy: ClientPolicy = await readPolicy(clientCa);
+  const ca = await readAuthorities("--client-ca", clientCa);
+  if (ca === undefined) return undefined;
+  const policy: ClientPolicy = { id: createHash("sha256").update(ca).digest("hex"), ca };
   const own = domain.toLowerCase();
   return (serverName) => serverName === null || serverName === own || serverName === "localhost" ? null : policy;
-}
-
-async function readPolicy(path: string): Promise<ClientPolicy> {
-  try {
-    const ca = await readFile(path, "utf8");
-    checkCertificates(ca);
-    return { id: createHash("sha256").update(ca).digest("hex"), ca };
-  } catch (error) {
-    throw new UsageError(`--client-ca ${JSON.stringify(path)} holds no certificates: ${messageOf(error)}`);
-  }
 }
