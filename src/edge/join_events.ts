@@ -1,8 +1,14 @@
-/** Several that are told of what happens on an edge, as one. */
+/** Several that are told of the same things, as one. */
 import type { EdgeEvents } from "./edge.ts";
 
-/** Calls the methods of all `parts`, in their order. A method that none of them has is not there. */
-export function joinEvents(...parts: readonly EdgeEvents[]): EdgeEvents {
+/**
+ * Calls the methods of all `parts`, in their order. A method that none of them has is not there.
+ *
+ * Its type is to be named, as in `joinEvents<AcmeEvents>`. Default: the events of an edge.
+ */
+export function joinEvents<Events extends object = EdgeEvents>(
+  ...parts: readonly NoInfer<Events>[]
+): NoInfer<Events> {
   const joined: Record<string, (...args: never[]) => void> = {};
   for (const part of parts) {
     for (const [name, method] of Object.entries(part) as [string, (...args: never[]) => void][]) {
@@ -13,5 +19,5 @@ export function joinEvents(...parts: readonly EdgeEvents[]): EdgeEvents {
       };
     }
   }
-  return joined;
+  return joined as Events;
 }

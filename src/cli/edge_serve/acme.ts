@@ -10,7 +10,7 @@ import {
   type NameOwner,
 } from "../../acme/mod.ts";
 import { type DataFolder, UsageError } from "../../config/mod.ts";
-import type { DeclaredTunnels, Edge, EdgeEvents } from "../../edge/mod.ts";
+import { type DeclaredTunnels, type Edge, type EdgeEvents, joinEvents } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { readAuthorities } from "../agent_endpoints.ts";
 import type { ServeValues } from "./acme_flags.ts";
@@ -48,7 +48,7 @@ export class EdgeAcme {
       ownerOf: (host) => this.#ownerOf(host),
       dns: command === undefined ? null : new DnsHook({ command, timeoutMs }),
       limits: { namesPerWeek: values.acmeNamesPerWeek, namesPerOwner: values.acmeNamesPerToken },
-      events: joined(logEvents(), events),
+      events: joinEvents<AcmeEvents>(logEvents(), events ?? {}),
     });
   }
 
@@ -176,27 +176,5 @@ function logEvents(): AcmeEvents {
     },
     onNotOrdered: (name, reason) => log.warn("No certificate is ordered for {name}: {reason}", { name, reason }),
     onFileFault: (path, reason) => log.error("The file {path} cannot be used: {reason}", { path, reason }),
-  };
-}
-
-/** Both are told. */
-function joined(first: AcmeEvents, second: AcmeEvents = {}): AcmeEvents {
-  return {
-    onIssued(issued) {
-      first.onIssued?.(issued);
-      second.onIssued?.(issued);
-    },
-    onFailed(failed) {
-      first.onFailed?.(failed);
-      second.onFailed?.(failed);
-    },
-    onNotOrdered(name, reason) {
-      first.onNotOrdered?.(name, reason);
-      second.onNotOrdered?.(name, reason);
-    },
-    onFileFault(path, reason) {
-      first.onFileFault?.(path, reason);
-      second.onFileFault?.(path, reason);
-    },
   };
 }
