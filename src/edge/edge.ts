@@ -34,9 +34,9 @@ import { createNodeApi, DEFAULT_POLL_INTERVAL_MS } from "./node_api.ts";
 import type { NodeService } from "./node_service.ts";
 import { isAgentPath, isOwnPath, isProbePath } from "./own_paths.ts";
 import { EdgeLimits, type EdgeLimitsInit } from "./limits.ts";
-import { ProxyHeaders, type ProxyRefusalReporter } from "./proxy_headers.ts";
+import { ProxyHeaders } from "./proxy_headers.ts";
 import { publicOriginOf, PublicUrls } from "./public_urls.ts";
-import { RefusalCounts } from "./refusals.ts";
+import { ReasonCounts, type ReasonReporter, RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
 import { sheddingHandler } from "./shedding.ts";
@@ -151,8 +151,11 @@ export interface EdgeEvents extends SessionListEvents {
    * in each minute.
    */
   onShed?(count: number, why: ShedReason): void;
-  /** Connections were refused that did not begin with the PROXY header of a trusted proxy. */
-  onProxyRefused?: ProxyRefusalReporter;
+  /**
+   * Connections were refused that did not begin with the PROXY header of a trusted proxy: the first one of each address,
+   * then how many more there were in each minute.
+   */
+  onProxyRefused?: ReasonReporter;
   /**
    * A request, a connection or a handshake was refused for a limit: the first one for each address and reason, then how
    * many more there were in each minute.
@@ -236,7 +239,7 @@ class RunningEdge implements Edge {
   readonly #acceptor: AgentAcceptor;
   readonly #listeners: EdgeListeners;
   readonly #quotaCounts: RefusalCounts;
-  readonly #tunnelCounts: RefusalCounts;
+  readonly #tunnelCounts: ReasonCounts;
   readonly #sessions: SessionList;
   readonly #access: AccessObserver;
   readonly #memory: MemoryAccount;
@@ -267,10 +270,9 @@ class RunningEdge implements Edge {
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
     });
-    this.#tunnelCounts = new RefusalCounts(
-      clock,
-      (key, count) => events.onTunnelRefused?.(...splitRefusal(key), count),
-    );
+    this.#tunnelCounts = new ReasonCounts(clock, "Further tunnels were refused", (...refusal) => {
+      events.onTunnelRefused?.(...refusal);
+    });
     this.#sessions = new SessionList(events);
     const onTunnel = tunnelReporter(events, this.#sessions);
     const timeouts = new TunnelTimeouts(options.timeouts, options.maxFirstByteMs);
@@ -477,7 +479,7 @@ class RunningEdge implements Edge {
   }
 
   readonly #onTunnelRefused = ({ address }: AgentPeer, reason: string): void =>
-    this.#tunnelCounts.add(`${address}\n${reason.slice(0, MAX_REFUSAL_CHARACTERS)}`);
+    this.#tunnelCounts.add(address, reason.slice(0, MAX_REFUSAL_CHARACTERS));
 
   #ownRoutes(agentApi: AgentApi): IngressOptions["ownRoutes"] {
     const api = createApi({ isReady: () => !this.#isDraining });
@@ -542,13 +544,6 @@ function connectionNames(): () => string {
   const process = randomBytes(12).toString("base64url");
   let count = 0;
   return () => `${process}-${(++count).toString(36)}`;
-}
-
-/** The address and the reason that refusals of tunnels are counted by. */
-function splitRefusal(key: string | null): [address: string | null, reason: string] {
-  if (key === null) return [null, "Further tunnels were refused"];
-  const at = key.indexOf("\n");
-  return [key.slice(0, at), key.slice(at + 1)];
 }
 
 /** Tells `events` of each tunnel that a session opens, and of its end. */

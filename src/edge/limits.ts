@@ -2,7 +2,7 @@
 import type { Clock } from "../base/mod.ts";
 import { ConnectionLimits, type ConnectionLimitsInit, VisitorLimits, type VisitorLimitsInit } from "../limits/mod.ts";
 import type { MemoryAccount } from "../memory/mod.ts";
-import { RefusalCounts } from "./refusals.ts";
+import { ReasonCounts, type ReasonReporter } from "./refusals.ts";
 
 export interface EdgeLimitsInit {
   visitors?: VisitorLimitsInit;
@@ -11,23 +11,17 @@ export interface EdgeLimitsInit {
   isExempt?(address: string): boolean;
 }
 
-/** @param address null: of nobody alone */
-export type LimitReporter = (address: string | null, reason: string, count: number) => void;
-
 export class EdgeLimits {
   /** Null where nothing is limited. */
   readonly visitors: VisitorLimits | null;
   readonly connections: ConnectionLimits;
-  readonly #counts: RefusalCounts;
+  readonly #counts: ReasonCounts;
 
   /** @param report told of the first refusal for each address and reason, then how many more there were in each minute */
-  constructor(init: EdgeLimitsInit, clock: Clock, memory: MemoryAccount, report: LimitReporter) {
-    const counts = this.#counts = new RefusalCounts(clock, (key, count) => {
-      if (key === null) return report(null, "further limits were reached", count);
-      const at = key.indexOf("\n");
-      report(at === 0 ? null : key.slice(0, at), key.slice(at + 1), count);
-    });
-    const onRefused = (address: string | null, reason: string) => counts.add(`${address ?? ""}\n${reason}`);
+  constructor(init: EdgeLimitsInit, clock: Clock, memory: MemoryAccount, report: ReasonReporter) {
+    const counts = this.#counts = new ReasonCounts(clock, "further limits were reached", report);
+    // The peer of a unix socket has an empty address.
+    const onRefused = (address: string | null, reason: string) => counts.add(address || null, reason);
     this.visitors = VisitorLimits.of(init.visitors, { clock, memory, onRefused });
     this.connections = new ConnectionLimits(init.connections, { clock, onRefused, isExempt: init.isExempt });
   }

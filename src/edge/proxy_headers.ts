@@ -2,20 +2,13 @@
 import { type Clock, OptionError } from "../base/mod.ts";
 import { peerOf, type TrustedProxies } from "../http/mod.ts";
 import { readProxyHeader, type Socket, SocketError } from "../net/mod.ts";
-import { RefusalCounts } from "./refusals.ts";
-
-/**
- * Connections were refused for `reason`: the first one of each address, then how many more there were in each minute.
- *
- * @param address null: of many addresses together
- */
-export type ProxyRefusalReporter = (address: string | null, reason: string, count: number) => void;
+import { ReasonCounts, type ReasonReporter } from "./refusals.ts";
 
 /** The part of an edge's options that says so. */
 export interface ProxyHeaderSettings {
   readonly proxyProtocol?: boolean;
   readonly trustedProxies?: TrustedProxies;
-  readonly events?: { readonly onProxyRefused?: ProxyRefusalReporter };
+  readonly events?: { readonly onProxyRefused?: ReasonReporter };
 }
 
 /** Sockets whose header is not whole yet. A proxy sends it with its first bytes. */
@@ -24,7 +17,7 @@ export const MAX_PENDING_PROXY_HEADERS = 1_024;
 export class ProxyHeaders {
   readonly #trusted: TrustedProxies;
   readonly #clock: Clock;
-  readonly #counts: RefusalCounts;
+  readonly #counts: ReasonCounts;
   readonly #maxPending: number;
   readonly #pending = new Set<Socket>();
 
@@ -32,13 +25,13 @@ export class ProxyHeaders {
   constructor(
     trusted: TrustedProxies,
     clock: Clock,
-    report: ProxyRefusalReporter,
+    report: ReasonReporter,
     maxPending = MAX_PENDING_PROXY_HEADERS,
   ) {
     this.#maxPending = maxPending;
     this.#trusted = trusted;
     this.#clock = clock;
-    this.#counts = new RefusalCounts(clock, (key, count) => report(...splitKey(key), count));
+    this.#counts = new ReasonCounts(clock, "They did not begin with a PROXY header of a trusted proxy", report);
   }
 
   /**
@@ -65,7 +58,7 @@ export class ProxyHeaders {
     const address = peerOf(socket.remote);
     if (this.#pending.size >= this.#maxPending) {
       socket.reset();
-      return this.#refused(address, `${this.#maxPending} connections wait for their PROXY headers`);
+      return this.#counts.add(address, `${this.#maxPending} connections wait for their PROXY headers`);
     }
     this.#pending.add(socket);
     const header = readProxyHeader(socket, {
@@ -79,7 +72,7 @@ export class ProxyHeaders {
       this.#pending.delete(socket);
       // Load balancers connect and leave in order to see whether somebody listens.
       if (error instanceof SocketError && error.code === "connection_reset") return;
-      this.#refused(address, error instanceof SocketError ? error.reason : String(error));
+      this.#counts.add(address, error instanceof SocketError ? error.reason : String(error));
     });
   }
 
@@ -88,14 +81,4 @@ export class ProxyHeaders {
     for (const socket of this.#pending) socket.reset();
     this.#counts.close();
   }
-
-  #refused(address: string, reason: string): void {
-    this.#counts.add(`${address}\n${reason}`);
-  }
-}
-
-function splitKey(key: string | null): [address: string | null, reason: string] {
-  if (key === null) return [null, "They did not begin with a PROXY header of a trusted proxy"];
-  const at = key.indexOf("\n");
-  return [key.slice(0, at), key.slice(at + 1)];
 }

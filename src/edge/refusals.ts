@@ -130,3 +130,34 @@ export class RefusalCounts {
     if (!this.#isClosed) this.#timer ??= this.#clock.after(REPORT_MS, () => this.#reportAll());
   }
 }
+
+/** @param address null: of many addresses together, or of nobody alone */
+export type ReasonReporter = (address: string | null, reason: string, count: number) => void;
+
+/** Refusals by address and reason, counted as `RefusalCounts` does. */
+export class ReasonCounts {
+  readonly #counts: RefusalCounts;
+
+  /** @param others the reason that is reported for those that were not counted one by one */
+  constructor(clock: Clock, others: string, report: ReasonReporter) {
+    this.#counts = new RefusalCounts(clock, (key, count) => {
+      const [address, reason] = key === null ? [null, others] : JSON.parse(key) as [string | null, string];
+      report(address, reason, count);
+    });
+  }
+
+  /** Refusals since the start. */
+  get total(): number {
+    return this.#counts.total;
+  }
+
+  /** @param address null: the reason is not that of one address */
+  add(address: string | null, reason: string): void {
+    this.#counts.add(JSON.stringify([address, reason]));
+  }
+
+  /** Reports what was counted. */
+  close(): void {
+    this.#counts.close();
+  }
+}
