@@ -220,6 +220,11 @@ export class Connection {
     return this.#outgoing.keptBytes;
   }
 
+  /** The IP address of this end of the link; null where there is none. */
+  get localAddress(): string | null {
+    return this.#link?.localAddress ?? null;
+  }
+
   /** Counted frames that were taken since the session began. While suspended it does not change. */
   get receivedFrames(): number {
     return this.#outgoing.acks.count;
