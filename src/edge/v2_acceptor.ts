@@ -2,7 +2,7 @@
  * Accepts agents of `runnel.v2`. The token is part of the handshake, so that a wrong one gets a 401 instead of a WebSocket.
  * After the 101 the agent has a session, and opens its tunnels on streams of it.
  */
-import { type CancelSignal, type Clock, systemClock, TokenBucket } from "../base/mod.ts";
+import { type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
 import { serves, versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import {
@@ -18,6 +18,7 @@ import {
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
 import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../session/mod.ts";
+import { AcceptRate } from "./accept_rate.ts";
 import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_identity.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
@@ -29,13 +30,6 @@ import type { TokenCheck, TokenOwner } from "./tokens.ts";
 const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
 /** How many of them are reserved for `/api/agent/`. */
 const RESERVED_STREAMS = 8;
-
-/**
- * Agents that are taken at once, and a second afterwards. Of thousands that lost their edge together, the others come a
- * second later, and visitors are served in between.
- */
-const ACCEPT_BURST = 500;
-const ACCEPTS_PER_SECOND = 200;
 
 export interface V2AcceptorOptions {
   /** The edge's version. */
@@ -63,12 +57,12 @@ export class V2Acceptor {
   readonly #options: V2AcceptorOptions;
   readonly #clock: Clock;
   readonly #resumable = new ResumableSessions();
-  readonly #accepts: TokenBucket;
+  readonly #rate: AcceptRate;
 
   constructor(options: V2AcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#accepts = new TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND, this.#clock.now());
+    this.#rate = new AcceptRate(this.#clock.now());
   }
 
   /** The answer to a handshake that offers `runnel.v2`: a 101 that becomes a session, or a problem. */
@@ -83,7 +77,7 @@ export class V2Acceptor {
     const owner = this.#ownerOf(head);
     if (owner !== null) {
       // Behind the check of the token, so that only agents have a part in it.
-      if (this.#accepts.take(this.#clock.now())) return this.#upgrade(head, owner);
+      if (this.#rate.take(owner.id, this.#clock.now())) return this.#upgrade(head, owner);
       return problemAnswer("overloaded", "Too many agents connect at once");
     }
     const code = await refusals.refuse(head.client, signal);
