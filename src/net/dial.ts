@@ -16,6 +16,11 @@ import { startTls } from "./tls/mod.ts";
 export const DEFAULT_DIAL_TIMEOUT_MS = 5_000;
 /** After this time without an answer, the next address of a name is tried, too (RFC 8305 §8). */
 const NEXT_ADDRESS_MS = 250;
+/**
+ * The same on this machine, whose addresses refuse at once. The runtimes give the first attempt up for the next one, and a
+ * process that is busy for 250 ms would lose a connection that was there: a service seemed to be silent under load.
+ */
+const NEXT_LOOPBACK_ADDRESS_MS = 2_000;
 
 /** The addresses of `localhost`, in the order in which they are tried. */
 const loopbackAddresses: readonly dns.LookupAddress[] = [
@@ -111,7 +116,7 @@ function connectOptions(
     allowHalfOpen: true,
     noDelay: true,
     autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+    autoSelectFamilyAttemptTimeout: own === undefined ? NEXT_ADDRESS_MS : NEXT_LOOPBACK_ADDRESS_MS,
   };
 }
 
