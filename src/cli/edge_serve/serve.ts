@@ -59,7 +59,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 }
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
-  checkAcmeFlags(call.values);
+  checkAcmeFlags(call);
   const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
   const limits = limitsOf(call.values);
