@@ -175,9 +175,9 @@ describe("AcmeCertificates on failure", () => {
         certificateOf(["example.com"], STARTED_AT, DAY_MS),
       ];
       const reasons = [
-        /does not fit/,
+        /The key is not that of the certificate/,
         /no certificate in PEM/,
-        /key cannot be read/,
+        /There is no key in PEM form/,
         /is not for example.com/,
         /ended/,
       ];
@@ -433,7 +433,7 @@ describe("The folder of AcmeCertificates", () => {
       const again = await openStage(folder);
       assert.equal(again.faults.length, 4);
       for (
-        const [index, what] of [/orders\.json: /, /empty\.pem: .*key/, /half\.pem: /, /mixed\.pem: .*does not fit/]
+        const [index, what] of [/orders\.json: /, /empty\.pem: .*key/, /half\.pem: /, /mixed\.pem: .*not that of the/]
           .entries()
       ) {
         assert.match(again.faults[index]!, what);
