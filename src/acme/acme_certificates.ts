@@ -9,6 +9,7 @@
  */
 import { join } from "node:path";
 import { type Clock, messageOf, systemClock, type Timer } from "../base/mod.ts";
+import { wildcardOf } from "../config/mod.ts";
 import type { CertificateSource, ClientHello, TlsCertificate } from "../net/mod.ts";
 import { CertificateFolder, MAX_NAME_CHARACTERS } from "./certificate_folder.ts";
 import type { AcmeEvents } from "./events.ts";
@@ -165,7 +166,7 @@ export class AcmeCertificates implements CertificateSource {
   }
 
   #keptFor(host: string): KeptCertificate | undefined {
-    return this.#byHost.get(host) ?? this.#byHost.get(wildcardOf(host));
+    return this.#byHost.get(host) ?? this.#byHost.get(wildcardOf(host) ?? "");
   }
 
   /** The order that would bring a certificate for `host`; null where none may be ordered. */
@@ -335,9 +336,4 @@ export class AcmeCertificates implements CertificateSource {
     this.#timer?.cancel();
     this.#timer = this.#clock.after(Math.max(delayMs, MIN_CHECK_MS), () => this.#check());
   }
-}
-
-/** The wildcard that is for `host`: `*.example.com` for `a.example.com`. */
-function wildcardOf(host: string): string {
-  return `*${host.slice(host.indexOf("."))}`;
 }

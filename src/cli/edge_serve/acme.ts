@@ -9,7 +9,7 @@ import {
   type Issuer,
   type NameOwner,
 } from "../../acme/mod.ts";
-import { type DataFolder, UsageError } from "../../config/mod.ts";
+import { type DataFolder, UsageError, wildcardOf } from "../../config/mod.ts";
 import { type DeclaredTunnels, type Edge, type EdgeEvents, joinEvents } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { readAuthorities } from "../agent_endpoints.ts";
@@ -140,7 +140,7 @@ export class EdgeAcme {
     const tunnel = this.#declared?.ofHost(host) ?? null;
     if (tunnel === null) return null;
     const isExact = this.#declared!.get?.(tunnel)?.hostnames.includes(host) ?? false;
-    return { owner: `tunnel:${tunnel}`, name: isExact ? host : `*${host.slice(host.indexOf("."))}` };
+    return { owner: `tunnel:${tunnel}`, name: isExact ? host : wildcardOf(host) ?? host };
   }
 
   /** The tunnel's name of NAME.DOMAIN; null for other hosts. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../base/mod.ts";
-import { type DataFolder, type edgeServeOptions, type OptionValues, UsageError } from "../../config/mod.ts";
+import { type DataFolder, type edgeServeOptions, type OptionValues, UsageError, wildcardOf } from "../../config/mod.ts";
 import { type ClientPolicies, clientPolicyOf, type DeclaredTunnels } from "../../edge/mod.ts";
 import {
   type CertificateSource,
@@ -132,8 +132,7 @@ function forNames(source: CertificateSource, names: readonly string[]): Certific
     certificateFor(hello) {
       const { serverName } = hello;
       if (serverName === null) return null;
-      const parent = serverName.slice(serverName.indexOf(".") + 1);
-      return known.has(serverName) || known.has(`*.${parent}`) ? source.certificateFor(hello) : null;
+      return known.has(serverName) || known.has(wildcardOf(serverName) ?? "") ? source.certificateFor(hello) : null;
     },
   };
 }
