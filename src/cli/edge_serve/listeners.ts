@@ -22,7 +22,7 @@ const tlsAddresses = ["https://[::]:443", "http://[::]:80"].map(parseListenAddre
  */
 export function listenAddresses(values: ServeValues, isGiven: boolean): readonly ListenAddress[] {
   const addresses = !isGiven && hasCertificates(values) ? tlsAddresses : values.listen;
-  checkCertificates(values, addresses);
+  checkCertificateFlags(values, addresses);
   checkPairs(values);
   checkPlainHosts(values, addresses);
   checkClientCa(values);
@@ -34,7 +34,7 @@ function hasCertificates({ tlsCert, tlsSelfSigned, acme }: ServeValues): boolean
   return tlsCert.length > 0 || tlsSelfSigned || acme;
 }
 
-function checkCertificates(values: ServeValues, addresses: readonly ListenAddress[]): void {
+function checkCertificateFlags(values: ServeValues, addresses: readonly ListenAddress[]): void {
   const isSecure = hasTls(addresses);
   if (isSecure && !hasCertificates(values)) {
     throw new UsageError(
