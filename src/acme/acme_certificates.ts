@@ -9,6 +9,7 @@
  */
 import { join } from "node:path";
 import { type Clock, messageOf, systemClock, type Timer } from "../base/mod.ts";
+import { wildcardOf } from "../config/mod.ts";
 import type { CertificateSource, ClientHello, TlsCertificate } from "../net/mod.ts";
 import { CertificateFolder, MAX_NAME_CHARACTERS } from "./certificate_folder.ts";
 import type { AcmeEvents } from "./events.ts";
@@ -38,6 +39,11 @@ export interface AcmeCertificatesOptions {
   /** Proves names by `dns-01`. Default: nothing does, and no wildcard is ordered. */
   dns?: Prover | null;
   limits?: Partial<OrderLimits>;
+  /**
+   * What the success of orders depends on, such as the CA and the hook, as text: the same for the same settings alone. A
+   * name whose order failed with others is ordered at once. Default: they are the same at each start.
+   */
+  settings?: string;
   events?: AcmeEvents;
   clock?: Clock;
   /** The time of day in milliseconds since 1970. Default: the system's. */
@@ -83,6 +89,8 @@ export class AcmeCertificates implements CertificateSource {
   readonly #unsaved = new Set<string>();
   readonly #notOrdered: RecentNames;
   #timer: Timer | null = null;
+  /** When all were looked at last, by the time of day. */
+  #checkedAt = 0;
   #state: "new" | "started" | "closed" = "new";
 
   constructor(options: AcmeCertificatesOptions) {
@@ -96,7 +104,7 @@ export class AcmeCertificates implements CertificateSource {
       ? { name: domain, names: [domain], challenge: "http-01", owner: null }
       : { name: domain, names: [domain, `*.${domain}`], challenge: "dns-01", owner: null };
     this.#folder = new CertificateFolder(join(folder, "certificates"));
-    this.#book = new OrderBook(join(folder, "orders.json"), options.limits);
+    this.#book = new OrderBook(join(folder, "orders.json"), options.limits, options.settings);
     this.#notOrdered = new RecentNames(clock);
   }
 
@@ -111,6 +119,7 @@ export class AcmeCertificates implements CertificateSource {
   start(): Promise<void> {
     if (this.#state !== "new") return Promise.resolve();
     this.#state = "started";
+    for (const waiting of this.#book.waiting(this.#wallNow())) this.#events.onWaiting?.(waiting);
     this.#check();
     return Promise.resolve();
   }
@@ -157,7 +166,7 @@ export class AcmeCertificates implements CertificateSource {
   }
 
   #keptFor(host: string): KeptCertificate | undefined {
-    return this.#byHost.get(host) ?? this.#byHost.get(wildcardOf(host));
+    return this.#byHost.get(host) ?? this.#byHost.get(wildcardOf(host) ?? "");
   }
 
   /** The order that would bring a certificate for `host`; null where none may be ordered. */
@@ -187,7 +196,7 @@ export class AcmeCertificates implements CertificateSource {
     const known = this.#underWay.get(name);
     if (known !== undefined) return known;
     const now = this.#wallNow();
-    if (this.#book.waitMs(name, now) > 0) return null;
+    if (this.#book.retryAt(name, now) > now) return null;
     const isRenewal = this.#kept.has(name);
     const refusal = isRenewal || owner === null ? null : this.#refusalOf(name, owner, now);
     if (refusal !== null) return this.#refuse(name, refusal);
@@ -231,11 +240,12 @@ export class AcmeCertificates implements CertificateSource {
       this.#events.onIssued?.({ names: kept.names, notAfter: kept.notAfter, isRenewal });
       return kept.tls;
     } catch (error) {
-      const retryInMs = this.#book.failed(name, this.#wallNow());
+      const reason = messageOf(error);
+      const retryInMs = this.#book.failed(name, this.#wallNow(), reason);
       await this.#saveBook();
       const old = this.#kept.get(name);
       const oldNotAfter = old?.notAfter ?? null;
-      this.#events.onFailed?.({ names, challenge, reason: messageOf(error), retryInMs, oldNotAfter });
+      this.#events.onFailed?.({ names, challenge, reason, retryInMs, oldNotAfter });
       return old?.tls ?? null;
     }
   }
@@ -287,8 +297,9 @@ export class AcmeCertificates implements CertificateSource {
 
   /** Looks at all certificates: what is due is ordered, and what nobody wants any more goes. */
   #check(): void {
-    if (this.#isDue(this.#domainOrder)) void this.#order(this.#domainOrder);
     const now = this.#wallNow();
+    this.#checkedAt = now;
+    if (this.#isDue(this.#domainOrder)) void this.#order(this.#domainOrder);
     for (const kept of [...this.#kept.values()]) {
       if (this.#unsaved.has(kept.name)) void this.#save(kept);
       if (kept.renewAt > now || kept.name === this.#options.domain) continue;
@@ -312,20 +323,17 @@ export class AcmeCertificates implements CertificateSource {
     if (this.#state !== "started") return;
     const now = this.#wallNow();
     let delayMs = this.#unsaved.size > 0 ? SAVE_AGAIN_MS : MAX_CHECK_MS;
+    // One that was due at the last look waits for its order, or for somebody who wants it. What has come due since then
+    // was not seen: an order ends just before the next look, which is put off here.
+    const seenUntil = Math.min(this.#checkedAt, now);
     const consider = (at: number) => {
-      // One that is due already waits for its order, or for somebody who wants it.
-      if (at > now) delayMs = Math.min(delayMs, at - now);
+      if (at > seenUntil) delayMs = Math.min(delayMs, at - now);
     };
-    consider(now + this.#book.waitMs(this.#options.domain, now));
+    consider(this.#book.retryAt(this.#options.domain, now));
     for (const { name, renewAt } of this.#kept.values()) {
-      consider(Math.max(renewAt, now + this.#book.waitMs(name, now)));
+      consider(Math.max(renewAt, this.#book.retryAt(name, now)));
     }
     this.#timer?.cancel();
     this.#timer = this.#clock.after(Math.max(delayMs, MIN_CHECK_MS), () => this.#check());
   }
-}
-
-/** The wildcard that is for `host`: `*.example.com` for `a.example.com`. */
-function wildcardOf(host: string): string {
-  return `*${host.slice(host.indexOf("."))}`;
 }

@@ -21,9 +21,20 @@ export interface FailedOrder {
   readonly oldNotAfter: number | null;
 }
 
+/** A name whose last order failed, and which waits for the next one. */
+export interface WaitingName {
+  readonly name: string;
+  /** That of the failure. */
+  readonly reason: string;
+  /** None is ordered before, in milliseconds since 1970. */
+  readonly retryAt: number;
+}
+
 export interface AcmeEvents {
   onIssued?(issued: IssuedNames): void;
   onFailed?(failed: FailedOrder): void;
+  /** At the start: the name waits still, over the restart. */
+  onWaiting?(waiting: WaitingName): void;
   /** None is ordered for `name`, although a tunnel wants it: told once in 10 minutes. `reason` is a sentence. */
   onNotOrdered?(name: string, reason: string): void;
   /** A file of the folder cannot be read or written. */

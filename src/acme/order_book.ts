@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { messageOf } from "../base/mod.ts";
 import { readIfExists, replacePrivateFile } from "../config/mod.ts";
+import type { WaitingName } from "./events.ts";
 
 export interface OrderLimits {
   /** New names that may be ordered within 7 days, those of renewals that come up kept back. Default 40. */
@@ -23,6 +24,9 @@ export const WEEK_MS = 7 * 86_400_000;
 export const FIRST_RETRY_MS = 15 * 60_000;
 export const MAX_RETRY_MS = 86_400_000;
 
+/** Of a failure, so many are kept. */
+const MAX_REASON_CHARACTERS = 500;
+
 const recordShape = z.object({
   name: z.string(),
   /** Empty for the edge's own domain. */
@@ -33,18 +37,26 @@ const recordShape = z.object({
   failures: z.number(),
   /** None is ordered before. */
   retryAt: z.number(),
+  /** Of the last failure; empty where there is none. */
+  reason: z.string().default(""),
+  /** With which it was last ordered. */
+  settings: z.string().default(""),
 });
 type OrderRecord = z.infer<typeof recordShape>;
+const neverFailed = { failures: 0, retryAt: 0, reason: "" };
 const fileShape = z.object({ orders: z.array(recordShape) });
 
 export class OrderBook {
   readonly #path: string;
   readonly #limits: OrderLimits;
+  readonly #settings: string;
   readonly #records = new Map<string, OrderRecord>();
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(path: string, limits: Partial<OrderLimits> = {}) {
+  /** @param settings what an order's success depends on, as text: what failed with others is forgotten. Default empty. */
+  constructor(path: string, limits: Partial<OrderLimits> = {}, settings = "") {
     this.#path = path;
+    this.#settings = settings;
     this.#limits = {
       namesPerWeek: limits.namesPerWeek ?? DEFAULT_NAMES_PER_WEEK,
       namesPerOwner: limits.namesPerOwner ?? DEFAULT_NAMES_PER_OWNER,
@@ -56,17 +68,28 @@ export class OrderBook {
     try {
       const text = await readIfExists(this.#path);
       if (text === null) return;
-      for (const record of fileShape.parse(JSON.parse(text)).orders) this.#records.set(record.name, record);
+      for (const record of fileShape.parse(JSON.parse(text)).orders) {
+        const isOfOthers = record.settings !== this.#settings;
+        this.#records.set(record.name, isOfOthers ? { ...record, failures: 0, retryAt: 0, reason: "" } : record);
+      }
     } catch (error) {
       onFault(this.#path, messageOf(error));
     }
   }
 
-  /** Milliseconds from `now` until `name` may be ordered again; 0 where it may be. */
-  waitMs(name: string, now: number): number {
+  /** When `name` may be ordered again behind a failure, in milliseconds since 1970; 0 where none was there. */
+  retryAt(name: string, now: number): number {
     const retryAt = this.#records.get(name)?.retryAt ?? 0;
     // A clock that was set back must not make a name wait for ever.
-    return Math.min(Math.max(0, retryAt - now), MAX_RETRY_MS);
+    return Math.min(retryAt, now + MAX_RETRY_MS);
+  }
+
+  /** The names that may not be ordered again at `now`. */
+  waiting(now: number): WaitingName[] {
+    const names = [...this.#records.values()].map(({ name, reason }) => {
+      return { name, reason, retryAt: this.retryAt(name, now) };
+    });
+    return names.filter(({ retryAt }) => retryAt > now);
   }
 
   /**
@@ -94,20 +117,23 @@ export class OrderBook {
     const before = this.#records.get(name);
     const known = before !== undefined && isRecent(before, now) ? before.orderedAt : null;
     const orderedAt = known ?? (isRenewal ? null : now);
-    this.#records.set(name, { name, owner, orderedAt, failures: before?.failures ?? 0, retryAt: before?.retryAt ?? 0 });
+    const { failures, retryAt, reason } = before ?? neverFailed;
+    this.#records.set(name, { name, owner, orderedAt, failures, retryAt, reason, settings: this.#settings });
   }
 
   /** It has failed. Returns the milliseconds for which none is ordered. */
-  failed(name: string, now: number): number {
-    const record = this.#records.get(name) ?? { name, owner: "", orderedAt: null, failures: 0, retryAt: 0 };
+  failed(name: string, now: number, reason: string): number {
+    const record = this.#records.get(name) ??
+      { name, owner: "", orderedAt: null, settings: this.#settings, ...neverFailed };
     const retryInMs = Math.min(FIRST_RETRY_MS * 2 ** record.failures, MAX_RETRY_MS);
-    this.#records.set(name, { ...record, failures: record.failures + 1, retryAt: now + retryInMs });
+    const [failures, retryAt] = [record.failures + 1, now + retryInMs];
+    this.#records.set(name, { ...record, failures, retryAt, reason: reason.slice(0, MAX_REASON_CHARACTERS) });
     return retryInMs;
   }
 
   succeeded(name: string): void {
     const record = this.#records.get(name);
-    if (record !== undefined) this.#records.set(name, { ...record, failures: 0, retryAt: 0 });
+    if (record !== undefined) this.#records.set(name, { ...record, ...neverFailed });
   }
 
   /** Writes the file. Rejects as the system does. */

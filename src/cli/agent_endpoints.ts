@@ -72,14 +72,26 @@ export function withTcpTimeout(dial: Dial, tcpTimeoutMs: number): Dial {
   return (target, options, clock) => dial(target, { ...options, tcpTimeoutMs }, clock);
 }
 
-/** The text of a PEM file; undefined where none is given. */
+/** `readAuthorityFile`; undefined where no file is given. */
 export async function readAuthorities(flag: string, file: string | undefined): Promise<string | undefined> {
-  if (file === undefined) return undefined;
+  return file === undefined ? undefined : await readAuthorityFile(flag, file);
+}
+
+/**
+ * The text of a PEM file.
+ *
+ * @param value of the flag, for the error. Default: the file.
+ * @throws {UsageError} where it has no certificates, or other ones than valid ones
+ */
+export async function readAuthorityFile(flag: string, file: string, value = file): Promise<string> {
   try {
     const pem = await readFile(file, "utf8");
     checkCertificates(pem);
     return pem;
   } catch (error) {
-    throw new UsageError(`${flag} ${JSON.stringify(file)} holds no certificates: ${(error as Error).message}`);
+    throw new UsageError(
+      `${flag} ${JSON.stringify(value)} holds no certificates: ${(error as Error).message}`,
+      "Name a file with the certificates of authorities in PEM",
+    );
   }
 }

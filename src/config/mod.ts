@@ -55,4 +55,5 @@ export { timeoutText, type TunnelSettings, tunnelSettingsFields, tunnelSettingsS
 export { formatTimeout, parseTimeout } from "./units.ts";
 export { asUsageError, UsageError } from "./usage_error.ts";
 export { serves, version, versionFieldName } from "./version.ts";
+export { wildcardOf } from "./wildcard.ts";
 export { ConfigFileError, readYaml, readYamlFile, type YamlFile, type YamlFileOptions } from "./yaml_file.ts";

@@ -1,6 +1,7 @@
 /** The options of `edge serve` about TLS on its own listeners. */
 import { hostFault } from "./host_fault.ts";
-import { choiceOption, listOption, parsedOption, switchOption, textOption } from "./option.ts";
+import { nameFault } from "./names.ts";
+import { choiceOption, listOption, parsedOption, switchOption } from "./option.ts";
 import { parseStrictTransport } from "./strict_transport.ts";
 
 export const tlsOptions = {
@@ -26,12 +27,13 @@ export const tlsOptions = {
     help: "what clients get who ask for a name without a certificate: the first certificate, or a refusal",
     default: "default",
   }, ["default", "refuse"]),
-  clientCa: textOption({
+  clientCa: listOption({
     name: "client-ca",
-    hint: "FILE",
-    help: "visitors of tunnels must show a certificate of these authorities (PEM); agents need none",
+    hint: "[TUNNEL=]FILE",
+    help:
+      "visitors of all tunnels, or of that one, must show a certificate of these authorities (PEM); agents need none",
     completion: "file",
-  }),
+  }, parseClientCa),
   hsts: parsedOption({
     name: "hsts",
     hint: "DURATION[,WORD]",
@@ -47,6 +49,29 @@ export const tlsOptions = {
 function fileName(text: string): string {
   if (text === "") throw new Error("is empty");
   return text;
+}
+
+/** Whose certificates visitors must show. */
+export interface ClientAuthorities {
+  /** The tunnel whose visitors these are; null: those of all tunnels that have none of their own. */
+  readonly tunnel: string | null;
+  readonly file: string;
+  /** As it is given, for messages. */
+  readonly text: string;
+}
+
+/** Reads `FILE` or `TUNNEL=FILE`. A `=` behind a slash is one of the file's name. */
+function parseClientCa(given: string): ClientAuthorities {
+  const [, before, behind] = /^([^/\\=]*)=(.*)$/s.exec(given) ?? [];
+  const file = behind ?? given;
+  if (file === "") throw new Error("names no file: write FILE, or TUNNEL=FILE");
+  if (before === undefined) return { tunnel: null, file, text: given };
+  const tunnel = before.toLowerCase();
+  const fault = nameFault(tunnel);
+  if (fault !== null) {
+    throw new Error(`is for no tunnel, whose name ${fault}. If all of it is a file's name, write ./${given}`);
+  }
+  return { tunnel, file, text: `${tunnel}=${file}` };
 }
 
 function parsePlainHost(text: string): string {

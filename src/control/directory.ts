@@ -2,6 +2,7 @@
  * What the store holds, in memory: every request of the public and every token of an agent is looked up here, and the
  * store is never asked. It follows the store's commits, also those of other programs.
  */
+import { wildcardOf } from "../config/mod.ts";
 import {
   type Change,
   type Commit,
@@ -14,7 +15,6 @@ import {
   type TokenRecord,
   type TunnelRecord,
 } from "../store/mod.ts";
-import { wildcardOf } from "./hostnames.ts";
 import type { WallClock } from "./wall_clock.ts";
 
 /** Told of each change, with the record before and after it; null where there is none. */

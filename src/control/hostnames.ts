@@ -22,12 +22,6 @@ export function parseHostname(text: string): { readonly hostname: string } | { r
   return hostname.length > 253 ? { fault: "has over 253 characters" } : { hostname };
 }
 
-/** The wildcard that would serve `host`: `*.example.com` for `a.example.com`. Null where it has one label. */
-export function wildcardOf(host: string): string | null {
-  const dot = host.indexOf(".");
-  return dot < 1 ? null : `*${host.slice(dot)}`;
-}
-
 /** Lower case and A-labels; null where the text cannot be a host. The runtimes' own functions differ in what they refuse. */
 function toAscii(text: string): string | null {
   if (!/^[^\s/?#@:\\[\]%]+$/.test(text)) return null;

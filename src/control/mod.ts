@@ -11,7 +11,7 @@ export { ControlError, type ControlErrorCode } from "./control_error.ts";
 export type { Deployment, PlanStep } from "./deployment_plan.ts";
 export type { DeploymentResult, DeployOptions } from "./deployments.ts";
 export { Directory, type OnChange } from "./directory.ts";
-export { parseHostname, wildcardOf } from "./hostnames.ts";
+export { parseHostname } from "./hostnames.ts";
 export { type ConfigTunnel, type NodeConfig, nodeConfigOf } from "./node_config.ts";
 export { matchesPattern } from "./patterns.ts";
 export { type Access, TokenAccess } from "./token_access.ts";

@@ -5,10 +5,39 @@
 import { isIP } from "node:net";
 import { ExchangeError, type Handler } from "../http/mod.ts";
 import type { ClientPolicy } from "../net/mod.ts";
+import { type DeclaredTunnels, noneDeclared } from "./declared.ts";
 import { hostOf } from "./router.ts";
 
 /** See `TlsAcceptorOptions.clientPolicyOf`. */
 export type ClientPolicyOf = (serverName: string | null) => ClientPolicy | null;
+
+export interface ClientPolicies {
+  /** For visitors of tunnels without one of their own; null: those need not show a certificate. */
+  readonly general: ClientPolicy | null;
+  /** By the names of tunnels, in place of the general one. */
+  readonly ofTunnel: ReadonlyMap<string, ClientPolicy>;
+}
+
+/**
+ * The policy for a host, by the tunnel that the router finds for it at the moment. The domain itself, `localhost` and a
+ * client that asks for no name have none: agents, which have no certificate, connect there.
+ *
+ * @param declared whose hostnames count as their tunnels. Default: there are none.
+ */
+export function clientPolicyOf(
+  { general, ofTunnel }: ClientPolicies,
+  domain: string,
+  declared: Pick<DeclaredTunnels, "ofHost"> = noneDeclared,
+): ClientPolicyOf {
+  const own = domain.toLowerCase();
+  const suffix = `.${own}`;
+  return (host) => {
+    if (host === null || host === own || host === "localhost") return null;
+    const label = host.endsWith(suffix) ? host.slice(0, -suffix.length) : "";
+    const tunnel = label !== "" && !label.includes(".") ? label : declared.ofHost(host);
+    return (tunnel === null ? null : ofTunnel.get(tunnel)) ?? general;
+  };
+}
 
 /**
  * Refuses requests for hosts that have another policy than the connection's, with 421 `misdirected_request` (RFC 9110

@@ -13,7 +13,6 @@ import {
   publicAnswer,
   type RequestHead,
   type TimeoutGuard,
-  withFields,
 } from "../http/mod.ts";
 import type { VisitorLimits } from "../limits/mod.ts";
 import { isServicePath } from "./own_paths.ts";
@@ -48,7 +47,7 @@ export function createIngress(options: IngressOptions): Handler {
     options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
     const admission = limits === null ? null : limits.admit(head, tunnel.name);
     if (tunnel.session === null) throw offline(tunnel.name);
-    const forwarded = withFields(ofOneVisitor(head), forwarding.fieldsFor(head), tunnel.wireName);
+    const forwarded = forwarding.headFor(ofOneVisitor(head), tunnel.wireName);
     const { open } = tunnel.session;
     const answer = admission === null
       ? guard.call(open, forwarded, body, signal, tunnel.timeouts)

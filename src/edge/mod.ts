@@ -2,6 +2,7 @@
 export type { AccessRecord, AccessStart, RequestObserver } from "./access.ts";
 export type { AgentPeer } from "./agent_identity.ts";
 export type { ChallengeAnswer } from "./challenges.ts";
+export { type ClientPolicies, clientPolicyOf } from "./client_policies.ts";
 export { type Edge, type EdgeEvents, type EdgeOptions, startEdge } from "./edge.ts";
 export type { DeclaredTunnel, DeclaredTunnels } from "./declared.ts";
 export type { ConfigResult, NodeService, PushRequest, ToldConfig } from "./node_service.ts";

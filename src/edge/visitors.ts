@@ -6,6 +6,10 @@ import type { HttpServerOptions } from "../http1/mod.ts";
 export function visitorOption(trusted: TrustedProxies | undefined): HttpServerOptions["visitorOf"] {
   if (trusted === undefined) return null;
   return ({ remote }, fields, scheme) => {
+    // Whoever sends on such a connection may have written the fields: the proxy names nobody, and passes bytes on.
+    if (remote.isProxys === true) {
+      return { client: remote.kind === "unix" ? "" : remote.host, scheme, isProxied: false, requestId: undefined };
+    }
     return trusted.visitorOf(peerOf(remote), remote.usesTls === true ? "https" : scheme, fields);
   };
 }

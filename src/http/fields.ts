@@ -104,7 +104,7 @@ export function withoutFields(fields: Fields, lowerNames: ReadonlySet<string>): 
   return filterFields(fields, (name) => !lowerNames.has(name.toLowerCase()));
 }
 
-function filterFields(fields: Fields, isKept: (name: string) => boolean): Fields {
+export function filterFields(fields: Fields, isKept: (name: string) => boolean): Fields {
   let kept: string[] | null = null;
   for (let i = 0; i < fields.length; i += 2) {
     if (isKept(fields[i])) kept?.push(fields[i], fields[i + 1]);
@@ -180,8 +180,8 @@ const isNotHost = (name: string): boolean => !equalsLower(name, "host");
 
 /**
  * Fields that have no meaning, or a dangerous one, after the content (RFC 9110 §6.5.1): message framing, routing,
- * request modifiers, authentication, and fields that describe the content or control its handling. Nor may a visitor say
- * there who he is (visitor_fields.ts).
+ * request modifiers, authentication, and fields that describe the content or control its handling. Nor may anybody say
+ * there who the visitor is, or what his request is called (visitor_fields.ts).
  */
 const notInTrailers: ReadonlySet<string> = new Set([
   ...["content-length", "content-encoding", "content-type", "content-range", "trailer"],
@@ -204,9 +204,7 @@ export function trailerFields(fields: Fields, nominated: ReadonlySet<string> = n
   const endToEnd = endToEndFields(fields);
   return filterFields(endToEnd, (name) => {
     const lower = name.toLowerCase();
-    if (notInTrailers.has(lower) || nominated.has(lower)) return false;
-    const kind = visitorFieldOf(name);
-    return kind === VisitorField.NONE || kind === VisitorField.REQUEST_ID;
+    return !notInTrailers.has(lower) && !nominated.has(lower) && visitorFieldOf(name) === VisitorField.NONE;
   });
 }
 

@@ -3,7 +3,7 @@
  * taken off the hop-by-hop fields.
  */
 import { Memo } from "../base/mod.ts";
-import { equalsLower, fieldValue, withoutFields } from "./fields.ts";
+import { equalsLower, fieldValue, filterFields, withoutFields } from "./fields.ts";
 import { isEventStream, isLiveFormat } from "./media_type.ts";
 import { type Answer, type Fields, type Handler, type RequestHead, withFields } from "./message.ts";
 import { errorFieldName } from "./problem_answer.ts";
@@ -20,6 +20,19 @@ export class Forwarding {
   constructor(addressFields: readonly string[] = []) {
     const names = addressFields.map((name) => nameAsRead(name.toLowerCase()));
     this.#addressNames = names.length === 0 ? null : new Set(names);
+  }
+
+  /**
+   * The head for the upstream, with `fieldsFor`. Trailers are without the further fields of an address, whoever sends them.
+   *
+   * @param tunnel see `RequestHead`
+   */
+  headFor(head: RequestHead, tunnel: string | undefined): RequestHead {
+    const forwarded = withFields(head, this.fieldsFor(head), tunnel);
+    const { trailers } = head;
+    if (this.#addressNames === null || trailers === undefined) return forwarded;
+    const isNone = (name: string) => this.#kindOf(name) === VisitorField.NONE;
+    return { ...forwarded, trailers: () => filterFields(trailers(), isNone) };
   }
 
   /**

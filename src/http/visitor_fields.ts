@@ -10,7 +10,7 @@ export const VisitorField = {
   NONE: 0,
   /** Whose request a proxy passes on. The edge writes these itself, and passes nobody's. */
   FORWARDING: 1,
-  /** The visitor's address, in a form of one proxy's own. It passes from a trusted proxy alone. */
+  /** The visitor's address or scheme, in a form of one proxy's own. It passes from a trusted proxy alone. */
   ADDRESS: 2,
   /** `X-Request-ID`, which the edge writes. */
   REQUEST_ID: 3,
@@ -26,9 +26,13 @@ export const clientAddressNames: readonly string[] = [
   "cf-connecting-ip",
   "cf-connecting-ipv6",
   "cf-pseudo-ipv4",
+  "cf-visitor",
   "client-ip",
+  "cloudfront-viewer-address",
+  "do-connecting-ip",
   "fastly-client-ip",
   "fly-client-ip",
+  "incap-client-ip",
   "proxy-client-ip",
   "true-client-ip",
   "wl-proxy-client-ip",
@@ -44,6 +48,7 @@ export const clientAddressNames: readonly string[] = [
   "x-real-ip",
   "x-remote-addr",
   "x-remote-ip",
+  "x-sucuri-clientip",
   "x-vercel-forwarded-for",
 ];
 
@@ -66,8 +71,12 @@ for (
 /** The shortest of them: `forwarded`, `client-ip` and `x-real-ip`. */
 const MIN_LENGTH = 9;
 const LETTER_C = 0x63;
+const LETTER_D = 0x64;
 const LETTER_F = 0x66;
+const LETTER_I = 0x69;
 const LETTER_L = 0x6c;
+const LETTER_N = 0x6e;
+const LETTER_O = 0x6f;
 const LETTER_P = 0x70;
 const LETTER_T = 0x74;
 const LETTER_W = 0x77;
@@ -79,13 +88,18 @@ const LETTER_X = 0x78;
  */
 export function visitorFieldOf(name: string): VisitorField {
   if (name.length < MIN_LENGTH) return VisitorField.NONE;
-  // Most names are known by their first letter to be none of these, and those with a C by the second one.
+  // Most names are known by their first letter to be none of these, and those with a C, D or I by the second one.
+  const second = name.charCodeAt(1) | 0x20;
   switch (name.charCodeAt(0) | 0x20) {
-    case LETTER_C: {
-      const second = name.charCodeAt(1) | 0x20;
+    case LETTER_C:
       if (second !== LETTER_F && second !== LETTER_L) return VisitorField.NONE;
       break;
-    }
+    case LETTER_D:
+      if (second !== LETTER_O) return VisitorField.NONE;
+      break;
+    case LETTER_I:
+      if (second !== LETTER_N) return VisitorField.NONE;
+      break;
     case LETTER_F:
     case LETTER_P:
     case LETTER_T:

@@ -2,63 +2,93 @@
  * Bodies at a rate. Nothing is cut off: a body that is ahead of its rate is not read for a while, so that its sender
  * waits. Large chunks pass in pieces, so that something moves all the time.
  */
-import type { Clock, Timer, TokenBucket } from "../base/mod.ts";
 import { type Body, type BodyOwner, BodySource, streamOf } from "../http/mod.ts";
 import { type MemoryAccount, release, slice } from "../memory/mod.ts";
+import type { Turn, TurnBucket } from "./turn_bucket.ts";
 
 /** Pieces come this often where nobody else takes of the rate. */
 const PIECES_PER_SECOND = 8;
 const LEAST_PIECE_BYTES = 4 * 1024;
 const LARGEST_PIECE_BYTES = 64 * 1024;
 
-/** The bytes of one direction, for whom they are counted, and how fast they may be. */
+/** The bytes of one exchange in one direction: for whom they are counted, and how fast they may be. */
 export class ByteFlow {
-  readonly clock: Clock;
   /** Told of the bytes that wait. */
   readonly memory: MemoryAccount | null;
   readonly pieceBytes: number;
-  readonly #buckets: readonly TokenBucket[];
+  readonly #buckets: readonly TurnBucket[];
+  readonly #visitor: string;
 
   /**
-   * @param buckets of bytes: those of the visitor, of the tunnel, or both
+   * @param buckets those of the visitor, of the tunnel, or both, in this order
    * @param bytesPerSecond the least of their rates
+   * @param visitor whose the exchange is; empty where that is unknown
    */
-  constructor(buckets: readonly TokenBucket[], bytesPerSecond: number, clock: Clock, memory: MemoryAccount | null) {
+  constructor(
+    buckets: readonly TurnBucket[],
+    bytesPerSecond: number,
+    visitor: string,
+    memory: MemoryAccount | null = null,
+  ) {
     this.#buckets = buckets;
-    this.clock = clock;
+    this.#visitor = visitor;
     this.memory = memory;
     const piece = Math.floor(bytesPerSecond / PIECES_PER_SECOND);
     this.pieceBytes = Math.min(LARGEST_PIECE_BYTES, Math.max(LEAST_PIECE_BYTES, piece));
   }
 
-  /** Counts bytes. Returns the milliseconds until they may pass. */
-  spend(bytes: number): number {
-    const now = this.clock.now();
-    let waitMs = 0;
-    for (const bucket of this.#buckets) waitMs = Math.max(waitMs, bucket.spend(now, bytes));
-    return waitMs;
-  }
-
-  /** Gives back what was counted of bytes that will not pass. */
-  refund(bytes: number): void {
-    const now = this.clock.now();
-    for (const bucket of this.#buckets) bucket.spend(now, -bytes);
+  /** Lets a piece pass each of the rates. Null where it may at once; else `onPass` is called when it may. */
+  pass(bytes: number, onPass: () => void): Turn | null {
+    const passage = new Passage(this.#buckets, this.#visitor, bytes, onPass);
+    return passage.advance() ? null : passage;
   }
 
   /** `body` at this rate. Of one that is whole, and may pass as it is, the bytes are counted. */
   shape<B extends Body>(body: B): B | ReadableStream<Uint8Array> {
     if (body === null) return body;
     if (body instanceof ReadableStream) return new ShapedBody(body, this).stream;
-    if (body.length === 0 || body.length <= this.pieceBytes && !this.#hasDebt()) {
-      this.spend(body.length);
+    if (body.length === 0 || body.length <= this.pieceBytes && this.#buckets.every(({ isFree }) => isFree)) {
+      for (const bucket of this.#buckets) bucket.count(body.length);
       return body;
     }
     return new ShapedBody(streamOf(body), this).stream;
   }
+}
 
-  #hasDebt(): boolean {
-    const now = this.clock.now();
-    return this.#buckets.some((bucket) => bucket.waitMs(now) > 0);
+/** A piece on its way through one rate after the other. */
+class Passage implements Turn {
+  readonly #buckets: readonly TurnBucket[];
+  readonly #visitor: string;
+  readonly #bytes: number;
+  readonly #onPass: () => void;
+  /** Those that it has passed. */
+  #passed = 0;
+  #turn: Turn | null = null;
+
+  constructor(buckets: readonly TurnBucket[], visitor: string, bytes: number, onPass: () => void) {
+    this.#buckets = buckets;
+    this.#visitor = visitor;
+    this.#bytes = bytes;
+    this.#onPass = onPass;
+  }
+
+  /** False where it has to wait. */
+  advance(): boolean {
+    for (; this.#passed < this.#buckets.length; this.#passed++) {
+      this.#turn = this.#buckets[this.#passed]!.take(this.#visitor, this.#bytes, () => this.#onTurn());
+      if (this.#turn !== null) return false;
+    }
+    return true;
+  }
+
+  cancel(): void {
+    this.#turn?.cancel();
+    for (const bucket of this.#buckets.slice(0, this.#passed)) bucket.count(-this.#bytes);
+  }
+
+  #onTurn(): void {
+    this.#passed++;
+    if (this.advance()) this.#onPass();
   }
 }
 
@@ -69,7 +99,7 @@ class ShapedBody implements BodyOwner {
   /** The piece that waits, and what of its chunk comes behind it. */
   #piece: Uint8Array | null = null;
   #rest: Uint8Array | null = null;
-  #timer: Timer | null = null;
+  #turn: Turn | null = null;
   /** What the account was told of. */
   #heldBytes = 0;
 
@@ -106,23 +136,22 @@ class ShapedBody implements BodyOwner {
   }
 
   #pass(chunk: Uint8Array): void {
-    const { clock, pieceBytes } = this.#flow;
+    const { pieceBytes } = this.#flow;
     let piece = chunk;
     if (chunk.length > pieceBytes) {
       piece = slice(chunk, 0, pieceBytes);
       this.#rest = slice(chunk, pieceBytes, chunk.length);
       release(chunk);
     }
-    const waitMs = this.#flow.spend(piece.length);
-    this.#tellHeld((this.#rest?.length ?? 0) + (waitMs > 0 ? piece.length : 0));
-    if (waitMs === 0) return this.#source.push(piece);
+    this.#turn = this.#flow.pass(piece.length, () => this.#passPiece());
+    this.#tellHeld((this.#rest?.length ?? 0) + (this.#turn === null ? 0 : piece.length));
+    if (this.#turn === null) return this.#source.push(piece);
     this.#piece = piece;
-    this.#timer = clock.after(waitMs, () => this.#passPiece());
   }
 
   #passPiece(): void {
     const piece = this.#piece as Uint8Array;
-    this.#piece = this.#timer = null;
+    this.#piece = this.#turn = null;
     this.#tellHeld(this.#rest?.length ?? 0);
     this.#source.push(piece);
   }
@@ -134,13 +163,10 @@ class ShapedBody implements BodyOwner {
   }
 
   #drop(): void {
-    this.#timer?.cancel();
-    if (this.#piece !== null) {
-      this.#flow.refund(this.#piece.length);
-      release(this.#piece);
-    }
+    this.#turn?.cancel();
+    if (this.#piece !== null) release(this.#piece);
     if (this.#rest !== null) release(this.#rest);
-    this.#piece = this.#rest = this.#timer = null;
+    this.#piece = this.#rest = this.#turn = null;
     this.#tellHeld(0);
   }
 

@@ -1,8 +1,9 @@
 /** What one visitor may take of an edge, or what all visitors together may take of one tunnel; and what is taken. */
-import { TokenBucket } from "../base/mod.ts";
+import type { Clock, TokenBucket } from "../base/mod.ts";
 import type { TableEntry } from "./key_table.ts";
 import { LimitError, type Party } from "./limit_error.ts";
 import { bucketOf, type Rate, refillSeconds } from "./rate.ts";
+import { TurnBucket } from "./turn_bucket.ts";
 
 export interface ShareLimits {
   /** Requests; null: any number. */
@@ -30,8 +31,8 @@ export function isUnlimited({ requests, concurrent, upgraded, bytesPerSecond }: 
 const BYTE_BURST_SECONDS = 1;
 
 export class Share implements TableEntry {
-  readonly bytesUp: TokenBucket | null;
-  readonly bytesDown: TokenBucket | null;
+  readonly bytesUp: TurnBucket | null;
+  readonly bytesDown: TurnBucket | null;
   readonly #party: Party;
   readonly #limits: ShareLimits;
   readonly #requests: TokenBucket | null;
@@ -39,13 +40,13 @@ export class Share implements TableEntry {
   #active = 0;
   #upgraded = 0;
 
-  constructor(party: Party, limits: ShareLimits, now: number) {
+  constructor(party: Party, limits: ShareLimits, clock: Clock) {
     const { requests, bytesPerSecond } = limits;
     this.#party = party;
     this.#limits = limits;
-    this.#requests = requests === null ? null : bucketOf(requests, now);
-    this.bytesUp = byteBucket(bytesPerSecond, now);
-    this.bytesDown = byteBucket(bytesPerSecond, now);
+    this.#requests = requests === null ? null : bucketOf(requests, clock.now());
+    this.bytesUp = byteBucket(bytesPerSecond, clock);
+    this.bytesDown = byteBucket(bytesPerSecond, clock);
   }
 
   get isInUse(): boolean {
@@ -78,8 +79,8 @@ export class Share implements TableEntry {
   }
 }
 
-function byteBucket(perSecond: number, now: number): TokenBucket | null {
-  return perSecond === Infinity ? null : new TokenBucket(perSecond * BYTE_BURST_SECONDS, perSecond, now);
+function byteBucket(perSecond: number, clock: Clock): TurnBucket | null {
+  return perSecond === Infinity ? null : new TurnBucket(perSecond * BYTE_BURST_SECONDS, perSecond, clock);
 }
 
 /** Milliseconds behind which a share that nobody has used is like a new one. An older debt of bytes is forgiven. */

@@ -1,6 +1,6 @@
 /** Whom an address counts for. A household has an IPv6 network of its own (RFC 6177 §2), so its addresses are one visitor. */
-import { isIP } from "node:net";
 import { Memo } from "../base/mod.ts";
+import { canonicalAddress } from "../net/mod.ts";
 
 const networks = new Memo(networkOf);
 
@@ -13,29 +13,11 @@ export function visitorKey(address: string): string {
 }
 
 function networkOf(address: string): string {
-  const bare = address.replace(/%.*$/s, "");
-  if (isIP(bare) !== 6) return address;
-  const groups = groupsOf(bare);
-  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (isMapped) return groups.slice(6).flatMap((group) => [group >> 8, group & 0xff]).join(".");
-  return `${groups.slice(0, 4).map((group) => group.toString(16)).join(":")}::/64`;
-}
-
-/** The eight groups of an IPv6 address (RFC 4291 §2.2). */
-function groupsOf(address: string): number[] {
-  const [left = "", right] = address.split("::");
-  const before = halfOf(left);
-  if (right === undefined) return before;
-  const behind = halfOf(right);
-  return [...before, ...new Array<number>(8 - before.length - behind.length).fill(0), ...behind];
-}
-
-/** The last group may be an IPv4 address, which stands for two. */
-function halfOf(text: string): number[] {
-  if (text === "") return [];
-  return text.split(":").flatMap((group) => {
-    if (!group.includes(".")) return [parseInt(group, 16)];
-    const [a, b, c, d] = group.split(".").map(Number) as [number, number, number, number];
-    return [a << 8 | b, c << 8 | d];
-  });
+  const canonical = canonicalAddress(address);
+  if (canonical === null) return address;
+  if (!canonical.includes(":")) return canonical;
+  // `::` stands for as many zeros as are missing of eight groups (RFC 5952 §4.2).
+  const [before = [], behind = []] = canonical.split("::").map((half) => half === "" ? [] : half.split(":"));
+  const zeros = new Array<string>(8 - before.length - behind.length).fill("0");
+  return `${[...before, ...zeros, ...behind].slice(0, 4).join(":")}::/64`;
 }

@@ -6,7 +6,7 @@
  *
  * The visitor's share comes first, so that what a greedy visitor is refused takes nothing of the tunnel's.
  */
-import { type CancelSignal, type Clock, type Lease, systemClock, type TokenBucket } from "../base/mod.ts";
+import { type CancelSignal, type Clock, type Lease, systemClock } from "../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -21,6 +21,7 @@ import { ByteFlow } from "./byte_flow.ts";
 import { KeyTable } from "./key_table.ts";
 import { LimitError, type Party } from "./limit_error.ts";
 import { isUnlimited, keepMsOf, Share, type ShareLimits, unlimited } from "./share.ts";
+import type { TurnBucket } from "./turn_bucket.ts";
 import { visitorKey } from "./visitor_key.ts";
 
 export interface VisitorLimitsInit {
@@ -66,8 +67,8 @@ export class VisitorLimits {
     this.#visitor = { ...unlimited, ...init.visitor };
     this.#tunnel = { ...unlimited, ...init.tunnel };
     this.#bodyBytes = bodyBytes;
-    this.#visitors = tableOf("visitor", this.#visitor, maxKeys);
-    this.#tunnels = tableOf("tunnel", this.#tunnel, maxKeys);
+    this.#visitors = tableOf("visitor", this.#visitor, maxKeys, this.#clock);
+    this.#tunnels = tableOf("tunnel", this.#tunnel, maxKeys, this.#clock);
     this.#onRefused = (client, reason) => parts.onRefused?.(client, reason);
   }
 
@@ -99,8 +100,8 @@ export class VisitorLimits {
     const fault = visitor?.placeFault(isUpgraded) ?? tunnel?.placeFault(isUpgraded) ??
       visitor?.rateFault(now) ?? tunnel?.rateFault(now) ?? null;
     if (fault !== null) throw this.#told(fault, head, tunnelName);
-    const up = this.#flow(visitor?.bytesUp ?? null, tunnel?.bytesUp ?? null);
-    const down = this.#flow(visitor?.bytesDown ?? null, tunnel?.bytesDown ?? null);
+    const up = this.#flow(head, visitor?.bytesUp ?? null, tunnel?.bytesUp ?? null);
+    const down = this.#flow(head, visitor?.bytesDown ?? null, tunnel?.bytesDown ?? null);
     const admission = new Admission({ visitor, tunnel, isUpgraded, up, down, bodyBytes: this.#bodyBytes });
     if (head.meter === undefined) admission.release();
     else head.meter.releaseAtEnd(admission);
@@ -130,17 +131,17 @@ export class VisitorLimits {
     return error;
   }
 
-  #flow(ofVisitor: TokenBucket | null, ofTunnel: TokenBucket | null): ByteFlow | null {
+  #flow({ client }: RequestHead, ofVisitor: TurnBucket | null, ofTunnel: TurnBucket | null): ByteFlow | null {
     const buckets = [ofVisitor, ofTunnel].filter((bucket) => bucket !== null);
     if (buckets.length === 0) return null;
     const least = Math.min(this.#visitor.bytesPerSecond, this.#tunnel.bytesPerSecond);
-    return new ByteFlow(buckets, least, this.#clock, this.#memory);
+    return new ByteFlow(buckets, least, visitorKey(client), this.#memory);
   }
 }
 
-function tableOf(party: Party, limits: ShareLimits, maxKeys: number): KeyTable<Share> | null {
+function tableOf(party: Party, limits: ShareLimits, maxKeys: number, clock: Clock): KeyTable<Share> | null {
   if (isUnlimited(limits)) return null;
-  return new KeyTable((now) => new Share(party, limits, now), keepMsOf(limits), maxKeys);
+  return new KeyTable(() => new Share(party, limits, clock), keepMsOf(limits), maxKeys);
 }
 
 interface Taken {

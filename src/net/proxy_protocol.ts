@@ -30,7 +30,7 @@ export interface ProxyHeaderOptions {
 /**
  * Reads the header of an accepted socket, which must be that of a listener and paused. Resolves to the same socket, paused,
  * whose `remote` is the client's address as the header says. With LOCAL, UNKNOWN, UNSPEC and unix addresses, which say
- * none, it stays the proxy's. What came behind the header is read from the socket as usual.
+ * none, it stays the proxy's, as `isProxys` says. What came behind the header is read from the socket as usual.
  *
  * @throws {SocketError} `address_not_allowed` where the proxy is not trusted, which is then not read at all;
  *   `proxy_failed` where something else comes than a header; `connect_timeout`; `connection_reset`. The socket is closed.
@@ -110,7 +110,7 @@ class HeaderReader implements SocketHandlers {
     this.#timeout.close();
     raw.pause();
     raw.handlers = noHandlers;
-    if (source !== null) raw.remote = source;
+    raw.remote = source ?? { ...raw.remote, isProxys: true };
     if (bytes.length > byteLength) raw.putBack(slice(bytes, byteLength, bytes.length));
     release(bytes);
     this.#resolve(raw);

@@ -11,6 +11,8 @@ export interface SocketAddress {
   readonly port: number;
   /** A PROXY header says that the client's connection to the proxy was encrypted. */
   readonly usesTls?: true;
+  /** A PROXY header names no client: the address is that of the proxy, whoever sends what comes behind the header. */
+  readonly isProxys?: true;
 }
 
 /**

@@ -4,8 +4,9 @@ import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/pr
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { MAX_NAME_CHARACTERS } from "../../src/acme/certificate_folder.ts";
+import { CertificateFolder, MAX_NAME_CHARACTERS } from "../../src/acme/certificate_folder.ts";
 import type { TlsCertificate } from "../../src/net/mod.ts";
+import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
 import {
@@ -174,9 +175,9 @@ describe("AcmeCertificates on failure", () => {
         certificateOf(["example.com"], STARTED_AT, DAY_MS),
       ];
       const reasons = [
-        /does not fit/,
+        /The key is not that of the certificate/,
         /no certificate in PEM/,
-        /key cannot be read/,
+        /There is no key in PEM form/,
         /is not for example.com/,
         /ended/,
       ];
@@ -257,6 +258,57 @@ describe("AcmeCertificates over time", () => {
       assert.equal(servedNow(again, "c.test"), null);
       assert.match(again.notOrdered[0]!, /--acme-names-per-token/);
       await again.certificates.close();
+    }));
+
+  it("waits on when it is opened again with the same settings, and says for what and how long", () =>
+    withScratch(async (folder) => {
+      const clock = new FakeClock();
+      const first = await openStage(folder, { clock, settings: "a" });
+      await first.certificates.start();
+      await eventually(() => first.issuer.asked.length === 1);
+      first.issuer.asked[0]!.fail("the hook is wrong");
+      await first.idle();
+      assert.deepEqual(first.waiting, []);
+      await first.certificates.close();
+
+      clock.advance(5 * MINUTE_MS);
+      const same = await openStage(folder, { clock, settings: "a" });
+      await same.certificates.start();
+      assert.deepEqual(same.issuer.names, []);
+      const retryAt = STARTED_AT + 15 * MINUTE_MS;
+      assert.deepEqual(same.waiting, [{ name: "example.com", reason: "the hook is wrong", retryAt }]);
+      await same.certificates.close();
+
+      const other = await openStage(folder, { clock, settings: "b" });
+      await other.certificates.start();
+      assert.deepEqual(other.waiting, []);
+      await eventually(() => other.issuer.names.join() === "example.com");
+      other.issuer.asked[0]!.fail("the CA is wrong");
+      await other.idle();
+      // Failures of other settings do not make the pause longer.
+      assert.equal(other.failed[0]!.retryInMs, 15 * MINUTE_MS);
+      await other.certificates.close();
+    }));
+
+  it("renews in time when a certificate comes due while another one is being ordered", () =>
+    withStage(async (stage) => {
+      await started(stage);
+      const [kept] = await new CertificateFolder(join(stage.folder, "certificates")).load(assert.fail);
+      const dueInMs = Math.ceil(kept!.renewAt - stage.now());
+      await stage.pass(dueInMs - 500);
+      assert.equal(stage.issuer.names.length, 1);
+      const ask = (serverName: string) => Promise.resolve(stage.certificates.certificateFor({ serverName }));
+      for (const name of ["a.test", "b.test"]) {
+        const asked = ask(name);
+        await eventually(() => stage.issuer.names.includes(name));
+        stage.clock.advance(350);
+        stage.issuer.asked.at(-1)!.issue();
+        await asked;
+        await stage.idle();
+      }
+      stage.clock.advance(2_000);
+      await eventually(() => stage.issuer.names.length === 4);
+      assert.equal(stage.issuer.names[3], "example.com");
     }));
 
   it("forgets a certificate when nobody has wanted it until a day behind its end, and its file", () =>
@@ -381,7 +433,7 @@ describe("The folder of AcmeCertificates", () => {
       const again = await openStage(folder);
       assert.equal(again.faults.length, 4);
       for (
-        const [index, what] of [/orders\.json: /, /empty\.pem: .*key/, /half\.pem: /, /mixed\.pem: .*does not fit/]
+        const [index, what] of [/orders\.json: /, /empty\.pem: .*key/, /half\.pem: /, /mixed\.pem: .*not that of the/]
           .entries()
       ) {
         assert.match(again.faults[index]!, what);

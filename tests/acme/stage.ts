@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AcmeCertificates, type AcmeCertificatesOptions } from "../../src/acme/acme_certificates.ts";
-import type { FailedOrder, IssuedNames } from "../../src/acme/events.ts";
+import type { FailedOrder, IssuedNames, WaitingName } from "../../src/acme/events.ts";
 import type { IssuedCertificate, Issuer, IssueRequest, Prover } from "../../src/acme/issuer.ts";
 import { FakeClock } from "../support/clock.ts";
 import { TestAuthority } from "../support/make_certificate.ts";
@@ -71,6 +71,8 @@ export interface AcmeStage {
   readonly failed: FailedOrder[];
   readonly notOrdered: string[];
   readonly faults: string[];
+  /** Names that wait for their next try, as told at the start. */
+  readonly waiting: WaitingName[];
   /** Resolves when every order is over. */
   idle(): Promise<void>;
   /** Moves the clock, and waits behind each hour until every order is over. */
@@ -88,6 +90,7 @@ export async function openStage(folder: string, options: StageOptions = {}): Pro
   const now = () => STARTED_AT + clock.now();
   const issuer = new ScriptedIssuer(now);
   const [issued, failed, notOrdered, faults]: [IssuedNames[], FailedOrder[], string[], string[]] = [[], [], [], []];
+  const waiting: WaitingName[] = [];
   const certificates = new AcmeCertificates({
     domain: "example.com",
     ownerOf: () => ({ owner: "somebody" }),
@@ -100,6 +103,7 @@ export async function openStage(folder: string, options: StageOptions = {}): Pro
       onIssued: (event) => issued.push(event),
       onFailed: (event) => failed.push(event),
       onNotOrdered: (name, reason) => notOrdered.push(`${name}: ${reason}`),
+      onWaiting: (name) => waiting.push(name),
       onFileFault: (path, reason) => faults.push(`${path}: ${reason}`),
     },
   });
@@ -111,7 +115,7 @@ export async function openStage(folder: string, options: StageOptions = {}): Pro
     }
   };
   const idle = () => eventually(() => certificates.ordering === 0);
-  return { certificates, issuer, clock, folder, now, issued, failed, notOrdered, faults, idle, pass };
+  return { certificates, issuer, clock, folder, now, issued, failed, notOrdered, faults, waiting, idle, pass };
 }
 
 export function withStage(use: (stage: AcmeStage) => Promise<void>, options: StageOptions = {}): Promise<void> {

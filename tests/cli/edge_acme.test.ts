@@ -1,5 +1,6 @@
 /** What `edge serve --acme` orders certificates for: by tunnels as they open, and by what clients ask for. */
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
@@ -13,6 +14,7 @@ import type { Edge } from "../../src/edge/edge.ts";
 import type { DeclaredTunnels } from "../../src/edge/declared.ts";
 import { ScriptedIssuer } from "../acme/stage.ts";
 import { answering } from "../support/control_stage.ts";
+import { TestAuthority } from "../support/issued.ts";
 import { eventually } from "../support/net.ts";
 import { withScratch } from "../support/scratch.ts";
 import { type Protocol, protocols, startTestAgent, startTestEdge, token } from "../support/tunnel.ts";
@@ -156,4 +158,50 @@ describe("EdgeAcme", () => {
       // The operator's own are not bounded by that.
       assert.notEqual(await ask(stage, "docs.test"), null);
     }, [["acme-names-per-token", "2"]]));
+
+  it("waits behind a failure over a restart with the same flags, and tries at once with others that matter", () =>
+    withScratch(async (folder) => {
+      const ca = join(folder, "ca.pem");
+      await writeFile(ca, (await TestAuthority.create()).pem);
+      const data = new DataFolder(join(folder, "data"));
+      const edge = await startTestEdge({ domain: "example.com" });
+      /** Starts it, and fails what it orders. Resolves to the names of orders, and to those that wait. */
+      const start = async (...flags: readonly [string, string][]) => {
+        const given = new Map([["domain", ["example.com"]], ["acme", ["true"]]]);
+        for (const [name, value] of flags) given.set(name, [value]);
+        const { values } = resolveOptions(edgeServeOptions, { flags: given, environment: () => undefined });
+        const issuer = new ScriptedIssuer(Date.now);
+        const waiting: string[] = [];
+        const events: AcmeEvents = { onWaiting: ({ name, reason }) => waiting.push(`${name}: ${reason}`) };
+        const acme = await EdgeAcme.open({ values, data, events, issuer });
+        await acme.start(edge);
+        await eventually(() => acme.certificates.ordering === 0 || issuer.asked.length > 0);
+        for (const { fail } of issuer.asked) fail("it is wrong");
+        await eventually(() => acme.certificates.ordering === 0);
+        await acme.close();
+        return [issuer.asked.length, waiting];
+      };
+      const waits = [0, ["example.com: it is wrong"]];
+      assert.deepEqual(await start(), [1, []]);
+      assert.deepEqual(await start(), waits);
+      assert.deepEqual(await start(["acme-names-per-week", "30"], ["hsts", "1d"]), waits);
+      const mended: [string, string][] = [];
+      for (
+        const flag of [
+          ["acme-email", "a@example.com"],
+          ["acme-ca", ca],
+          ["acme-dns-hook", "/usr/bin/hook"],
+          ["acme-dns-timeout", "1m"],
+          ["acme-directory", "https://ca.test/directory"],
+        ] as const
+      ) {
+        mended.push([...flag]);
+        assert.deepEqual(await start(...mended), [1, []], flag.join(" "));
+        assert.deepEqual(await start(...mended), waits, flag.join(" "));
+      }
+      // Other authorities in the same file.
+      await writeFile(ca, (await TestAuthority.create("another")).pem);
+      assert.deepEqual(await start(...mended), [1, []]);
+      await edge.close();
+    }));
 });

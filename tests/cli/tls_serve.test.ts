@@ -264,6 +264,50 @@ describe("edge serve --tls-cert", () => {
         }));
     }));
 
+  it("asks visitors of one tunnel for a certificate of its own --client-ca, by each of its hosts", () =>
+    withScratch(async (folder) => {
+      const other = await TestAuthority.create("of shop alone");
+      const [all, own] = [join(folder, "ca.pem"), join(folder, "shop.pem")];
+      await Promise.all([writeFile(all, authority.pem), writeFile(own, other.pem)]);
+      const [visitor, shopper] = [
+        await authority.issue({ isForClient: true }),
+        await other.issue({ isForClient: true }),
+      ];
+      const rules = ["--client-ca", all, "--client-ca", `Shop=${own}`, "--admin-listen", "127.0.0.1:0"];
+      await withEdge([...https, "--tls-self-signed", ...rules], async ({ ready, url, data }) => {
+        const adminToken = (await readFile(join(data, "admin-token"), "utf8")).trim();
+        const post = async (path: string, body: object) => {
+          const answer = await fetch(`http://${ready.admin}/api/v1/${path}`, {
+            method: "POST",
+            headers: { Authorization: `Bearer ${adminToken}`, "Content-Type": "application/json" },
+            body: JSON.stringify(body),
+          });
+          assert.ok(answer.ok, await answer.text());
+        };
+        const port = Number(new URL(url).port);
+        const [shop, blog, customer] = ["shop.localhost", "blog.localhost", "shop.customer.test"] as const;
+        const status = async (name: string, host: string, shown?: Issued) =>
+          (await visitWith(port, name, host, shown)).status;
+        assert.equal(await status(shop, shop, shopper), 404);
+        await assert.rejects(visitWith(port, shop, shop, visitor));
+        await assert.rejects(visitWith(port, shop, shop));
+        assert.equal(await status(blog, blog, visitor), 404);
+        await assert.rejects(visitWith(port, blog, blog, shopper));
+        assert.equal(await status(shop, blog, shopper), 421);
+        assert.equal(await status(blog, shop, visitor), 421);
+        assert.equal(await status("localhost", shop), 421);
+        // A hostname has the policy of all tunnels until one has it as its own.
+        assert.equal(await status(customer, customer, visitor), 404);
+        await post("nodes", { name: "web-1" });
+        const upstream = "http://127.0.0.1:3000";
+        await post("tunnels", { name: "shop", nodes: ["web-1"], upstream, hostnames: [customer] });
+        assert.equal(await status(customer, customer, shopper), 503);
+        assert.equal(await status(shop, customer, shopper), 503);
+        assert.equal(await status(blog, customer, visitor), 421);
+        await assert.rejects(visitWith(port, customer, customer, visitor));
+      });
+    }));
+
   it("sends visitors of http:// to https://, but for --plain-http, and says --hsts there", () =>
     withScratch(async (folder) => {
       const pair = await write(folder, "site", await authority.issue({ names: ["localhost"] }));
@@ -313,9 +357,39 @@ describe("edge serve", () => {
     [["--tls-unknown-name", "drop"], /^error: --tls-unknown-name "drop" is none of default, refuse/],
     [
       [...https, "--tls-self-signed", "--client-ca", "ca.pem", "--default-tunnel", "shop"],
-      /^error: --client-ca leaves the domain itself open/,
+      /^error: --client-ca "ca\.pem" leaves the domain itself open.* --default-tunnel shop .*\n.*one of them out/,
     ],
-    [[...https, "--tls-self-signed", "--client-ca", "missing.pem"], /^error: --client-ca "missing\.pem" holds no cert/],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "shop=ca.pem", "--default-tunnel", "shop"],
+      /^error: --client-ca "shop=ca\.pem" leaves the domain itself open.* --default-tunnel shop .*\n.*one of them out/,
+    ],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "blog=missing.pem", "--default-tunnel", "shop"],
+      /^error: --client-ca "blog=missing\.pem" holds no cert/,
+    ],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "missing.pem"],
+      /^error: --client-ca "missing\.pem" holds no cert.*ENOENT.*\n.*authorities in PEM/,
+    ],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "shop=missing.pem"],
+      /^error: --client-ca "shop=missing\.pem" holds no cert.*ENOENT.*\n.*authorities in PEM/,
+    ],
+    [[...https, "--tls-self-signed", "--client-ca", ""], /^error: --client-ca "" names no file/],
+    [[...https, "--tls-self-signed", "--client-ca", "shop="], /^error: --client-ca "shop=" names no file/],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "shop.example.com=ca.pem"],
+      /^error: --client-ca "shop\.example\.com=ca\.pem" is for no tunnel.* \.\/shop\.example\.com=ca\.pem/,
+    ],
+    [[...https, "--tls-self-signed", "--client-ca", "=ca.pem"], /^error: --client-ca "=ca\.pem" is for no tunnel/],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "shop=a.pem", "--client-ca", "SHOP=b.pem"],
+      /^error: --client-ca "shop=b\.pem" is the second one for the tunnel shop\n.*one file/,
+    ],
+    [
+      [...https, "--tls-self-signed", "--client-ca", "a.pem", "--client-ca", "./b=c.pem"],
+      /^error: --client-ca "\.\/b=c\.pem" is the second one for all tunnels\n.*one file/,
+    ],
   ];
   for (const [args, reason] of wrong) {
     it(`ends with 2 for ${args.join(" ")}`, () =>

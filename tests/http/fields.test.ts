@@ -14,6 +14,7 @@ import {
   trailerFields,
   withoutFields,
 } from "../../src/http/fields.ts";
+import { clientAddressNames } from "../../src/http/visitor_fields.ts";
 
 const fields = ["Accept", "a", "X-One", "1", "accept", "b", "Vary", "Origin, ACCEPT ,,x"];
 
@@ -96,7 +97,7 @@ describe("fields", () => {
     assert.equal(trailerFields(kept), kept);
   });
 
-  it("trailerFields drops what tells who the visitor is, in every spelling, but no id", () => {
+  it("trailerFields drops what tells who the visitor is, and his request's id, in every spelling", () => {
     const dropped = [
       "X-Forwarded-For",
       "1",
@@ -108,8 +109,13 @@ describe("fields", () => {
       "4",
       "CF_Connecting-IP",
       "5",
+      "X-Request-ID",
+      "6",
+      "x_request_id",
+      "7",
+      ...clientAddressNames.flatMap((name) => [name, "8"]),
     ];
-    assert.deepEqual(trailerFields([...dropped, "X-Request-ID", "6"]), ["X-Request-ID", "6"]);
+    assert.deepEqual(trailerFields([...dropped, "X-Sum", "9"]), ["X-Sum", "9"]);
   });
 
   it("isToken is true when each character is a tchar", () => {

@@ -27,11 +27,22 @@ const table: readonly (readonly [name: string, kind: VisitorField])[] = [
   ["Fastly-Client-IP", ADDRESS],
   ["Fly-Client-IP", ADDRESS],
   ["X-Azure-ClientIP", ADDRESS],
+  ["X-Azure-SocketIP", ADDRESS],
+  ["X-Original-Forwarded-For", ADDRESS],
+  ["DO-Connecting-IP", ADDRESS],
+  ["Incap-Client-IP", ADDRESS],
+  ["X-Sucuri-ClientIP", ADDRESS],
+  ["CloudFront-Viewer-Address", ADDRESS],
+  // The scheme in JSON, which frameworks believe as they do an address.
+  ["CF-Visitor", ADDRESS],
   ["WL-Proxy-Client-IP", ADDRESS],
   // No proxy writes these, and servers after the manner of CGI read them as the others.
   ["X_Real_IP", FORWARDING],
   ["True_Client-IP", FORWARDING],
   ["CF_CONNECTING_IP", FORWARDING],
+  ["CF_Visitor", FORWARDING],
+  ["do.connecting.ip", FORWARDING],
+  ["Incap_Client_IP", FORWARDING],
   ["X-Request-ID", REQUEST_ID],
   ["x_request_id", REQUEST_ID],
   ["X-Forwardedly", NONE],
@@ -39,6 +50,10 @@ const table: readonly (readonly [name: string, kind: VisitorField])[] = [
   ["X-Real-IPs", NONE],
   ["X-Requested-With", NONE],
   ["Content-Type", NONE],
+  ["DO-Connecting", NONE],
+  ["Incap-Client", NONE],
+  ["If-None-Match", NONE],
+  ["Disposition", NONE],
   ["Cookie", NONE],
   ["Cache-Control", NONE],
   ["Traceparent", NONE],
@@ -67,4 +82,13 @@ describe("visitorFieldOf", () => {
     const listed = inlineCode({ prose: text.slice(begin, text.indexOf("\n\n", begin)).split("\n") });
     assert.deepEqual(listed.map((name) => name.toLowerCase()).sort(), [...clientAddressNames].sort());
   });
+
+  for (const language of ["nginx", "caddy"]) {
+    it(`has each name in the block for ${language} of docs/server.md, which writes or removes it`, () => {
+      const { fences } = readPage("docs/server.md");
+      const lines = fences.filter((fence) => fence.language === language).flatMap((fence) => fence.lines);
+      const named = lines.map((line) => /^\s*(?:proxy_set_header|header_up) -?(\S+)/.exec(line)?.[1]?.toLowerCase());
+      assert.deepEqual(clientAddressNames.filter((name) => !named.includes(name)), []);
+    });
+  }
 });

@@ -1,9 +1,9 @@
 /** Bodies at a rate, on a clock that stands still. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TokenBucket } from "../../src/base/mod.ts";
 import { streamOf } from "../../src/http/mod.ts";
 import { ByteFlow } from "../../src/limits/byte_flow.ts";
+import { TurnBucket } from "../../src/limits/turn_bucket.ts";
 import { MemoryAccount } from "../../src/memory/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { FedBody } from "../support/client_requests.ts";
@@ -43,8 +43,8 @@ class Reading {
 function stage() {
   const clock = new FakeClock();
   const memory = new MemoryAccount(1 << 30);
-  const bucket = new TokenBucket(rate, rate, 0);
-  return { clock, memory, bucket, flow: new ByteFlow([bucket], rate, clock, memory) };
+  const bucket = new TurnBucket(rate, rate, clock);
+  return { clock, memory, bucket, flow: new ByteFlow([bucket], rate, "192.0.2.1", memory) };
 }
 
 function shaped(flow: ByteFlow, body: Uint8Array | ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
@@ -55,13 +55,17 @@ function shaped(flow: ByteFlow, body: Uint8Array | ReadableStream<Uint8Array>): 
 
 describe("ByteFlow", () => {
   it("ByteFlow gives back what it counted of bytes that never passed when their reader cancels", async () => {
-    const { clock, bucket, flow } = stage();
-    bucket.spend(clock.now(), rate);
-    const rest = bucket.waitMs(clock.now());
+    const clock = new FakeClock();
+    const [ofVisitor, ofTunnel] = [new TurnBucket(rate, rate, clock), new TurnBucket(rate, rate, clock)];
+    const flow = new ByteFlow([ofVisitor, ofTunnel], rate, "192.0.2.1");
+    ofTunnel.count(rate);
     const reading = new Reading(shaped(flow, streamOf(patternBytes(rate))));
-    await eventually(() => bucket.waitMs(clock.now()) > rest);
+    await eventually(() => clock.pending === 1);
     await reading.cancel();
-    assert.equal(bucket.waitMs(clock.now()), rest);
+    assert.equal(clock.pending, 0);
+    // All of both is there again a second later.
+    clock.advance(1_000);
+    for (const bucket of [ofVisitor, ofTunnel]) assert.equal(bucket.take("", rate, assert.fail), null);
   });
 
   it("ByteFlow lets a second's bytes pass at once, then so many a second, and all of them in the end", async () => {
@@ -88,9 +92,9 @@ describe("ByteFlow", () => {
     const { clock, flow } = stage();
     const readings = [1, 2, 3, 4].map((seed) => new Reading(shaped(flow, streamOf(patternBytes(rate, seed)))));
     const total = () => readings.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    await eventually(() => total() === rate && clock.pending === 4);
+    await eventually(() => total() === rate && clock.pending === 1);
     clock.advance(1_000);
-    await eventually(() => total() >= 2 * rate - 4 * flow.pieceBytes && clock.pending === 4);
+    await eventually(() => total() >= 2 * rate - 4 * flow.pieceBytes && clock.pending === 1);
     assert.ok(total() <= 2 * rate);
     for (const { bytes } of readings) assert.ok(bytes.length >= rate / 4, `${bytes.length} bytes`);
     for (let step = 0; step < 100; step++) {
@@ -105,16 +109,17 @@ describe("ByteFlow", () => {
   });
 
   it("ByteFlow lets a small body pass as it is, and counts it", () => {
-    const { bucket, flow } = stage();
+    const { clock, bucket, flow } = stage();
     const small = new Uint8Array(1_000);
     assert.equal(flow.shape(small), small);
     assert.equal(flow.shape(null), null);
-    assert.equal(bucket.spend(0, rate), Math.ceil(1_000 / rate * 1_000));
+    bucket.take("", rate, () => {});
+    assert.equal(clock.untilNext, Math.ceil(1_000 / rate * 1_000));
   });
 
   it("ByteFlow has a small body wait when there is a debt", async () => {
     const { clock, bucket, flow } = stage();
-    bucket.spend(0, 2 * rate);
+    bucket.count(2 * rate);
     const reading = new Reading(shaped(flow, new Uint8Array(64)));
     await eventually(() => clock.pending === 1);
     clock.advance(1_000);
@@ -126,10 +131,20 @@ describe("ByteFlow", () => {
 
   it("ByteFlow waits for whichever of two rates is slower", () => {
     const clock = new FakeClock();
-    const flow = new ByteFlow([new TokenBucket(100, 100, 0), new TokenBucket(1_000, 50, 0)], 50, clock, null);
-    assert.equal(flow.spend(100), 0);
-    assert.equal(flow.spend(100), 1_000);
-    assert.equal(flow.spend(900), 10_000);
+    const flow = new ByteFlow([new TurnBucket(100, 100, clock), new TurnBucket(1_000, 50, clock)], 50, "192.0.2.1");
+    const passedAt: number[] = [];
+    const pass = (bytes: number) => flow.pass(bytes, () => passedAt.push(clock.now()));
+    assert.equal(pass(100), null);
+    assert.notEqual(pass(100), null);
+    clock.advance(1_000);
+    assert.deepEqual(passedAt, [1_000]);
+    assert.notEqual(pass(900), null);
+    clock.advance(20_000);
+    // 9 s for the one, while 10 bytes a second more come at the other than it has.
+    assert.deepEqual(passedAt, [1_000, 10_000]);
+    assert.notEqual(pass(1_000), null);
+    clock.advance(60_000);
+    assert.equal(clock.pending, 0);
   });
 
   it("ByteFlow passes on at once that a body broke off, and gives back what waited", async () => {

@@ -2,10 +2,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Lease } from "../../src/base/mod.ts";
-import { errorAnswer, ExchangeError, fieldValue, type ProblemCode, type RequestHead } from "../../src/http/mod.ts";
+import {
+  errorAnswer,
+  ExchangeError,
+  fieldValue,
+  type Handler,
+  type ProblemCode,
+  type RequestHead,
+  streamOf,
+  type TimeoutGuard,
+} from "../../src/http/mod.ts";
 import { VisitorLimits, type VisitorLimitsInit } from "../../src/limits/mod.ts";
 import { FakeClock } from "../support/clock.ts";
-import { requestHead } from "../support/client_requests.ts";
+import { never, requestHead } from "../support/client_requests.ts";
+import { eventually } from "../support/net.ts";
 
 class Stage {
   readonly clock = new FakeClock();
@@ -190,5 +200,41 @@ describe("VisitorLimits", () => {
     }
     assert.ok(stage.limits.size <= 101, `${stage.limits.size} visitors`);
     stage.refusal("too_many_requests", "192.0.2.1");
+  });
+
+  it("VisitorLimits serve the visitors of a tunnel in turns, however many downloads one of them has", async () => {
+    const rate = 64_000;
+    const clock = new FakeClock();
+    const limits = VisitorLimits.of({ tunnel: { bytesPerSecond: rate } }, { clock }) as VisitorLimits;
+    const guard = { call: (handler: Handler, ...asked: Parameters<Handler>) => handler(...asked) };
+    const download = async (client: string, bytes: number): Promise<ReadableStreamDefaultReader<Uint8Array>> => {
+      const head = requestHead({ client });
+      const upstream: Handler = () =>
+        Promise.resolve({ status: 200, fields: [], body: streamOf(new Uint8Array(bytes)) });
+      const admission = limits.admit(head, "shop");
+      const answer = await admission.call(guard as unknown as TimeoutGuard, upstream, head, null, never, undefined);
+      return (answer.body as ReadableStream<Uint8Array>).getReader();
+    };
+    /** Reads a body to its end. Resolves to how many milliseconds it took. */
+    const read = async (reader: ReadableStreamDefaultReader<Uint8Array>): Promise<number> => {
+      const startedAt = clock.now();
+      while (!(await reader.read()).done);
+      return clock.now() - startedAt;
+    };
+    const greedy = await Promise.all(Array.from({ length: 500 }, () => download("192.0.2.1", rate)));
+    const over = Promise.allSettled(greedy.map(read));
+    await eventually(() => clock.pending > 0);
+    const others = ["192.0.2.2", "192.0.2.3"].map(async (client) => await read(await download(client, 12_000)));
+    const tookMs: number[] = [];
+    void Promise.all(others).then((all) => tookMs.push(...all));
+    while (tookMs.length === 0 && clock.now() < 60_000) {
+      clock.advance(25);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // Each has two pieces, and each of these waits for one of both others: 125 ms.
+    assert.ok(tookMs.length === 2 && Math.max(...tookMs) <= 1_000, `${tookMs} ms`);
+    await Promise.all(greedy.map((reader) => reader.cancel()));
+    await over;
+    assert.equal(clock.pending, 0);
   });
 });

@@ -166,12 +166,15 @@ describe("readProxyHeader", () => {
       assert.equal((await read).remote.usesTls, true);
     }));
 
-  it("keeps the proxy's own address when the header says none", () =>
-    withPair(async (proxy, accepted) => {
-      const { remote } = accepted;
-      proxy.socket.write(proxyHeader(0x20, 0x00, []));
-      assert.deepEqual((await readProxyHeader(accepted, everyone)).remote, remote);
-    }));
+  it("keeps the proxy's own address when the header says none, as one that is", async () => {
+    for (const [, header] of whole.filter(([, , source]) => source === null)) {
+      await withPair(async (proxy, accepted) => {
+        const { remote } = accepted;
+        proxy.socket.write(header);
+        assert.deepEqual((await readProxyHeader(accepted, everyone)).remote, { ...remote, isProxys: true });
+      });
+    }
+  });
 
   it("passes a bulk of bytes and the FIN behind it on, in order", () =>
     withPair(async (proxy, accepted) => {

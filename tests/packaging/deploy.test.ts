@@ -239,6 +239,15 @@ describe("the systemd units", () => {
     assert.match(await read("systemd/edge.socket"), /^ListenStream=8080$/m);
   });
 
+  it("ask for the network that they wait for, since After= alone asks for nothing", async () => {
+    for (const unit of (await readdir(join(root, "systemd"))).filter((name) => name.endsWith(".service"))) {
+      const lines = (await read(`systemd/${unit}`)).split("\n");
+      for (const kind of ["After", "Wants"]) {
+        assert.ok(lines.some((line) => line.startsWith(`${kind}=`) && / ?network-online\.target/.test(line)), unit);
+      }
+    }
+  });
+
   it("agent.service waits for ever for an edge that is not there yet", async () => {
     const lines = (await read("systemd/agent.service")).split("\n");
     const [, value] = lines.find((line) => line.startsWith("Environment=RUNNEL_CONNECT_TIMEOUT="))!.slice(12).split(

@@ -14,7 +14,8 @@ async function seenOf(protocol: Protocol, ask: (tunnel: Tunnel) => Promise<unkno
     if (/^transfer-encoding: chunked\r$/im.test(seen)) seen += await peer.readUntil("\r\n\r\n");
     await peer.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
   });
-  await withTunnelTo(upstream, { protocol }, async (tunnel) => void await ask(tunnel));
+  const edge = { clientAddressFields: ["X-Visitor"] };
+  await withTunnelTo(upstream, { protocol, edge }, async (tunnel) => void await ask(tunnel));
   return seen;
 }
 
@@ -61,7 +62,8 @@ describe("spoofed X-Forwarded-* on v2", () => {
   it("are dropped when they come in trailers, which some servers join to the head", async () => {
     const trailers =
       "X-Sum: 1\r\nX-Forwarded-For: 6.6.6.6\r\nx-forwarded-host: evil.test\r\nX-Forwarded-Proto: evil\r\n" +
-      "Forwarded: for=6.6.6.6\r\n";
+      "Forwarded: for=6.6.6.6\r\nX-Request-ID: evil\r\nDO-Connecting-IP: 6.6.6.6\r\nX_Visitor: 6.6.6.6\r\n" +
+      "X-Visitor: 6.6.6.6\r\n";
     const seen = await seenOf("v2", (tunnel) =>
       exchange(
         tunnel,

@@ -230,12 +230,30 @@ for (const protocol of protocols) {
       });
     });
 
-    it("believes fields as well where the header names a trusted proxy, and of LOCAL the connection", () =>
+    it("believes fields as well where the header names a trusted proxy", () =>
       withProxiedTunnel(protocol, behind, async ({ heads, ask }) => {
         await ask(bytesOf("PROXY TCP4 127.0.0.9 192.0.2.1 51234 443\r\n"), "X-Forwarded-For: 203.0.113.9\r\n");
-        await ask(proxyHeader(0x20, 0x00, []));
-        assert.deepEqual(heads.map(({ client }) => client), ["203.0.113.9", "127.0.0.1"]);
+        assert.deepEqual(heads.map(({ client }) => client), ["203.0.113.9"]);
       }));
+
+    const nameless: [what: string, header: Uint8Array][] = [
+      ["UNKNOWN", bytesOf("PROXY UNKNOWN\r\n")],
+      ["UNKNOWN with addresses", bytesOf("PROXY UNKNOWN 203.0.113.9 192.0.2.1 51234 443\r\n")],
+      ["LOCAL", proxyHeader(0x20, 0x00, [])],
+      ["LOCAL with addresses", proxyHeader(0x20, 0x11, [203, 0, 113, 9, 192, 0, 2, 1, 0xc8, 0x22, 0x01, 0xbb])],
+      ["UNSPEC", proxyHeader(0x21, 0x00, [])],
+      ["unix addresses", proxyHeader(0x21, 0x31, new Array(216).fill(0x61))],
+    ];
+    for (const [what, header] of nameless) {
+      it(`takes the proxy itself for the visitor where the header says ${what}, and believes none of his fields`, () =>
+        withProxiedTunnel(protocol, behind, async ({ host, heads, ask }) => {
+          assert.match(await ask(header, spoofed), /ok$/);
+          assert.deepEqual(heads.map(told), [["127.0.0.1", "http", `for=127.0.0.1;host=${host};proto=http`]]);
+          const [{ client, fields, isProxied }] = heads as [RequestHead];
+          assert.deepEqual([client, isProxied ?? false], ["127.0.0.1", false]);
+          assert.doesNotMatch(fields.join("\n"), /6\.6\.6\.6|mine/);
+        }));
+    }
   });
 }
 

@@ -9,7 +9,7 @@ import {
   type Issuer,
   type NameOwner,
 } from "../../acme/mod.ts";
-import { type DataFolder, UsageError } from "../../config/mod.ts";
+import { type DataFolder, UsageError, wildcardOf } from "../../config/mod.ts";
 import { type DeclaredTunnels, type Edge, type EdgeEvents, joinEvents } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { readAuthorities } from "../agent_endpoints.ts";
@@ -36,7 +36,10 @@ export class EdgeAcme {
   readonly #randomNames = new Set<string>();
   #edge: Edge | null = null;
 
-  private constructor({ values, declared, events }: EdgeAcmeOptions, folder: string, issuer: Issuer) {
+  private constructor(
+    { values, declared, events }: EdgeAcmeOptions,
+    { folder, issuer, settings }: { folder: string; issuer: Issuer; settings: string },
+  ) {
     const { domain, acmeDnsHook: command, acmeDnsTimeout: timeoutMs } = values;
     this.#domain = domain.toLowerCase();
     this.#hasWildcard = command !== undefined;
@@ -47,6 +50,7 @@ export class EdgeAcme {
       domain: this.#domain,
       ownerOf: (host) => this.#ownerOf(host),
       dns: command === undefined ? null : new DnsHook({ command, timeoutMs }),
+      settings,
       limits: { namesPerWeek: values.acmeNamesPerWeek, namesPerOwner: values.acmeNamesPerToken },
       events: joinEvents<AcmeEvents>(logEvents(), events ?? {}),
     });
@@ -61,16 +65,17 @@ export class EdgeAcme {
     const { values, data } = options;
     if (data === null) throw new UsageError("--acme needs a data folder for its certificates", "Name one with --data");
     const folder = join(data.acmePath, folderOf(values.acmeDirectory));
+    const ca = await readAuthorities("--acme-ca", values.acmeCa);
     const issuer = options.issuer ?? new AcmeClientIssuer({
       directoryUrl: values.acmeDirectory.href,
       accountKeyPath: join(folder, "account.key"),
       email: values.acmeEmail,
-      ca: await readAuthorities("--acme-ca", values.acmeCa),
+      ca,
       onTerms: (url) => {
         logger("acme").info("--acme accepts the terms of the CA: {url}", { url: url ?? "it names none" });
       },
     });
-    const acme = new EdgeAcme(options, folder, issuer);
+    const acme = new EdgeAcme(options, { folder, issuer, settings: settingsOf(values, ca) });
     await acme.certificates.load();
     return acme;
   }
@@ -135,7 +140,7 @@ export class EdgeAcme {
     const tunnel = this.#declared?.ofHost(host) ?? null;
     if (tunnel === null) return null;
     const isExact = this.#declared!.get?.(tunnel)?.hostnames.includes(host) ?? false;
-    return { owner: `tunnel:${tunnel}`, name: isExact ? host : `*${host.slice(host.indexOf("."))}` };
+    return { owner: `tunnel:${tunnel}`, name: isExact ? host : wildcardOf(host) ?? host };
   }
 
   /** The tunnel's name of NAME.DOMAIN; null for other hosts. */
@@ -150,6 +155,12 @@ export class EdgeAcme {
 function folderOf(directory: URL): string {
   const digest = createHash("sha256").update(directory.href).digest("hex").slice(0, 8);
   return `${directory.hostname.replace(/[^a-z0-9.-]/g, "_")}-${digest}`;
+}
+
+/** Whoever mends a flag of these need not wait until an order that failed may be tried again. */
+function settingsOf({ acmeDirectory, acmeEmail, acmeDnsHook, acmeDnsTimeout }: ServeValues, ca?: string): string {
+  const parts = [acmeDirectory.href, acmeEmail, ca, acmeDnsHook, acmeDnsTimeout];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
 function day(ms: number): string {
@@ -173,6 +184,18 @@ function logEvents(): AcmeEvents {
         end: oldNotAfter === null ? "" : day(oldNotAfter),
         minutes: Math.ceil(retryInMs / 60_000),
       });
+    },
+    onWaiting: ({ name, reason, retryAt }) => {
+      const next = "the next try is at {time}, in {minutes} min";
+      log.warn(
+        `The last order of a certificate for {name} failed with the same flags: {reason}. Unless they change, ${next}`,
+        {
+          name,
+          reason,
+          time: new Date(retryAt).toISOString(),
+          minutes: Math.ceil((retryAt - Date.now()) / 60_000),
+        },
+      );
     },
     onNotOrdered: (name, reason) => log.warn("No certificate is ordered for {name}: {reason}", { name, reason }),
     onFileFault: (path, reason) => log.error("The file {path} cannot be used: {reason}", { path, reason }),

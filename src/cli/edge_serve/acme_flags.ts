@@ -1,15 +1,19 @@
 /** Whether the flags of `--acme` fit each other. */
-import { type edgeServeOptions, type OptionValues, UsageError } from "../../config/mod.ts";
+import { edgeServeOptions, type OptionValues, type ResolvedOptions, UsageError } from "../../config/mod.ts";
 
 export type ServeValues = OptionValues<typeof edgeServeOptions>;
 
 /** @throws {UsageError} */
-export function checkAcmeFlags({ acme, acmeEmail, acmeCa, acmeDnsHook, domain }: ServeValues): void {
-  const given = Object.entries({ "--acme-email": acmeEmail, "--acme-ca": acmeCa, "--acme-dns-hook": acmeDnsHook });
-  const [flag] = given.find(([, value]) => value !== undefined) ?? [];
-  if (!acme && flag !== undefined) {
+export function checkAcmeFlags({ values, origins }: ResolvedOptions<typeof edgeServeOptions>): void {
+  const { acme, domain } = values;
+  const keys = Object.keys(edgeServeOptions) as (keyof typeof edgeServeOptions)[];
+  const given = keys.find((key) => {
+    const origin = origins[key];
+    return edgeServeOptions[key].name.startsWith("acme-") && origin !== null && origin !== "default";
+  });
+  if (!acme && given !== undefined) {
     throw new UsageError(
-      `${flag} is for the certificates of --acme, which is not given`,
+      `--${edgeServeOptions[given].name} is for the certificates of --acme, which is not given`,
       "Add --acme, or leave it out",
     );
   }

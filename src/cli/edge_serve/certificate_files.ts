@@ -1,7 +1,7 @@
 /** Certificates in files, with their keys: by the names in them, read again when they change. */
 import { readFile } from "node:fs/promises";
 import { type Clock, messageOf, systemClock } from "../../base/mod.ts";
-import { UsageError } from "../../config/mod.ts";
+import { UsageError, wildcardOf } from "../../config/mod.ts";
 import {
   type CertificatePair,
   type CertificateSource,
@@ -53,8 +53,7 @@ export class CertificateFiles implements CertificateSource {
   /** Null for a name that none of them is for, and where there is no name. */
   certificateFor({ serverName }: ClientHello): TlsCertificate | null {
     if (serverName === null) return null;
-    const parent = serverName.slice(serverName.indexOf(".") + 1);
-    return this.#byName.get(serverName) ?? this.#byName.get(`*.${parent}`) ?? null;
+    return this.#byName.get(serverName) ?? this.#byName.get(wildcardOf(serverName) ?? "") ?? null;
   }
 
   /** The one that was named first. */

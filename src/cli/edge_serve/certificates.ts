@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Clock } from "../../base/mod.ts";
-import { type DataFolder, type edgeServeOptions, type OptionValues, UsageError } from "../../config/mod.ts";
+import { type DataFolder, type edgeServeOptions, type OptionValues, UsageError, wildcardOf } from "../../config/mod.ts";
+import { type ClientPolicies, clientPolicyOf, type DeclaredTunnels } from "../../edge/mod.ts";
 import {
   type CertificateSource,
   type ClientPolicy,
@@ -10,7 +11,7 @@ import {
   type TlsAcceptorOptions,
   type TlsCertificate,
 } from "../../net/mod.ts";
-import { readAuthorities } from "../agent_endpoints.ts";
+import { readAuthorityFile } from "../agent_endpoints.ts";
 import type { ProgramHost } from "../host.ts";
 import { CertificateFiles } from "./certificate_files.ts";
 import { SelfSignedCertificate, selfSignedNames } from "./self_signed.ts";
@@ -32,6 +33,8 @@ export interface CertificatesOptions {
   targets: readonly ListenTarget[];
   /** Those of a CA; its own one is for the domain. Default: there are none. */
   acme?: CertificateSource & { readonly own: TlsCertificate | null };
+  /** Whose hostnames have the client policies of their tunnels. Default: there are none. */
+  declared?: DeclaredTunnels;
   clock?: Clock;
 }
 
@@ -74,7 +77,7 @@ export class Certificates {
     const defaults: (() => TlsCertificate | null)[] = [];
     let pin: string | null = null;
     try {
-      const clientPolicyOf = await readClientPolicy(values);
+      const policies = await readClientPolicies(values);
       if (values.tlsCert.length > 0) {
         const files = await CertificateFiles.open(pairsOf(values), clock);
         // Windows does not have it.
@@ -94,7 +97,9 @@ export class Certificates {
         defaults.push(() => own.certificateFor());
       }
       parts.push(lastResort(defaults[0], values.tlsUnknownName === "refuse"));
-      return new Certificates({ certificates: certificateSource(parts), clientPolicyOf, clock }, pin, closers);
+      const policyOf = policies === null ? undefined : clientPolicyOf(policies, values.domain, options.declared);
+      const tls = { certificates: certificateSource(parts), clientPolicyOf: policyOf, clock };
+      return new Certificates(tls, pin, closers);
     } catch (error) {
       for (const close of closers) close();
       throw error;
@@ -127,8 +132,7 @@ function forNames(source: CertificateSource, names: readonly string[]): Certific
     certificateFor(hello) {
       const { serverName } = hello;
       if (serverName === null) return null;
-      const parent = serverName.slice(serverName.indexOf(".") + 1);
-      return known.has(serverName) || known.has(`*.${parent}`) ? source.certificateFor(hello) : null;
+      return known.has(serverName) || known.has(wildcardOf(serverName) ?? "") ? source.certificateFor(hello) : null;
     },
   };
 }
@@ -141,13 +145,21 @@ async function openSelfSigned({ data, values, targets, clock }: CertificatesOpti
   return await SelfSignedCertificate.open({ path: join(data.path, SELF_SIGNED_FILE), names, clock });
 }
 
-/** The rule for visitors of tunnels. The domain itself has none: agents, which have no certificate, connect there. */
-async function readClientPolicy(
-  { clientCa, domain }: CertificateValues,
-): Promise<TlsAcceptorOptions["clientPolicyOf"]> {
-  const ca = await readAuthorities("--client-ca", clientCa);
-  if (ca === undefined) return undefined;
-  const policy: ClientPolicy = { id: createHash("sha256").update(ca).digest("hex"), ca };
-  const own = domain.toLowerCase();
-  return (serverName) => serverName === null || serverName === own || serverName === "localhost" ? null : policy;
+/**
+ * Whom visitors of tunnels must be certified by; null where nobody is asked.
+ *
+ * @throws {UsageError} where a file has no certificates
+ */
+async function readClientPolicies({ clientCa }: CertificateValues): Promise<ClientPolicies | null> {
+  if (clientCa.length === 0) return null;
+  let general: ClientPolicy | null = null;
+  const ofTunnel = new Map<string, ClientPolicy>();
+  for (const { tunnel, file, text } of clientCa) {
+    const ca = await readAuthorityFile("--client-ca", file, text);
+    // The same authorities are the same rule, whoever's visitors it is for.
+    const policy: ClientPolicy = { id: createHash("sha256").update(ca).digest("hex"), ca };
+    if (tunnel === null) general = policy;
+    else ofTunnel.set(tunnel, policy);
+  }
+  return { general, ofTunnel };
 }

@@ -22,7 +22,7 @@ const tlsAddresses = ["https://[::]:443", "http://[::]:80"].map(parseListenAddre
  */
 export function listenAddresses(values: ServeValues, isGiven: boolean): readonly ListenAddress[] {
   const addresses = !isGiven && hasCertificates(values) ? tlsAddresses : values.listen;
-  checkCertificates(values, addresses);
+  checkCertificateFlags(values, addresses);
   checkPairs(values);
   checkPlainHosts(values, addresses);
   checkClientCa(values);
@@ -34,7 +34,7 @@ function hasCertificates({ tlsCert, tlsSelfSigned, acme }: ServeValues): boolean
   return tlsCert.length > 0 || tlsSelfSigned || acme;
 }
 
-function checkCertificates(values: ServeValues, addresses: readonly ListenAddress[]): void {
+function checkCertificateFlags(values: ServeValues, addresses: readonly ListenAddress[]): void {
   const isSecure = hasTls(addresses);
   if (isSecure && !hasCertificates(values)) {
     throw new UsageError(
@@ -52,7 +52,7 @@ function checkCertificates(values: ServeValues, addresses: readonly ListenAddres
     : tlsSelfSigned
     ? "--tls-self-signed"
     : "--client-ca";
-  if (!hasCertificates(values) && clientCa === undefined) return;
+  if (!hasCertificates(values) && clientCa.length === 0) return;
   throw new UsageError(`${flag} is for a listener with TLS, and there is none`, "Write --listen https://HOST:PORT");
 }
 
@@ -72,11 +72,24 @@ function checkPlainHosts({ plainHttp }: ServeValues, addresses: readonly ListenA
   );
 }
 
-/** The tunnel of the domain itself would be open to visitors without a certificate. */
+/** @throws {UsageError} where two are for the same visitors, or the tunnel of the domain itself would be open to any */
 function checkClientCa({ clientCa, defaultTunnel }: ServeValues): void {
-  if (clientCa === undefined || defaultTunnel === undefined) return;
+  clientCa.forEach(({ tunnel, text }, index) => {
+    if (clientCa.findIndex((other) => other.tunnel === tunnel) === index) return;
+    throw new UsageError(
+      `--client-ca ${JSON.stringify(text)} is the second one for ${
+        tunnel === null ? "all tunnels" : `the tunnel ${tunnel}`
+      }`,
+      "Write all their authorities into one file",
+    );
+  });
+  const ofDefault = clientCa.find(({ tunnel }) => tunnel === defaultTunnel) ??
+    clientCa.find(({ tunnel }) => tunnel === null);
+  if (ofDefault === undefined || defaultTunnel === undefined) return;
+  const { text } = ofDefault;
   throw new UsageError(
-    "--client-ca leaves the domain itself open, since agents connect there, and --default-tunnel serves it",
+    `--client-ca ${JSON.stringify(text)} leaves the domain itself open, since agents connect there, and ` +
+      `--default-tunnel ${defaultTunnel} serves it`,
     "Leave one of them out",
   );
 }

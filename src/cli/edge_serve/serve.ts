@@ -59,7 +59,7 @@ async function serveEdge(call: ServeCall): Promise<number> {
 }
 
 async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
-  checkAcmeFlags(call.values);
+  checkAcmeFlags(call);
   const addresses = listenAddresses(call.values, call.origins.listen !== "default");
   const reservedNames = reservedNamesOf(call.values);
   const limits = limitsOf(call.values);
@@ -75,7 +75,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   let certificates: Certificates | null = null;
   try {
     acme = await openAcme(call, data, plane);
-    certificates = await openCertificates(call, data, addresses, acme);
+    certificates = await openCertificates(call, data, addresses, { acme, plane });
     return await serveWith(call, { ...kept, acme, certificates });
   } finally {
     certificates?.close();
@@ -89,11 +89,12 @@ async function openCertificates(
   { values, host }: ServeCall,
   data: DataFolder | null,
   addresses: readonly ListenAddress[],
-  acme: EdgeAcme | null,
+  { acme, plane }: { readonly acme: EdgeAcme | null; readonly plane: ControlPlane | null },
 ): Promise<Certificates | null> {
   if (!addresses.some(({ scheme }) => scheme === "https")) return null;
   const targets = addresses.map(({ target }) => target);
-  return await Certificates.open({ values, host, data, targets, acme: acme?.certificates });
+  const { declared } = plane?.edgeOptions ?? {};
+  return await Certificates.open({ values, host, data, targets, acme: acme?.certificates, declared });
 }
 
 /** Null without `--acme`. */

@@ -29,8 +29,7 @@ export function readCertificatePair(chain: string, key: string): CertificatePair
   checkCertificates(chain);
   const own = new X509Certificate(chain.slice(chain.indexOf("-----BEGIN CERTIFICATE-----")));
   const privateKey = readKey(key);
-  // The runtimes' TLS may take a key that does not fit, and then fails each handshake.
-  if (!own.checkPrivateKey(privateKey)) throw new CertificateError("The key is not that of the certificate");
+  checkKeyOf(own, privateKey);
   const pkcs8 = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
   const id = createHash("sha256").update(chain).update("\0").update(pkcs8).digest("hex");
   return {
@@ -40,6 +39,15 @@ export function readCertificatePair(chain: string, key: string): CertificatePair
     validTo: Date.parse(own.validTo),
     pin: pinOf(own),
   };
+}
+
+/**
+ * Checks that `key` is that of `certificate`. The runtimes' TLS may take another one, and then fails each handshake.
+ *
+ * @throws {CertificateError}
+ */
+export function checkKeyOf(certificate: X509Certificate, key: KeyObject): void {
+  if (!certificate.checkPrivateKey(key)) throw new CertificateError("The key is not that of the certificate");
 }
 
 function readKey(text: string): KeyObject {

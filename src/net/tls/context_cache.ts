@@ -5,7 +5,8 @@
  */
 import { createPrivateKey, type X509Certificate } from "node:crypto";
 import * as tls from "node:tls";
-import { CertificateError, readCertificates } from "./certificates.ts";
+import { checkKeyOf } from "./certificate_pair.ts";
+import { readCertificates } from "./certificates.ts";
 import type { ClientPolicy, TlsCertificate } from "./certificate_source.ts";
 
 /** An edge has a few certificates, or one for each hostname of its tunnels. A context takes some 50 KiB. */
@@ -60,11 +61,8 @@ export class ContextCache {
 }
 
 function makeContext({ chain, key }: TlsCertificate, policy: ClientPolicy | null): TlsContext {
-  // Deno would say nothing of a pair that does not fit, and then fail each handshake (2.9.6).
   const [own] = readCertificates(chain);
-  if (!own.checkPrivateKey(createPrivateKey(key))) {
-    throw new CertificateError("The key does not belong to the certificate");
-  }
+  checkKeyOf(own, createPrivateKey(key));
   const authorities = policy === null ? null : readCertificates(policy.ca);
   const secure = tls.createSecureContext({
     cert: chain,
