@@ -1,7 +1,7 @@
 /** How many agents may be connected with one token. What one token holder opens leaves room for the others. */
 import type { EdgeSession } from "../session/mod.ts";
 
-/** Twice the names of a token: a session that was lost is noticed after 25 s, and its agent is back before. */
+/** Twice the names of a token: a session that was lost counts until it is over, and its agent is back before. */
 export const DEFAULT_MAX_SESSIONS_PER_OWNER = 200;
 
 /** One for all acceptors of an edge. */
