@@ -80,21 +80,21 @@ export class TunnelSession {
   }
 
   /**
-   * Opens a tunnel, or gives an open one other timeouts. Requests for it may come before this resolves.
+   * Opens a tunnel, or has the edge do something else for an open one. Requests for it may come before this resolves.
    *
    * @throws {AgentError}
    */
   async open(
     name: string,
     upstreamLabel: string,
-    timeouts: AskedTimeouts | undefined,
+    { timeouts, share }: { readonly timeouts?: AskedTimeouts; readonly share?: boolean },
     signal: AbortSignal,
   ): Promise<TunnelAnswer> {
     await this.#pace.wait(signal);
     if (this.#first.name === null) this.#first.name = name;
     else if (name !== this.#first.name) this.#checkSeveral();
     const { edge, timeoutMs, clock } = this.#options;
-    const wish = { edge, timeoutMs, clock, name, upstreamLabel: upstreamLabel.slice(0, 1024), timeouts };
+    const wish = { edge, timeoutMs, clock, name, upstreamLabel: upstreamLabel.slice(0, 1024), timeouts, share };
     try {
       const answer = await requestTunnel(this.#connection, wish, signal);
       this.#hasOpened = true;
