@@ -206,8 +206,8 @@ export class ServedTunnels {
   }
 
   async #openOne({ config, upstream }: Served, session: TunnelSession, signal: AbortSignal): Promise<void> {
-    const { name } = config;
-    this.#open.set(name, await session.open(name, upstream.label, config, signal));
+    const { name, timeouts, share } = config;
+    this.#open.set(name, await session.open(name, upstream.label, timeouts, signal, share));
   }
 
   #tell({ config, upstream }: Served): void {

@@ -82,13 +82,15 @@ export class TunnelSession {
   /**
    * Opens a tunnel, or has the edge do something else for an open one. Requests for it may come before this resolves.
    *
+   * @param share it is served together with other agents. Default false.
    * @throws {AgentError}
    */
   async open(
     name: string,
     upstreamLabel: string,
-    { timeouts, share }: { readonly timeouts?: AskedTimeouts; readonly share?: boolean },
+    timeouts: AskedTimeouts | undefined,
     signal: AbortSignal,
+    share = false,
   ): Promise<TunnelAnswer> {
     await this.#pace.wait(signal);
     if (this.#first.name === null) this.#first.name = name;
