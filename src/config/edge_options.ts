@@ -122,6 +122,11 @@ export const edgeServeOptions = {
     help: "for how long a session of runnel.v2 waits for its agent when the link is lost; off: it ends with its link",
     default: "30s",
   }),
+  resumeWait: durationOption({
+    name: "resume-wait",
+    help: "for how long a request waits for a tunnel whose agent has lost its link; 0s: it gets a 503 at once",
+    default: "10s",
+  }),
   drainTimeout: durationOption({
     name: "drain-timeout",
     help: "for exchanges that still run after SIGTERM or Ctrl-C",

@@ -144,6 +144,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     },
     maxFirstByteMs: values.maxFirstByteTimeout,
     liveTypes: values.liveType,
+    resumeWaitMs: values.resumeWait,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,

@@ -9,7 +9,7 @@
  * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
  * (half_closed.ts).
  */
-import { cachedClock, CancelSource, type Lease, type Timeout } from "../../base/mod.ts";
+import { cachedClock, CancelSource, type Lease } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -17,6 +17,7 @@ import {
   BodySource,
   cancelBody,
   type ExchangeMeter,
+  type ExchangeServer,
   type Fields,
   type Handler,
   isAsked,
@@ -24,7 +25,6 @@ import {
   type Traffic,
 } from "../../http/mod.ts";
 import { emptyBytes, release } from "../../memory/mod.ts";
-import type { Socket } from "../../net/mod.ts";
 import {
   BodyDecoder,
   closeDelimitedBody,
@@ -37,8 +37,8 @@ import {
 import { writeChunk } from "../write_chunk.ts";
 import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
+import type { ExchangeEnd, ExchangeHost } from "./exchange_host.ts";
 import { halfClosedAnswerMs, halfClosedMs } from "./half_closed.ts";
-import type { HttpServerOptions } from "./options.ts";
 
 /** What is counted for a request whose body cannot be read, and for one that not even an error could be written for. */
 const REFUSED_STATUS = 400;
@@ -49,43 +49,6 @@ const JOINED_BODY_BYTES = 16 * 1024;
 
 /** The error of a body that is not needed after the answer. Nothing failed. */
 const answerComplete = new ExchangeAbortedError("answer_complete", "The answer is complete without this body");
-
-/** How a connection goes on after an exchange. */
-export type ExchangeEnd =
-  /** With the next request. */
-  | "next"
-  /** It closes; the whole request was read. */
-  | "close"
-  /** It closes, and the rest of the request is discarded. */
-  | "linger";
-
-/** The connection, as its exchange sees it. */
-export interface ExchangeHost {
-  readonly socket: Socket;
-  readonly options: HttpServerOptions;
-  /** Of the connection, where connections have names. */
-  readonly name: string | undefined;
-  /** Of the request's body, then of a half-closed client. The connection calls `timedOut`. */
-  readonly timeout: Timeout;
-  readonly isDraining: boolean;
-  /** The client's FIN came. */
-  readonly hasClientEnded: boolean;
-  /** An earlier request was answered. */
-  readonly hasAnswered: boolean;
-  /** Resumes or pauses the socket, as `wantsBytes` now says. */
-  updateFlow(): void;
-  /** Adds bytes that were read behind the request to the end of the read-ahead. */
-  pushReadAhead(bytes: Uint8Array): void;
-  /** Takes the first bytes of the read-ahead; null where it is empty. */
-  shiftReadAhead(): Uint8Array | null;
-  /** Puts bytes that do not belong to the request back to the beginning of the read-ahead. */
-  unshiftReadAhead(bytes: Uint8Array): void;
-  exchangeOver(end: ExchangeEnd): void;
-  /** Answers a request that cannot be read to its end, then closes. */
-  refuse(error: unknown, head: RequestHead): void;
-  /** Gives the socket away, with the read-ahead. */
-  giveSocketTo(take: (socket: Socket, rest: Uint8Array) => void): void;
-}
 
 export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   readonly head: RequestHead;
@@ -115,6 +78,10 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
   #traffic: Traffic | null = null;
+  /** Null where nobody says who serves it. */
+  #server: ExchangeServer | null = null;
+  /** That of the server, when it was looked at last. */
+  #suspendedMs = 0;
   /** What the exchange has taken of somebody's limits; null where nothing is limited. */
   #lease: Lease | null = null;
   /** Since when it is counted. */
@@ -160,6 +127,14 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     this.#startedAt = this.#now();
     traffic.active++;
     traffic.bytesIn += this.#earlyBytes;
+  }
+
+  servedBy(server: ExchangeServer): void {
+    if (this.#isOver) return;
+    if (this.#server !== null) this.#server.outstanding--;
+    this.#server = server;
+    this.#suspendedMs = server.suspendedMs;
+    server.outstanding++;
   }
 
   releaseAtEnd(lease: Lease): void {
@@ -239,10 +214,21 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
 
   /** Nothing of the request's body has arrived for too long, or nothing was written to a half-closed client. */
   timedOut(): void {
+    if (this.#hasStoodStill()) return;
     if (this.#isHalfClosed) return this.#leaveClient();
     const { bodyIdleMs } = this.#host.options;
     const reason = `Nothing of the request's body arrived for ${bodyIdleMs} ms`;
     this.#failRequest(new ExchangeAbortedError("request_timeout", reason));
+  }
+
+  /** True where nothing could move for a while, whatever the client did: the timeout then begins anew. */
+  #hasStoodStill(): boolean {
+    const suspendedMs = this.#server?.suspendedMs ?? 0;
+    if (suspendedMs === this.#suspendedMs) return false;
+    this.#suspendedMs = suspendedMs;
+    if (this.#isHalfClosed) this.#limitHalfClosed();
+    else this.#host.timeout.start(this.#host.options.bodyIdleMs);
+    return true;
   }
 
   drained(): void {
@@ -578,6 +564,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#lease !== null) this.#lease.release();
+    if (this.#server !== null) this.#server.outstanding--;
     if (this.#traffic === null) return;
     if (this.#blockedAt >= 0) this.#endWait(this.#traffic);
     this.#traffic.ended(status, this.#now() - this.#startedAt);
