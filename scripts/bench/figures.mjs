@@ -62,3 +62,15 @@ export function interval(values) {
   const half = 1.96 * Math.sqrt(variance / values.length);
   return { low: mean - half, high: mean + half };
 }
+
+/**
+ * The 95 % interval of the median of `values`: two of them, so that single measurements that went wrong do not widen it.
+ * @param {readonly number[]} values at least two
+ */
+export function medianInterval(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  // How many of n values are below their median varies as heads of n coins do.
+  const half = 1.96 * Math.sqrt(values.length) / 2;
+  const low = Math.max(0, Math.floor(values.length / 2 - half));
+  return { low: sorted[low], high: sorted[values.length - 1 - low] };
+}

@@ -1,9 +1,10 @@
 /**
  * Heartbeat: whether the peer is alive. Any byte proves it. After a silence a ping asks for one, after a longer silence
  * the peer counts as dead. Where frames are acknowledged, acknowledgement must make progress, too: a proxy on the way
- * may have lost one direction only.
+ * may have lost one direction only. Silence is noticed up to 2 % late, so that many links are looked at together.
  */
 import type { Clock, Timer } from "./clock.ts";
+import { coarseClock } from "./coarse_clock.ts";
 
 export interface LivenessOptions {
   clock: Clock;
@@ -77,7 +78,7 @@ export class Liveness {
   }
 
   #arm(delayMs: number): void {
-    this.#timer = this.#options.clock.after(delayMs, () => {
+    this.#timer = coarseClock(this.#options.clock).after(delayMs, () => {
       this.#timer = null;
       this.#check();
     });

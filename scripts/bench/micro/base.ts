@@ -7,6 +7,8 @@ import {
   atTickEnd,
   cachedClock,
   CancelSource,
+  type Clock,
+  coarseClock,
   internedLatin1,
   isAuthority,
   latin1,
@@ -25,6 +27,9 @@ const LISTENERS_PER_TICK = 64;
 /** Connections, exchanges or streams that live at the same time. A power of two. */
 const LIVE = 64;
 const TIMEOUT_MS = 75_000;
+/** Timers that ring: when the first one does, and how much later each further one. */
+const FIRST_RING_MS = 600;
+const RINGS_APART_MS = 2;
 /** One exchange of so many is canceled. */
 const CANCEL_EVERY = 64;
 
@@ -43,6 +48,20 @@ async function readClock(count: number, now: () => number): Promise<number> {
     await nextTick();
   }
   return reads;
+}
+
+/** Waits until `count` timers have rung, between which nothing happens; returns how many did. */
+async function ringTimers(count: number, clock: Pick<Clock, "after">): Promise<number> {
+  // Those of a clock do not keep the process alive.
+  const hold = setTimeout(() => {}, TIMEOUT_MS);
+  let rung = 0;
+  await new Promise<void>((resolve) => {
+    for (let i = 0; i < count; i++) {
+      clock.after(FIRST_RING_MS + i * RINGS_APART_MS, () => ++rung === count ? resolve() : undefined);
+    }
+  });
+  clearTimeout(hold);
+  return rung;
 }
 
 class Counter implements TickListener {
@@ -181,6 +200,20 @@ export const baseCases: readonly Case[] = [
         close: () => timeouts.forEach((timeout) => timeout.close()),
       };
     },
+  }),
+
+  /** Timers of idle links ring together, since each one by itself wakes the process. */
+  inProcess({
+    name: "coarse-clock",
+    source: "base/coarse_clock.ts",
+    with: "timers that are late by up to 2 %, and ring together",
+    without: "each on time, one every 2 ms",
+    operation: "timer",
+    checkedCount: 100,
+    setUp: () => ({
+      with: (count) => ringTimers(count, coarseClock(systemClock)),
+      without: (count) => ringTimers(count, systemClock),
+    }),
   }),
 
   /** Each chunk pushes an idle timeout back: that moves a list node, and no timer. */

@@ -3,6 +3,7 @@ export {
   atTickEnd,
   cachedClock,
   CancelSource,
+  type Clock,
   internedLatin1,
   latin1,
   LinkedList,
@@ -12,6 +13,7 @@ export {
   type TickListener,
   Timeout,
 } from "../../../src/base/mod.ts";
+export { coarseClock } from "../../../src/base/coarse_clock.ts";
 export { BumpAllocator } from "../../../src/memory/bump_allocator.ts";
 export {
   compacted,
