@@ -72,7 +72,8 @@ export async function startChaosStage(options: ChaosStageOptions): Promise<Chaos
     closers.push(() => agent.close());
     const names = tunnels ?? ["shop"];
     const isOpen = (name: string) => (edge.tunnels.get(name)?.session ?? null) !== null;
-    await Promise.race([eventually(() => names.every(isOpen), { message: "the tunnels are open" }), agent.ended]);
+    const isReady = () => names.every(isOpen) && agent.session() !== null;
+    await Promise.race([eventually(isReady, { message: "the tunnels are open at both ends" }), agent.ended]);
     const edgeSession = () => (edge.tunnels.get(names[0]!)?.session ?? null) as V2EdgeSession | null;
     const hosts = names.map((name) => `${name}.localhost`);
     return { edge, link, port, hosts, edgeSession, agentSession: agent.session, close };
