@@ -50,6 +50,22 @@ describe("demo.sh", () => {
     });
   }
 
+  for (const more of [[], ["--tls"]]) {
+    it(`loses neither byte nor tick over cuts of the link when told to cut it ${more.join(" ")}`, async () => {
+      const { exitCode, output } = await demo(["--cut", "--once", "--cut-every", "1", "--bytes", "50000000", ...more]);
+      assert.equal(exitCode, 0, output);
+      const [, cuts] = output.match(/\nok {4}50000000 bytes byte-exact and \d+ ticks in order, over (\d+) cuts\n$/) ??
+        [];
+      assert.ok(Number(cuts) >= 3, output);
+      assert.match(output, /^cut 1: \d+ MB and \d+ ticks so far\n {7}back after \d+ ms$/m);
+    });
+  }
+
+  it("refuses to cut a session that ends with its link", async () => {
+    const { exitCode, output } = await demo(["--cut", "--once", "--protocol", "json"]);
+    assert.deepEqual([exitCode, output], [2, "demo: --cut needs --protocol v2 (see --help)\n"]);
+  });
+
   it("exits 1 and names the port when the one that it was asked for is busy", async () => {
     const busy = createServer();
     busy.listen(0, "127.0.0.1");

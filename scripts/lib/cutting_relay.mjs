@@ -1,0 +1,77 @@
+// @ts-check
+/** A TCP relay in front of an edge, which cuts its connections every few seconds. Nothing else goes through it. */
+import { EventEmitter, once } from "node:events";
+import { connect, createServer } from "node:net";
+
+/** @typedef {import("node:net").Socket} Socket */
+
+/** Emits `cut` with what number it was, and `back` with the milliseconds until the target spoke again. */
+export class CuttingRelay extends EventEmitter {
+  #target;
+  #server = createServer((near) => this.#join(near));
+  /** @type {Set<Socket>} */
+  #sockets = new Set();
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+  #cuts = 0;
+  /** When the last cut was, until the target has spoken again. @type {number | null} */
+  #cutAt = null;
+
+  /** @param {number} target the port of 127.0.0.1 that it passes bytes to */
+  constructor(target) {
+    super();
+    this.#target = target;
+  }
+
+  /** Resolves to the port of 127.0.0.1 on which it listens. */
+  async listen() {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return /** @type {import("node:net").AddressInfo} */ (this.#server.address()).port;
+  }
+
+  get cuts() {
+    return this.#cuts;
+  }
+
+  /** Cuts from now on, as often as that. @param {number} everyMs */
+  begin(everyMs) {
+    this.#timer = setInterval(() => this.#cut(), everyMs);
+  }
+
+  /** Cuts no more, and goes on passing bytes. */
+  end() {
+    clearInterval(this.#timer);
+  }
+
+  /** There is nothing to cut while the agent is not back yet. */
+  #cut() {
+    if (this.#sockets.size === 0) return;
+    this.#cutAt = performance.now();
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#sockets.clear();
+    this.emit("cut", ++this.#cuts);
+  }
+
+  /** @param {Socket} near */
+  #join(near) {
+    const far = connect(this.#target, "127.0.0.1");
+    far.once("data", () => this.#spoke());
+    for (const [one, other] of [[near, far], [far, near]]) {
+      this.#sockets.add(one);
+      one.setNoDelay(true);
+      one.on("error", () => other.destroy()).on("close", () => {
+        this.#sockets.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  }
+
+  #spoke() {
+    if (this.#cutAt === null) return;
+    const afterMs = performance.now() - this.#cutAt;
+    this.#cutAt = null;
+    this.emit("back", afterMs);
+  }
+}
