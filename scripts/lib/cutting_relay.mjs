@@ -1,12 +1,17 @@
 // @ts-check
-/** A TCP relay in front of an edge, which cuts its connections every few seconds. Nothing else goes through it. */
+/** A TCP relay in front of an edge, which cuts its connections, every few seconds or when it is told to. */
 import { EventEmitter, once } from "node:events";
 import { connect, createServer } from "node:net";
 
 /** @typedef {import("node:net").Socket} Socket */
 
-/** Emits `cut` with what number it was, and `back` with the milliseconds until the target spoke again. */
+/**
+ * Emits `cut` with what number it was; `dial` for each connection that comes; `spoke` when the target has sent the first
+ * byte on one; and `back` with the milliseconds from a cut to the first of these.
+ */
 export class CuttingRelay extends EventEmitter {
+  /** True: connections that come are reset at once. */
+  refuses = false;
   #target;
   #server = createServer((near) => this.#join(near));
   /** @type {Set<Socket>} */
@@ -25,7 +30,7 @@ export class CuttingRelay extends EventEmitter {
 
   /** Resolves to the port of 127.0.0.1 on which it listens. */
   async listen() {
-    this.#server.listen(0, "127.0.0.1");
+    this.#server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 });
     await once(this.#server, "listening");
     return /** @type {import("node:net").AddressInfo} */ (this.#server.address()).port;
   }
@@ -36,16 +41,18 @@ export class CuttingRelay extends EventEmitter {
 
   /** Cuts from now on, as often as that. @param {number} everyMs */
   begin(everyMs) {
-    this.#timer = setInterval(() => this.#cut(), everyMs);
+    this.#timer = setInterval(() => this.cut(), everyMs);
   }
 
-  /** Cuts no more, and goes on passing bytes. */
-  end() {
+  /** Cuts everything, and takes nothing more. */
+  close() {
     clearInterval(this.#timer);
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** There is nothing to cut while the agent is not back yet. */
-  #cut() {
+  /** Resets what is open, at both ends. Does nothing while the agent is not back yet. */
+  cut() {
     if (this.#sockets.size === 0) return;
     this.#cutAt = performance.now();
     for (const socket of this.#sockets) socket.resetAndDestroy();
@@ -55,6 +62,9 @@ export class CuttingRelay extends EventEmitter {
 
   /** @param {Socket} near */
   #join(near) {
+    near.on("error", () => {});
+    this.emit("dial");
+    if (this.refuses) return near.resetAndDestroy();
     const far = connect(this.#target, "127.0.0.1");
     far.once("data", () => this.#spoke());
     for (const [one, other] of [[near, far], [far, near]]) {
@@ -69,6 +79,7 @@ export class CuttingRelay extends EventEmitter {
   }
 
   #spoke() {
+    this.emit("spoke");
     if (this.#cutAt === null) return;
     const afterMs = performance.now() - this.#cutAt;
     this.#cutAt = null;
