@@ -1,7 +1,7 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
-import type { Session, SessionEnd } from "../session/mod.ts";
+import type { LinkEvents, Session, SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 
@@ -10,13 +10,15 @@ export interface AgentEvents {
   onReady?(tunnel: OpenTunnel): void;
   /** Before the tunnel was ever open: an attempt failed with `because`, and attempt number `attempt` follows in `inMs`. */
   onConnecting?(attempt: number, inMs: number, because: AgentError): void;
-  /** The session is over, other than by `drain()` or `close()`. */
+  /** The link is lost, other than by `drain()` or `close()`. Whether the session is, too, is told by what follows. */
   onDisconnected?(end: SessionEnd): void;
   /**
    * Attempt number `attempt` follows in `inMs`, counted from the last session that has lived for `stableMs`. `because`:
    * why the last attempt failed; null before the first behind a session.
    */
   onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
+  /** The session goes on over another link. @param streams exchanges that were kept */
+  onResumed?(suspendedMs: number, streams: number): void;
 }
 
 export interface AgentOptions {
@@ -70,6 +72,21 @@ export class Agent {
   #renewed: OpenTunnel | null = null;
   /** Since the last session that was stable. */
   #reconnects = 0;
+  /** The link of the session is lost, and that was told. */
+  #isCut = false;
+  readonly #linkEvents: LinkEvents = {
+    onSuspended: (reason) => {
+      this.#isCut = true;
+      this.#events.onDisconnected?.({ code: "link_lost", reason });
+    },
+    onRedial: (attempt, inMs, because) => {
+      this.#events.onReconnecting?.(attempt, inMs, because instanceof AgentError ? because : null);
+    },
+    onResumed: (suspendedMs, streams) => {
+      this.#isCut = false;
+      this.#events.onResumed?.(suspendedMs, streams);
+    },
+  };
 
   constructor(options: AgentOptions) {
     this.#open = options.open;
@@ -118,7 +135,7 @@ export class Agent {
         tunnel = renewed;
         continue;
       }
-      this.#events.onDisconnected?.(end);
+      if (!this.#isCut) this.#events.onDisconnected?.(end);
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
         this.#backoff.reset();
@@ -162,6 +179,8 @@ export class Agent {
 
   #use(tunnel: OpenTunnel): void {
     this.#tunnel = tunnel;
+    this.#isCut = false;
+    tunnel.session.linkEvents = this.#linkEvents;
     this.#events.onReady?.(tunnel);
     void tunnel.session.closed.then((end) => {
       if (this.#tunnel !== tunnel) return;
@@ -184,6 +203,7 @@ export class Agent {
 
   #leave(session: Session): void {
     this.#leaving.add(session);
+    session.linkEvents = null;
     void session.drain();
     void session.closed.then(() => this.#leaving.delete(session));
   }

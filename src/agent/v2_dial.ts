@@ -2,7 +2,14 @@
 import { z } from "zod";
 import { RunnelError, systemClock } from "../base/mod.ts";
 import { agentFeatures } from "../config/mod.ts";
-import { type Connection, ConnectionError, ErrorCode, type Stream, WebSocketRoundTripper } from "../httpstream/mod.ts";
+import {
+  type Connection,
+  ConnectionError,
+  ErrorCode,
+  type LinkLimits,
+  type Stream,
+  WebSocketRoundTripper,
+} from "../httpstream/mod.ts";
 import {
   type AskedTimeouts,
   askedTimeoutsShape,
@@ -18,6 +25,7 @@ import type { EdgeUrl } from "./edge_url.ts";
 import { AgentError } from "./errors.ts";
 import { handshakeFields } from "./handshake_fields.ts";
 import type { OpenTunnel } from "./open_tunnel.ts";
+import { Redialer } from "./redialer.ts";
 
 export interface V2DialOptions extends EdgeDialOptions {
   /** This agent's version, which the edge compares with its own. */
@@ -28,6 +36,18 @@ export interface V2DialOptions extends EdgeDialOptions {
   features?: readonly string[];
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
+  /** Heartbeat of the connection: see `ConnectionLimits`. */
+  link?: LinkLimits;
+  /**
+   * True: the session goes on over another link where the edge lets it. False: it ends with its link. Default true.
+   */
+  resumes?: boolean;
+}
+
+/** A connection to an edge, and the session on it. */
+export interface V2Connected {
+  readonly connection: Connection;
+  readonly session: V2AgentSession;
 }
 
 const defaultFeatures = Object.values(agentFeatures);
@@ -44,11 +64,11 @@ export type V2ConnectOptions = Omit<V2DialOptions, "upstream" | "name" | "force"
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
   const { upstream, onError } = options;
   const onStream = (stream: Stream) => serveExchange(stream, upstream, onError);
-  const connection = await connectV2({ ...options, onStream }, signal);
+  const { connection, session } = await connectV2({ ...options, onStream }, signal);
   try {
     const { id, name, url, urls, timeouts } = await openTunnel(connection, options, signal);
     const warnings = timeoutWarnings(options.firstByteMs, timeouts);
-    return { session: new V2AgentSession(connection), name, tunnelId: id, url, urls, warnings };
+    return { session, name, tunnelId: id, url, urls, warnings };
   } catch (error) {
     connection.close();
     throw error;
@@ -65,31 +85,47 @@ export async function tryEdge(
   signal: AbortSignal,
 ): Promise<void> {
   const onStream = (stream: Stream) => stream.reset(ErrorCode.REFUSED_STREAM);
-  const connection = await connectV2({ ...options, onStream }, signal);
+  const { connection } = await connectV2({ ...options, onStream, resumes: false }, signal);
   connection.close();
   await connection.closed;
 }
 
 /**
- * Dials the edge and shows it the token.
+ * Dials the edge and shows it the token. A session that loses its link dials again by itself.
  *
  * @throws {AgentError}
  */
-export async function connectV2(options: V2ConnectOptions, signal: AbortSignal): Promise<Connection> {
-  const { edge, token, version, features = defaultFeatures, clock = systemClock } = options;
+export async function connectV2(options: V2ConnectOptions, signal: AbortSignal): Promise<V2Connected> {
+  const { edge, token, version, features = defaultFeatures, clock = systemClock, resumes = true } = options;
   const roundTripper = new WebSocketRoundTripper({
     clock,
     features: options.featureBits,
+    limits: options.link,
+    resumeTimeoutMs: resumes ? Infinity : 0,
     onStream: options.onStream,
     onHandlerError: (error) => options.onError?.(error),
   });
   const fields = ["Authorization", `Bearer ${token}`, ...handshakeFields(options, features)];
-  try {
-    const { connection } = await roundTripper.connect({ ...webSocketTo(options, signal), fields });
-    return connection;
-  } catch (error) {
-    throw edgeFailure(edge, error, version);
-  }
+  const dialOnce = async <T>(dial: () => Promise<T>): Promise<T> => {
+    try {
+      return await dial();
+    } catch (error) {
+      throw edgeFailure(edge, error, version);
+    }
+  };
+  const upgraded = await dialOnce(() => roundTripper.connect({ ...webSocketTo(options, signal), fields }));
+  const { connection } = upgraded;
+  const session = new V2AgentSession(connection);
+  new Redialer({
+    connection,
+    clock,
+    dial: (epoch, timeoutMs, signal) => {
+      const target = webSocketTo({ ...options, timeoutMs }, signal);
+      return dialOnce(() => roundTripper.resume(upgraded, epoch, { ...target, fields }));
+    },
+    events: () => session.linkEvents,
+  });
+  return { connection, session };
 }
 
 /** What an edge says of a tunnel that it has opened. */

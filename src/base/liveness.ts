@@ -9,6 +9,13 @@ export interface LivenessOptions {
   clock: Clock;
   /** Milliseconds of silence until `onSilence`. */
   pingAfterMs: number;
+  /**
+   * The same for a peer that has answered and of which nothing is wanted just now: each ping that is answered makes the
+   * next wait longer by half, up to this. Default: `pingAfterMs`.
+   */
+  idlePingAfterMs?: number;
+  /** True while something is wanted of the peer, so that its loss should be noticed soon. Default: it always is. */
+  isBusy?(): boolean;
   /** Milliseconds of silence, or without progress of acknowledgement, until `onDead`. */
   deadAfterMs: number;
   /** Nothing was heard for `pingAfterMs`: send a ping. Called once for each silence. */
@@ -21,16 +28,22 @@ export interface LivenessOptions {
   extraMs?(): number;
 }
 
+/** What an answered ping makes of the next wait. */
+const IDLE_WAIT_GROWTH = 1.5;
+
 export class Liveness {
   readonly #options: LivenessOptions;
   #heardAt: number;
   /** When acknowledgement last made progress, or the first unacknowledged frame was sent; null where there is none. */
   #progressAt: number | null = null;
   #hasPinged = false;
+  /** How long the peer may be silent until the next ping, where nothing is wanted of it. */
+  #idleWaitMs: number;
   #timer: Timer | null = null;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
+    this.#idleWaitMs = options.pingAfterMs;
     this.#heardAt = options.clock.now();
     this.#arm(options.pingAfterMs);
   }
@@ -38,7 +51,10 @@ export class Liveness {
   /** Bytes arrived at `now`. */
   heard(now: number): void {
     this.#heardAt = now;
+    if (!this.#hasPinged) return;
     this.#hasPinged = false;
+    const { pingAfterMs, idlePingAfterMs = pingAfterMs } = this.#options;
+    this.#idleWaitMs = Math.min(this.#idleWaitMs * IDLE_WAIT_GROWTH, idlePingAfterMs);
   }
 
   /** Frames were sent that must be acknowledged. */
@@ -56,6 +72,10 @@ export class Liveness {
     this.#timer = null;
   }
 
+  get #pingAfterMs(): number {
+    return this.#options.isBusy?.() === false ? this.#idleWaitMs : this.#options.pingAfterMs;
+  }
+
   #arm(delayMs: number): void {
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = null;
@@ -65,7 +85,8 @@ export class Liveness {
 
   /** Runs at the earliest moment at which something could be due when the timer was set. */
   #check(): void {
-    const { clock, pingAfterMs } = this.#options;
+    const { clock } = this.#options;
+    const pingAfterMs = this.#pingAfterMs;
     const deadAfterMs = this.#options.deadAfterMs + (this.#options.extraMs?.() ?? 0);
     const now = clock.now();
     if (this.#options.isExempt?.()) this.heard(now);
@@ -79,7 +100,9 @@ export class Liveness {
     }
     const silenceDue = this.#heardAt + (this.#hasPinged ? deadAfterMs : pingAfterMs);
     const progressDue = this.#progressAt === null ? Infinity : this.#progressAt + deadAfterMs;
-    // Bytes that arrive meanwhile make a ping due before `silenceDue`, so the wait is never longer than `pingAfterMs`.
-    this.#arm(Math.max(1, Math.min(silenceDue, progressDue, now + pingAfterMs) - now));
+    // Bytes that arrive meanwhile make a ping due before `silenceDue`, and so does something that is wanted from now on:
+    // the wait is never longer than the shortest one until a ping.
+    const lookAgainAt = now + this.#options.pingAfterMs;
+    this.#arm(Math.max(1, Math.min(silenceDue, progressDue, lookAgainAt) - now));
   }
 }

@@ -1,7 +1,7 @@
 /** Accepts agents at `GET /agent`. The subprotocol that the handshake offers decides which protocol they speak. */
 import type { CancelSignal, Clock, RunnelError } from "../base/mod.ts";
 import { type Answer, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
-import { type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
+import { type LinkLimits, type MemoryAccount, SUBPROTOCOL } from "../httpstream/mod.ts";
 import type { EdgeSession, SessionEnd } from "../session/mod.ts";
 import { checkUpgrade } from "../websocket/mod.ts";
 import type { AgentIdentity, AgentPeer } from "./agent_identity.ts";
@@ -14,6 +14,8 @@ import type { TokenCheck, TokenOwner } from "./tokens.ts";
 import type { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import type { Tunnels } from "./tunnels.ts";
 import { V2Acceptor } from "./v2_acceptor.ts";
+
+const DEFAULT_RESUME_TIMEOUT_MS = 30_000;
 
 export interface AgentAcceptorOptions {
   /** The edge's version. */
@@ -29,8 +31,12 @@ export interface AgentAcceptorOptions {
   urls: PublicUrls;
   /** Serves what an agent of `runnel.v2` asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
-  /** An agent has connected. */
+  /** An agent has connected, or come back to its session. */
   onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
+  /** Milliseconds for which a session of `runnel.v2` outlives a lost link; 0: it does not. Default 30,000. */
+  resumeTimeoutMs?: number;
+  /** Heartbeat of the connections of `runnel.v2`: see `ConnectionLimits`. */
+  link?: LinkLimits;
   /** An agent may not have the tunnel that it asked for. */
   onTunnelRefused(peer: AgentPeer, reason: string): void;
   /** A session opened a tunnel, which it has until `ended` resolves; for the log. */
@@ -66,7 +72,11 @@ export class AgentAcceptor {
     this.#refusals = new TokenRefusals(options.clock, options.onTokensRefused);
     const quota = new SessionQuota(options.maxSessionsPerOwner, options.onQuotaReached);
     const shared = { ...options, refusals: this.#refusals, quota, nextSessionId: () => `s${++this.#sessionCount}` };
-    this.#v2 = new V2Acceptor({ ...shared, onSession: (session, owner, peer) => this.#add(session, owner, peer) });
+    this.#v2 = new V2Acceptor({
+      ...shared,
+      resumeTimeoutMs: options.resumeTimeoutMs ?? DEFAULT_RESUME_TIMEOUT_MS,
+      onSession: (session, owner, peer) => this.#add(session, owner, peer),
+    });
     this.#json = new JsonAcceptor({
       ...options.json,
       ...shared,
@@ -140,9 +150,10 @@ export class AgentAcceptor {
   }
 
   #add(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void {
+    const isNew = !this.#sessions.has(session);
     this.#sessions.set(session, owner);
     this.#onSession(session, owner, peer);
-    void session.closed.then(() => this.#sessions.delete(session));
+    if (isNew) void session.closed.then(() => this.#sessions.delete(session));
     // It may have ended between its check and now, when nobody knew of the session.
     if (!owner.isValid()) session.close("The token was removed, replaced or has expired");
   }

@@ -109,6 +109,13 @@ export interface EdgeOptions {
   /** Agents that may be connected with one token at one time. Default 200. */
   maxSessionsPerOwner?: number;
   json?: AgentAcceptorOptions["json"];
+  /**
+   * Milliseconds for which a session of `runnel.v2` outlives a lost link: what runs on it stands still until its agent is
+   * back. 0: it ends with its link. Default 30,000.
+   */
+  resumeTimeoutMs?: number;
+  /** When silent agents of `runnel.v2` are asked, and given up. Default: see `ConnectionLimits`. */
+  link?: AgentAcceptorOptions["link"];
   /** Asked before all routes for `GET /.well-known/acme-challenge/TOKEN`. Default: the edge has ordered no certificate. */
   challengeAnswer?: ChallengeAnswer;
   /** What visitors may take, and how many connections there may be. Default: see src/limits. */
@@ -461,6 +468,8 @@ class RunningEdge implements Edge {
       onError: (error) => options.events?.onError?.(error),
       memory: this.#memory,
       json: options.json,
+      resumeTimeoutMs: options.resumeTimeoutMs,
+      link: options.link,
       clock,
     });
   }

@@ -19,6 +19,8 @@ export interface AgentSession {
 export interface SessionFacts extends AgentSession {
   /** True once the agent has announced that it leaves: it takes no new requests. */
   readonly isLeaving: boolean;
+  /** True while its link is lost and its agent is waited for. */
+  readonly isSuspended: boolean;
   /** Milliseconds of the last measured round trip; null before the first. */
   readonly rttMs: number | null;
   /** The names of its tunnels, in the order in which they were opened. */
@@ -34,12 +36,16 @@ export interface SessionFacts extends AgentSession {
 
 export interface SessionListEvents {
   onConnected?(session: AgentSession): void;
+  /** Its link is lost, and its agent is waited for. @param streams exchanges under way, which stand still */
+  onSuspended?(session: AgentSession, streams: number): void;
+  /** Its agent is back. @param suspendedMs for how long it was waited for */
+  onResumed?(session: AgentSession, suspendedMs: number, streams: number): void;
   /** @param tunnels those that it had opened */
   onDisconnected?(session: AgentSession, end: SessionEnd, tunnels: readonly string[]): void;
 }
 
 interface Member {
-  readonly facts: AgentSession;
+  facts: AgentSession;
   readonly tunnels: Set<string>;
 }
 
@@ -51,11 +57,16 @@ export class SessionList {
     this.#events = events;
   }
 
-  /** Lists `session` until it is over. */
+  /** Lists `session` until it is over. One that is listed already has its agent back, maybe with another address. */
   add(session: EdgeSession, { node }: Pick<TokenOwner, "node">, peer: AgentPeer): void {
     const { id, protocol } = session;
     // Without its key: whoever has that, and the token, takes its names over.
     const { address, version } = peer;
+    const known = this.#members.get(session);
+    if (known !== undefined) {
+      known.facts = { ...known.facts, peer: { address, version } };
+      return;
+    }
     const facts: AgentSession = {
       id,
       node,
@@ -66,9 +77,16 @@ export class SessionList {
     const member: Member = { facts, tunnels: new Set() };
     this.#members.set(session, member);
     this.#events.onConnected?.(facts);
+    let suspendedBeforeMs = 0;
+    session.watchSuspension((isSuspended) => {
+      const { suspendedMs, active } = session;
+      if (isSuspended) this.#events.onSuspended?.(member.facts, active);
+      else this.#events.onResumed?.(member.facts, suspendedMs - suspendedBeforeMs, active);
+      suspendedBeforeMs = suspendedMs;
+    });
     void session.closed.then((end) => {
       this.#members.delete(session);
-      this.#events.onDisconnected?.(facts, end, [...member.tunnels]);
+      this.#events.onDisconnected?.(member.facts, end, [...member.tunnels]);
     });
   }
 
@@ -85,8 +103,18 @@ export class SessionList {
   /** From the oldest to the newest. Made at the call. */
   list(): SessionFacts[] {
     return Array.from(this.#members, ([session, { facts, tunnels }]) => {
-      const { isLeaving, rttMs, active: streams, bytesIn, bytesOut, bufferedBytes } = session;
-      return { ...facts, isLeaving, rttMs, tunnels: [...tunnels], streams, bytesIn, bytesOut, bufferedBytes };
+      const { isLeaving, isSuspended, rttMs, active: streams, bytesIn, bytesOut, bufferedBytes } = session;
+      return {
+        ...facts,
+        isLeaving,
+        isSuspended,
+        rttMs,
+        tunnels: [...tunnels],
+        streams,
+        bytesIn,
+        bytesOut,
+        bufferedBytes,
+      };
     });
   }
 }

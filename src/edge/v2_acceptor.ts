@@ -2,7 +2,7 @@
  * Accepts agents of `runnel.v2`. The token is part of the handshake, so that a wrong one gets a 401 instead of a WebSocket.
  * After the 101 the agent has a session, and opens its tunnels on streams of it.
  */
-import { type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
+import { type CancelSignal, type Clock, systemClock, TokenBucket } from "../base/mod.ts";
 import { serves, versionFieldName } from "../config/mod.ts";
 import { type Answer, fieldValue, type Handler, problemAnswer, type RequestHead } from "../http/mod.ts";
 import {
@@ -10,7 +10,10 @@ import {
   defaultMaxConcurrentStreams,
   ErrorCode,
   Feature,
+  type LinkLimits,
   type MemoryAccount,
+  parseResumeRequest,
+  type ResumeRequest,
   type Stream,
   WebSocketUpgrader,
 } from "../httpstream/mod.ts";
@@ -18,6 +21,7 @@ import { type EdgeSession, serveExchange, targetOf, V2EdgeSession } from "../ses
 import { type AgentIdentity, type AgentPeer, agentPeerOf } from "./agent_identity.ts";
 import { isAgentApi } from "./own_paths.ts";
 import { refusalReasons, type TokenRefusals } from "./refusals.ts";
+import { type ResumableSession, ResumableSessions } from "./resumable_sessions.ts";
 import type { SessionQuota } from "./session_quota.ts";
 import type { TokenCheck, TokenOwner } from "./tokens.ts";
 
@@ -25,6 +29,13 @@ import type { TokenCheck, TokenOwner } from "./tokens.ts";
 const MAX_STREAMS = defaultMaxConcurrentStreams("edge");
 /** How many of them are reserved for `/api/agent/`. */
 const RESERVED_STREAMS = 8;
+
+/**
+ * Agents that are taken at once, and a second afterwards. Of thousands that lost their edge together, the others come a
+ * second later, and visitors are served in between.
+ */
+const ACCEPT_BURST = 500;
+const ACCEPTS_PER_SECOND = 200;
 
 export interface V2AcceptorOptions {
   /** The edge's version. */
@@ -35,7 +46,12 @@ export interface V2AcceptorOptions {
   nextSessionId(): string;
   /** Serves what an agent asks of the edge. */
   agentRoutes(agent: AgentIdentity): Handler;
+  /** An agent has connected, or come back to its session. */
   onSession(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void;
+  /** Milliseconds for which a session outlives a lost link; 0: it does not. */
+  resumeTimeoutMs: number;
+  /** Heartbeat of the connections: see `ConnectionLimits`. */
+  link?: LinkLimits;
   /** A mistake of our own, which cost one stream; for the log. */
   onError(error: unknown): void;
   /** The bytes that all connections of the process hold. */
@@ -46,10 +62,13 @@ export interface V2AcceptorOptions {
 export class V2Acceptor {
   readonly #options: V2AcceptorOptions;
   readonly #clock: Clock;
+  readonly #resumable = new ResumableSessions();
+  readonly #accepts: TokenBucket;
 
   constructor(options: V2AcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#accepts = new TokenBucket(ACCEPT_BURST, ACCEPTS_PER_SECOND, this.#clock.now());
   }
 
   /** The answer to a handshake that offers `runnel.v2`: a 101 that becomes a session, or a problem. */
@@ -62,7 +81,11 @@ export class V2Acceptor {
       return problemAnswer("version_mismatch", detail, [versionFieldName, version]);
     }
     const owner = this.#ownerOf(head);
-    if (owner !== null) return this.#upgrade(head, owner);
+    if (owner !== null) {
+      // Behind the check of the token, so that only agents have a part in it.
+      if (this.#accepts.take(this.#clock.now())) return this.#upgrade(head, owner);
+      return problemAnswer("overloaded", "Too many agents connect at once");
+    }
     const code = await refusals.refuse(head.client, signal);
     return problemAnswer(code, refusalReasons[code]);
   }
@@ -74,31 +97,60 @@ export class V2Acceptor {
   }
 
   #upgrade(head: RequestHead, owner: TokenOwner): Answer {
-    const { agentRoutes, onSession, nextSessionId, memory, version, quota } = this.#options;
+    const request = parseResumeRequest(head.fields);
+    if (typeof request === "string") return problemAnswer("bad_request", request);
+    if (request === null) return this.#begin(head, owner);
+    const verdict = this.#resumable.find(request, owner);
+    if (verdict.kind === "known") return this.#resume(head, owner, request, verdict.known);
+    if (verdict.kind === "unknown") return this.#begin(head, owner);
+    const detail = `The epoch ${request.epoch} is not above ${verdict.epoch}, the last one of this session`;
+    return problemAnswer("stale_epoch", detail);
+  }
+
+  #begin(head: RequestHead, owner: TokenOwner): Answer {
+    const { agentRoutes, onSession, nextSessionId, version, quota } = this.#options;
     const refusal = quota.refusal(owner.id);
     if (refusal !== null) return problemAnswer("too_many_sessions", refusal);
     // Both are set before the first stream can come.
-    let connection: Pick<Connection, "acceptedStreams">;
+    let resumable: ResumableSession;
     let routes: Handler;
-    const upgrader = new WebSocketUpgrader({
-      clock: this.#clock,
-      memory,
-      limits: { maxConcurrentStreams: MAX_STREAMS },
-      features: Feature.TUNNELS,
-      onStream: (stream) => serve(stream, connection, routes),
-      onHandlerError: (error) => this.#options.onError(error),
-    });
-    return upgrader.upgradeResponse(head, (upgraded) => {
-      const session = new V2EdgeSession(nextSessionId(), upgraded, this.#clock);
+    const upgrader = this.#upgrader((stream) => serve(stream, resumable.point.connection, routes));
+    return upgrader.upgradeResponse(head, (connection, point) => {
+      const session = new V2EdgeSession(nextSessionId(), connection, this.#clock);
       // Another one may have come between the answer and its sending.
       const tooMany = quota.refusal(owner.id);
       quota.add(owner.id, session);
-      connection = upgraded;
       const peer = agentPeerOf(head);
-      routes = agentRoutes({ owner, session, peer });
+      resumable = { session, point, owner, peer };
+      routes = (...request) => agentRoutes(resumable)(...request);
+      this.#resumable.add(resumable);
       onSession(session, owner, peer);
       if (tooMany !== null) session.close(tooMany);
     }, [versionFieldName, version]);
+  }
+
+  /** From here to the answer nothing may wait: what the answer says was received is what this session goes on from. */
+  #resume(head: RequestHead, owner: TokenOwner, request: ResumeRequest, known: ResumableSession): Answer {
+    const { onSession, version } = this.#options;
+    const answer = this.#upgrader().resumeResponse(head, known.point, request, [versionFieldName, version]);
+    if (answer.status !== 101) return answer;
+    known.owner = owner;
+    known.peer = agentPeerOf(head);
+    onSession(known.session, owner, known.peer);
+    return answer;
+  }
+
+  /** @param onStream default: there are no new streams, since the connection is there already */
+  #upgrader(onStream?: (stream: Stream) => void): WebSocketUpgrader {
+    return new WebSocketUpgrader({
+      clock: this.#clock,
+      memory: this.#options.memory,
+      limits: { maxConcurrentStreams: MAX_STREAMS, ...this.#options.link },
+      resumeTimeoutMs: this.#options.resumeTimeoutMs,
+      features: Feature.TUNNELS,
+      onStream,
+      onHandlerError: (error) => this.#options.onError(error),
+    });
   }
 }
 

@@ -165,6 +165,12 @@ export const problemKinds = {
     remedy: "Choose another port",
     visitorAdvice: forPrograms,
   },
+  stale_epoch: {
+    status: 409,
+    title: "The session was resumed by a later dial",
+    remedy: "Raise Runnel-Epoch and dial again",
+    visitorAdvice: forPrograms,
+  },
   unknown_version: {
     status: 409,
     title: "The config has no such version",

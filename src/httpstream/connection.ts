@@ -1,17 +1,24 @@
 /**
- * One session of the multiplexer (`runnel.v2`, docs/protocol.md) on one link: it sends its SETTINGS, carries streams,
- * watches whether the peer lives, and ends in order.
+ * One session of the multiplexer (`runnel.v2`, docs/protocol.md): it sends its SETTINGS, carries streams, watches whether
+ * the peer lives, and ends in order. It has one link at a time, and may outlive it:
  *
  *     link ── messages ──▶ Incoming ── frames ──▶ Streams ──▶ stream owners
  *     link ◀── messages ── Outgoing ◀─ frames ─── Streams ◀── stream owners
+ *
+ *     ┌────────┐  link lost   ┌───────────┐  resumeTimeoutMs without another one, close()
+ *     │ linked │ ───────────▶ │ suspended │ ────────────────────────────────────────────▶ over
+ *     └────────┘ ◀─────────── └───────────┘
+ *         │        resume()
+ *         └─ close(), the peer's GOAWAY or fault, the end of a drain ─▶ over
  */
-import { callAtTickEnd, type Clock, Deferred, Liveness, systemClock, Timeout } from "../base/mod.ts";
+import { callAtTickEnd, type Clock, Deferred, systemClock, Timeout, type Timer } from "../base/mod.ts";
 import { release } from "../memory/mod.ts";
 import { CloseCode } from "../websocket/mod.ts";
 import { ConnectionError, type ConnectionErrorInit } from "./errors.ts";
 import { FrameKind } from "./flow/mod.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Incoming } from "./incoming.ts";
-import type { Link, LinkCloseInfo } from "./link.ts";
+import { deafHandlers, type Link, type LinkCloseInfo } from "./link.ts";
 import {
   type ConnectionLimits,
   connectionLimits,
@@ -20,7 +27,16 @@ import {
 } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
-import type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream } from "./types.ts";
+import {
+  type CloseInfo,
+  type Fields,
+  type HeadOptions,
+  type NewStreamHandler,
+  noSuspensionHandlers,
+  type Role,
+  type Stream,
+  type SuspensionHandlers,
+} from "./types.ts";
 import { decodeMessage, ErrorCode, errorCodeName, Feature, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 
 /** Refuses every stream. */
@@ -42,25 +58,34 @@ type DrainStep = typeof DrainStep[keyof typeof DrainStep];
 export class Connection {
   /** Which end this is. */
   readonly role: Role;
-  readonly #link: Link;
+  /** Set by the owner, and replaced at any time. Default: none. */
+  suspensionHandlers: SuspensionHandlers = noSuspensionHandlers;
+  /** Null while suspended. */
+  #link: Link | null;
   readonly #clock: Clock;
   readonly #defer: (callback: () => void) => void;
   readonly #limits: ConnectionLimits;
   readonly #outgoing: Outgoing;
   readonly #streams: Streams;
   readonly #incoming: Incoming;
-  readonly #liveness: Liveness;
+  readonly #heartbeat: Heartbeat;
+  /** 0: the connection ends with its link. */
+  #resumeTimeoutMs: number;
+  /** When the link was lost; null while there is one. */
+  #suspendedAt: number | null = null;
+  /** For how long there was no link, all earlier times together. */
+  #suspendedBeforeMs = 0;
+  #resumeTimer: Timer | null = null;
   readonly #ready = new Deferred<void>();
   readonly #ended = new Deferred<CloseInfo>();
   readonly #closed = new Deferred<CloseInfo>();
   readonly #maxControlBytes: number;
   #drainStep: DrainStep = DrainStep.NONE;
   #isPeerDraining = false;
+  /** The peer has sent its last GOAWAY: behind it the link may close. */
+  #isPeerFinal = false;
   /** How the connection ended; null until it did. The link may close later. */
   #closeInfo: CloseInfo | null = null;
-  #pendingPing: { sentAt: number; answer: Deferred<number> } | null = null;
-  #pingCount = 0;
-  #pingRttMs = 0;
   #idleTimeout: Timeout | null = null;
 
   /**
@@ -76,8 +101,10 @@ export class Connection {
     this.#limits = connectionLimits(options.role, options.limits);
     const maxStreams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
     this.#maxControlBytes = UNACKED_CONTROL_BYTES + UNACKED_CONTROL_BYTES_PER_STREAM * maxStreams;
+    this.#resumeTimeoutMs = options.resumeTimeoutMs ?? 0;
     this.#outgoing = new Outgoing({
       link,
+      isResumable: this.#resumeTimeoutMs > 0,
       clock: this.#clock,
       defer: this.#defer,
       onFlushed: (now) => this.#afterFlush(now),
@@ -102,26 +129,20 @@ export class Connection {
       },
       onGoAway: (lastStreamId, errorCode, reason) => this.#receiveGoAway(lastStreamId, errorCode, reason),
       onPing: (payload) => this.#outgoing.pong(payload),
-      onPong: (payload) => this.#receivePong(payload),
+      onPong: (payload) => this.#heartbeat.pong(payload, this.#streams.now),
       onAck: (count) => this.#receiveAck(count),
       get sentFrames() {
         return inflight.sentCount;
       },
     });
-    this.#liveness = new Liveness({
+    this.#heartbeat = new Heartbeat({
       clock: this.#clock,
-      pingAfterMs: this.#limits.pingAfterMs,
-      deadAfterMs: this.#limits.deadAfterMs,
-      onSilence: () => void this.ping(),
+      limits: this.#limits,
+      isBusy: () => this.streams > 0,
+      send: (payload) => this.#outgoing.ping(payload),
       onDead: (reason) => this.#abandon(reason),
     });
-    link.handlers = {
-      onMessage: (message) => this.#receiveMessage(message),
-      onDrain: () => this.#outgoing.linkDrained(),
-      onEnd: (info) => this.#linkEnded(info),
-      onClose: (info) => this.#linkEnded(info),
-      onBytes: () => this.#liveness.heard(this.#clock.now()),
-    };
+    this.#listen(link);
     this.#sendSettings(options.features ?? 0);
   }
 
@@ -180,7 +201,28 @@ export class Connection {
 
   /** The last measured round trip in milliseconds; 0 before the first. */
   get rttMs(): number {
-    return this.#streams.rttMs || this.#pingRttMs;
+    return this.#streams.rttMs || this.#heartbeat.rttMs;
+  }
+
+  /** True while the link is lost and another one is waited for. Streams may be created; their frames wait. */
+  get isSuspended(): boolean {
+    return this.#suspendedAt !== null;
+  }
+
+  /** Milliseconds for which there was no link, all times together. It grows while the connection is suspended. */
+  get suspendedMs(): number {
+    const nowMs = this.#suspendedAt === null ? 0 : this.#clock.now() - this.#suspendedAt;
+    return this.#suspendedBeforeMs + nowMs;
+  }
+
+  /** Bytes that have left and are kept until the peer acknowledges them. At most what may be in flight. */
+  get keptBytes(): number {
+    return this.#outgoing.keptBytes;
+  }
+
+  /** Counted frames that were taken since the session began. While suspended it does not change. */
+  get receivedFrames(): number {
+    return this.#outgoing.acks.count;
   }
 
   /** True once either side has announced its end: `createStream()` then throws. */
@@ -208,7 +250,8 @@ export class Connection {
   }
 
   /**
-   * Measures one round trip in milliseconds. Calls that overlap get the same answer.
+   * Measures one round trip in milliseconds. Calls that overlap get the same answer. While suspended it waits for the
+   * next link.
    *
    * @throws {ConnectionError} `closed` (as a rejection) when the connection ends before the answer.
    */
@@ -216,13 +259,7 @@ export class Connection {
     if (this.#closeInfo !== null) {
       return Promise.reject(this.#unusable("closed", `The connection ended: ${this.#closeInfo.reason}`));
     }
-    if (this.#pendingPing === null) {
-      this.#pendingPing = { sentAt: this.#clock.now(), answer: new Deferred() };
-      const payload = new Uint8Array(8);
-      new DataView(payload.buffer).setUint32(4, ++this.#pingCount);
-      this.#outgoing.ping(payload);
-    }
-    return this.#pendingPing.answer.promise;
+    return this.#heartbeat.ping();
   }
 
   /** Closes the connection once it had no stream for `idleTimeoutMs`; 0 (the default) never does. */
@@ -242,6 +279,59 @@ export class Connection {
     return this.closed;
   }
 
+  /**
+   * Gives the link up without a word, such as because the peer comes by another one: what it still brings is not taken.
+   * The connection is suspended afterwards, or over where it does not outlive its link. Does nothing without a link.
+   */
+  detach(reason: string): void {
+    if (this.#closeInfo === null && this.#link !== null) this.#loseLink(reason, "library");
+  }
+
+  /** From now on the connection ends with its link. One that is suspended ends now. */
+  endWithLink(): void {
+    this.#resumeTimeoutMs = 0;
+    if (this.isSuspended) this.expire("It was not resumed before this side went away");
+  }
+
+  /** False where a peer cannot have taken so many counted frames: `resume()` would end the connection. */
+  canResume(received: number): boolean {
+    return this.#closeInfo === null && this.#outgoing.inflight.canAcknowledge(received);
+  }
+
+  /**
+   * Goes on with another link. What the peer has not taken is sent again, in order, before anything new.
+   *
+   * @param received counted frames that the peer has taken (`Runnel-Received`). Where that cannot be, the connection ends
+   *   with `PROTOCOL_ERROR`.
+   */
+  resume(link: Link, received: number): void {
+    this.detach("The peer came by another link");
+    const now = this.#clock.now();
+    this.#streams.now = now;
+    if (this.#closeInfo !== null) return link.abort();
+    this.#link = link;
+    this.#listen(link);
+    const { sentCount, ackedCount } = this.#outgoing.inflight;
+    if (!this.#outgoing.resume(link, received, now)) {
+      const reason =
+        `The peer has taken ${received} frames, of which ${sentCount} were sent and ${ackedCount} acknowledged`;
+      this.#endSuspension();
+      return this.#fail(ErrorCode.PROTOCOL_ERROR, { code: "protocol_error", reason, initiator: "remote" });
+    }
+    const before = this.suspendedMs - this.#suspendedBeforeMs;
+    this.#endSuspension();
+    this.#heartbeat.resume(now);
+    this.suspensionHandlers.onResumed(before);
+  }
+
+  /** Ends a suspended connection: every stream fails with `RESUME_EXPIRED`. Does nothing while there is a link. */
+  expire(reason: string): void {
+    if (this.#closeInfo !== null || !this.isSuspended) return;
+    const errorCode = ErrorCode.RESUME_EXPIRED;
+    const init = { code: "resume_expired", reason, initiator: "library", retryable: true, errorCode } as const;
+    this.#finish(errorCode, reason, new ConnectionError(init), true);
+  }
+
   /** Ends at once: open streams are reset. `code` defaults to `NO_ERROR`; another one makes it an error. */
   close(code: number = ErrorCode.NO_ERROR, reason = "closed"): void {
     if (this.#closeInfo !== null) return;
@@ -255,6 +345,16 @@ export class Connection {
         errorCode: code,
       }),
     );
+  }
+
+  #listen(link: Link): void {
+    link.handlers = {
+      onMessage: (message) => this.#receiveMessage(message),
+      onDrain: () => this.#outgoing.linkDrained(),
+      onEnd: (info) => this.#linkEnded(info),
+      onClose: (info) => this.#linkEnded(info),
+      onBytes: () => this.#heartbeat.heard(this.#clock.now()),
+    };
   }
 
   #sendSettings(features: number): void {
@@ -276,7 +376,7 @@ export class Connection {
     if (this.#closeInfo !== null) return void release(message);
     const now = this.#clock.now();
     this.#streams.now = now;
-    this.#liveness.heard(now);
+    this.#heartbeat.heard(now);
     try {
       decodeMessage(message, this.#incoming);
     } catch (error) {
@@ -295,22 +395,28 @@ export class Connection {
     this.#streams.now = now;
     this.#streams.compact();
     const { inflight } = this.#outgoing;
-    if (inflight.sentCount > inflight.ackedCount) this.#liveness.sent(now);
+    if (inflight.sentCount > inflight.ackedCount) this.#heartbeat.sent(now);
     const controlBytes = inflight.bytes(FrameKind.CONTROL);
     if (controlBytes > this.#maxControlBytes) {
       const reason = `${controlBytes} bytes of control frames are unacknowledged`;
       return this.#fail(ErrorCode.ENHANCE_YOUR_CALM, { code: "flooded", reason, initiator: "remote" });
     }
     this.#streams.dispatch();
-    if (this.#drainStep === DrainStep.FINAL && this.#streams.table.size === 0) {
+    if (this.#drainStep === DrainStep.FINAL && this.#streams.table.size === 0 && this.#isAllTaken) {
       this.#closeWith(ErrorCode.NO_ERROR, "drained", null);
     }
+  }
+
+  /** Whether the peer has all that it may ask for again. Who can resume waits for that. */
+  get #isAllTaken(): boolean {
+    const { inflight } = this.#outgoing;
+    return this.#resumeTimeoutMs === 0 || inflight.ackedCount === inflight.sentCount;
   }
 
   #receiveAck(count: number): boolean {
     const { inflight, scheduler } = this.#outgoing;
     const before = inflight.ackedCount;
-    if (!inflight.acknowledge(count, this.#streams.now)) {
+    if (!this.#outgoing.acknowledge(count, this.#streams.now)) {
       throw new ProtocolError({
         errorCode: ErrorCode.PROTOCOL_ERROR,
         reason: `ACK of ${count} frames, of which ${inflight.sentCount} were sent and ${before} acknowledged`,
@@ -318,24 +424,14 @@ export class Connection {
       });
     }
     if (count === before) return false;
-    this.#liveness.progressed(this.#streams.now, inflight.sentCount > count);
-    if (!scheduler.isEmpty) this.#outgoing.scheduleFlush();
-    return true;
-  }
-
-  #receivePong(payload: Uint8Array): boolean {
-    const pending = this.#pendingPing;
-    const number = new DataView(payload.buffer, payload.byteOffset).getUint32(4);
-    // The answer to an earlier PING, or to none, measures nothing.
-    if (pending === null || number !== this.#pingCount) return false;
-    this.#pendingPing = null;
-    this.#pingRttMs = this.#streams.now - pending.sentAt;
-    pending.answer.resolve(this.#pingRttMs);
+    this.#heartbeat.progressed(this.#streams.now, inflight.sentCount > count);
+    if (!scheduler.isEmpty || this.#drainStep === DrainStep.FINAL) this.#outgoing.scheduleFlush();
     return true;
   }
 
   #receiveGoAway(lastStreamId: number, errorCode: number, reason: string): void {
     this.#isPeerDraining = true;
+    if (lastStreamId !== MAX_U31) this.#isPeerFinal = true;
     if (errorCode === ErrorCode.NO_ERROR) return this.#streams.failUnprocessed(lastStreamId);
     this.#finish(
       errorCode,
@@ -348,7 +444,7 @@ export class Connection {
         retryable: true,
       }),
     );
-    this.#link.close(CloseCode.goingAway, "");
+    this.#link?.close(CloseCode.goingAway, "");
   }
 
   #sendFinalGoAway(): void {
@@ -390,17 +486,15 @@ export class Connection {
     this.#outgoing.flush();
     this.#finish(errorCode, reason, error);
     const closeCode = errorCode === ErrorCode.NO_ERROR ? CloseCode.goingAway : CloseCode.protocolError;
-    this.#link.close(closeCode, closeReason(reason));
+    this.#link?.close(closeCode, closeReason(reason));
   }
 
-  /** The peer does not answer: nothing is sent to it any more. */
+  /** The peer does not answer: nothing is sent to it on this link any more. */
   #abandon(reason: string): void {
-    this.#finish(
-      ErrorCode.NO_ERROR,
-      reason,
-      new ConnectionError({ code: "peer_silent", reason, initiator: "library", retryable: true }),
-    );
-    this.#link.abort();
+    if (this.#resumeTimeoutMs > 0) return this.#suspend(reason);
+    const init = { code: "peer_silent", reason, initiator: "library", retryable: true } as const;
+    this.#finish(ErrorCode.NO_ERROR, reason, new ConnectionError(init));
+    this.#link?.abort();
   }
 
   /** A message could not be made. The peer must not get those that follow: ends everything, without a GOAWAY. */
@@ -408,27 +502,59 @@ export class Connection {
     if (this.#closeInfo !== null) return;
     const reason = "A message could not be made";
     const errorCode = ErrorCode.INTERNAL_ERROR;
-    this.#finish(
-      errorCode,
-      reason,
-      new ConnectionError({ code: "link_lost", reason, initiator: "library", retryable: true, errorCode, cause }),
-    );
-    this.#link.abort();
+    const init = { code: "link_lost", reason, initiator: "library", retryable: true, errorCode, cause } as const;
+    this.#finish(errorCode, reason, new ConnectionError(init));
+    this.#link?.abort();
     report(cause);
   }
 
   /** The link carries nothing any more, whether its socket is closed yet or not. */
   #linkEnded(info: LinkCloseInfo): void {
     if (this.#closeInfo === null) {
-      const isOrderly = info.clean && info.code === CloseCode.goingAway && this.#isPeerDraining;
       const reason = `The link closed with ${info.code}${info.reason === "" ? "" : `: ${info.reason}`}`;
-      const error = isOrderly
-        ? null
-        : new ConnectionError({ code: "link_lost", reason, initiator: "remote", retryable: true });
-      this.#finish(ErrorCode.NO_ERROR, reason, error, true);
+      const isOrderly = info.clean && info.code === CloseCode.goingAway;
+      // A proxy may close with 1001, too, in the middle of all.
+      if (this.#isPeerFinal && (isOrderly || this.#streams.table.size === 0)) {
+        this.#finish(ErrorCode.NO_ERROR, reason, null, true);
+      } else if (info.isViolation === true) this.#breakOff(reason, "remote");
+      else return this.#loseLink(reason, "remote");
     }
     this.#streams.dispatch();
     this.#closed.resolve(this.#closeInfo!);
+  }
+
+  #loseLink(reason: string, initiator: "remote" | "library"): void {
+    if (this.#resumeTimeoutMs > 0) return this.#suspend(reason);
+    this.#breakOff(reason, initiator);
+    this.#link?.abort();
+    this.#streams.dispatch();
+    this.#closed.resolve(this.#closeInfo!);
+  }
+
+  #breakOff(reason: string, initiator: "remote" | "library"): void {
+    const error = new ConnectionError({ code: "link_lost", reason, initiator, retryable: true });
+    this.#finish(ErrorCode.NO_ERROR, reason, error, true);
+  }
+
+  #suspend(reason: string): void {
+    const link = this.#link!;
+    this.#link = null;
+    link.handlers = deafHandlers;
+    link.abort();
+    this.#heartbeat.pause();
+    this.#outgoing.suspend();
+    this.#suspendedAt = this.#clock.now();
+    const timeoutMs = this.#resumeTimeoutMs;
+    this.#resumeTimer = this.#clock.after(timeoutMs, () => this.expire(`It was not resumed within ${timeoutMs} ms`));
+    this.#streams.dispatch();
+    this.suspensionHandlers.onSuspended(reason);
+  }
+
+  #endSuspension(): void {
+    this.#suspendedBeforeMs = this.suspendedMs;
+    this.#suspendedAt = null;
+    this.#resumeTimer?.cancel();
+    this.#resumeTimer = null;
   }
 
   /**
@@ -439,15 +565,18 @@ export class Connection {
   #finish(code: number, reason: string, error: ConnectionError | null, isLinkLost = false): void {
     this.#closeInfo = { code, reason, error };
     this.#outgoing.stop();
-    this.#liveness.stop();
+    this.#endSuspension();
     this.#idleTimeout?.close();
     this.#idleTimeout = null;
-    this.#pendingPing?.answer.reject(this.#unusable("closed", `The connection ended: ${reason}`));
-    this.#pendingPing = null;
+    this.#heartbeat.end(this.#unusable("closed", `The connection ended: ${reason}`));
     this.#ready.resolve();
     this.#streams.failAll(`The connection ended: ${reason}`, error, isLinkLost);
     this.#ended.resolve(this.#closeInfo);
-    this.#defer(() => this.#streams.dispatch());
+    this.#defer(() => {
+      this.#streams.dispatch();
+      // There is no link that would close.
+      if (this.#link === null) this.#closed.resolve(this.#closeInfo!);
+    });
   }
 
   #unusable(code: "closed" | "draining", reason: string): ConnectionError {

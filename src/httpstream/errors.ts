@@ -71,6 +71,8 @@ export type ConnectionErrorCode =
   | "peer_silent"
   /** The link ended, and not as the end of a drain. */
   | "link_lost"
+  /** The link was lost, and the connection was not resumed in time, or the peer does not know it any more. */
+  | "resume_expired"
   /** The peer sent more, or let more wait, than the limits of a connection allow. */
   | "flooded"
   /** `createStream()` on a connection that either side drains. */

@@ -5,6 +5,7 @@
  * Buffers have one owner at a time. A message belongs to its receiver once `onMessage` is called, and the parts of a
  * message belong to the link once `send` is.
  */
+import { release } from "../memory/mod.ts";
 
 /** How a link ended. */
 export interface LinkCloseInfo {
@@ -14,6 +15,8 @@ export interface LinkCloseInfo {
   readonly reason: string;
   /** True after a closing handshake. */
   readonly clean: boolean;
+  /** True where the peer broke a rule of the link, so that no further link will do better. Default false. */
+  readonly isViolation?: boolean;
 }
 
 /** What a link tells its one owner. No call is made from within a call of the link's own methods. */
@@ -40,6 +43,9 @@ export interface LinkHandlers {
   /** Any byte came in, also of a message that is not whole yet: the peer lives. */
   onBytes?(): void;
 }
+
+/** Of a link that was given up: nothing that it still brings is taken. */
+export const deafHandlers: LinkHandlers = { onMessage: (message) => void release(message), onDrain() {}, onClose() {} };
 
 /** A link. Reading is never paused: credit bounds what comes. */
 export interface Link {

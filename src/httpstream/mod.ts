@@ -3,8 +3,24 @@ export { Connection, noOpNewStreamHandler } from "./connection.ts";
 export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
 export { MemoryAccount } from "../memory/mod.ts";
 export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
-export { type ConnectionLimits, type ConnectionOptions, defaultMaxConcurrentStreams } from "./options.ts";
-export type { CloseInfo, Fields, HeadOptions, NewStreamHandler, Role, Stream, StreamHandlers } from "./types.ts";
+export {
+  type ConnectionLimits,
+  type ConnectionOptions,
+  defaultMaxConcurrentStreams,
+  type LinkLimits,
+} from "./options.ts";
+export { parseResumeRequest, type ResumeRequest, type SessionAnswer } from "./resume_fields.ts";
+export { ResumePoint } from "./resume_point.ts";
+export type {
+  CloseInfo,
+  Fields,
+  HeadOptions,
+  NewStreamHandler,
+  Role,
+  Stream,
+  StreamHandlers,
+  SuspensionHandlers,
+} from "./types.ts";
 export {
   type ResponseUpgrader,
   SUBPROTOCOL,

@@ -36,9 +36,17 @@ export interface ConnectionLimits {
    * and an idle link has one every 10 s, not two. An edge may have thousands of these.
    */
   pingAfterMs: number;
+  /**
+   * The same where no stream is open and earlier PINGs were answered: each answer makes the next wait longer by half, up
+   * to this. Default twice `pingAfterMs`, and two thirds of the way from there to `deadAfterMs` at most.
+   */
+  idlePingAfterMs: number;
   /** Silence, or frames unacknowledged, until the peer counts as dead. Default 25,000 ms. */
   deadAfterMs: number;
 }
+
+/** When a silent peer is asked, and given up. */
+export type LinkLimits = Partial<Pick<ConnectionLimits, "pingAfterMs" | "idlePingAfterMs" | "deadAfterMs">>;
 
 export interface ConnectionOptions {
   /** Which end this is. */
@@ -60,11 +68,16 @@ export interface ConnectionOptions {
   defer?: (callback: () => void) => void;
   /** Further bits of `Feature` to announce, which are those of the streams' owner. Default 0. */
   features?: number;
+  /**
+   * Milliseconds for which the connection outlives a lost link, and waits for `resume()`. 0: it ends with its link.
+   * Default 0.
+   */
+  resumeTimeoutMs?: number;
   /** The number of this side's first stream, counted from 0. Default 0. A test of the last ids sets it. */
   firstStreamIndex?: number;
 }
 
-const defaults: Omit<ConnectionLimits, "maxConcurrentStreams" | "pingAfterMs"> = {
+const defaults: Omit<ConnectionLimits, "maxConcurrentStreams" | "pingAfterMs" | "idlePingAfterMs"> = {
   initialWindowBytes: 64 * KIB,
   maxWindowBytes: 4 * MIB,
   growthPoolBytes: 8 * MIB,
@@ -86,10 +99,12 @@ export function defaultMaxConcurrentStreams(acceptor: Role): number {
 
 /** `given` with defaults. @throws {OptionError} naming the option and its value. */
 export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = {}): ConnectionLimits {
+  const { pingAfterMs = role === "edge" ? 12_500 : 10_000, deadAfterMs = defaults.deadAfterMs } = given;
   const limits = {
     ...defaults,
     maxConcurrentStreams: defaultMaxConcurrentStreams(role),
-    pingAfterMs: role === "edge" ? 12_500 : 10_000,
+    pingAfterMs,
+    idlePingAfterMs: Math.min(2 * pingAfterMs, Math.floor((pingAfterMs + 2 * deadAfterMs) / 3)),
     ...given,
   };
   check(limits, "initialWindowBytes", 16 * KIB, MAX_U31);
@@ -105,6 +120,7 @@ export function connectionLimits(role: Role, given: Partial<ConnectionLimits> = 
   }
   check(limits, "pingAfterMs", 1, MAX_U31);
   check(limits, "deadAfterMs", limits.pingAfterMs + 1, MAX_U31);
+  check(limits, "idlePingAfterMs", limits.pingAfterMs, MAX_U31);
   return limits;
 }
 

@@ -10,6 +10,7 @@ import { ACK_AFTER_MS, AckTracker, Inflight } from "./flow/mod.ts";
 import type { Link } from "./link.ts";
 import { OutgoingMessage } from "./outgoing_message.ts";
 import { FillResult, Scheduler } from "./scheduler.ts";
+import { SentMessages } from "./sent_messages.ts";
 import { FRAME_HEADER_BYTES, MAX_REASON_BYTES } from "./wire/mod.ts";
 
 const MAX_GOAWAY_BYTES = FRAME_HEADER_BYTES + 8 + MAX_REASON_BYTES;
@@ -23,6 +24,8 @@ const FIRST_EARLY_STREAMS = 8;
 
 export interface OutgoingOptions {
   link: Link;
+  /** True: what leaves is kept until it is acknowledged, so that it can be sent again on another link. */
+  isResumable: boolean;
   clock: Clock;
   /** Runs a callback at the end of the tick. */
   defer(callback: () => void): void;
@@ -38,11 +41,17 @@ export class Outgoing {
   readonly acks = new AckTracker();
   readonly #options: OutgoingOptions;
   readonly #message = new OutgoingMessage(this.inflight);
+  /** Null where nothing is sent again. */
+  readonly #sent: SentMessages | null;
+  /** Null while the connection is suspended: nothing leaves then. */
+  #link: Link | null;
   /** Frames of the connection itself: those that leave before the streams' frames, and those that leave after them. */
   #first: ((message: OutgoingMessage) => void)[] = [];
   #last: ((message: OutgoingMessage) => void)[] = [];
   /** Streams that were refused: id, error code, id, error code, and so on. */
   #refused: number[] = [];
+  /** PINGs are not counted: those that wait are dropped with their link. */
+  #ping: Uint8Array | null = null;
   #pong: Uint8Array | null = null;
   #isFlushScheduled = false;
   /** How many streams the next early message of this tick is made for. */
@@ -58,11 +67,18 @@ export class Outgoing {
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
+    this.#link = options.link;
+    this.#sent = options.isResumable ? new SentMessages() : null;
   }
 
   /** Payload bytes of DATA that have left. */
   get sentDataBytes(): number {
     return this.#message.sentDataBytes;
+  }
+
+  /** Bytes that have left and are kept until the peer acknowledges them; 0 where nothing is sent again. */
+  get keptBytes(): number {
+    return this.#sent?.keptBytes ?? 0;
   }
 
   /** The peer's SETTINGS are here: from now on, frames of streams leave. */
@@ -102,7 +118,7 @@ export class Outgoing {
   }
 
   ping(payload: Uint8Array): void {
-    this.#first.push((message) => message.ping(payload, false));
+    this.#ping = payload;
     this.scheduleFlush();
   }
 
@@ -136,16 +152,57 @@ export class Outgoing {
     this.#options.onFlushed(now);
   }
 
+  /** The peer has received `count` counted frames. False where that cannot be. */
+  acknowledge(count: number, now: number): boolean {
+    if (!this.inflight.acknowledge(count, now)) return false;
+    this.#sent?.acknowledge(count);
+    return true;
+  }
+
+  /** The link is lost. What is queued waits for another one. */
+  suspend(): void {
+    this.#link = null;
+    this.#cancelAckTimer();
+    this.#ping = this.#pong = null;
+    this.#sent?.tighten();
+  }
+
+  /**
+   * Sends on another link: first again what the peer has not received, then what waits. False where the peer cannot have
+   * received what it says: nothing is sent again then.
+   *
+   * @param count the counted frames that the peer has received
+   */
+  resume(link: Link, count: number, now: number): boolean {
+    this.#link = link;
+    this.#isLinkReady = true;
+    if (!this.inflight.canAcknowledge(count)) return false;
+    this.inflight.restart();
+    this.acknowledge(count, now);
+    // The handshake has told the peer what was received until now.
+    this.acks.acknowledge();
+    for (const parts of this.#sent?.replay(count) ?? []) {
+      if (!link.send(parts)) this.#isLinkReady = false;
+    }
+    this.scheduleFlush();
+    return true;
+  }
+
   /** Drops what waits, and sends no more. */
   stop(): void {
     this.#isStopped = true;
-    this.#ackTimer?.cancel();
-    this.#ackTimer = null;
+    this.#cancelAckTimer();
     this.scheduler.clear();
+    this.#sent?.clear();
     this.#first = [];
     this.#last = [];
     this.#refused = [];
-    this.#pong = null;
+    this.#ping = this.#pong = null;
+  }
+
+  #cancelAckTimer(): void {
+    this.#ackTimer?.cancel();
+    this.#ackTimer = null;
   }
 
   /** Not now: the event that is being handled may queue more for the same streams. */
@@ -160,24 +217,31 @@ export class Outgoing {
   }
 
   #sendAll(now: number): void {
+    const link = this.#link;
+    if (link === null) return;
     let result: FillResult = FillResult.FULL;
     while (result === FillResult.FULL) {
       this.#message.begin(now, this.#hasBacklog);
+      const countBefore = this.inflight.sentCount;
       try {
         result = this.#fill();
       } catch (error) {
         return this.#options.onFailed(error);
       }
       this.#hasBacklog = result !== FillResult.DONE;
-      this.#send();
+      this.#send(link, countBefore);
     }
     // Earlier than the other sockets that this tick wrote to: what goes to the peer has the longest way.
-    this.#options.link.flush();
+    link.flush();
   }
 
   #fill(): FillResult {
     const message = this.#message;
     if (this.#first.length > 0) this.#first = writeAll(this.#first, message);
+    if (this.#ping !== null) {
+      message.ping(this.#ping, false);
+      this.#ping = null;
+    }
     if (this.#pong !== null) {
       message.ping(this.#pong, true);
       this.#pong = null;
@@ -194,12 +258,16 @@ export class Outgoing {
     return result;
   }
 
-  #send(): void {
+  #send(link: Link, countBefore: number): void {
     const { acks } = this;
     if (acks.hasUnacknowledged && (acks.isDue || !this.#message.isEmpty || this.#ackTimer === null)) {
       this.#message.ack(acks.acknowledge());
     }
-    if (!this.#message.isEmpty && !this.#options.link.send(this.#message.take())) this.#isLinkReady = false;
+    const { byteLength } = this.#message;
+    if (byteLength === 0) return;
+    const parts = this.#message.take();
+    this.#sent?.add(parts, byteLength, countBefore, this.inflight.sentCount);
+    if (!link.send(parts)) this.#isLinkReady = false;
   }
 }
 

@@ -41,6 +41,11 @@ export class OutgoingMessage {
     return this.#builder.byteLength === 0;
   }
 
+  /** Bytes of the message. */
+  get byteLength(): number {
+    return this.#builder.byteLength;
+  }
+
   /** The parts of the message, which is empty afterwards. */
   take(): Uint8Array[] {
     return this.#builder.take();

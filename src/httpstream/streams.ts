@@ -204,10 +204,9 @@ export class Streams implements StreamHost {
     this.#isOver = true;
     for (const stream of this.table.values()) {
       if (isLinkLost && stream.isExchanged) continue;
-      stream.fail(
-        new StreamError({ code: "connection_lost", reason, initiator: cause?.initiator ?? "library", cause }),
-        null,
-      );
+      const initiator = cause?.initiator ?? "library";
+      const errorCode = cause?.code === "resume_expired" ? cause.errorCode : undefined;
+      stream.fail(new StreamError({ code: "connection_lost", reason, initiator, errorCode, cause }), null);
     }
     this.pool.stop();
     this.#memory.close();

@@ -174,3 +174,13 @@ export interface Stream {
   hold(): void;
   release(): void;
 }
+
+/** What the owner of a connection learns of its link. Called after the connection has changed its state. */
+export interface SuspensionHandlers {
+  /** The link is lost, and `Connection.resume()` is waited for. */
+  onSuspended(reason: string): void;
+  /** @param suspendedMs for how long there was no link */
+  onResumed(suspendedMs: number): void;
+}
+
+export const noSuspensionHandlers: SuspensionHandlers = { onSuspended() {}, onResumed() {} };

@@ -54,5 +54,6 @@ export class WebSocketLink implements Link {
 
 /** Where the peer broke a rule of WebSocket, the reason says which. */
 function infoOf({ code, reason, clean, error }: WebSocketClose): LinkCloseInfo {
-  return { code, reason: error instanceof WebSocketProtocolError ? error.reason : reason, clean };
+  if (!(error instanceof WebSocketProtocolError)) return { code, reason, clean };
+  return { code, reason: error.reason, clean, isViolation: true };
 }

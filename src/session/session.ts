@@ -1,4 +1,5 @@
 /** One agent's session with an edge, as each of the two sees it. Only its class knows which protocol carries it. */
+import type { RunnelError } from "../base/mod.ts";
 import type { Handler } from "../http/mod.ts";
 
 /** Why a session ended; for logs and events. */
@@ -6,6 +7,15 @@ export interface SessionEnd {
   /** At an agent `replaced` where another one took its name: it must not come back by itself. */
   readonly code: string;
   readonly reason: string;
+}
+
+/** What an agent's session tells while its link is lost, and it tries to go on over another one. */
+export interface LinkEvents {
+  onSuspended(reason: string): void;
+  /** Dial number `attempt` since the link was lost follows in `inMs`. `because`: why the last one failed, or null. */
+  onRedial(attempt: number, inMs: number, because: RunnelError | null): void;
+  /** The session goes on. @param streams exchanges that were kept */
+  onResumed(suspendedMs: number, streams: number): void;
 }
 
 /** What a session is at both ends, and all that the agent needs of it. */
@@ -18,6 +28,8 @@ export interface Session {
   drain(): Promise<void>;
   /** Ends it now: exchanges under way break off. */
   close(reason: string): void;
+  /** Who is told of the link, at an agent. Sessions that end with their link tell nothing. Default: nobody. */
+  linkEvents?: LinkEvents | null;
 }
 
 /** An agent as the edge's registry and router see it: a handler of requests, with a name. */
@@ -36,6 +48,17 @@ export interface EdgeSession extends Session {
   readonly rttMs: number | null;
   /** True once the agent has announced that it leaves: it takes no new requests, and finishes those under way. */
   readonly isLeaving: boolean;
+  /** True while its link is lost and its agent is waited for. Never of the JSON protocol. */
+  readonly isSuspended: boolean;
+  /** Milliseconds for which it was suspended, all times together. It grows meanwhile. */
+  readonly suspendedMs: number;
+  /**
+   * Tells `listener` when it is suspended and when it goes on; its end is told by `closed`. The returned function ends
+   * that.
+   */
+  watchSuspension(listener: (isSuspended: boolean) => void): () => void;
+  /** From now on it ends with its link. One that is suspended ends now: nobody can come back to it. */
+  endWithLink(): void;
   /** Ends it now, and tells the agent that another session took its tunnel's name. */
   replace(reason: string): void;
   /**

@@ -6,7 +6,7 @@
  */
 import { Backoff, type Clock, pause, systemClock, type Timer } from "../../base/mod.ts";
 import { holdProcess } from "../../net/mod.ts";
-import type { SessionEnd } from "../../session/mod.ts";
+import type { LinkEvents, SessionEnd } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
 import { ServedTunnels, type ServedTunnelsOptions } from "./served_tunnels.ts";
@@ -29,6 +29,8 @@ export interface KeeperEvents {
   onDisconnected?(end: SessionEnd): void;
   /** @param because why the last attempt failed; null before the first behind a session */
   onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
+  /** The session goes on over another link. @param streams exchanges that were kept */
+  onResumed?(suspendedMs: number, streams: number): void;
 }
 
 export interface KeeperOptions extends Pick<ServedTunnelsOptions, "makeUpstream" | "drainMs"> {
@@ -65,6 +67,21 @@ export class TunnelKeeper {
   #reconnects = 0;
   #hasConnected = false;
   #retry: Timer | null = null;
+  /** The link of the session is lost, and that was told. */
+  #isCut = false;
+  readonly #linkEvents: LinkEvents = {
+    onSuspended: (reason) => {
+      this.#isCut = true;
+      this.#events.onDisconnected?.({ code: "link_lost", reason });
+    },
+    onRedial: (attempt, inMs, because) => {
+      this.#events.onReconnecting?.(attempt, inMs, because instanceof AgentError ? because : null);
+    },
+    onResumed: (suspendedMs, streams) => {
+      this.#isCut = false;
+      this.#events.onResumed?.(suspendedMs, streams);
+    },
+  };
 
   constructor(options: KeeperOptions) {
     const { makeUpstream, drainMs, clock = systemClock, backoff = () => new Backoff() } = options;
@@ -171,7 +188,7 @@ export class TunnelKeeper {
     this.#use(session);
     const end = await this.#endOfSessions();
     if (this.#stop.signal.aborted) return;
-    this.#events.onDisconnected?.(end);
+    if (!this.#isCut) this.#events.onDisconnected?.(end);
     if (this.#clock.now() - since < (this.#options.stableMs ?? DEFAULT_STABLE_MS)) return;
     this.#backoff.reset();
     this.#reconnects = 0;
@@ -192,6 +209,8 @@ export class TunnelKeeper {
 
   #use(session: TunnelSession): void {
     this.#session = session;
+    this.#isCut = false;
+    session.session.linkEvents = this.#linkEvents;
     this.#hasConnected = true;
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -257,6 +276,7 @@ export class TunnelKeeper {
 
   #leave(session: TunnelSession): void {
     this.#leaving.add(session);
+    session.session.linkEvents = null;
     void session.session.drain();
     void session.session.closed.then(() => this.#leaving.delete(session));
   }

@@ -3,17 +3,17 @@ import { z } from "zod";
 import { type Clock, pause, systemClock } from "../../base/mod.ts";
 import { ExchangeError, type Handler } from "../../http/mod.ts";
 import { type Connection, Feature, type Stream } from "../../httpstream/mod.ts";
-import {
-  type AskedTimeouts,
-  lostTunnelOf,
-  parseJson,
-  serveExchange,
-  type Session,
-  V2AgentSession,
-} from "../../session/mod.ts";
+import { type AskedTimeouts, lostTunnelOf, parseJson, serveExchange, type Session } from "../../session/mod.ts";
 import type { EdgeUrl } from "../edge_url.ts";
 import { AgentError } from "../errors.ts";
-import { askEdge, connectV2, requestTunnel, type TunnelAnswer, type V2ConnectOptions } from "../v2_dial.ts";
+import {
+  askEdge,
+  connectV2,
+  requestTunnel,
+  type TunnelAnswer,
+  type V2Connected,
+  type V2ConnectOptions,
+} from "../v2_dial.ts";
 
 export interface TunnelSessionOptions extends Omit<V2ConnectOptions, "onStream" | "featureBits"> {
   /** The handler of a tunnel; undefined where none is served under that name. */
@@ -39,11 +39,11 @@ export class TunnelSession {
   #hasOpened = false;
 
   private constructor(
-    connection: Connection,
+    { connection, session }: V2Connected,
     options: TunnelSessionOptions,
     first: { name: string | null },
   ) {
-    this.session = new V2AgentSession(connection);
+    this.session = session;
     this.#connection = connection;
     this.#options = options;
     this.#first = first;
@@ -70,8 +70,8 @@ export class TunnelSession {
         return { status: 204, fields: [], body: null };
       });
     };
-    const connection = await connectV2({ ...options, onStream, featureBits: Feature.TUNNELS }, signal);
-    return session = new TunnelSession(connection, options, first);
+    const connected = await connectV2({ ...options, onStream, featureBits: Feature.TUNNELS }, signal);
+    return session = new TunnelSession(connected, options, first);
   }
 
   /** False until a tunnel was opened: until then the next one may be opened once the last one was answered. */

@@ -1,7 +1,7 @@
 /**
  * The counted frames in flight: sent, and not acknowledged by the peer. They are numbered in the order in which they
- * leave, and each costs its payload and 128 bytes until its ACK: what a sender would keep in order to send it again.
- * Only sizes and times are kept here. A resume would also keep the frames: from `sent()` until `acknowledge()`.
+ * leave, and each costs its payload and 128 bytes until its ACK: what a sender keeps in order to send it again. Only
+ * sizes and times are kept here; the frames themselves are kept in sent_messages.ts.
  *
  * Frames are acknowledged when they are received, while credit is given when bytes are consumed. So a slow reader
  * never holds these limits.
@@ -17,12 +17,13 @@ const FRAME_COST_BYTES = 128;
 const MAX_HEADERS_BYTES = 1_048_576;
 
 const FIRST_CAPACITY = 64;
-/** Flags of a frame: sent with a backlog; sent as part of a probe. See `RateSample`. */
+/** Flags of a frame: sent with a backlog; sent as part of a probe (see `RateSample`); sent on an earlier link. */
 const HAS_BACKLOG = 1;
 const IS_PROBE = 2;
+const IS_REPLAYED = 4;
 
 export class Inflight {
-  readonly estimator = new RateEstimator();
+  #estimator = new RateEstimator();
   /** A ring of frames: the one with number `n` (from 0) is at `n & mask` of each column. */
   #mask = FIRST_CAPACITY - 1;
   #kinds = new Uint8Array(FIRST_CAPACITY);
@@ -36,6 +37,11 @@ export class Inflight {
   #ackedCount = 0;
   #ackedBytes = 0;
   #rttMs = 0;
+
+  /** What is known of the path. Of another one, after `restart()`, it is another object. */
+  get estimator(): RateEstimator {
+    return this.#estimator;
+  }
 
   /** Counted frames that left. */
   get sentCount(): number {
@@ -93,9 +99,14 @@ export class Inflight {
     this.#sentCount++;
   }
 
-  /** The peer received `count` frames. False where it cannot have: more than were sent, or fewer than it said before. */
+  /** False where the peer cannot have received `count` frames: more than were sent, or fewer than it said before. */
+  canAcknowledge(count: number): boolean {
+    return count <= this.#sentCount && count >= this.#ackedCount;
+  }
+
+  /** The peer received `count` frames. False where it cannot have. */
   acknowledge(count: number, now: number): boolean {
-    if (count > this.#sentCount || count < this.#ackedCount) return false;
+    if (!this.canAcknowledge(count)) return false;
     if (count === this.#ackedCount) return true;
     const before = this.#ackedBytes;
     for (; this.#ackedCount < count; this.#ackedCount++) {
@@ -107,7 +118,19 @@ export class Inflight {
     return true;
   }
 
+  /**
+   * What is in flight is sent again on another link: its acknowledgement says nothing about that path, and what was
+   * known of the path before does not hold.
+   */
+  restart(): void {
+    this.#estimator = new RateEstimator();
+    for (let number = this.#ackedCount; number < this.#sentCount; number++) {
+      this.#flags[number & this.#mask] |= IS_REPLAYED;
+    }
+  }
+
   #takeSample(slot: number, now: number, newBytes: number): void {
+    if ((this.#flags[slot] & IS_REPLAYED) !== 0) return;
     const rttMs = now - this.#sentAt[slot];
     this.#rttMs = rttMs;
     this.estimator.sample({

@@ -1,9 +1,10 @@
 /** The agent's end of a session on `runnel.v2`. Its requests are served by the connection's `onStream`. */
 import { ErrorCode } from "../../httpstream/mod.ts";
-import type { Session, SessionEnd } from "../session.ts";
+import type { LinkEvents, Session, SessionEnd } from "../session.ts";
 import type { SessionConnection } from "./connection.ts";
 
 export class V2AgentSession implements Session {
+  linkEvents: LinkEvents | null = null;
   readonly closed: Promise<SessionEnd>;
   readonly #connection: SessionConnection;
 

@@ -12,10 +12,15 @@ export class V2EdgeSession implements EdgeSession {
   readonly closed: Promise<SessionEnd>;
   readonly #connection: SessionConnection;
   readonly #clock: Clock;
+  readonly #suspensionListeners = new Set<(isSuspended: boolean) => void>();
 
   constructor(readonly id: string, connection: SessionConnection, clock: Clock = systemClock) {
     this.#connection = connection;
     this.#clock = clock;
+    connection.suspensionHandlers = {
+      onSuspended: () => this.#tellSuspension(true),
+      onResumed: () => this.#tellSuspension(false),
+    };
     this.closed = connection.ended.then(({ reason, error }) => {
       return { code: error?.code ?? "closed", reason: reason || "The agent left" };
     });
@@ -52,6 +57,27 @@ export class V2EdgeSession implements EdgeSession {
 
   get isLeaving(): boolean {
     return this.#connection.draining;
+  }
+
+  get isSuspended(): boolean {
+    return this.#connection.isSuspended;
+  }
+
+  get suspendedMs(): number {
+    return this.#connection.suspendedMs;
+  }
+
+  watchSuspension(listener: (isSuspended: boolean) => void): () => void {
+    this.#suspensionListeners.add(listener);
+    return () => this.#suspensionListeners.delete(listener);
+  }
+
+  endWithLink(): void {
+    this.#connection.endWithLink();
+  }
+
+  #tellSuspension(isSuspended: boolean): void {
+    for (const listener of [...this.#suspensionListeners]) listener(isSuspended);
   }
 
   ping(timeoutMs: number): Promise<boolean> {

@@ -169,6 +169,16 @@ export class JsonEdgeSession implements EdgeSession {
     return this.#isLeaving;
   }
 
+  /** Nothing of this protocol can be sent again: a session ends with its link. */
+  readonly isSuspended = false;
+  readonly suspendedMs = 0;
+
+  watchSuspension(): () => void {
+    return () => {};
+  }
+
+  endWithLink(): void {}
+
   get active(): number {
     return this.#sender.collecting.size + this.pending.size + this.streaming.size;
   }

@@ -1,0 +1,106 @@
+/**
+ * Dials for a session that has lost its link, until it goes on or is over. Nothing of it is lost meanwhile: both ends keep
+ * what the other one may lack.
+ */
+import { type Clock, type Timer } from "../base/mod.ts";
+import type { Connection } from "../httpstream/mod.ts";
+import type { LinkEvents } from "../session/mod.ts";
+import { AgentError } from "./errors.ts";
+
+/** Milliseconds before each dial, plus or minus half, so that many agents of one edge do not dial together. */
+const PAUSES_MS = [0, 100, 250, 500, 1_000];
+/** A link that has lived so long was a good one: the pauses behind it start anew. */
+const STABLE_MS = 10_000;
+/**
+ * Milliseconds for each dial with its handshake. A dial into a network that is not there may hang: the next one notices
+ * that it has come back. On a slow path, later ones have more time.
+ */
+const TIMEOUTS_MS = [2_000, 2_000, 4_000, 4_000, 8_000];
+const LAST_TIMEOUT_MS = 10_000;
+
+export interface RedialerOptions {
+  readonly connection: Connection;
+  /**
+   * Dials once. Resolves to false where the edge does not know the session any more.
+   *
+   * @param epoch above that of each dial before
+   */
+  dial(epoch: number, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
+  /** Who is told; asked at each event. */
+  events(): LinkEvents | null;
+  readonly clock: Clock;
+  /** A number from 0 up to 1. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Begins to dial whenever the connection is suspended. */
+export class Redialer {
+  readonly #options: RedialerOptions;
+  readonly #connection: Connection;
+  readonly #random: () => number;
+  #epoch = 0;
+  /** Dials since the last link that was stable. */
+  #attempts = 0;
+  #linkedAt: number;
+  #timer: Timer | null = null;
+  #dial: AbortController | null = null;
+
+  constructor(options: RedialerOptions) {
+    this.#options = options;
+    this.#connection = options.connection;
+    this.#random = options.random ?? Math.random;
+    this.#linkedAt = options.clock.now();
+    this.#connection.suspensionHandlers = {
+      onSuspended: (reason) => this.#suspended(reason),
+      onResumed: (suspendedMs) => this.#resumed(suspendedMs),
+    };
+    void this.#connection.ended.then(() => this.#stop());
+  }
+
+  #suspended(reason: string): void {
+    if (this.#options.clock.now() - this.#linkedAt >= STABLE_MS) this.#attempts = 0;
+    this.#options.events()?.onSuspended(reason);
+    this.#schedule(null);
+  }
+
+  #resumed(suspendedMs: number): void {
+    this.#linkedAt = this.#options.clock.now();
+    this.#options.events()?.onResumed(suspendedMs, this.#connection.streams);
+  }
+
+  #stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#dial?.abort();
+  }
+
+  #schedule(because: AgentError | null): void {
+    if (!this.#connection.isSuspended) return;
+    const pauseMs = PAUSES_MS[Math.min(this.#attempts++, PAUSES_MS.length - 1)];
+    const inMs = Math.round(pauseMs * (0.5 + this.#random()));
+    this.#options.events()?.onRedial(this.#attempts, inMs, because);
+    this.#timer = this.#options.clock.after(inMs, () => void this.#attempt());
+  }
+
+  async #attempt(): Promise<void> {
+    this.#timer = null;
+    const dial = this.#dial = new AbortController();
+    const timeoutMs = TIMEOUTS_MS[this.#attempts - 1] ?? LAST_TIMEOUT_MS;
+    try {
+      const isKnown = await this.#options.dial(++this.#epoch, timeoutMs, dial.signal);
+      if (!isKnown) this.#connection.expire("The edge does not know the session any more: it has started anew");
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      // A refusal of this token, or of this agent, does not pass by dialing again.
+      if (isFinal(error)) this.#connection.expire(error.reason);
+      else this.#schedule(error);
+    } finally {
+      this.#dial = null;
+    }
+  }
+}
+
+/** What an edge says by itself. Everything else may be said by what stands in its place just now, such as a proxy. */
+function isFinal({ code }: AgentError): boolean {
+  return code === "unauthorized" || code === "protocol_mismatch";
+}
