@@ -54,10 +54,7 @@ export async function startChaosStage(options: ChaosStageOptions): Promise<Chaos
   };
   const liveness = { pingAfterMs: deadAfterMs * 0.4, deadAfterMs };
   try {
-    const { edge, agentPort, port } = await startEdge(
-      via,
-      { resumeTimeoutMs, link: liveness, ...options.edge } as Partial<EdgeOptions>,
-    );
+    const { edge, agentPort, port } = await startEdge(via, { resumeTimeoutMs, link: liveness, ...options.edge });
     closers.push(() => edge.close());
     const link = await ChaosLink.start({ kind: "tcp", host: "127.0.0.1", port: agentPort });
     closers.push(() => link.close());
