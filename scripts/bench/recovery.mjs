@@ -22,7 +22,7 @@ const help = `Usage: node scripts/bench/recovery.mjs [--edge bun|deno] [--agent 
 Cuts the links of some agents at random, each with a stream of a byte every 20 ms, makes dials impossible for 0 to 5 s,
 and prints the milliseconds from when they are possible again until the first byte of the old stream: median, p99 and
 most. A link lives for over 10 s before each cut, so that its agent begins with its first pause. Then cuts the links of
-many agents at once, and prints how many of them dial in each second until the last is back. Exits with 1 where the
+many agents at once, and prints how many dials there are in each second until the last is back. Exits with 1 where the
 median is over 1 s, p99 over 5 s, or the last agent is back after more than 60 s.
 
   --edge RUNTIME   what the edge runs on (default bun)
@@ -208,7 +208,9 @@ async function measureMany(options) {
     let most = 0;
     let inTenth = { at: 0, count: 0 };
     let back = 0;
-    const all = Promise.withResolvers();
+    /** @type {() => void} */
+    let onAllBack = () => {};
+    const allBack = new Promise((resolve) => onAllBack = () => resolve(undefined));
     relay.refuses = true;
     const cutAt = performance.now();
     relay.cut();
@@ -220,15 +222,19 @@ async function measureMany(options) {
       inTenth = { at: tenth, count: inTenth.at === tenth ? inTenth.count + 1 : 1 };
       most = Math.max(most, inTenth.count);
     });
-    relay.on("spoke", () => ++back >= count && all.resolve(undefined));
+    let refused = 0;
+    relay.on("spoke", (/** @type {Buffer} */ answer) => {
+      if (!answer.toString("latin1").startsWith("HTTP/1.1 101 ")) refused++;
+      else if (++back >= count) onAllBack();
+    });
     await sleep(outageMs);
     relay.refuses = false;
     const lost = [edge.lost, ...agents.map((agent) => agent.lost)];
-    await Promise.race([all.promise, sleep(limits.backMs + outageMs, undefined, { ref: false }), ...lost]);
+    await Promise.race([allBack, sleep(limits.backMs + outageMs, undefined, { ref: false }), ...lost]);
     const backMs = back >= count ? performance.now() - cutAt : Infinity;
     // Each of them serves.
     for (let index = 0; index < count; index += 50) await untilAnswering(port, `t${index}.localhost`);
-    return { agents: count, outageMs, backMs, dialsBySecond: dials, mostDialsIn100Ms: most };
+    return { agents: count, outageMs, backMs, refused, dialsBySecond: dials, mostDialsIn100Ms: most };
   } finally {
     for (const agent of agents) await agent.stop();
     await edge.stop();
@@ -264,12 +270,10 @@ else {
     );
   }
   if (many !== null) {
-    const { agents, outageMs, backMs, dialsBySecond, mostDialsIn100Ms } = many;
-    console.log(
-      `${agents} agents, cut at once, dials impossible for ${outageMs / 1000} s: all back after ${
-        (backMs / 1000).toFixed(1)
-      } s, at most ${mostDialsIn100Ms} dials in 100 ms; dials in each second:`,
-    );
+    const { agents, outageMs, backMs, refused, dialsBySecond, mostDialsIn100Ms } = many;
+    const [outage, back] = [outageMs, backMs].map((ms) => (ms / 1000).toFixed(1));
+    console.log(`${agents} agents, cut at once, dials impossible for ${outage} s: all back ${back} s behind the cut`);
+    console.log(`at most ${mostDialsIn100Ms} dials in 100 ms, ${refused} refused by the edge; dials in each second:`);
     console.log(histogram(dialsBySecond));
   }
 }

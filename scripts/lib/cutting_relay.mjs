@@ -6,8 +6,8 @@ import { connect, createServer } from "node:net";
 /** @typedef {import("node:net").Socket} Socket */
 
 /**
- * Emits `cut` with what number it was; `dial` for each connection that comes; `spoke` when the target has sent the first
- * byte on one; and `back` with the milliseconds from a cut to the first of these.
+ * Emits `cut` with what number it was; `dial` for each connection that comes; `spoke` with the first bytes
+ * that the target sends on one; and `back` with the milliseconds from a cut to the first of these.
  */
 export class CuttingRelay extends EventEmitter {
   /** True: connections that come are reset at once. */
@@ -66,7 +66,7 @@ export class CuttingRelay extends EventEmitter {
     this.emit("dial");
     if (this.refuses) return near.resetAndDestroy();
     const far = connect(this.#target, "127.0.0.1");
-    far.once("data", () => this.#spoke());
+    far.once("data", (bytes) => this.#spoke(/** @type {Buffer} */ (bytes)));
     for (const [one, other] of [[near, far], [far, near]]) {
       this.#sockets.add(one);
       one.setNoDelay(true);
@@ -78,8 +78,9 @@ export class CuttingRelay extends EventEmitter {
     }
   }
 
-  #spoke() {
-    this.emit("spoke");
+  /** @param {Buffer} bytes */
+  #spoke(bytes) {
+    this.emit("spoke", bytes);
     if (this.#cutAt === null) return;
     const afterMs = performance.now() - this.#cutAt;
     this.#cutAt = null;
