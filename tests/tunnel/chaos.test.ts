@@ -13,9 +13,17 @@ const isSoak = process.env.RUNNEL_SOAK === "1";
 const seed = Number(process.env.RUNNEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const full: Sizes = isSoak
-  ? { download: 256 * MIB, upload: 256 * MIB, events: 10_000, echo: 10_000, raw: 64 * MIB }
-  : { download: 16 * MIB, upload: 16 * MIB, events: 10_000, echo: 1_000, raw: 8 * MIB };
-const small: Sizes = { download: 4 * MIB, upload: 4 * MIB, events: 1_000, echo: 300, raw: 2 * MIB };
+  ? { download: 256 * MIB, upload: 256 * MIB, events: 10_000, echo: 10_000, raw: 64 * MIB, requests: 2_000, leave: 50 }
+  : { download: 16 * MIB, upload: 16 * MIB, events: 10_000, echo: 1_000, raw: 8 * MIB, requests: 200, leave: 10 };
+const small: Sizes = {
+  download: 4 * MIB,
+  upload: 4 * MIB,
+  events: 1_000,
+  echo: 300,
+  raw: 2 * MIB,
+  requests: 50,
+  leave: 3,
+};
 
 /** How many of the events must fall while three or more streams are under way. */
 const BUSY_SHARE = 0.75;
@@ -27,7 +35,7 @@ async function endure(options: Omit<ChaosOptions, "seed">): Promise<void> {
 }
 
 describe("a session whose link is cut, stalled, swallowed and half-closed at random bytes", () => {
-  it("loses no byte and no event of five kinds of streams", () =>
+  it("loses no byte and no event of seven kinds of streams", () =>
     endure({ events: isSoak ? 200 : 20, sizes: full, endDeadlineMs: isSoak ? 600_000 : 60_000 }));
 
   it("loses nothing on links with TLS inside", () => endure({ events: 6, sizes: small, via: "tls" }));

@@ -1,13 +1,25 @@
 /** The traffic under a chaos run: one visitor of each kind, which comes again for as long as something goes wrong. */
-import { download, echo, events, raw, upload, type Visitor } from "./visitors.ts";
+import { download, echo, events, leave, raw, requests, upload, type Visitor } from "./visitors.ts";
 
-export const kinds = ["download", "upload", "events", "echo", "raw"] as const;
+export const kinds = ["download", "upload", "events", "echo", "raw", "requests", "leave"] as const;
 export type Kind = typeof kinds[number];
 
-/** Bytes, events or messages of one visit. */
+/** Bytes, events, messages, requests or departures of one visit. */
 export type Sizes = Readonly<Record<Kind, number>>;
 
-const visitors: Readonly<Record<Kind, Visitor>> = { download, upload, events, echo, raw };
+const visitors: Readonly<Record<Kind, Visitor>> = {
+  download,
+  upload,
+  events,
+  echo,
+  raw,
+  requests,
+  leave,
+};
+
+function noneOfEach(): Record<Kind, number> {
+  return Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
+}
 
 export interface LoadOptions {
   readonly port: number;
@@ -20,8 +32,8 @@ export interface LoadOptions {
 
 export class Load {
   /** Visits that ended well, and what came in them and in those under way. */
-  readonly visits: Record<Kind, number> = { download: 0, upload: 0, events: 0, echo: 0, raw: 0 };
-  readonly progress: Record<Kind, number> = { download: 0, upload: 0, events: 0, echo: 0, raw: 0 };
+  readonly visits = noneOfEach();
+  readonly progress = noneOfEach();
   readonly #options: LoadOptions;
   readonly #stop = new AbortController();
   #seed = 0;

@@ -64,6 +64,7 @@ class ChaosRun {
   #busyEvents = 0;
   /** No visit is to begin any more. */
   #isOver = false;
+  #isEnded = false;
   #stop!: (reason: Error) => void;
   /** Rejects when the run is ended, so that nothing goes on waiting. */
   readonly #stopped = new Promise<never>((_, reject) => this.#stop = reject);
@@ -86,6 +87,9 @@ class ChaosRun {
     const { endDeadlineMs = 60_000 } = this.#options;
     await this.#inTime(loaded, endDeadlineMs, "the load has not ended");
     await this.#assertNothingLeft();
+    // The upstream of every visitor that left was told.
+    const left = load.progress.leave;
+    await eventually(() => this.#upstream.left >= left, { message: `${this.#upstream.left} of ${left} left` });
     if (this.#upstream.faults.length > 0) throw new Error(this.#upstream.faults.join("\n"));
     this.#look();
     for (const [end, bytes] of Object.entries(this.#most)) {
@@ -95,6 +99,7 @@ class ChaosRun {
   }
 
   end(): void {
+    this.#isEnded = true;
     clearInterval(this.#watch);
     this.#load?.stop();
     this.#stop(new Error("the run has ended"));
@@ -120,6 +125,8 @@ class ChaosRun {
   }
 
   async #strikeAll(plan: readonly ChaosEvent[]): Promise<void> {
+    // What is cut before it began says little; afterwards streams are under way most of the time.
+    await eventually(() => this.#isBusy || this.#isEnded, { message: "streams are under way" });
     for (const event of plan) await this.#strike(event);
   }
 
@@ -129,8 +136,8 @@ class ChaosRun {
     const text = eventText(event);
     const struck = link.cutAfter(event.afterBytes, event.direction, event.fault);
     await this.#inTime(struck, deadlineMs, `no byte for: ${text}`);
-    const active = this.#upstream.active;
-    if (active >= MANY_STREAMS) this.#busyEvents++;
+    const { active } = this.#upstream;
+    if (this.#isBusy) this.#busyEvents++;
     const at = ((performance.now() - this.#startedAt) / 1000).toFixed(2);
     this.#log.push(`  ${this.#log.length + 1}. at ${at} s, ${active} streams: ${text}`);
     const { joined } = link.counts;
@@ -141,6 +148,10 @@ class ChaosRun {
     }
     await new Promise((resolve) => setTimeout(resolve, event.stallMs));
     link.resume();
+  }
+
+  get #isBusy(): boolean {
+    return this.#upstream.active >= MANY_STREAMS;
   }
 
   #look(): void {

@@ -5,6 +5,8 @@
  *     PUT /upload?seed=S&size=N     takes N bytes of pattern S, and says that they came
  *     GET /events?seed=S&size=N     N Server-Sent Events, numbered from 1
  *     GET /raw?seed=S&size=N        upgraded to raw bytes: N of pattern S from the visitor, N of pattern S + 1 to it
+ *     POST /echo?seed=S&size=N      sends N bytes of pattern S back, in one piece
+ *     GET /endless?seed=S           pattern S until the visitor leaves
  *     GET /socket                   a WebSocket (of `ws`) that sends back each message
  */
 import type { Buffer } from "node:buffer";
@@ -31,6 +33,8 @@ export class ChaosUpstream {
   readonly handler: Handler;
   /** Exchanges that are under way. */
   active = 0;
+  /** Visitors of /endless that were seen to leave. */
+  left = 0;
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
   readonly #echo: ForeignServer;
@@ -108,6 +112,19 @@ export class ChaosUpstream {
       }
       case "/events":
         return await sendEvents(wire, seed, size);
+      case "/echo": {
+        const body = new Uint8Array(size);
+        let taken = 0;
+        await wire.readExactly(size, (piece) => {
+          body.set(piece, taken);
+          taken += piece.length;
+        });
+        await wire.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+        return await wire.write(body);
+      }
+      case "/endless":
+        await wire.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        return await this.#sendUntilLeft(wire, seed);
       case "/raw":
         await wire.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chaos\r\n\r\n");
         await Promise.all([takePattern(wire, seed, size, what), sendPattern(wire, seed + 1, size)]);
@@ -115,6 +132,21 @@ export class ChaosUpstream {
         return wire.end();
       default:
         throw new Error("nothing is there");
+    }
+  }
+
+  async #sendUntilLeft(wire: Wire, seed: number): Promise<void> {
+    const pattern = new Pattern(seed);
+    try {
+      for (let sent = 0;;) {
+        const block = pattern.at(sent, BLOCK_BYTES);
+        sent += block.length;
+        await wire.write(`${block.length.toString(16)}\r\n`);
+        await wire.write(block);
+        await wire.write("\r\n");
+      }
+    } catch {
+      this.left++;
     }
   }
 

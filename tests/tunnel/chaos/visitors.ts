@@ -115,6 +115,52 @@ export const raw: Visitor = (visit) => {
   });
 };
 
+/** Many small requests, one after the other on one connection: they begin and end at any moment of a lost link. */
+export const requests: Visitor = (visit) => {
+  const { host, seed, size, onProgress } = visit;
+  const random = new SeededRandom(seed);
+  const pattern = new Pattern(seed);
+  const next = () => {
+    const length = random.betweenPowers(1, MAX_REQUEST_BYTES);
+    const head = `POST /echo?seed=${seed}&size=${length} HTTP/1.1\r\nHost: HOST\r\nContent-Length: ${length}\r\n\r\n`;
+    return { length, head };
+  };
+  let { length, head } = next();
+  return withRequest(visit, head, async (wire) => {
+    for (let number = 1;; number++) {
+      await wire.write(pattern.at(number, length));
+      await answered(wire, 200);
+      let offset = number;
+      await wire.readExactly(length, (piece) => {
+        pattern.check(piece, offset, `request ${number}`);
+        offset += piece.length;
+      });
+      onProgress(1);
+      if (number === size) return;
+      ({ length, head } = next());
+      await wire.write(head.replace("HOST", host));
+    }
+  });
+};
+
+const MAX_REQUEST_BYTES = 16 * 1024;
+
+/** Leaves in the middle of an answer, again and again. */
+export const leave: Visitor = async (visit) => {
+  const { seed, size, onProgress } = visit;
+  const random = new SeededRandom(seed);
+  for (let number = 0; number < size; number++) {
+    const head = `GET /endless?seed=${seed} HTTP/1.1\r\nHost: HOST\r\n\r\n`;
+    await withRequest(visit, head, async (wire) => {
+      await answered(wire, 200);
+      await wire.readExactly(random.betweenPowers(1, MAX_LEFT_BYTES));
+    });
+    onProgress(1);
+  }
+};
+
+const MAX_LEFT_BYTES = 1024 * 1024;
+
 const MAX_MESSAGE_BYTES = 32 * 1024;
 const MESSAGES_UNDER_WAY = 16;
 
