@@ -2,8 +2,9 @@
  * Dials for a session that has lost its link, until it goes on or is over. Nothing of it is lost meanwhile: both ends keep
  * what the other one may lack.
  */
-import { type Clock, type Timer } from "../base/mod.ts";
+import type { Clock, Timer } from "../base/mod.ts";
 import type { Connection } from "../httpstream/mod.ts";
+import { canonicalAddress, type NetworkChange, type NetworkWatch } from "../net/mod.ts";
 import type { LinkEvents } from "../session/mod.ts";
 import { AgentError } from "./errors.ts";
 
@@ -18,6 +19,11 @@ const STABLE_MS = 10_000;
 const TIMEOUTS_MS = [2_000, 2_000, 4_000, 4_000, 8_000];
 const LAST_TIMEOUT_MS = 10_000;
 
+/** Milliseconds in which the edge must answer when the network may be another one. */
+const PROBE_MS = 2_000;
+/** Behind a sleep of so many milliseconds the edge has given the link up. */
+const LONG_SLEEP_MS = 25_000;
+
 export interface RedialerOptions {
   readonly connection: Connection;
   /**
@@ -28,6 +34,8 @@ export interface RedialerOptions {
   dial(epoch: number, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   /** Who is told; asked at each event. */
   events(): LinkEvents | null;
+  /** Tells of other networks, and of the machine's sleep. */
+  readonly network: Pick<NetworkWatch, "listen">;
   readonly clock: Clock;
   /** A number from 0 up to 1. Default `Math.random`. */
   readonly random?: () => number;
@@ -54,7 +62,36 @@ export class Redialer {
       onSuspended: (reason) => this.#suspended(reason),
       onResumed: (suspendedMs) => this.#resumed(suspendedMs),
     };
-    void this.#connection.ended.then(() => this.#stop());
+    const stopListening = options.network.listen((change) => this.#networkChanged(change));
+    void this.#connection.ended.then(() => {
+      stopListening();
+      this.#stop();
+    });
+  }
+
+  /** A link of a network that is gone is given up, and one that may be is asked. */
+  #networkChanged(change: NetworkChange): void {
+    if (this.#connection.isSuspended) return this.#dialNow();
+    const { localAddress } = this.#connection;
+    const isGone = change.kind === "addresses"
+      ? localAddress !== null && !change.addresses.has(canonicalAddress(localAddress) ?? localAddress)
+      : change.sleptMs >= LONG_SLEEP_MS;
+    if (!isGone) return this.#probe();
+    this.#connection.detach(change.kind === "addresses" ? "The network has changed" : "The machine slept");
+  }
+
+  /** What is waited for may be another network already. */
+  #dialNow(): void {
+    this.#stop();
+    this.#attempts = 0;
+    this.#schedule(null);
+  }
+
+  #probe(): void {
+    const timer = this.#options.clock.after(PROBE_MS, () => {
+      this.#connection.detach(`The edge did not answer within ${PROBE_MS} ms, behind a change of the network`);
+    });
+    this.#connection.ping().then(() => timer.cancel(), () => timer.cancel());
   }
 
   #suspended(reason: string): void {
@@ -91,11 +128,13 @@ export class Redialer {
       if (!isKnown) this.#connection.expire("The edge does not know the session any more: it has started anew");
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
+      // Another dial has taken its place, or the session is over.
+      if (dial.signal.aborted) return;
       // A refusal of this token, or of this agent, does not pass by dialing again.
       if (isFinal(error)) this.#connection.expire(error.reason);
       else this.#schedule(error);
     } finally {
-      this.#dial = null;
+      if (this.#dial === dial) this.#dial = null;
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   type Stream,
   WebSocketRoundTripper,
 } from "../httpstream/mod.ts";
+import { type NetworkWatch, networkWatch } from "../net/mod.ts";
 import {
   type AskedTimeouts,
   askedTimeoutsShape,
@@ -42,6 +43,8 @@ export interface V2DialOptions extends EdgeDialOptions {
    * True: the session goes on over another link where the edge lets it. False: it ends with its link. Default true.
    */
   resumes?: boolean;
+  /** Default: that of the process. */
+  network?: Pick<NetworkWatch, "listen">;
 }
 
 /** A connection to an edge, and the session on it. */
@@ -124,6 +127,7 @@ export async function connectV2(options: V2ConnectOptions, signal: AbortSignal):
       return dialOnce(() => roundTripper.resume(upgraded, epoch, { ...target, fields }));
     },
     events: () => session.linkEvents,
+    network: options.network ?? networkWatch,
   });
   return { connection, session };
 }

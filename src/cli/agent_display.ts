@@ -31,6 +31,8 @@ export interface AgentDisplay {
    * @param because why the last attempt failed; null before the first one
    */
   reconnecting(attempt: number, inMs: number, because: string | null): void;
+  /** The session goes on over another link. @param streams exchanges that were kept */
+  resumed(suspendedMs: number, streams: number): void;
   /** @param isStopped the request was ended by the stop of the agent, see `endingEarly` */
   request(report: RequestReport, isStopped: boolean): void;
   /**
@@ -83,6 +85,11 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
       else if (isNew(because)) log.info(`${message}: {because}`, { inMs, attempt, because });
       else log.debug(message, { inMs, attempt });
     },
+    resumed(suspendedMs, streams) {
+      toldCause = "";
+      output.event("resumed", { suspendedMs: Math.round(suspendedMs), streams });
+      log.info(resumedSentence(suspendedMs, streams));
+    },
     request(report, isStopped) {
       // There may be thousands a second, so the line is made only where it is printed.
       if (!output.isJson) return output.event("request", noFields, requestLine(report, isStopped));
@@ -96,6 +103,12 @@ export function eventDisplay(view: AgentView, output: Output): AgentDisplay {
 }
 
 const noFields = {};
+
+/** `Resumed after 1.2 s with 3 streams kept`. */
+export function resumedSentence(suspendedMs: number, streams: number): string {
+  const kept = streams === 1 ? "1 stream" : `${streams} streams`;
+  return `Resumed after ${formatDuration(suspendedMs)} with ${kept} kept`;
+}
 
 /** True where a request ended early, and neither because the visitor left nor because the agent was stopped. */
 export function isFailure({ code }: Pick<RequestReport, "code">, isStopped: boolean): boolean {

@@ -160,5 +160,6 @@ function shownOn(display: AgentDisplay): AgentEvents {
     onReady: (tunnel) => display.ready(tunnel),
     onDisconnected: ({ reason }) => display.disconnected(reason),
     onReconnecting: (attempt, inMs, because) => display.reconnecting(attempt, inMs, because?.reason ?? null),
+    onResumed: (suspendedMs, streams) => display.resumed(suspendedMs, streams),
   };
 }

@@ -2,7 +2,7 @@
 import { type Clock, printable, systemClock, type Timer } from "../base/mod.ts";
 import { type OpenExchange, OpenExchanges } from "../http/mod.ts";
 import { configureLog, logger } from "../observe/mod.ts";
-import { type AgentDisplay, type AgentView, isFailure } from "./agent_display.ts";
+import { type AgentDisplay, type AgentView, isFailure, resumedSentence } from "./agent_display.ts";
 import type { CommandCall } from "./command.ts";
 import { canUseColor, canUseUnicode, type ProgramHost } from "./host.ts";
 import { type LiveRequest, type LiveState, type LiveStream, renderLive } from "./live_view.ts";
@@ -13,6 +13,8 @@ import type { EarlyEnd } from "./shutdown.ts";
 
 /** From a change until the view is drawn, so that changes which come together are drawn together. */
 const DRAW_DELAY_MS = 100;
+
+const COUNTDOWN_MS = 1_000;
 
 /** How often it is looked whether streams move. */
 const SAMPLE_MS = 1_000;
@@ -48,6 +50,8 @@ class LiveDisplay implements AgentDisplay {
   #timer: Timer | null = null;
   /** Runs while a request is under way. */
   #sampleTimer: Timer | null = null;
+  /** Runs while an attempt to reconnect is waited for. */
+  #countdown: Timer | null = null;
   #isClosed = false;
 
   constructor(view: AgentView, host: ProgramHost, clock: Clock) {
@@ -72,18 +76,29 @@ class LiveDisplay implements AgentDisplay {
 
   ready({ url, urls = [url], warnings = [] }: Parameters<AgentDisplay["ready"]>[0]): void {
     const furtherUrls = urls.filter((item) => item !== url).map(printable);
-    this.#change({ url: printable(url), furtherUrls, status: { kind: "online" }, warnings: warnings.map(printable) });
+    this.#change({
+      url: printable(url),
+      furtherUrls,
+      status: { kind: "online", resumed: "" },
+      warnings: warnings.map(printable),
+    });
     for (const warning of warnings) logger("agent").warn("{warning}", { warning });
   }
 
   disconnected(reason: string): void {
-    this.#change({ status: { kind: "reconnecting", attempt: 1, reason: printable(reason) } });
+    this.#change({ status: { kind: "reconnecting", attempt: 1, inMs: 0, reason: printable(reason) } });
   }
 
-  reconnecting(attempt: number, _inMs: number, because: string | null): void {
+  reconnecting(attempt: number, inMs: number, because: string | null): void {
     const { status } = this.#state;
     const known = status.kind === "reconnecting" ? status.reason : "";
-    this.#change({ status: { kind: "reconnecting", attempt, reason: because === null ? known : printable(because) } });
+    const reason = because === null ? known : printable(because);
+    this.#change({ status: { kind: "reconnecting", attempt, inMs, reason } });
+    this.#countDown(this.#clock.now() + inMs);
+  }
+
+  resumed(suspendedMs: number, streams: number): void {
+    this.#change({ status: { kind: "online", resumed: resumedSentence(suspendedMs, streams) } });
   }
 
   request(report: Parameters<AgentDisplay["request"]>[0], isStopped: boolean): void {
@@ -122,6 +137,7 @@ class LiveDisplay implements AgentDisplay {
     this.#draw();
     this.#isClosed = true;
     this.#sampleTimer?.cancel();
+    this.#countdown?.cancel();
     this.#stopResize();
   }
 
@@ -129,6 +145,20 @@ class LiveDisplay implements AgentDisplay {
     this.#state = { ...this.#state, ...change };
     if (this.#isClosed) return;
     this.#timer ??= this.#clock.after(DRAW_DELAY_MS, () => this.#draw());
+  }
+
+  /** Shows each second how long it is until the next attempt. */
+  #countDown(dueAt: number): void {
+    this.#countdown?.cancel();
+    const waitMs = Math.min(COUNTDOWN_MS, Math.max(0, dueAt - this.#clock.now()));
+    this.#countdown = this.#clock.after(waitMs, () => {
+      this.#countdown = null;
+      const { status } = this.#state;
+      if (status.kind !== "reconnecting" || this.#isClosed) return;
+      const inMs = Math.max(0, dueAt - this.#clock.now());
+      this.#change({ status: { ...status, inMs } });
+      if (inMs > 0) this.#countDown(dueAt);
+    });
   }
 
   #sampleLater(): void {

@@ -18,8 +18,10 @@ import { type EarlyEnd, earlyEndSentences, waitingSentences } from "./shutdown.t
 export type LiveStatus =
   /** `reason`: why the last attempt failed; empty before the first has. */
   | { readonly kind: "connecting"; readonly reason: string }
-  | { readonly kind: "online" }
-  | { readonly kind: "reconnecting"; readonly attempt: number; readonly reason: string }
+  /** `resumed`: how the session came over its last lost link, as a sentence; empty where it lost none. */
+  | { readonly kind: "online"; readonly resumed: string }
+  /** `inMs`: until the next attempt; 0 while one is under way. */
+  | { readonly kind: "reconnecting"; readonly attempt: number; readonly inMs: number; readonly reason: string }
   /** The first signal came: `count` requests may take `drainMs` milliseconds. */
   | { readonly kind: "stopping"; readonly count: number; readonly drainMs: number }
   /** The stop ended `count` requests that were under way. */
@@ -224,9 +226,9 @@ function statusLines({ status, edge, protocol }: LiveState, columns: number, row
     case "connecting":
       return [cut([waiting("Connecting")], columns)];
     case "online":
-      return [cut([good("Online"), faint(` through ${edge} (${protocol}), Ctrl-C ends it`)], columns)];
+      return [cut([good("Online"), faint(` through ${edge} (${protocol}), ${onlineHint(status.resumed)}`)], columns)];
     case "reconnecting":
-      return [cut([waiting("Reconnecting"), faint(`, attempt ${status.attempt}: ${status.reason}`)], columns)];
+      return [cut([waiting("Reconnecting"), faint(reconnectingText(status))], columns)];
     case "stopping":
       return sentenceLines(waitingSentences(status.count, status.drainMs), columns, rows);
     case "endedEarly":
@@ -234,6 +236,16 @@ function statusLines({ status, edge, protocol }: LiveState, columns: number, row
     case "ended":
       return [cut([plain("Ended")], columns)];
   }
+}
+
+function onlineHint(resumed: string): string {
+  return resumed === "" ? "Ctrl-C ends it" : resumed.charAt(0).toLowerCase() + resumed.slice(1);
+}
+
+/** `, attempt 3, next try in 1.2 s: The link closed with 1006`. */
+function reconnectingText({ attempt, inMs, reason }: { attempt: number; inMs: number; reason: string }): string {
+  const next = inMs > 0 ? `, next try in ${formatDuration(inMs)}` : "";
+  return `, attempt ${attempt}${next}: ${reason}`;
 }
 
 /** The first sentence that fits on `rows` lines, or what fits of the last one. */

@@ -117,6 +117,11 @@ export const edgeServeOptions = {
       "a further media type of answers that may be silent for any time, as SSE and NDJSON may; * at its end stands " +
       "for any letters",
   }, parseLiveType),
+  resumeTimeout: timeoutOption({
+    name: "resume-timeout",
+    help: "for how long a session of runnel.v2 waits for its agent when the link is lost; off: it ends with its link",
+    default: "30s",
+  }),
   drainTimeout: durationOption({
     name: "drain-timeout",
     help: "for exchanges that still run after SIGTERM or Ctrl-C",

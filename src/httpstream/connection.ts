@@ -11,7 +11,7 @@
  *         │        resume()
  *         └─ close(), the peer's GOAWAY or fault, the end of a drain ─▶ over
  */
-import { callAtTickEnd, type Clock, Deferred, systemClock, Timeout, type Timer } from "../base/mod.ts";
+import { callAtTickEnd, type Clock, Deferred, systemClock, Timeout } from "../base/mod.ts";
 import { release } from "../memory/mod.ts";
 import { CloseCode } from "../websocket/mod.ts";
 import { ConnectionError, type ConnectionErrorInit } from "./errors.ts";
@@ -27,6 +27,7 @@ import {
 } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Streams } from "./streams.ts";
+import { Suspension } from "./suspension.ts";
 import {
   type CloseInfo,
   type Fields,
@@ -69,13 +70,7 @@ export class Connection {
   readonly #streams: Streams;
   readonly #incoming: Incoming;
   readonly #heartbeat: Heartbeat;
-  /** 0: the connection ends with its link. */
-  #resumeTimeoutMs: number;
-  /** When the link was lost; null while there is one. */
-  #suspendedAt: number | null = null;
-  /** For how long there was no link, all earlier times together. */
-  #suspendedBeforeMs = 0;
-  #resumeTimer: Timer | null = null;
+  readonly #suspension: Suspension;
   readonly #ready = new Deferred<void>();
   readonly #ended = new Deferred<CloseInfo>();
   readonly #closed = new Deferred<CloseInfo>();
@@ -101,10 +96,12 @@ export class Connection {
     this.#limits = connectionLimits(options.role, options.limits);
     const maxStreams = defaultMaxConcurrentStreams(this.role) + this.#limits.maxConcurrentStreams;
     this.#maxControlBytes = UNACKED_CONTROL_BYTES + UNACKED_CONTROL_BYTES_PER_STREAM * maxStreams;
-    this.#resumeTimeoutMs = options.resumeTimeoutMs ?? 0;
+    const { resumeTimeoutMs = 0 } = options;
+    const onExpired = () => this.expire(`It was not resumed within ${resumeTimeoutMs} ms`);
+    this.#suspension = new Suspension(this.#clock, resumeTimeoutMs, onExpired);
     this.#outgoing = new Outgoing({
       link,
-      isResumable: this.#resumeTimeoutMs > 0,
+      isResumable: resumeTimeoutMs > 0,
       clock: this.#clock,
       defer: this.#defer,
       onFlushed: (now) => this.#afterFlush(now),
@@ -206,18 +203,22 @@ export class Connection {
 
   /** True while the link is lost and another one is waited for. Streams may be created; their frames wait. */
   get isSuspended(): boolean {
-    return this.#suspendedAt !== null;
+    return this.#suspension.isOn;
   }
 
   /** Milliseconds for which there was no link, all times together. It grows while the connection is suspended. */
   get suspendedMs(): number {
-    const nowMs = this.#suspendedAt === null ? 0 : this.#clock.now() - this.#suspendedAt;
-    return this.#suspendedBeforeMs + nowMs;
+    return this.#suspension.totalMs;
   }
 
   /** Bytes that have left and are kept until the peer acknowledges them. At most what may be in flight. */
   get keptBytes(): number {
     return this.#outgoing.keptBytes;
+  }
+
+  /** The IP address of this end of the link; null where there is none. */
+  get localAddress(): string | null {
+    return this.#link?.localAddress ?? null;
   }
 
   /** Counted frames that were taken since the session began. While suspended it does not change. */
@@ -289,7 +290,7 @@ export class Connection {
 
   /** From now on the connection ends with its link. One that is suspended ends now. */
   endWithLink(): void {
-    this.#resumeTimeoutMs = 0;
+    this.#suspension.timeoutMs = 0;
     if (this.isSuspended) this.expire("It was not resumed before this side went away");
   }
 
@@ -315,13 +316,12 @@ export class Connection {
     if (!this.#outgoing.resume(link, received, now)) {
       const reason =
         `The peer has taken ${received} frames, of which ${sentCount} were sent and ${ackedCount} acknowledged`;
-      this.#endSuspension();
+      this.#suspension.end();
       return this.#fail(ErrorCode.PROTOCOL_ERROR, { code: "protocol_error", reason, initiator: "remote" });
     }
-    const before = this.suspendedMs - this.#suspendedBeforeMs;
-    this.#endSuspension();
+    const suspendedMs = this.#suspension.end();
     this.#heartbeat.resume(now);
-    this.suspensionHandlers.onResumed(before);
+    this.suspensionHandlers.onResumed(suspendedMs);
   }
 
   /** Ends a suspended connection: every stream fails with `RESUME_EXPIRED`. Does nothing while there is a link. */
@@ -410,7 +410,7 @@ export class Connection {
   /** Whether the peer has all that it may ask for again. Who can resume waits for that. */
   get #isAllTaken(): boolean {
     const { inflight } = this.#outgoing;
-    return this.#resumeTimeoutMs === 0 || inflight.ackedCount === inflight.sentCount;
+    return this.#suspension.timeoutMs === 0 || inflight.ackedCount === inflight.sentCount;
   }
 
   #receiveAck(count: number): boolean {
@@ -491,7 +491,7 @@ export class Connection {
 
   /** The peer does not answer: nothing is sent to it on this link any more. */
   #abandon(reason: string): void {
-    if (this.#resumeTimeoutMs > 0) return this.#suspend(reason);
+    if (this.#suspension.timeoutMs > 0) return this.#suspend(reason);
     const init = { code: "peer_silent", reason, initiator: "library", retryable: true } as const;
     this.#finish(ErrorCode.NO_ERROR, reason, new ConnectionError(init));
     this.#link?.abort();
@@ -524,7 +524,7 @@ export class Connection {
   }
 
   #loseLink(reason: string, initiator: "remote" | "library"): void {
-    if (this.#resumeTimeoutMs > 0) return this.#suspend(reason);
+    if (this.#suspension.timeoutMs > 0) return this.#suspend(reason);
     this.#breakOff(reason, initiator);
     this.#link?.abort();
     this.#streams.dispatch();
@@ -543,18 +543,9 @@ export class Connection {
     link.abort();
     this.#heartbeat.pause();
     this.#outgoing.suspend();
-    this.#suspendedAt = this.#clock.now();
-    const timeoutMs = this.#resumeTimeoutMs;
-    this.#resumeTimer = this.#clock.after(timeoutMs, () => this.expire(`It was not resumed within ${timeoutMs} ms`));
+    this.#suspension.begin();
     this.#streams.dispatch();
     this.suspensionHandlers.onSuspended(reason);
-  }
-
-  #endSuspension(): void {
-    this.#suspendedBeforeMs = this.suspendedMs;
-    this.#suspendedAt = null;
-    this.#resumeTimer?.cancel();
-    this.#resumeTimer = null;
   }
 
   /**
@@ -565,7 +556,7 @@ export class Connection {
   #finish(code: number, reason: string, error: ConnectionError | null, isLinkLost = false): void {
     this.#closeInfo = { code, reason, error };
     this.#outgoing.stop();
-    this.#endSuspension();
+    this.#suspension.end();
     this.#idleTimeout?.close();
     this.#idleTimeout = null;
     this.#heartbeat.end(this.#unusable("closed", `The connection ended: ${reason}`));

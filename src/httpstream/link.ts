@@ -51,6 +51,8 @@ export const deafHandlers: LinkHandlers = { onMessage: (message) => void release
 export interface Link {
   /** To be set right after the link is made: calls may begin with the next microtask. */
   handlers: LinkHandlers;
+  /** This end's IP address; null where there is none. */
+  readonly localAddress: string | null;
   /** Bytes given to `send()` that have not left this process. */
   readonly bufferedBytes: number;
   /**

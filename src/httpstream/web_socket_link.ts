@@ -13,10 +13,12 @@ const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 
 export class WebSocketLink implements Link {
   handlers: LinkHandlers = noHandlers;
+  readonly localAddress: string | null;
   readonly #webSocket: WebSocketConnection;
 
   /** Takes over a socket whose handshake is done. `handlers` must be set at once: see `Link`. */
   constructor(socket: Socket, options: Pick<WebSocketOptions, "role" | "rest" | "clock">) {
+    this.localAddress = socket.local.kind === "tcp" ? socket.local.host : null;
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",

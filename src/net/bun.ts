@@ -50,6 +50,7 @@ export const bun: Runtime = {
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
+  mayReadAddresses: () => true,
   revive: null,
   openLibc,
   withDescriptor(raw, _libc, use) {

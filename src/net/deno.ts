@@ -4,7 +4,7 @@ import { getHeapSpaceStatistics } from "node:v8";
 import { onGarbage } from "../memory/mod.ts";
 import { type Libc, libcSignatures } from "./libc_functions.ts";
 import { pausedWatch } from "./paused_watch.ts";
-import { permitListen } from "./permission.ts";
+import { isGranted, permitListen } from "./permission.ts";
 import type { Runtime } from "./runtime.ts";
 import { interceptWriteErrors } from "./write_errors.ts";
 
@@ -37,6 +37,7 @@ export const deno: Runtime = {
   afterPoll: (then) => void setTimeout(() => setImmediate(then), 0),
   afterNextPoll: (then) => void setTimeout(then, 0),
   permitListen,
+  mayReadAddresses: () => isGranted({ name: "sys", kind: "networkInterfaces" }),
   // Once accept(2) has failed, for want of descriptors or memory, Deno accepts no more and reports nothing (2.9.6).
   revive: (server, backlog) => void handleOf(server)?.listen?.(backlog),
   openLibc,
@@ -51,14 +52,13 @@ export const deno: Runtime = {
 };
 
 interface DenoFfi {
-  readonly permissions: { querySync(wanted: { name: "ffi" }): { readonly state: string } };
   dlopen(name: string, functions: Record<string, { parameters: string[]; result: "i32" }>): { symbols: unknown };
 }
 
 /** The user is not asked for the permission: everything works without. */
 function openLibc(name: string): Libc {
-  const { permissions, dlopen } = (globalThis as unknown as { Deno: DenoFfi }).Deno;
-  if (permissions.querySync({ name: "ffi" }).state !== "granted") throw new Error("--allow-ffi is missing");
+  const { dlopen } = (globalThis as unknown as { Deno: DenoFfi }).Deno;
+  if (!isGranted({ name: "ffi" })) throw new Error("--allow-ffi is missing");
   const functions = Object.entries(libcSignatures).map(([symbol, types]) => {
     const parameters = types.map((type) => type === "pointer" ? "buffer" : type);
     return [symbol, { parameters, result: "i32" as const }] as const;

@@ -14,6 +14,7 @@ export {
 export { AddressBlock } from "./address_block.ts";
 export { attempt } from "./attempt.ts";
 export { runtimeName, runtimeVersion, tuneRuntime } from "./current_runtime.ts";
+export { type NetworkChange, NetworkWatch, networkWatch } from "./network_watch.ts";
 export { socketCounts } from "./descriptors.ts";
 export { DEFAULT_DIAL_TIMEOUT_MS, dial } from "./dial.ts";
 export { type ConnectionLease, listen, type ListenOptions, type ShedReason, type SocketTaker } from "./listen.ts";

@@ -15,6 +15,7 @@ export const node: Runtime = {
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),
   afterNextPoll: (then) => void setImmediate(then),
   permitListen() {},
+  mayReadAddresses: () => true,
   revive: null,
   openLibc() {
     throw new Error("Node has no call of C libraries");

@@ -7,11 +7,24 @@ export function isMissingPermission(error: unknown): boolean {
   return error instanceof Error && error.name === "NotCapable";
 }
 
+interface Wanted {
+  readonly name: string;
+  readonly kind?: string;
+  readonly host?: string;
+  readonly path?: string;
+}
+
 interface DenoGlobal {
   readonly permissions: {
-    requestSync(wanted: { name: string; host?: string; path?: string }): { readonly state: string };
+    querySync(wanted: Wanted): { readonly state: string };
+    requestSync(wanted: Wanted): { readonly state: string };
   };
   readonly errors: { readonly NotCapable: new (message: string) => Error };
+}
+
+/** Whether the process has a permission, for which the user is not asked. On Deno alone. */
+export function isGranted(wanted: Wanted): boolean {
+  return (globalThis as unknown as { Deno: DenoGlobal }).Deno.permissions.querySync(wanted).state === "granted";
 }
 
 /**

@@ -33,6 +33,8 @@ export interface Runtime {
    * Throws where the process may not listen on `target` by the runtime's own permissions, after it has asked for them.
    */
   permitListen(target: ListenTarget): void;
+  /** Whether the process may know the addresses of this machine. Nobody is asked for the permission. */
+  mayReadAddresses(): boolean;
   /** Has a listener whose accept failed accept again. Null: the runtime goes on by itself. */
   readonly revive: ((server: net.Server, backlog: number) => void) | null;
   /** Opens the C library of that file name, by `libcSignatures`. Throws where there is none, or it may not be called. */

@@ -228,7 +228,7 @@ describe("an agent's text in the log of an edge", () => {
 
   for (const how of ["close", "goodbye"] as const) {
     it(`stays in its line when it is the reason of its ${how}, on runnel.v2`, async () => {
-      const { run, edge } = await start();
+      const { run, edge } = await start("--resume-timeout", "off");
       const { socket, rest } = await enterEdge(edge);
       const peer = new FramePeer(new WebSocketLink(socket, { role: "client", rest }));
       await peer.greet();

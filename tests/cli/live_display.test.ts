@@ -81,9 +81,15 @@ describe("liveDisplay", () => {
     display.disconnected("the link \x1b[31mbroke");
     assert.equal(status(), "Reconnecting, attempt 1: the link \\x1b[31mbroke");
     display.reconnecting(2, 500, null);
-    assert.equal(status(), "Reconnecting, attempt 2: the link \\x1b[31mbroke");
-    display.reconnecting(3, 500, "connection refused");
+    assert.equal(status(), "Reconnecting, attempt 2, next try in 500 ms: the link \\x1b[31mbroke");
+    display.reconnecting(3, 2_500, "connection refused");
+    assert.equal(status(), "Reconnecting, attempt 3, next try in 2.5 s: connection refused");
+    clock.advance(1_000);
+    assert.equal(status(), "Reconnecting, attempt 3, next try in 1.5 s: connection refused");
+    clock.advance(1_500);
     assert.equal(status(), "Reconnecting, attempt 3: connection refused");
+    display.resumed(1_234, 1);
+    assert.equal(status(), "Online through http://127.0.0.1:8080 (v2), resumed after 1.2 s with 1 stream k~");
     display.ready(ready);
     assert.equal(status(), "Online through http://127.0.0.1:8080 (v2), Ctrl-C ends it");
     display.stopping(2, 30_000);

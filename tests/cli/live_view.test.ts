@@ -15,7 +15,7 @@ const connecting: LiveState = {
   recent: [],
 };
 
-const online: LiveState = { ...connecting, url: "https://shop.example.com", status: { kind: "online" } };
+const online: LiveState = { ...connecting, url: "https://shop.example.com", status: { kind: "online", resumed: "" } };
 
 function request(path: string, more: Partial<LiveRequest> = {}): LiveRequest {
   const endedAt = new Date(2026, 0, 2, 14, 3, 9);
@@ -98,8 +98,12 @@ describe("renderLive", () => {
   const statuses: readonly [LiveStatus, string][] = [
     [{ kind: "connecting", reason: "" }, "Connecting"],
     [
-      { kind: "reconnecting", attempt: 2, reason: "the edge closed the link" },
-      "Reconnecting, attempt 2: the edge closed the link",
+      { kind: "reconnecting", attempt: 2, inMs: 1_200, reason: "the edge closed the link" },
+      "Reconnecting, attempt 2, next try in 1.2 s: the edge closed the link",
+    ],
+    [
+      { kind: "online", resumed: "Resumed after 1.2 s with 3 streams kept" },
+      "Online through https://example.com (v2), resumed after 1.2 s with 3 streams kept",
     ],
     [{ kind: "ended" }, "Ended"],
     [
@@ -204,7 +208,10 @@ describe("renderLive", () => {
     });
 
     it("says why it is not online when it has one row, and what ended", () => {
-      const reconnecting = { ...crowded, status: { kind: "reconnecting", attempt: 2, reason: "refused" } } as const;
+      const reconnecting = {
+        ...crowded,
+        status: { kind: "reconnecting", attempt: 2, inMs: 0, reason: "refused" },
+      } as const;
       assert.deepEqual(linesOf(reconnecting, 39, 1), ["Reconnecting, attempt 2: refused"]);
       const ended = { ...crowded, status: { kind: "endedEarly", count: 12, by: "timeout", drainMs: 500 } } as const;
       assert.deepEqual(linesOf(ended, 19, 1), ["Ended 12 requests"]);

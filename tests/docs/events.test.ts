@@ -13,6 +13,7 @@ import { dial } from "../../src/net/mod.ts";
 import { type Event, ProgramRun, runToEnd } from "../cli/program_run.ts";
 import { SocketReader, startTcpServer } from "../support/net.ts";
 import { assertProblem, get } from "../support/public_client.ts";
+import { Relay } from "../support/relay.ts";
 import { withScratch } from "../support/scratch.ts";
 import { inlineCode, readPage, tableRows } from "./page.ts";
 
@@ -98,13 +99,18 @@ describe("docs/events.md", () => {
       "-",
     ]);
     const url = `http://${(await edge.event("ready")).listen}`;
-    const args = ["http", String(upstream.port), "--edge", url, "--json", "--name", "shop"];
+    // The agent comes by it, so that its link can be cut.
+    const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port: Number(new URL(url).port) });
+    const near = `http://127.0.0.1:${relay.port}`;
+    const args = ["http", String(upstream.port), "--edge", near, "--json", "--name", "shop"];
     const agent = new ProgramRun(agentProgram, [...args, "--token", token]);
     await agent.event("ready");
     const port = Number(new URL(url).port);
     const connect = async () => new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
     assertProblem(await get({ host: "shop.localhost", connect }), 502, "upstream_refused");
     await agent.event("request");
+    relay.cut();
+    await agent.event("resumed");
     await edge.waitFor(() => edge.events.some(({ tunnel }) => tunnel === "shop"));
     const several = await withScratch(async (folder) => {
       const file = join(folder, "tunnels.yaml");
@@ -120,8 +126,12 @@ describe("docs/events.md", () => {
       return run.events;
     });
     assert.equal(await edge.stop(), 0);
-    await agent.event("reconnecting");
+    await agent.waitFor(() =>
+      agent.events.findLastIndex(({ event }) => event === "reconnecting") >
+        agent.events.findIndex(({ event }) => event === "resumed")
+    );
     assert.equal(await agent.stop(), 0);
+    await relay.close();
     const failed = await runToEnd(agentProgram, [...args, "--token", token, "--connect-timeout", "10ms"]);
 
     const agentEvents = [...agent.events, ...several, ...failed.events];

@@ -61,6 +61,7 @@ const lost: LinkCloseInfo = { code: 1006, reason: "", clean: false };
 
 export class MemoryLink implements Link {
   handlers: LinkHandlers = noHandlers;
+  readonly localAddress = null;
   /** While true, what this end sends is lost on the way, as in a proxy that died. */
   swallowing = false;
 

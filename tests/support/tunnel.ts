@@ -162,12 +162,16 @@ export function publicSide({ address }: Edge, name: string): Pick<Tunnel, "host"
  *
  * @param fields further ones of the handshake
  */
-export function enterEdge(edge: Edge, fields: readonly string[] = []): Promise<DialedWebSocket> {
+export function enterEdge(
+  edge: Edge,
+  fields: readonly string[] = [],
+  shownToken = token,
+): Promise<DialedWebSocket> {
   return dialWebSocket({
     target: { kind: "tcp", host: "127.0.0.1", port: edge.address.port },
     authority: "127.0.0.1",
     path: "/agent",
-    fields: ["Authorization", `Bearer ${token}`, ...fields],
+    fields: ["Authorization", `Bearer ${shownToken}`, ...fields],
     protocols: ["runnel.v2"],
   });
 }

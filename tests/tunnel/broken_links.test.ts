@@ -1,6 +1,6 @@
 /**
  * Agents that break a rule of WebSocket, or close, and keep their sockets open. Nobody waits for the closing handshake: the
- * edge's clock stands still, so that its timeout never comes.
+ * edge's clock stands still, so that its timeout never comes. Sessions end with their links here.
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -98,7 +98,11 @@ for (const protocol of protocols) {
   describe(`an agent on ${protocol} that keeps its socket and`, () => {
     beforeEach(async () => {
       told = [];
-      edge = await startTestEdge({ clock: new FakeClock(), events: { onSessionEnd: () => void told.push("end") } });
+      edge = await startTestEdge({
+        clock: new FakeClock(),
+        resumeTimeoutMs: 0,
+        events: { onSessionEnd: () => void told.push("end") },
+      });
     });
     afterEach(() => edge.close());
 

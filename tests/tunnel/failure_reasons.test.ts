@@ -490,7 +490,7 @@ for (const protocol of protocols) {
     });
 
     it("is the lost link when that broke", async () => {
-      await withUpstream(hang, { protocol }, async (tunnel, reports, upstream) => {
+      await withUpstream(hang, { protocol, edge: { resumeTimeoutMs: 0 } }, async (tunnel, reports, upstream) => {
         const answer = get(tunnel);
         const peer = await upstream.peer(0);
         await eventually(() => peer.received.endsWith("\r\n\r\n"));

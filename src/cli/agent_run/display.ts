@@ -2,7 +2,7 @@
 import type { KeeperEvents, ManagedAgentEvents } from "../../agent/mod.ts";
 import type { RequestReport } from "../../http/mod.ts";
 import { logger } from "../../observe/mod.ts";
-import { isFailure, logFailure, requestLine } from "../agent_display.ts";
+import { isFailure, logFailure, requestLine, resumedSentence } from "../agent_display.ts";
 import { remedyFor } from "../exit_codes.ts";
 import type { Output } from "../output.ts";
 import { type EarlyEnd, earlyEndReason, earlyEndSentences, waitingSentences } from "../shutdown.ts";
@@ -48,6 +48,11 @@ export class RunDisplay {
       else if (this.#isNew(because.reason)) {
         this.#log.warn(`${message}: {because}`, { inMs, attempt, because: because.reason });
       } else this.#log.debug(message, { inMs, attempt });
+    },
+    onResumed: (suspendedMs, streams) => {
+      this.#toldCause = "";
+      this.#output.event("resumed", { suspendedMs: Math.round(suspendedMs), streams });
+      this.#log.info(resumedSentence(suspendedMs, streams));
     },
   };
 

@@ -146,6 +146,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
     maxSessionsPerOwner: values.sessionsPerToken,
+    resumeTimeoutMs: values.resumeTimeout === Infinity ? 0 : values.resumeTimeout,
     ...limits,
     events: joinEvents(
       logEvents(),
