@@ -50,16 +50,13 @@ describe("demo.sh", () => {
     });
   }
 
-  for (const more of [[], ["--tls"]]) {
-    it(`loses neither byte nor tick over cuts of the link when told to cut it ${more.join(" ")}`, async () => {
-      const { exitCode, output } = await demo(["--cut", "--once", "--cut-every", "1", "--bytes", "50000000", ...more]);
-      assert.equal(exitCode, 0, output);
-      const [, cuts] = output.match(/\nok {4}50000000 bytes byte-exact and \d+ ticks in order, over (\d+) cuts\n$/) ??
-        [];
-      assert.ok(Number(cuts) >= 3, output);
-      assert.match(output, /^cut 1: \d+ MB and \d+ ticks so far\n {7}back after \d+ ms$/m);
-    });
-  }
+  it("loses neither byte nor tick over cuts of the link when told to cut it", async () => {
+    const { exitCode, output } = await demo(["--cut", "--once", "--cut-every", "1", "--bytes", "20000000"]);
+    assert.equal(exitCode, 0, output);
+    const result = /\nok {4}20000000 bytes byte-exact and \d+ ticks in order, over (\d+) cuts\n$/.exec(output);
+    assert.ok(Number(result?.[1]) >= 2, output);
+    assert.match(output, /^cut 1: \d+ MB and \d+ ticks so far\n {7}back after \d+ ms$/m);
+  });
 
   it("refuses to cut a session that ends with its link", async () => {
     const { exitCode, output } = await demo(["--cut", "--once", "--protocol", "json"]);
