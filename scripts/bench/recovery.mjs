@@ -181,10 +181,10 @@ async function recover(/** @type {CuttingRelay} */ relay, /** @type {Ticks} */ t
   relay.refuses = true;
   relay.cut();
   await sleep(Math.random() * longestOutageMs);
-  const spoke = once(relay, "spoke");
+  const back = once(relay, "answer");
   relay.refuses = false;
   const possibleAt = performance.now();
-  await spoke;
+  await back;
   await ticks.next();
   return performance.now() - possibleAt;
 }
@@ -207,7 +207,6 @@ async function measureMany(options) {
     const dials = [];
     let most = 0;
     let inTenth = { at: 0, count: 0 };
-    let back = 0;
     /** @type {() => void} */
     let onAllBack = () => {};
     const allBack = new Promise((resolve) => onAllBack = () => resolve(undefined));
@@ -223,15 +222,15 @@ async function measureMany(options) {
       most = Math.max(most, inTenth.count);
     });
     let refused = 0;
-    relay.on("spoke", (/** @type {Buffer} */ answer) => {
-      if (!answer.toString("latin1").startsWith("HTTP/1.1 101 ")) refused++;
-      else if (++back >= count) onAllBack();
+    relay.on("answer", (isAccepted) => {
+      if (!isAccepted) refused++;
+      else if (relay.links >= count) onAllBack();
     });
     await sleep(outageMs);
     relay.refuses = false;
     const lost = [edge.lost, ...agents.map((agent) => agent.lost)];
     await Promise.race([allBack, sleep(limits.backMs + outageMs, undefined, { ref: false }), ...lost]);
-    const backMs = back >= count ? performance.now() - cutAt : Infinity;
+    const backMs = relay.links >= count ? performance.now() - cutAt : Infinity;
     // Each of them serves.
     for (let index = 0; index < count; index += 50) await untilAnswering(port, `t${index}.localhost`);
     return { agents: count, outageMs, backMs, refused, dialsBySecond: dials, mostDialsIn100Ms: most };

@@ -5,9 +5,12 @@ import { connect, createServer } from "node:net";
 
 /** @typedef {import("node:net").Socket} Socket */
 
+/** An edge takes an agent. */
+const accepted = "HTTP/1.1 101 ";
+
 /**
- * Emits `cut` with what number it was; `dial` for each connection that comes; `spoke` with the first bytes
- * that the target sends on one; and `back` with the milliseconds from a cut to the first of these.
+ * Emits `cut` with what number it was; `dial` for each connection that comes; `answer` with whether the edge took the
+ * agent, for each that is answered; and `back` with the milliseconds from a cut until it first did.
  */
 export class CuttingRelay extends EventEmitter {
   /** True: connections that come are reset at once. */
@@ -16,6 +19,7 @@ export class CuttingRelay extends EventEmitter {
   #server = createServer((near) => this.#join(near));
   /** @type {Set<Socket>} */
   #sockets = new Set();
+  #links = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
   #cuts = 0;
@@ -33,6 +37,11 @@ export class CuttingRelay extends EventEmitter {
     this.#server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 });
     await once(this.#server, "listening");
     return /** @type {import("node:net").AddressInfo} */ (this.#server.address()).port;
+  }
+
+  /** Connections on which the edge took an agent, and that are open. */
+  get links() {
+    return this.#links;
   }
 
   get cuts() {
@@ -66,7 +75,7 @@ export class CuttingRelay extends EventEmitter {
     this.emit("dial");
     if (this.refuses) return near.resetAndDestroy();
     const far = connect(this.#target, "127.0.0.1");
-    far.once("data", (bytes) => this.#spoke(/** @type {Buffer} */ (bytes)));
+    far.once("data", (bytes) => this.#answered(far, bytes.toString("latin1").startsWith(accepted)));
     for (const [one, other] of [[near, far], [far, near]]) {
       this.#sockets.add(one);
       one.setNoDelay(true);
@@ -78,10 +87,14 @@ export class CuttingRelay extends EventEmitter {
     }
   }
 
-  /** @param {Buffer} bytes */
-  #spoke(bytes) {
-    this.emit("spoke", bytes);
-    if (this.#cutAt === null) return;
+  /** @param {Socket} far @param {boolean} isAccepted */
+  #answered(far, isAccepted) {
+    if (isAccepted) {
+      this.#links++;
+      far.once("close", () => this.#links--);
+    }
+    this.emit("answer", isAccepted);
+    if (!isAccepted || this.#cutAt === null) return;
     const afterMs = performance.now() - this.#cutAt;
     this.#cutAt = null;
     this.emit("back", afterMs);
