@@ -5,22 +5,22 @@ import { join, resolve } from "node:path";
 import { readOptions, usageError } from "../lib/arguments.mjs";
 import { root } from "../lib/toolchain.mjs";
 import { Generator } from "./generator.mjs";
-import { bulkBytes, NginxFarm } from "./nginx.mjs";
+import { NginxFarm } from "./nginx.mjs";
 import { startRunnel } from "./runnel.mjs";
 import {
   addPairs,
-  cpuSeconds,
+  measureBulk,
   measureRequests,
   nginxToMeasure,
   ratioText,
   rowOf,
+  warmUpBulk,
   warmUpRequests,
 } from "./side_by_side.mjs";
 
 /** @typedef {import("./runnel.mjs").Runtime} Runtime */
 /** @typedef {import("./side_by_side.mjs").Tunnel} Tunnel */
 /** @typedef {import("./side_by_side.mjs").Sample} Sample */
-/** @typedef {import("./side_by_side.mjs").Measure} Measure */
 
 const help = `Usage: node scripts/bench/pairs.mjs --against DIR [--edge bun|deno] [--agent bun|deno] [--rounds N]
                                    [--bulk-only | --requests-only]
@@ -42,9 +42,6 @@ processor time is over the limit.
   --help           print this
 
 Needs Linux and nginx. Without nginx nothing is measured, and the exit code is 0.`;
-
-const bulkWarmUps = 25;
-const downloads = 3;
 
 function readArguments() {
   const { values } = readOptions("pairs", help, {
@@ -82,17 +79,6 @@ function readArguments() {
   return { against, edge, agent, rounds, starts, limit, ...what, json: values.json };
 }
 
-/** @type {Measure} Microseconds a megabyte, and megabytes a second. */
-async function measureBulk(generator, tunnel) {
-  const { port, host } = tunnel;
-  const before = cpuSeconds(tunnel);
-  const result = await generator.run({
-    ...{ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: downloads },
-  });
-  const megabytes = downloads * bulkBytes / 1e6;
-  return { cpu: (cpuSeconds(tunnel) - before) / megabytes * 1e6, speed: megabytes / result.seconds };
-}
-
 /**
  * Both checkouts, started anew: the one that is started first is slower by up to 5 %, so the starts alternate.
  * @param {ReturnType<typeof readArguments>} options @param {number} originPort @param {boolean} isSwapped
@@ -123,11 +109,7 @@ async function run(options, nginx) {
         for (const tunnel of warmUpOrder) await warmUpRequests(generator, tunnel);
         if (options.requests) await addPairs(measureRequests, generator, tunnels, rounds, requests);
         if (!options.bulk) continue;
-        for (const { port, host } of warmUpOrder) {
-          await generator.run({
-            ...{ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps },
-          });
-        }
+        for (const tunnel of warmUpOrder) await warmUpBulk(generator, tunnel);
         await addPairs(measureBulk, generator, tunnels, rounds, bulk);
       } finally {
         for (const tunnel of tunnels) await tunnel.stop();

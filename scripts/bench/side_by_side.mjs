@@ -3,7 +3,7 @@
 import process from "node:process";
 import { setUp } from "../lib/toolchain.mjs";
 import { interval, median } from "./figures.mjs";
-import { findNginx, smallBytes } from "./nginx.mjs";
+import { bulkBytes, findNginx, smallBytes } from "./nginx.mjs";
 
 /** @typedef {import("./child.mjs").Child} Child */
 /** @typedef {import("./generator.mjs").Generator} Generator */
@@ -16,6 +16,9 @@ const connections = 32;
 const requestMilliseconds = 2_000;
 /** See main.mjs: the just-in-time compilers have settled after these. */
 const warmUp = { requests: 200_000, milliseconds: 20_000 };
+const bulkWarmUps = 25;
+/** Of one measurement of bulk. */
+const downloads = 3;
 
 /**
  * Where nginx is. Ends the script `name` where nothing can be measured; otherwise all is set up, and ends at a signal.
@@ -54,6 +57,25 @@ export async function measureRequests(generator, tunnel) {
     cpu: (cpuSeconds(tunnel) - before) / result.requests * 1e6,
     speed: result.requests / result.seconds,
   };
+}
+
+/** @param {Generator} generator @param {Tunnel} tunnel */
+export async function warmUpBulk(generator, { port, host }) {
+  await generator.run({ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: bulkWarmUps });
+}
+
+/**
+ * Microseconds a megabyte, and megabytes a second.
+ * @type {Measure}
+ */
+export async function measureBulk(generator, tunnel) {
+  const { port, host } = tunnel;
+  const before = cpuSeconds(tunnel);
+  const result = await generator.run({
+    ...{ port, host, path: "/bulk", connections: 1, bodyBytes: bulkBytes, requests: downloads },
+  });
+  const megabytes = downloads * bulkBytes / 1e6;
+  return { cpu: (cpuSeconds(tunnel) - before) / megabytes * 1e6, speed: megabytes / result.seconds };
 }
 
 /**

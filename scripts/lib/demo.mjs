@@ -5,8 +5,10 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { readOptions, usageError } from "./arguments.mjs";
+import { CuttingRelay } from "./cutting_relay.mjs";
 import { runChecks } from "./demo_checks.mjs";
 import { openStream } from "./demo_client.mjs";
+import { compareUnderCuts } from "./demo_cuts.mjs";
 import { Program } from "./program.mjs";
 import { forms, root, setUp } from "./toolchain.mjs";
 
@@ -14,13 +16,21 @@ import { forms, root, setUp } from "./toolchain.mjs";
 /** @typedef {"v2" | "json"} Protocol */
 /** @typedef {{ upstream: Program, edge: Program, agent: Program, port: number, url: URL }} Demo */
 
-const help = `Usage: scripts/demo.sh [--once] [--tls] [--protocol v2|json] [--port N] [--edge-runtime RUNTIME]
-                       [--agent-runtime RUNTIME]
+const usualBytes = 1_000_000_000;
+const usualCutSeconds = 3;
+
+const help = `Usage: scripts/demo.sh [--once] [--cut] [--tls] [--protocol v2|json] [--port N]
+                       [--edge-runtime RUNTIME] [--agent-runtime RUNTIME]
 
 Starts a private service (scripts/examples/upstream.ts), an edge and an agent on this machine, prints the public URL
 and what to try, then a line for each request. Ctrl-C ends everything.
 
   --once                   tries it all by itself instead: prints each check, exits 0 if all passed, else 1
+  --cut                    cuts the link between agent and edge every 3 s under a stream of ticks and a download of a
+                           gigabyte, prints each cut, and compares hashes; exits 1 where a byte or a tick is lost. With
+                           --once that is all, else it goes on cutting
+  --cut-every S            seconds between two cuts (default ${usualCutSeconds})
+  --bytes N                of the download of --cut (default ${usualBytes})
   --tls                    the edge has TLS, with a certificate of its own, which the agent knows by its pin
   --protocol v2|json       how agent and edge speak to each other (default v2)
   --port N                 the edge's public port, 0 for any free one (default 8080, or a free one if that is busy)
@@ -35,6 +45,9 @@ function readArguments() {
   const { values } = readOptions("demo", help, {
     options: {
       once: { type: "boolean", default: false },
+      cut: { type: "boolean", default: false },
+      "cut-every": { type: "string", default: String(usualCutSeconds) },
+      bytes: { type: "string", default: String(usualBytes) },
       tls: { type: "boolean", default: false },
       protocol: { type: "string", default: "v2" },
       port: { type: "string" },
@@ -53,8 +66,17 @@ function readArguments() {
   if (port !== null && !(/^\d+$/.test(String(values.port)) && port <= 65535)) {
     usageError("demo", `no port: ${values.port}`);
   }
+  const cutSeconds = Number(values["cut-every"]);
+  if (!(cutSeconds >= 0.1 && cutSeconds <= 3600)) {
+    usageError("demo", `--cut-every is not from 0.1 to 3600: ${values["cut-every"]}`);
+  }
+  const bytes = Number(values.bytes);
+  if (!Number.isSafeInteger(bytes) || bytes < 1) usageError("demo", `--bytes is no number from 1: ${values.bytes}`);
+  // A session of the JSON protocol ends with its link.
+  if (values.cut && values.protocol !== "v2") usageError("demo", "--cut needs --protocol v2");
   return {
     once: values.once,
+    cuts: values.cut ? { bytes, everyMs: cutSeconds * 1000 } : null,
     tls: values.tls,
     protocol: /** @type {Protocol} */ (values.protocol),
     port,
@@ -92,12 +114,14 @@ async function freePort(port) {
   return bound;
 }
 
-/** @typedef {{ tls: boolean, protocol: Protocol, port: number | null, edgeRuntime: Form, agentRuntime: Form }} Wish */
+/** @typedef {{ tls: boolean, protocol: Protocol, edgeRuntime: Form, agentRuntime: Form }} Wish */
 
-/** @param {Wish} wish @returns {Promise<Demo>} */
-async function start({ tls, protocol, port: wantedPort, edgeRuntime, agentRuntime }) {
+/**
+ * @param {Wish} wish @param {number} port of the edge @param {number} agentPort where the agent dials it
+ * @returns {Promise<Demo>}
+ */
+async function start({ tls, protocol, edgeRuntime, agentRuntime }, port, agentPort) {
   const token = randomBytes(16).toString("hex");
-  const port = await choosePort(wantedPort);
   const upstream = new Program("upstream", agentRuntime, "scripts/examples/upstream.ts", []);
   const address = `127.0.0.1:${port}`;
   const listen = tls ? ["--listen", `https://${address}`, "--tls-self-signed"] : ["--listen", address];
@@ -110,7 +134,7 @@ async function start({ tls, protocol, port: wantedPort, edgeRuntime, agentRuntim
     edge.next(isReady),
   ]);
   const agent = new Program("agent", agentRuntime, "bin/agent.ts", [
-    ...["http", String(upstreamPort), "--edge", `${tls ? "https" : "http"}://${address}`],
+    ...["http", String(upstreamPort), "--edge", `${tls ? "https" : "http"}://127.0.0.1:${agentPort}`],
     ...(tls ? ["--edge-pin", String(pin)] : []),
     ...["--token", token, "--name", "demo", "--protocol", protocol, "--json"],
   ]);
@@ -193,6 +217,23 @@ With a server of your own, where example.com and *.example.com lead:
 
 (--edge-insecure, since nothing ends TLS in front of this edge: docs/server.md has proxies that do.)`;
 
+/**
+ * Tells whether all has come through.
+ * @param {Demo} demo @param {CuttingRelay} relay @param {import("./demo_cuts.mjs").Cuts} cuts
+ */
+async function runCuts(demo, relay, cuts) {
+  const { bytes, everyMs } = cuts;
+  console.log(`${demo.url.href} (edge on ${demo.edge.form}, agent on ${demo.agent.form})`);
+  console.log(`the link is cut every ${everyMs / 1000} s under a stream of ticks and a download of ${bytes} bytes`);
+  try {
+    console.log(`ok    ${await compareUnderCuts(demo, relay, cuts)}`);
+    return true;
+  } catch (error) {
+    console.log(`FAIL  ${error instanceof Error ? error.message : error}`);
+    return false;
+  }
+}
+
 /** @param {Demo} demo */
 async function serveUntilEnded(demo) {
   demo.agent.on("line", printRequest);
@@ -210,7 +251,7 @@ async function serveUntilEnded(demo) {
 }
 
 async function main() {
-  const { once: tryOnly, ...options } = readArguments();
+  const { once: tryOnly, cuts, port: askedPort, ...wish } = readArguments();
   setUp();
   let stopping = false;
   /** @param {number} exitCode @param {string} lastWords */
@@ -228,7 +269,14 @@ async function main() {
   process.on("SIGINT", () => stop(tryOnly ? 130 : 0, tryOnly ? "" : realServer));
 
   try {
-    const demo = await start(options);
+    const port = await choosePort(askedPort);
+    const relay = cuts === null ? null : new CuttingRelay(port);
+    const demo = await start(wish, port, await relay?.listen() ?? port);
+    if (relay !== null && cuts !== null) {
+      const passed = await runCuts(demo, relay, cuts);
+      if (tryOnly || !passed) return await stop(passed ? 0 : 1, "");
+      relay.on("cut", (number) => console.log(`cut ${number}`));
+    }
     if (!tryOnly) await serveUntilEnded(demo);
     const passed = await runChecks(demo, stopAll);
     process.exit(passed ? 0 : 1);

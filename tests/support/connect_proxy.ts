@@ -35,7 +35,8 @@ export async function startConnectProxy(options: ConnectProxyOptions = {}): Prom
     client.pause();
     const authority = head.split(" ")[1];
     const port = options.routes?.[authority] ?? Number(/:(\d+)$/.exec(authority)?.[1]);
-    const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port });
+    const upstream = await dial({ kind: "tcp", host: "127.0.0.1", port }).catch(() => null);
+    if (upstream === null) return client.reset();
     client.write(bytesOf("HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n"));
     pipe(client, upstream);
   };

@@ -50,6 +50,19 @@ describe("demo.sh", () => {
     });
   }
 
+  it("loses neither byte nor tick over cuts of the link when told to cut it", async () => {
+    const { exitCode, output } = await demo(["--cut", "--once", "--cut-every", "1", "--bytes", "20000000"]);
+    assert.equal(exitCode, 0, output);
+    const result = /\nok {4}20000000 bytes byte-exact and \d+ ticks in order, over (\d+) cuts\n$/.exec(output);
+    assert.ok(Number(result?.[1]) >= 2, output);
+    assert.match(output, /^cut 1: \d+ MB and \d+ ticks so far\n {7}back after \d+ ms$/m);
+  });
+
+  it("refuses to cut a session that ends with its link", async () => {
+    const { exitCode, output } = await demo(["--cut", "--once", "--protocol", "json"]);
+    assert.deepEqual([exitCode, output], [2, "demo: --cut needs --protocol v2 (see --help)\n"]);
+  });
+
   it("exits 1 and names the port when the one that it was asked for is busy", async () => {
     const busy = createServer();
     busy.listen(0, "127.0.0.1");
