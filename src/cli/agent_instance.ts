@@ -4,10 +4,14 @@ import { keptInstance, newInstance } from "../agent/mod.ts";
 import { agentSettingsPath } from "../config/mod.ts";
 import type { ProgramHost } from "./host.ts";
 
-/** Kept beside the settings file; where that folder cannot be written, it lasts as long as the process. */
+/**
+ * Kept in `$STATE_DIRECTORY` (systemd.exec(5), the first of several), else beside the settings file. Where that folder
+ * cannot be written, it lasts as long as the process.
+ */
 export async function machineInstance(host: ProgramHost): Promise<string> {
   try {
-    return await keptInstance(dirname(agentSettingsPath(host)));
+    const state = host.environment("STATE_DIRECTORY")?.split(":")[0] ?? "";
+    return await keptInstance(state === "" ? dirname(agentSettingsPath(host)) : state);
   } catch {
     return newInstance();
   }

@@ -105,6 +105,20 @@ describe("The instance of an agent", () => {
       })
     ));
 
+  it("is kept in the folder for the state of a service, where there is one", () =>
+    withScratch((folder) =>
+      withEdge(async (edge, url) => {
+        const state = join(folder, "state");
+        const environment = { STATE_DIRECTORY: `${state}:${folder}` };
+        const words = ["http", "3000", "--edge", url, "--name", "shop", ...flags];
+        const agent = new ProgramRun(agentProgram, words, { environment, home: folder });
+        await agent.event("ready");
+        const kept = await readFile(join(state, "agent-instance"), "utf8");
+        assert.deepEqual(instancesOf(edge, "shop"), [kept.trim()]);
+        assert.equal(await agent.stop(), 0);
+      })
+    ));
+
   it("lasts as long as the process where the folder cannot be written", () =>
     withScratch((folder) =>
       withEdge(async (edge, url) => {

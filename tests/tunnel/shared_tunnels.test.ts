@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Agent } from "../../src/agent/agent.ts";
 import { AgentError } from "../../src/agent/errors.ts";
 import type { V2DialOptions } from "../../src/agent/v2_dial.ts";
+import type { AccessRecord } from "../../src/edge/access.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import type { Handler } from "../../src/http/message.ts";
 import { problemAnswer } from "../../src/http/problem_answer.ts";
@@ -108,6 +109,18 @@ describe("Agents that share a tunnel", () => {
     await eventually(() => second.active > 0);
     second.close();
     for (const answer of await Promise.all(waits)) assert.match(answer, /<two>/);
+  });
+
+  it("are told of in the records of requests, with the session that answered", async () => {
+    const records: AccessRecord[] = [];
+    await enter(() => Promise.reject(new UpstreamError("upstream_refused", "for the test")));
+    await enter(saying("two"));
+    const stop = edge.observeRequests({ onRequest: (record) => void records.push(record) });
+    assert.deepEqual(await answered(2), ["two", "two"]);
+    await eventually(() => records.length === 2);
+    const second = edge.tunnels.get("shop")!.holders[1]!.session.id;
+    assert.deepEqual(records.map(({ session, status }) => [session, status]), [[second, 200], [second, 200]]);
+    stop();
   });
 
   it("pass over one whose upstream refuses, without a failed GET, and with one failed POST at most", async () => {
