@@ -52,7 +52,7 @@ const answerComplete = new ExchangeAbortedError("answer_complete", "The answer i
 
 /** How a connection goes on after an exchange. */
 export type ExchangeEnd =
-  /** With the next request. */
+  /** With the next request: the answer promised that. */
   | "next"
   /** It closes; the whole request was read. */
   | "close"
@@ -571,7 +571,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
       return this.#host.exchangeOver("linger");
     }
     this.#markOver();
-    this.#host.exchangeOver(this.#keepAlive && !this.#host.isDraining ? "next" : "close");
+    this.#host.exchangeOver(this.#keepAlive ? "next" : "close");
   }
 
   #markOver(status = this.#answer?.status ?? 0): void {
