@@ -4,6 +4,7 @@ import { holdProcess } from "../net/mod.ts";
 import type { LinkEvents, Session, SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
+import { redialPauseMs } from "./redial_pauses.ts";
 
 export interface AgentEvents {
   /** The tunnel is open; after each reconnect and renewal again. */
@@ -67,6 +68,8 @@ export class Agent {
   #onEnd: (end: SessionEnd) => void = () => {};
   /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
   readonly #leaving = new Set<Session>();
+  /** Sessions whose edge has announced that it leaves. It ends them when its visitors have gone. */
+  readonly #leftByEdge = new WeakSet<Session>();
   #renewal: Promise<AgentError | null> | null = null;
   /** What a renewal has opened after the session before had ended by itself. */
   #renewed: OpenTunnel | null = null;
@@ -158,7 +161,7 @@ export class Agent {
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    const leaving = Array.from(this.#leaving, (session) => session.closed);
+    const leaving = Array.from(this.#leaving, (session) => session.drain());
     await Promise.all([this.#tunnel?.session.drain(), ...leaving]);
   }
 
@@ -182,11 +185,25 @@ export class Agent {
     this.#isCut = false;
     tunnel.session.linkEvents = this.#linkEvents;
     this.#events.onReady?.(tunnel);
+    void tunnel.session.peerLeaving?.then(() => this.#moveOn(tunnel));
     void tunnel.session.closed.then((end) => {
       if (this.#tunnel !== tunnel) return;
       this.#tunnel = null;
       this.#onEnd(end);
     });
+  }
+
+  /** The edge leaves. Opens the tunnel at the one that takes its place, as soon as there is one. */
+  async #moveOn(tunnel: OpenTunnel): Promise<void> {
+    const { signal } = this.#stop;
+    this.#leftByEdge.add(tunnel.session);
+    for (let attempt = 0; this.#tunnel === tunnel && !signal.aborted; attempt++) {
+      await pause(redialPauseMs(attempt), signal, this.#clock);
+      if (this.#tunnel !== tunnel) return;
+      const failure = await this.renew();
+      // It ends the agent when this session is over, and not before.
+      if (failure !== null && this.#endsLater(failure)) return;
+    }
   }
 
   async #replace(before: OpenTunnel): Promise<AgentError | null> {
@@ -204,7 +221,8 @@ export class Agent {
   #leave(session: Session): void {
     this.#leaving.add(session);
     session.linkEvents = null;
-    void session.drain();
+    // Visitors of an edge that leaves may still ask by connections that they have.
+    if (!this.#leftByEdge.has(session)) void session.drain();
     void session.closed.then(() => this.#leaving.delete(session));
   }
 

@@ -208,7 +208,10 @@ export interface Edge {
    * nobody keeps the name of a tunnel that is offline.
    */
   recheckTunnel(name: string): void;
-  /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
+  /**
+   * Accepts nothing new, tells the agents so, lets exchanges end, then closes. Visitors' idle connections close after 3 s
+   * (`http.drainIdleMs`), or with the answer to a request that comes until then.
+   */
   drain(): Promise<void>;
   /** Ends everything now. Agents are told: a process that ends at once would take that along. */
   close(): Promise<void>;
@@ -230,6 +233,8 @@ interface AcceptorParts {
 /** Of a reason, which names what an agent asked for. */
 const MAX_REFUSAL_CHARACTERS = 300;
 const DEFAULT_VERSION = "0.0.0";
+/** For requests that cross the edge's FIN: longer than a client's way to the edge, and shorter than anybody waits. */
+const DRAIN_IDLE_MS = 3_000;
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
 /** Starts an edge. Rejects with `SocketError` where it cannot listen. */
@@ -255,10 +260,13 @@ class RunningEdge implements Edge {
   readonly #nodes: NodeService | undefined;
   /** Null where connections begin without a PROXY header. */
   readonly #proxyHeaders: ProxyHeaders | null;
+  readonly #clock: Clock;
+  readonly #drainIdleMs: number;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
-    const clock = options.clock ?? systemClock;
+    const clock = this.#clock = options.clock ?? systemClock;
+    this.#drainIdleMs = options.http?.drainIdleMs ?? DRAIN_IDLE_MS;
     const events = options.events ?? {};
     this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const limits = this.#limits = new EdgeLimits(limitsOf(options), clock, this.#memory, (...refusal) => {
@@ -334,6 +342,7 @@ class RunningEdge implements Edge {
       clock,
       maxConnections: limits.connections.most,
       ...options.http,
+      drainIdleMs: this.#drainIdleMs,
     });
     this.#shedCounts = new RefusalCounts(clock, (why, count) => events.onShed?.(count, why as ShedReason));
     this.#proxyHeaders = ProxyHeaders.of(options, clock);
@@ -423,10 +432,16 @@ class RunningEdge implements Edge {
   }
 
   async drain(): Promise<void> {
-    const closed = this.#stopAccepting();
-    await this.#listeners.drain();
+    // First of all: what comes from now on is another edge's, where one has the same listeners.
+    await this.#stopAccepting();
+    this.#acceptor.announceDrain();
+    const untold = this.#clock.after(this.#drainIdleMs, () => this.#acceptor.drainUntold());
+    try {
+      await this.#listeners.drain();
+    } finally {
+      untold.cancel();
+    }
     await this.#acceptor.drain();
-    await closed;
   }
 
   async close(): Promise<void> {
