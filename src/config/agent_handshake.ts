@@ -10,6 +10,13 @@ export const featuresFieldName = "Runnel-Features";
 export const agentKeyFieldName = "Runnel-Agent-Key";
 
 /**
+ * The field with an id that an agent keeps over restarts of its process. A suspended session gives its tunnels up at once
+ * to a later one of the same owner and id: the process that it belongs to is gone.
+ */
+export const instanceFieldName = "Runnel-Instance";
+export const instancePattern = /^[A-Za-z0-9._-]{1,64}$/;
+
+/**
  * The field by which an agent says that the name of its tunnel was drawn at random (`random`). An edge orders no
  * certificate for such a name.
  */

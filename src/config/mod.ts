@@ -17,6 +17,8 @@ export {
   agentKeyFieldName,
   featurePattern,
   featuresFieldName,
+  instanceFieldName,
+  instancePattern,
   nameOriginFieldName,
   parseFeatures,
   RANDOM_NAME_ORIGIN,

@@ -153,16 +153,14 @@ export class AgentAcceptor {
     for (const [session, owner] of this.#sessions) if (owner.tokenId === tokenId) session.close(reason);
   }
 
-  /** Takes a tunnel from a session whose token may not open it any more. Nobody keeps the name then. */
+  /** Takes a tunnel from sessions whose tokens may not open it any more. Nobody keeps the name of one that is offline. */
   recheckTunnel(name: string): void {
-    const session = this.#tunnels.get(name)?.session ?? null;
-    if (session === null) return this.#tunnels.release(name);
-    const refusal = this.#sessions.get(session)?.refusalOf(name) ?? null;
-    if (refusal === null) return;
-    this.#tunnels.withdraw(name, "name_not_allowed", refusal);
-    // Where it has no other one, it ends with its tunnel.
-    if (this.#tunnels.get(name)?.session !== session) this.#tunnels.release(name);
-    else void session.closed.then(() => this.#tunnels.release(name));
+    for (const { session } of this.#tunnels.get(name)?.holders ?? []) {
+      const refusal = this.#sessions.get(session)?.refusalOf(name) ?? null;
+      if (refusal !== null) this.#tunnels.withdraw(name, "name_not_allowed", refusal, session);
+    }
+    // Does nothing while somebody has it.
+    this.#tunnels.release(name);
   }
 
   #add(session: EdgeSession, owner: TokenOwner, peer: AgentPeer): void {

@@ -28,6 +28,7 @@ const tunnelRequest = z.strictObject({
   /** For people and logs; only the agent dials it. */
   upstream: z.string().max(1024),
   force: z.boolean().optional(),
+  share: z.boolean().optional(),
   timeouts: z.strictObject(askedTimeoutsShape).optional(),
 });
 
@@ -35,8 +36,8 @@ const tunnelRequest = z.strictObject({
 const MAX_SHOWN_CHARACTERS = 100;
 
 /**
- * `POST /api/agent/tunnels {name?, kind, upstream, force?, timeouts?}` → 201 `{id, name, url, urls?, timeouts?}`. The
- * tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own, and the timeouts
+ * `POST /api/agent/tunnels {name?, kind, upstream, force?, share?, timeouts?}` → 201 `{id, name, url, urls?,
+ * timeouts?}`. The tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own, and the timeouts
  * that it got where some were asked for. Asked for again, an open tunnel gets the timeouts of the later request.
  *
  * `DELETE /api/agent/tunnels/{id}` → 204: gives a tunnel of the session back. 404 `tunnel_not_found` where it has none.
@@ -56,12 +57,12 @@ export function createAgentApi(options: AgentApiOptions): Hono<{ Bindings: { age
       const issue = parsed.error.issues[0];
       return problemResponse("bad_request", `Key \`${issue?.path.join(".")}\`: ${issue?.message}`);
     }
-    const { name = randomName(), force, timeouts: asked } = parsed.data;
+    const { name = randomName(), force, share, timeouts: asked } = parsed.data;
     const hasRandomName = parsed.data.name === undefined || agent.peer.hasRandomName;
     const timeouts = options.timeouts.grant(asked);
     let claim: Claim;
     try {
-      claim = await claimFor(agent, name, { tunnels, declared }, { force, timeouts });
+      claim = await claimFor(agent, name, { tunnels, declared }, { force, share, timeouts });
     } catch (error) {
       if (!(error instanceof ClaimError)) throw error;
       if (!isQuota(error.code)) options.onTunnelRefused(agent.peer, error.reason);

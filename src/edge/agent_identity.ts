@@ -2,6 +2,8 @@
 import {
   agentKeyFieldName,
   featuresFieldName,
+  instanceFieldName,
+  instancePattern,
   nameOriginFieldName,
   parseFeatures,
   RANDOM_NAME_ORIGIN,
@@ -31,6 +33,8 @@ export interface AgentPeer {
   readonly features: ReadonlySet<string>;
   /** The same for all sessions of one agent; null for agents of another make or an earlier version. */
   readonly key: string | null;
+  /** Stays the same when the agent's process is started anew; null where it tells none. */
+  readonly instance: string | null;
   /** True where it says that the name of its tunnel was drawn at random. */
   readonly hasRandomName: boolean;
 }
@@ -42,12 +46,14 @@ export function agentPeerOf(
   const { client, fields } = head;
   const valueOf = (name: string) => fieldValue(fields, name.toLowerCase()) ?? "";
   const [version, key] = [valueOf(versionFieldName), valueOf(agentKeyFieldName)];
+  const instance = valueOf(instanceFieldName);
   return {
     address: client,
     origin: publicOriginOf(head),
     version: /^[\w.+-]{1,64}$/.test(version) ? version : null,
     features: parseFeatures(valueOf(featuresFieldName)),
     key: /^[\w-]{16,64}$/.test(key) ? key : null,
+    instance: instancePattern.test(instance) ? instance : null,
     hasRandomName: valueOf(nameOriginFieldName) === RANDOM_NAME_ORIGIN,
   };
 }

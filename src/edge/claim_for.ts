@@ -17,7 +17,7 @@ export async function claimFor(
   { owner, session, peer }: AgentIdentity,
   name: string,
   { tunnels, declared }: ClaimPlace,
-  asked: Pick<ClaimOptions, "force" | "timeouts">,
+  asked: Pick<ClaimOptions, "force" | "share" | "timeouts">,
 ): Promise<Claim> {
   const refusal = owner.refusalOf(name);
   if (refusal !== null) throw new ClaimError("name_not_allowed", refusal);
@@ -25,5 +25,5 @@ export async function claimFor(
   if (lack !== null) throw new ClaimError("feature_missing", lack);
   const { refusalOf } = owner;
   const isKept = () => owner.isValid();
-  return await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, agentKey: peer.key, refusalOf, isKept });
+  return await tunnels.claim(name, owner.ownerOf(name), session, { ...asked, claimant: peer, refusalOf, isKept });
 }

@@ -39,6 +39,7 @@ import { publicOriginOf, PublicUrls } from "./public_urls.ts";
 import { ReasonCounts, type ReasonReporter, RefusalCounts } from "./refusals.ts";
 import { Router } from "./router.ts";
 import { type SessionFacts, SessionList, type SessionListEvents } from "./sessions.ts";
+import { SharedWork } from "./shared_work.ts";
 import { sheddingHandler } from "./shedding.ts";
 import { strictAnswer, withStrictTransport } from "./strict_transport.ts";
 import { sharedOwner, sharedToken, type TokenCheck } from "./tokens.ts";
@@ -46,6 +47,7 @@ import { TrafficTable } from "./traffic_table.ts";
 import { TunnelTimeouts } from "./tunnel_timeouts.ts";
 import { Tunnels, type TunnelsOptions } from "./tunnels.ts";
 import { visitorOption } from "./visitors.ts";
+import { WaitingVisitors } from "./waiting_visitors.ts";
 
 export interface EdgeOptions {
   /** Where it listens: one address for all, in plain HTTP, or several. */
@@ -103,7 +105,7 @@ export interface EdgeOptions {
   http?: HttpServerInit;
   /** Milliseconds until a visitor or an agent that vanished is given up; see `ListenOptions`. Default 90,000. */
   tcpTimeoutMs?: number;
-  tunnels?: Omit<TunnelsOptions, "clock" | "traffic" | "onFull" | "onReplaced">;
+  tunnels?: Omit<TunnelsOptions, "clock" | "traffic" | "onFull" | "onReplaced" | "onServed">;
   /** Tunnels whose requests are counted by themselves, and not with the rest. Default 1,000. */
   maxCountedTunnels?: number;
   /** Agents that may be connected with one token at one time. Default 200. */
@@ -114,6 +116,11 @@ export interface EdgeOptions {
    * back. 0: it ends with its link. Default 30,000.
    */
   resumeTimeoutMs?: number;
+  /**
+   * Milliseconds for which a request waits for a tunnel whose agent has lost its link, 256 of them a tunnel. 0: none
+   * waits. Default 10,000.
+   */
+  resumeWaitMs?: number;
   /** When silent agents of `runnel.v2` are asked, and given up. Default: see `ConnectionLimits`. */
   link?: AgentAcceptorOptions["link"];
   /** Asked before all routes for `GET /.well-known/acme-challenge/TOKEN`. Default: the edge has ordered no certificate. */
@@ -257,6 +264,7 @@ class RunningEdge implements Edge {
   readonly #memory: MemoryAccount;
   readonly #shedCounts: RefusalCounts;
   readonly #limits: EdgeLimits;
+  readonly #waiting: WaitingVisitors;
   readonly #nodes: NodeService | undefined;
   /** Null where connections begin without a PROXY header. */
   readonly #proxyHeaders: ProxyHeaders | null;
@@ -278,12 +286,14 @@ class RunningEdge implements Edge {
     this.#urls = new PublicUrls(domain, options.publicUrl, hasTls ? "https" : "http", options.isPlainHost);
     this.#quotaCounts = new RefusalCounts(clock, (reason, count) => events.onQuotaReached?.(reason as string, count));
     const traffic = new TrafficTable(options.maxCountedTunnels);
+    this.#waiting = new WaitingVisitors({ clock, waitMs: options.resumeWaitMs });
     this.tunnels = new Tunnels({
       ...options.tunnels,
       clock,
       traffic,
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
+      onServed: (name) => this.#waiting.wake(name),
     });
     this.#tunnelCounts = new ReasonCounts(clock, "Further tunnels were refused", (...refusal) => {
       events.onTunnelRefused?.(...refusal);
@@ -314,6 +324,8 @@ class RunningEdge implements Edge {
       traffic,
       forwarding: new Forwarding(options.clientAddressFields),
       guard: new TimeoutGuard(clock, timeouts.defaults, liveTypes),
+      sharedWork: new SharedWork(clock),
+      waiting: this.#waiting,
       limits: limits.visitors,
       ownRoutes: this.#ownRoutes(agentApi),
       defaultTunnel: options.defaultTunnel,
@@ -460,6 +472,8 @@ class RunningEdge implements Edge {
     this.#shedCounts.close();
     this.#proxyHeaders?.close();
     this.#limits.close();
+    // Their agents are to go to another edge.
+    this.#waiting.close();
     return this.#listeners.stop();
   }
 

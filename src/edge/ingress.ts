@@ -15,11 +15,15 @@ import {
   type TimeoutGuard,
   withFields,
 } from "../http/mod.ts";
-import type { VisitorLimits } from "../limits/mod.ts";
+import type { Admission, VisitorLimits } from "../limits/mod.ts";
 import { isServicePath } from "./own_paths.ts";
+import type { EdgeSession } from "../session/mod.ts";
 import type { Router } from "./router.ts";
+import type { SharedWork } from "./shared_work.ts";
 import type { TrafficTable } from "./traffic_table.ts";
+import type { TunnelHolder } from "./tunnel_holder.ts";
 import type { Tunnel, Tunnels } from "./tunnels.ts";
+import type { WaitingVisitors } from "./waiting_visitors.ts";
 
 export interface IngressOptions {
   router: Router;
@@ -29,6 +33,10 @@ export interface IngressOptions {
   /** What upstreams are told of visitors. */
   forwarding: Forwarding;
   guard: TimeoutGuard;
+  /** Chooses among the agents that share a tunnel. */
+  sharedWork: SharedWork;
+  /** Visitors of tunnels whose agents have lost their links. */
+  waiting: WaitingVisitors;
   /** What visitors may ask. Default null: anything. */
   limits?: VisitorLimits | null;
   /** The edge's own routes; null for a path that is not the edge's. */
@@ -45,15 +53,58 @@ export function createIngress(options: IngressOptions): Handler {
 
   function askTunnel(tunnel: Tunnel, head: RequestHead, body: Body, signal: CancelSignal): Promise<Answer> {
     head.meter?.countFor(tunnel.traffic);
-    options.onRouted?.(head, tunnel.name, tunnel.session?.isLeaving === false ? tunnel.session.id : null);
+    const { holders } = tunnel;
+    // Nearly every tunnel has one agent, which is there.
+    const only = holders.length === 1 ? holders[0]! : null;
+    options.onRouted?.(head, tunnel.name, servingId(only?.session ?? tunnel.session));
     const admission = limits === null ? null : limits.admit(head, tunnel.name);
-    if (tunnel.session === null) throw offline(tunnel.name);
-    const forwarded = withFields(ofOneVisitor(head), forwarding.fieldsFor(head), tunnel.wireName);
-    const { open } = tunnel.session;
+    if (only !== null && !only.isSuspended) return askHolder(only, admission, head, body, signal);
+    return askShared(tunnel, admission, head, body, signal) ?? askLater(tunnel, admission, head, body, signal);
+  }
+
+  function askHolder(
+    holder: TunnelHolder,
+    admission: Admission | null,
+    head: RequestHead,
+    body: Body,
+    signal: CancelSignal,
+  ): Promise<Answer> {
+    head.meter?.servedBy(holder);
+    const forwarded = withFields(ofOneVisitor(head), forwarding.fieldsFor(head), holder.wireName);
+    const { open } = holder.session;
     const answer = admission === null
-      ? guard.call(open, forwarded, body, signal, tunnel.timeouts)
-      : admission.call(guard, open, forwarded, body, signal, tunnel.timeouts);
+      ? guard.call(open, forwarded, body, signal, holder.timeouts, holder)
+      : admission.call(guard, open, forwarded, body, signal, holder.timeouts, holder);
     return answer.then(publicAnswer);
+  }
+
+  /** Null where no agent takes requests now. */
+  function askShared(
+    tunnel: Tunnel,
+    admission: Admission | null,
+    head: RequestHead,
+    body: Body,
+    signal: CancelSignal,
+  ): Promise<Answer> | null {
+    const ask = (holder: TunnelHolder, head: RequestHead) => askHolder(holder, admission, head, body, signal);
+    return options.sharedWork.ask(() => tunnel.holders, head, body, signal, ask);
+  }
+
+  /** Waits for the agent, where it may come back. Nothing of the body is read meanwhile, and no timeout runs. */
+  async function askLater(
+    { name, holders }: Tunnel,
+    admission: Admission | null,
+    head: RequestHead,
+    body: Body,
+    signal: CancelSignal,
+  ): Promise<Answer> {
+    if (!holders.some(({ isSuspended }) => isSuspended)) throw offline(name);
+    const isServed = await options.waiting.wait(name, signal);
+    signal.throwIfAborted();
+    const tunnel = isServed ? tunnels.get(name) : undefined;
+    const answer = tunnel === undefined ? null : askShared(tunnel, admission, head, body, signal);
+    if (answer === null) throw new ExchangeError("tunnel_offline", `The agent of the tunnel ${name} did not come back`);
+    return await answer;
   }
 
   /** Without the connection's name where a proxy sent the request: others' requests may come on that connection. */
@@ -98,6 +149,10 @@ export function createIngress(options: IngressOptions): Handler {
       return Promise.reject(error);
     }
   };
+}
+
+function servingId(session: EdgeSession | null): string | null {
+  return session?.isLeaving === false ? session.id : null;
 }
 
 function offline(tunnel: string): ExchangeError {

@@ -17,6 +17,10 @@ export class SessionTunnels<T extends SessionTunnel> {
     return this.#tunnels.size;
   }
 
+  [Symbol.iterator](): Iterator<T> {
+    return this.#tunnels.values();
+  }
+
   add(tunnel: T): void {
     this.#hasOpenedSeveral ||= this.#hasOpened;
     this.#hasOpened = true;

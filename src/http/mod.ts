@@ -55,7 +55,7 @@ export {
 } from "./problems.ts";
 export { reasonPhrase, unusualReason } from "./reason_phrases.ts";
 export { defaultExchangeTimeouts, type ExchangeTimeouts, TimeoutGuard } from "./timeouts.ts";
-export { DURATION_BOUNDS_MS, type ExchangeMeter, Traffic } from "./traffic.ts";
+export { DURATION_BOUNDS_MS, type ExchangeMeter, type ExchangeServer, type Suspendable, Traffic } from "./traffic.ts";
 export { UpstreamError } from "./upstream_error.ts";
 export {
   peerOf,

@@ -3,7 +3,7 @@
  * request's body and with its end, and not while the visitor is waited for: whoever receives the body limits that. Then
  * the exchange may be silent for `idleMs`, in both directions together; an answer without a Content-Length, whose end
  * nobody knows, for `streamIdleMs`. There is no limit on the whole, and none on the silence of live media types and of
- * upgraded streams.
+ * upgraded streams. All of them stand still while the link to whom serves the exchange is lost.
  */
 import { type CancelSignal, CancelSource, type Clock, RunnelError, Timeout } from "../base/mod.ts";
 import { type BodyObserver, cancelBody, observeBody } from "./body/mod.ts";
@@ -11,6 +11,7 @@ import { fieldValue } from "./fields.ts";
 import { LiveTypes } from "./media_type.ts";
 import type { Answer, Body, Handler, RequestHead } from "./message.ts";
 import { ExchangeError } from "./problems.ts";
+import type { Suspendable } from "./traffic.ts";
 
 /** All in milliseconds; `Infinity`: no limit. */
 export interface ExchangeTimeouts {
@@ -27,6 +28,11 @@ export const defaultExchangeTimeouts: ExchangeTimeouts = {
   idleMs: 300_000,
   streamIdleMs: 3_600_000,
 };
+
+/** While a link is lost, it is looked this often whether it still is. A timeout may be late by as much. */
+const LOOK_MS = 1_000;
+/** Rests of timeouts are rounded up to it, so that many have the same. */
+const STEP_MS = 250;
 
 /** Calls handlers under these timeouts. */
 export class TimeoutGuard {
@@ -45,6 +51,7 @@ export class TimeoutGuard {
    * Calls `handler`. Rejects with `upstream_timeout` where no head arrives, and breaks off an answer that is silent.
    *
    * @param timeouts for this exchange. Default: the guard's.
+   * @param server whose suspensions do not count. Default: it is never suspended.
    */
   call(
     handler: Handler,
@@ -52,8 +59,9 @@ export class TimeoutGuard {
     body: Body,
     signal: CancelSignal,
     timeouts: ExchangeTimeouts = this.timeouts,
+    server: Suspendable | null = null,
   ): Promise<Answer> {
-    return new GuardedExchange(this, timeouts, signal).run(handler, head, body);
+    return new GuardedExchange(this, timeouts, signal, server).run(handler, head, body);
   }
 }
 
@@ -66,9 +74,16 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   /** The idle timeout of the answer; null before its head. */
   #idleMs: number | null = null;
   #awaitsHead = true;
+  readonly #server: Suspendable | null;
+  /** That of the server, when it was looked at last. */
+  #suspendedMs: number;
+  /** The timeout runs for what is left of it, and not for all of its time. */
+  #isRest = false;
 
-  constructor(guard: TimeoutGuard, timeouts: ExchangeTimeouts, signal: CancelSignal) {
+  constructor(guard: TimeoutGuard, timeouts: ExchangeTimeouts, signal: CancelSignal, server: Suspendable | null) {
     super();
+    this.#server = server;
+    this.#suspendedMs = server === null ? 0 : server.suspendedMs;
     this.#timeouts = timeouts;
     this.#liveTypes = guard.liveTypes;
     this.#signal = signal;
@@ -97,12 +112,29 @@ class GuardedExchange extends CancelSource implements BodyObserver {
   handleTimeout(): void {
     const { firstByteMs } = this.#timeouts;
     const idleMs = this.#idleMs;
+    const leftMs = this.#takeStandstill(idleMs ?? firstByteMs);
+    if (leftMs > 0) {
+      this.#isRest = true;
+      return this.#timeout.start(leftMs);
+    }
     const reason = idleMs === null ? `No answer within ${firstByteMs} ms` : `Nothing moved for ${idleMs} ms`;
     this.abort(new ExchangeError("upstream_timeout", reason));
   }
 
+  /** How long the timeout stood still, of `limitMs` at most, since it was looked last. Whole steps make few real timers. */
+  #takeStandstill(limitMs: number): number {
+    if (this.#server === null) return 0;
+    const { suspendedMs, isSuspended } = this.#server;
+    const stoodMs = suspendedMs - this.#suspendedMs;
+    this.#suspendedMs = suspendedMs;
+    if (stoodMs <= 0 && !isSuspended) return 0;
+    const leftMs = isSuspended ? Math.max(stoodMs, LOOK_MS) : stoodMs;
+    return Math.min(limitMs, Math.ceil(leftMs / STEP_MS) * STEP_MS);
+  }
+
   onChunk(): void {
-    this.#timeout.touch();
+    if (this.#isRest) this.#startIdle();
+    else this.#timeout.touch();
   }
 
   onOver(): void {
@@ -117,8 +149,16 @@ class GuardedExchange extends CancelSource implements BodyObserver {
 
   /** A chunk of the request's body came, or it is over. */
   requestMoved(): void {
-    if (!this.#awaitsHead) this.#timeout.touch();
-    else if (this.#timeouts.firstByteMs !== Infinity) this.#timeout.start(this.#timeouts.firstByteMs);
+    if (!this.#awaitsHead) return this.onChunk();
+    this.#isRest = false;
+    if (this.#timeouts.firstByteMs !== Infinity) this.#timeout.start(this.#timeouts.firstByteMs);
+  }
+
+  /** For all of its time, where it runs. */
+  #startIdle(): void {
+    if (this.#idleMs === null || this.#timeout.list === null) return;
+    this.#isRest = false;
+    this.#timeout.start(this.#idleMs);
   }
 
   #pass(answer: Answer, requestBody: Body): Answer {
@@ -128,6 +168,7 @@ class GuardedExchange extends CancelSource implements BodyObserver {
       return answer;
     }
     this.#timeout.stop();
+    this.#isRest = false;
     const idleMs = this.#idleMsOf(answer);
     if (idleMs === Infinity) return answer;
     try {

@@ -50,12 +50,27 @@ export class Traffic {
   }
 }
 
+/** Whose link may be lost for a while, and come back: what waits for it stands still meanwhile. */
+export interface Suspendable {
+  readonly isSuspended: boolean;
+  /** Milliseconds for which it was suspended, all times together. It grows meanwhile. */
+  readonly suspendedMs: number;
+}
+
+/** What serves exchanges, one of several that may serve the same. */
+export interface ExchangeServer extends Suspendable {
+  /** Exchanges that it serves now. */
+  outstanding: number;
+}
+
 /** Counts one exchange: for nobody, until it is known whose request it is. */
 export interface ExchangeMeter {
   /** Whom it is counted for; null before `countFor`. */
   readonly traffic: Traffic | null;
   /** To be called once, before the handler returns. */
   countFor(traffic: Traffic): void;
+  /** The exchange is served by `server` from now on, until it is over, or another one serves it. */
+  servedBy(server: ExchangeServer): void;
   /** Releases `lease` when the exchange is over. To be called once at most. */
   releaseAtEnd(lease: Lease): void;
 }

@@ -13,6 +13,7 @@ import {
   type ExchangeTimeouts,
   type Handler,
   type RequestHead,
+  type Suspendable,
   type TimeoutGuard,
 } from "../http/mod.ts";
 import type { MemoryAccount } from "../memory/mod.ts";
@@ -182,11 +183,12 @@ export class Admission implements Lease {
     body: Body,
     signal: CancelSignal,
     timeouts: ExchangeTimeouts | undefined,
+    server: Suspendable,
   ): Promise<Answer> {
     const { up, down, bodyBytes } = this.#taken;
     const limited = limitBody(head, body, signal, bodyBytes);
     const shaped = up === null ? limited.body : up.shape(limited.body);
-    return guard.call(down === null ? handler : shaping(handler, down), head, shaped, limited.signal, timeouts);
+    return guard.call(down === null ? handler : shaping(handler, down), head, shaped, limited.signal, timeouts, server);
   }
 }
 

@@ -1,54 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { ClaimError, type ClaimErrorCode, Tunnels, type TunnelsOptions } from "../../src/edge/tunnels.ts";
-import type { EdgeSession, SessionEnd } from "../../src/session/session.ts";
+import { unknownClaimant } from "../../src/edge/tunnel_holder.ts";
 import { FakeClock } from "../support/clock.ts";
-
-/** A session whose ping is answered when the test says so. */
-class FakeSession implements EdgeSession {
-  readonly protocol = "json";
-  readonly active = 0;
-  readonly bufferedBytes = 0;
-  readonly bytesIn = 0;
-  readonly bytesOut = 0;
-  readonly rttMs = null;
-  readonly closed: Promise<SessionEnd>;
-  closedFor: string | null = null;
-  replacedFor: string | null = null;
-  isLeaving = false;
-  drained = false;
-  pingedFor: number | null = null;
-  answerPing!: (isAlive: boolean) => void;
-  end!: (end: SessionEnd) => void;
-
-  constructor(readonly id: string) {
-    this.closed = new Promise((resolve) => this.end = resolve);
-  }
-
-  open(): Promise<never> {
-    return Promise.reject(new Error("not asked here"));
-  }
-
-  ping(timeoutMs: number): Promise<boolean> {
-    this.pingedFor = timeoutMs;
-    return new Promise((resolve) => this.answerPing = resolve);
-  }
-
-  drain(): Promise<void> {
-    this.drained = true;
-    return Promise.resolve();
-  }
-
-  close(reason: string): void {
-    this.closedFor ??= reason;
-    this.end({ code: "closed", reason });
-  }
-
-  replace(reason: string): void {
-    this.replacedFor = reason;
-    this.end({ code: "closed", reason });
-  }
-}
+import { FakeSession } from "../support/fake_session.ts";
 
 describe("Tunnels", () => {
   let clock: FakeClock;
@@ -181,15 +136,15 @@ describe("Tunnels", () => {
   });
 
   it("gives the name to a newcomer of the same agent and owner at once, and leaves the holder to finish", async () => {
-    const agentKey = "the-key-of-one-agent";
+    const claimant = { ...unknownClaimant, key: "the-key-of-one-agent" };
     const holder = new FakeSession("1");
-    await tunnels.claim("shop", "me", holder, { agentKey });
+    await tunnels.claim("shop", "me", holder, { claimant });
     await assert.rejects(
-      tunnels.claim("shop", "somebody", new FakeSession("2"), { agentKey }),
+      tunnels.claim("shop", "somebody", new FakeSession("2"), { claimant }),
       isRefusal("name_taken"),
     );
     const winner = new FakeSession("3");
-    await tunnels.claim("shop", "me", winner, { agentKey, force: true });
+    await tunnels.claim("shop", "me", winner, { claimant, force: true });
     assert.equal(tunnels.get("shop")?.session, winner);
     assert.deepEqual([holder.pingedFor, holder.closedFor, holder.replacedFor], [null, null, null]);
     assert.deepEqual(replaced, []);
@@ -200,9 +155,9 @@ describe("Tunnels", () => {
   for (const keys of [["key-of-the-first", "key-of-the-second"], [null, null], ["key-of-the-first", null]] as const) {
     it(`asks the holder when its agent's key is ${keys[0]} and the newcomer's ${keys[1]}`, async () => {
       const holder = new FakeSession("1");
-      await tunnels.claim("shop", "me", holder, { agentKey: keys[0] });
+      await tunnels.claim("shop", "me", holder, { claimant: { ...unknownClaimant, key: keys[0] } });
       const refused = assert.rejects(
-        tunnels.claim("shop", "me", new FakeSession("2"), { agentKey: keys[1] }),
+        tunnels.claim("shop", "me", new FakeSession("2"), { claimant: { ...unknownClaimant, key: keys[1] } }),
         isRefusal("name_taken"),
       );
       assert.notEqual(holder.pingedFor, null);

@@ -23,7 +23,7 @@ class Stage {
   /** Asks; the request goes on until its lease is released. */
   ask(client: string, tunnel = "shop", more: Partial<RequestHead> = {}): void {
     const releaseAtEnd = (lease: Lease) => void this.leases.push(lease);
-    const meter = { traffic: null, countFor() {}, releaseAtEnd };
+    const meter = { traffic: null, countFor() {}, servedBy() {}, releaseAtEnd };
     this.limits.admit(requestHead({ client, meter, ...more }), tunnel);
   }
 

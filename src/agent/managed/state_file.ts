@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
-import { createPrivateFile, readIfExists, replacePrivateFile } from "../../config/mod.ts";
+import { createPrivateFile, instancePattern, readIfExists, replacePrivateFile } from "../../config/mod.ts";
 import { parseJson } from "../../session/mod.ts";
 import { readTunnels, type TunnelConfig } from "./tunnel_config.ts";
 
@@ -19,8 +19,6 @@ const stored = z.object({
   checksum: z.string(),
   tunnels: z.array(z.record(z.string(), z.unknown())),
 });
-
-export const instancePattern = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Files of an agent's data folder. Only its owner can read them. */
 export class StateFile {

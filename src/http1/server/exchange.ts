@@ -17,6 +17,7 @@ import {
   BodySource,
   cancelBody,
   type ExchangeMeter,
+  type ExchangeServer,
   type Fields,
   type Handler,
   isAsked,
@@ -115,6 +116,10 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   /** The client has not taken the last interim answer yet. */
   #isInterimBlocked = false;
   #traffic: Traffic | null = null;
+  /** Null where nobody says who serves it. */
+  #server: ExchangeServer | null = null;
+  /** That of the server, when it was looked at last. */
+  #suspendedMs = 0;
   /** What the exchange has taken of somebody's limits; null where nothing is limited. */
   #lease: Lease | null = null;
   /** Since when it is counted. */
@@ -160,6 +165,14 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     this.#startedAt = this.#now();
     traffic.active++;
     traffic.bytesIn += this.#earlyBytes;
+  }
+
+  servedBy(server: ExchangeServer): void {
+    if (this.#isOver) return;
+    if (this.#server !== null) this.#server.outstanding--;
+    this.#server = server;
+    this.#suspendedMs = server.suspendedMs;
+    server.outstanding++;
   }
 
   releaseAtEnd(lease: Lease): void {
@@ -239,10 +252,21 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
 
   /** Nothing of the request's body has arrived for too long, or nothing was written to a half-closed client. */
   timedOut(): void {
+    if (this.#hasStoodStill()) return;
     if (this.#isHalfClosed) return this.#leaveClient();
     const { bodyIdleMs } = this.#host.options;
     const reason = `Nothing of the request's body arrived for ${bodyIdleMs} ms`;
     this.#failRequest(new ExchangeAbortedError("request_timeout", reason));
+  }
+
+  /** True where nothing could move for a while, whatever the client did: the timeout then begins anew. */
+  #hasStoodStill(): boolean {
+    const suspendedMs = this.#server?.suspendedMs ?? 0;
+    if (suspendedMs === this.#suspendedMs) return false;
+    this.#suspendedMs = suspendedMs;
+    if (this.#isHalfClosed) this.#limitHalfClosed();
+    else this.#host.timeout.start(this.#host.options.bodyIdleMs);
+    return true;
   }
 
   drained(): void {
@@ -578,6 +602,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#lease !== null) this.#lease.release();
+    if (this.#server !== null) this.#server.outstanding--;
     if (this.#traffic === null) return;
     if (this.#blockedAt >= 0) this.#endWait(this.#traffic);
     this.#traffic.ended(status, this.#now() - this.#startedAt);
