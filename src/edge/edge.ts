@@ -1,6 +1,6 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../base/mod.ts";
+import { callAtTickEnd, type Clock, systemClock } from "../base/mod.ts";
 import { declaredRefusal } from "../config/mod.ts";
 import {
   type Answer,
@@ -293,7 +293,8 @@ class RunningEdge implements Edge {
       traffic,
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
-      onServed: (name) => this.#waiting.wake(name),
+      // Behind the answer to the agent: one of the JSON protocol takes no requests before.
+      onServed: (name) => callAtTickEnd(() => this.#waiting.wake(name)),
     });
     this.#tunnelCounts = new ReasonCounts(clock, "Further tunnels were refused", (...refusal) => {
       events.onTunnelRefused?.(...refusal);
