@@ -33,6 +33,10 @@ export interface AgentOptions {
   connectTimeoutMs?: number;
   /** Milliseconds that a session must have lived for backoff and attempts to start anew. Default 10,000. */
   stableMs?: number;
+  /**
+   * Between attempts behind a session. Default: up to 1 s, which doubles up to 3 s for the first 30 s, since an edge that
+   * starts anew is back by then; afterwards up to 30 s.
+   */
   backoff?: Backoff;
   events?: AgentEvents;
   clock?: Clock;
@@ -40,6 +44,9 @@ export interface AgentOptions {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_STABLE_MS = 10_000;
+/** For so long attempts stay close together, and so far apart at most. */
+const SOON_MS = 30_000;
+const SOON_PAUSE_MS = 3_000;
 /** The pauses between the first attempts grow by this much, up to the longest. */
 const FIRST_PAUSE_STEP_MS = 250;
 const LONGEST_FIRST_PAUSE_MS = 1_000;
@@ -60,6 +67,9 @@ export class Agent {
   readonly #isPatient: boolean;
   readonly #stableMs: number;
   readonly #backoff: Backoff;
+  readonly #soonBackoff: Backoff;
+  /** When the last stable session was lost; null while there is one. */
+  #lostAt: number | null = null;
   readonly #events: AgentEvents;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
@@ -97,6 +107,7 @@ export class Agent {
     this.#isPatient = this.#connectTimeoutMs === Infinity;
     this.#stableMs = options.stableMs ?? DEFAULT_STABLE_MS;
     this.#backoff = options.backoff ?? new Backoff();
+    this.#soonBackoff = options.backoff ?? new Backoff(undefined, SOON_PAUSE_MS);
     this.#events = options.events ?? {};
     this.#clock = options.clock ?? systemClock;
   }
@@ -142,6 +153,8 @@ export class Agent {
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
         this.#backoff.reset();
+        this.#soonBackoff.reset();
+        this.#lostAt = null;
         this.#reconnects = 0;
       }
       tunnel = await this.#reconnect();
@@ -281,8 +294,10 @@ export class Agent {
   }
 
   async #reconnect(): Promise<OpenTunnel | null> {
+    this.#lostAt ??= this.#clock.now();
     for (let because: AgentError | null = null;;) {
-      const inMs = this.#backoff.next();
+      const isSoon = this.#clock.now() - this.#lostAt < SOON_MS;
+      const inMs = (isSoon ? this.#soonBackoff : this.#backoff).next();
       this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
       await pause(inMs, this.#stop.signal, this.#clock);
       const result = await this.#attempt(this.#stop.signal);

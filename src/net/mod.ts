@@ -32,6 +32,7 @@ export {
   onSignal,
   platformName,
   processFacts,
+  processId,
   programArguments,
   type SignalName,
   type Terminal,
