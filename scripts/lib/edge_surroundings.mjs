@@ -14,5 +14,7 @@ export function isolateEdges() {
   folder = mkdtempSync(join(tmpdir(), "runnel-data-"));
   process.env.RUNNEL_DATA = folder;
   process.env.RUNNEL_ADMIN_LISTEN = "off";
+  // Agents keep there which one they are.
+  process.env.XDG_CONFIG_HOME = join(folder, "config");
   process.on("exit", () => rmSync(/** @type {string} */ (folder), { recursive: true, force: true }));
 }

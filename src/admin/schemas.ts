@@ -124,6 +124,7 @@ export const tunnelSchema = z.object({
   requires: z.array(z.string()),
   hostHeader: z.string().optional().openapi({ description: "The Host that the upstream gets; missing: preserve" }),
   timeouts: z.object({ firstByte: z.string().optional(), idle: z.string().optional() }).optional(),
+  share: z.boolean().optional(),
   compress: z.boolean().optional(),
   forwardedHeaders: z.boolean().optional(),
   id: z.string(),

@@ -2,7 +2,8 @@
 import type { Control } from "../control/mod.ts";
 import type { Acknowledgement } from "../store/mod.ts";
 
-export type State = "online" | "offline";
+/** `suspended`: its link is lost, and its agent is waited for. `leaving`: it finishes what runs, and takes nothing new. */
+export type State = "online" | "suspended" | "leaving" | "offline";
 
 /** A connected agent, as the edge knows it. */
 export interface StatusSession {
@@ -12,12 +13,23 @@ export interface StatusSession {
   readonly peer: { readonly address: string; readonly version: string | null };
   readonly connectedAt: string;
   readonly isLeaving: boolean;
+  readonly isSuspended: boolean;
   readonly rttMs: number | null;
   readonly tunnels: readonly string[];
   readonly streams: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly bufferedBytes: number;
+}
+
+type SessionState = Pick<StatusSession, "isLeaving" | "isSuspended">;
+
+/** A tunnel that agents have opened, as the edge knows it. */
+export interface StatusTunnel {
+  readonly name: string;
+  /** One of those that serve it, which takes requests where one does; null while offline. */
+  readonly session: { readonly id: string } | null;
+  readonly holders: readonly { readonly session: SessionState & { readonly id: string } }[];
 }
 
 /** What is asked of the edge. */
@@ -28,7 +40,7 @@ export interface StatusSource {
   readonly isDraining: boolean;
   sessions(): readonly StatusSession[];
   readonly tunnels: {
-    list(): readonly { readonly name: string; readonly session: { readonly id: string; isLeaving: boolean } | null }[];
+    list(): readonly StatusTunnel[];
   };
   urlOf(name?: string): string;
 }
@@ -57,8 +69,9 @@ export function statusOf(
   };
 }
 
-function toldSession({ peer, isLeaving, rttMs, tunnels, ...session }: StatusSession) {
-  return { ...session, ...peer, state: stateOf(!isLeaving), rttMs: rounded(rttMs), tunnels: [...tunnels] };
+function toldSession({ peer, isLeaving, isSuspended, rttMs, tunnels, ...session }: StatusSession) {
+  const state = stateOf([{ isLeaving, isSuspended }]);
+  return { ...session, ...peer, state, rttMs: rounded(rttMs), tunnels: [...tunnels] };
 }
 
 function nodesOf(
@@ -75,7 +88,7 @@ function nodesOf(
     const acknowledged = acknowledgedBy(acknowledgementsByNode.get(name) ?? [], instancesOf(name));
     return {
       name,
-      state: stateOf(own.some(({ isLeaving }) => !isLeaving)),
+      state: stateOf(own),
       version: newest?.peer.version ?? null,
       protocol: newest?.protocol ?? null,
       rttMs: rounded(newest?.rttMs ?? null),
@@ -114,21 +127,27 @@ function tunnelsOf(edge: StatusSource, sessions: readonly StatusSession[], { tun
   const open = new Map(edge.tunnels.list().map((tunnel) => [tunnel.name, tunnel]));
   const names = new Set([...tunnels.keys(), ...open.keys()]);
   return [...names].sort().map((name) => {
-    const session = open.get(name)?.session ?? null;
+    const tunnel = open.get(name);
+    const session = tunnel?.session ?? null;
+    const serving = (tunnel?.holders ?? []).map(({ session }) => session);
     return {
       name,
       url: edge.urlOf(name),
       node: session === null ? null : nodeOf.get(session.id) ?? null,
       nodes: [...tunnels.get(name)?.value.nodes ?? []],
-      state: stateOf(session !== null && !session.isLeaving),
+      state: stateOf(serving),
       session: session?.id ?? null,
+      sessions: serving.map(({ id }) => id),
       isDeclared: tunnels.has(name),
     };
   });
 }
 
-function stateOf(isOnline: boolean): State {
-  return isOnline ? "online" : "offline";
+/** That of several sessions together: the best one. */
+function stateOf(sessions: readonly SessionState[]): State {
+  if (sessions.length === 0) return "offline";
+  if (sessions.some(({ isLeaving, isSuspended }) => !isLeaving && !isSuspended)) return "online";
+  return sessions.some(({ isLeaving }) => !isLeaving) ? "suspended" : "leaving";
 }
 
 function sum(sessions: readonly StatusSession[], key: "streams" | "bytesIn" | "bytesOut"): number {

@@ -5,8 +5,11 @@ import { lists } from "./responses.ts";
 import { statusOf, type StatusSource } from "./status.ts";
 
 const name = z.string().max(63);
-// A suspended session waits for its agent to come back; this edge ends sessions at once.
-const state = z.enum(["online", "suspended", "offline"]);
+const state = z.enum(["online", "suspended", "leaving", "offline"]).openapi({
+  description:
+    "suspended: the link is lost, and the agent is waited for. leaving: what runs is finished, nothing new " +
+    "is taken",
+});
 const count = z.int().min(0);
 const rttMs = z.number().nullable().openapi({ description: "The last measured round trip; null before the first" });
 const bytesIn = count.openapi({ description: "Body bytes of visitors, in the sessions that are connected now" });
@@ -50,7 +53,8 @@ const tunnelStatusSchema = z.object({
   node: name.nullable().openapi({ description: "The node that serves it now" }),
   nodes: z.array(name).openapi({ description: "Those that may serve it" }),
   state,
-  session: z.string().nullable(),
+  session: z.string().nullable().openapi({ description: "Where several share it, one of them" }),
+  sessions: z.array(z.string()).openapi({ description: "All that serve it" }),
   isDeclared: z.boolean(),
 }).openapi("TunnelStatus");
 

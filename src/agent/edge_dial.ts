@@ -16,6 +16,8 @@ export interface EdgeDialOptions {
   force?: boolean;
   /** See `newAgentKey`. A session takes the name over from an earlier one with the same key. Default: from none. */
   agentKey?: string;
+  /** Stays the same when the agent's process is started anew; see `keptInstance`. Default: none is told. */
+  instance?: string;
   /** Milliseconds that the edge waits for an answer of this tunnel; `Infinity`: for ever. Default: its own setting. */
   firstByteMs?: number;
   /** Milliseconds for the dial with its handshake, and as many for the edge's answer after it. Default 10,000. */

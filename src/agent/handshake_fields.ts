@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import {
   agentKeyFieldName,
   featuresFieldName,
+  instanceFieldName,
   nameOriginFieldName,
   RANDOM_NAME_ORIGIN,
   versionFieldName,
@@ -14,6 +15,8 @@ export interface AgentFacts {
   readonly version?: string;
   /** See `newAgentKey`. Default: none is told. */
   readonly agentKey?: string;
+  /** See `keptInstance`. Default: none is told, and a suspended session gives way to this one's successor after 3 s. */
+  readonly instance?: string;
   /** True where the name of its tunnel was drawn, and nobody chose it. Default false. */
   readonly hasRandomName?: boolean;
 }
@@ -24,10 +27,14 @@ export function newAgentKey(): string {
 }
 
 /** @param features what it can do, for tunnels that require something */
-export function handshakeFields({ version, agentKey, hasRandomName }: AgentFacts, features: readonly string[]): Fields {
+export function handshakeFields(
+  { version, agentKey, instance, hasRandomName }: AgentFacts,
+  features: readonly string[],
+): Fields {
   const fields = [featuresFieldName, features.join(", ")];
   if (version !== undefined) fields.push(versionFieldName, version);
   if (agentKey !== undefined) fields.push(agentKeyFieldName, agentKey);
+  if (instance !== undefined) fields.push(instanceFieldName, instance);
   if (hasRandomName === true) fields.push(nameOriginFieldName, RANDOM_NAME_ORIGIN);
   return fields;
 }

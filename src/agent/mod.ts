@@ -5,6 +5,7 @@ export { AllowedUpstreams } from "./allowed_upstreams.ts";
 export { type EdgeUrl, parseEdgeUrl } from "./edge_url.ts";
 export { AgentError } from "./errors.ts";
 export { newAgentKey } from "./handshake_fields.ts";
+export { keptInstance, newInstance } from "./instance.ts";
 export { openJsonTunnel } from "./json_dial.ts";
 export {
   EdgeApi,
@@ -12,7 +13,6 @@ export {
   ManagedAgent,
   type ManagedAgentEvents,
   MAX_TUNNELS,
-  newInstance,
   StateFile,
   type TunnelConfig,
   TunnelConfigError,

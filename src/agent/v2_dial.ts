@@ -34,6 +34,8 @@ export interface V2DialOptions extends EdgeDialOptions {
   name?: string;
   /** What the upstream can do, for tunnels that require something. Default: what a service of HTTP/1.1 can. */
   features?: readonly string[];
+  /** Serves the tunnel together with other agents that ask for this, too. Default false. */
+  share?: boolean;
   /** For people: the edge shows it, and never dials it. Default none. */
   upstreamLabel?: string;
   /** Heartbeat of the connection: see `ConnectionLimits`. */
@@ -53,12 +55,14 @@ export interface V2Connected {
 const defaultFeatures = Object.values(agentFeatures);
 
 /** What dials an edge without opening a tunnel there. */
-export type V2ConnectOptions = Omit<V2DialOptions, "upstream" | "name" | "force" | "firstByteMs" | "upstreamLabel"> & {
-  /** Serves what the edge opens. */
-  readonly onStream: (stream: Stream) => void;
-  /** Bits of `Feature` that the agent takes beside those of every connection. Default 0. */
-  readonly featureBits?: number;
-};
+export type V2ConnectOptions =
+  & Omit<V2DialOptions, "upstream" | "name" | "force" | "share" | "firstByteMs" | "upstreamLabel">
+  & {
+    /** Serves what the edge opens. */
+    readonly onStream: (stream: Stream) => void;
+    /** Bits of `Feature` that the agent takes beside those of every connection. Default 0. */
+    readonly featureBits?: number;
+  };
 
 /** @throws {AgentError} */
 export async function openV2Tunnel(options: V2DialOptions, signal: AbortSignal): Promise<OpenTunnel> {
@@ -149,7 +153,7 @@ async function openTunnel(
 
 /** What is asked for a tunnel on a connection. */
 export type TunnelWish =
-  & Pick<V2DialOptions, "edge" | "name" | "upstreamLabel" | "force" | "timeoutMs" | "clock">
+  & Pick<V2DialOptions, "edge" | "name" | "upstreamLabel" | "force" | "share" | "timeoutMs" | "clock">
   & { readonly timeouts?: AskedTimeouts };
 
 /**
@@ -174,6 +178,7 @@ export async function requestTunnel(
     if (parsed.success) return parsed.data;
     throw new AgentError("protocol_mismatch", "The edge opened the tunnel, but did not say where");
   }
+  if (status === 400 && wish.share === true && text.includes("share")) throw unshared(wish.edge);
   const told = problemOf(text);
   throw refusal(told?.code, told?.detail ?? `The edge refused the tunnel with ${status}`);
 }
@@ -185,9 +190,18 @@ function weakerAndWeaker(timeouts: AskedTimeouts | undefined): (AskedTimeouts | 
   return idle === undefined || firstByte === undefined ? [timeouts, undefined] : [timeouts, { firstByte }, undefined];
 }
 
+/** An edge that does not know the key would refuse it, or have the agent serve alone: the person asked for neither. */
+function unshared({ label }: EdgeUrl): AgentError {
+  const reason = `The edge ${label} is older than this agent: it lets one agent serve a tunnel, and not several`;
+  return new AgentError("protocol_mismatch", reason, undefined, {
+    remedy: "Bring the edge to this version, or leave --share out",
+  });
+}
+
 function askForTunnel(connection: Connection, wish: TunnelWish, signal: AbortSignal): Promise<EdgeAnswer> {
-  const { name, upstreamLabel = "", timeouts } = wish;
-  const request = { kind: "http", upstream: upstreamLabel, name, force: wish.force ? true : undefined, timeouts };
+  const { name, upstreamLabel: upstream = "", timeouts } = wish;
+  const [force, share] = [wish.force, wish.share].map((isAsked) => isAsked ? true : undefined);
+  const request = { kind: "http", upstream, name, force, share, timeouts };
   return askEdge(connection, wish, "POST", "/api/agent/tunnels", request, signal);
 }
 

@@ -17,6 +17,7 @@ import { HttpClient } from "../http1/mod.ts";
 import { dial as dialDirectly } from "../net/mod.ts";
 import { logger } from "../observe/mod.ts";
 import { type AgentDisplay, eventDisplay } from "./agent_display.ts";
+import { machineInstance } from "./agent_instance.ts";
 import { edgeEndpoint, upstreamEndpoint, withTcpTimeout } from "./agent_endpoints.ts";
 import { checkEdgeOfToken, edgePins, readAgentSettings } from "./agent_settings.ts";
 import type { Command, CommandCall } from "./command.ts";
@@ -47,9 +48,11 @@ export const httpCommand: Command<typeof agentHttpOptions> = {
 async function serveHttp(call: HttpCall): Promise<number> {
   const { values, host, output } = call;
   checkConnectionAuth(values);
+  checkShare(values);
   const target = await upstreamEndpoint(call.positionals.TARGET, values);
   const { edge, dial } = await edgeEndpoint({ ...values, edgePin: edgePins(call, values.edge) }, host);
   const token = await tokenFor(edge, call);
+  const instance = await machineInstance(host);
   const view = { upstream: target.label, edge: edge.label, protocol: values.protocol };
   const display = !output.isJson && canRedraw(host) ? await liveDisplay(view, call) : eventDisplay(view, output);
   const { upstreamConnectionAuth: connectionAuth, hostHeader } = values;
@@ -75,6 +78,7 @@ async function serveHttp(call: HttpCall): Promise<number> {
         upstream,
         upstreamLabel: target.label,
         version,
+        instance,
         firstByteMs: values.firstByteTimeout,
         onError: logError,
       }),
@@ -114,6 +118,17 @@ function checkConnectionAuth({ upstreamConnectionAuth, protocol }: HttpCall["val
   );
 }
 
+/** Throws `UsageError` where nobody could share the tunnel. */
+function checkShare({ share, name, protocol }: HttpCall["values"]): void {
+  if (!share) return;
+  if (protocol === "json") throw new UsageError("--share needs --protocol v2", "Leave --protocol json out");
+  if (name !== undefined) return;
+  throw new UsageError(
+    "--share needs --name: no other agent knows a name that is drawn",
+    "Give all of them the same --name",
+  );
+}
+
 async function tokenFor(edge: EdgeUrl, call: HttpCall): Promise<AgentToken> {
   const token = await givenToken(edge, call);
   const { values } = call;
@@ -132,11 +147,11 @@ async function givenToken(edge: EdgeUrl, { values, origins, settings, host }: Ht
 function tunnelOpener(
   values: HttpCall["values"],
   token: AgentToken,
-  options: Omit<V2DialOptions, "token" | "name" | "force" | "agentKey" | "hasRandomName">,
+  options: Omit<V2DialOptions, "token" | "name" | "force" | "share" | "agentKey" | "hasRandomName">,
 ): OpenTunnelOnce {
   // Drawn once, so that the URL stays the same across reconnects.
-  const { name = randomName(), force } = values;
-  const chosen = { ...options, name, force, agentKey: newAgentKey(), hasRandomName: values.name === undefined };
+  const { name = randomName(), force, share } = values;
+  const chosen = { ...options, name, force, share, agentKey: newAgentKey(), hasRandomName: values.name === undefined };
   const open = values.protocol === "json" ? openJsonTunnel : openV2Tunnel;
   return token.opener((token, signal) => open({ ...chosen, token }, signal));
 }

@@ -86,6 +86,10 @@ export const agentHttpOptions = {
     completion: ["preserve", "rewrite"],
   }, hostSettingFault),
   force: switchOption({ name: "force", help: "takes the name over from a live agent with the same token" }),
+  share: switchOption({
+    name: "share",
+    help: "serves the tunnel together with other agents that are started with --share and a token of the same owner",
+  }),
   connectTimeout: timeoutOption({
     name: "connect-timeout",
     help: "for how long the first connection is tried; off: for ever, whatever the edge answers",

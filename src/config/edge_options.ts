@@ -117,6 +117,11 @@ export const edgeServeOptions = {
       "a further media type of answers that may be silent for any time, as SSE and NDJSON may; * at its end stands " +
       "for any letters",
   }, parseLiveType),
+  resumeWait: durationOption({
+    name: "resume-wait",
+    help: "for how long a request waits for a tunnel whose agent has lost its link; 0s: it gets a 503 at once",
+    default: "10s",
+  }),
   drainTimeout: durationOption({
     name: "drain-timeout",
     help: "for exchanges that still run after SIGTERM or Ctrl-C",

@@ -20,6 +20,8 @@ export const tunnelSettingsShape = {
     /** For how long a body may stand still. */
     idle: timeoutText.optional(),
   }).optional(),
+  /** Whether several agents serve the tunnel together. Default false: one of them does. */
+  share: z.boolean().optional(),
   /** Whether the agent compresses answers that are not compressed yet. Default false. */
   compress: z.boolean().optional(),
   /** Whether the upstream gets X-Forwarded-For and the like. Default true. */

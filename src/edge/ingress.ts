@@ -86,7 +86,10 @@ export function createIngress(options: IngressOptions): Handler {
     body: Body,
     signal: CancelSignal,
   ): Promise<Answer> | null {
-    const ask = (holder: TunnelHolder, head: RequestHead) => askHolder(holder, admission, head, body, signal);
+    const ask = (holder: TunnelHolder, asked: RequestHead) => {
+      options.onRouted?.(head, tunnel.name, holder.session.id);
+      return askHolder(holder, admission, asked, body, signal);
+    };
     return options.sharedWork.ask(() => tunnel.holders, head, body, signal, ask);
   }
 

@@ -11,6 +11,8 @@ export interface EdgeScrape {
   /** Bun or Deno, and its version. */
   readonly runtime: string;
   readonly onlineTunnels: number;
+  /** Whose every link is lost, and that wait for their agents. */
+  readonly suspendedTunnels: number;
   readonly offlineTunnels: number;
   /** For how long the event loop let the scrape wait. */
   readonly eventLoopDelayMs: number;
@@ -67,13 +69,26 @@ export const edgeMetrics: readonly Metric<EdgeScrape>[] = [
     },
   },
   {
+    name: "runnel_suspended_sessions",
+    type: "gauge",
+    help: "Sessions whose links are lost, and whose agents are waited for; they are among the others, too.",
+    labels: [],
+    samples: 1,
+    read({ edge }, samples) {
+      let count = 0;
+      for (const { isSuspended } of edge.figures.sessions()) if (isSuspended) count++;
+      samples.add(count);
+    },
+  },
+  {
     name: "runnel_tunnels",
     type: "gauge",
     help: "Tunnels that agents have opened or that are declared, whether they are counted by themselves or not.",
     labels: ["state"],
-    samples: 2,
-    read({ onlineTunnels, offlineTunnels }, samples) {
+    samples: 3,
+    read({ onlineTunnels, suspendedTunnels, offlineTunnels }, samples) {
       samples.add(onlineTunnels, { state: "online" });
+      samples.add(suspendedTunnels, { state: "suspended" });
       samples.add(offlineTunnels, { state: "offline" });
     },
   },

@@ -202,7 +202,18 @@ function sessionOf(node: string): StatusSession {
   const peer = { address: "127.0.0.1", version: "1.0.0" };
   const counts = { streams: 0, bytesIn: 0, bytesOut: 0, bufferedBytes: 0 };
   const connectedAt = "2026-01-02T03:04:05.000Z";
-  return { id: "s1", node, protocol: "v2", peer, connectedAt, isLeaving: false, rttMs: null, tunnels: [], ...counts };
+  return {
+    id: "s1",
+    node,
+    protocol: "v2",
+    peer,
+    connectedAt,
+    isLeaving: false,
+    isSuspended: false,
+    rttMs: null,
+    tunnels: [],
+    ...counts,
+  };
 }
 
 let acknowledgements = 0;

@@ -103,6 +103,7 @@ describe("edge status", () => {
             nodes: ["web-1"],
             state: "online",
             session: session.id,
+            sessions: [session.id],
             isDeclared: true,
           });
           const free = status.tunnels!.find(({ name }) => name === "free")!;

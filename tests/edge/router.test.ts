@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { hostOf, Router } from "../../src/edge/router.ts";
 import { Tunnels } from "../../src/edge/tunnels.ts";
-import type { EdgeSession } from "../../src/session/session.ts";
+import { FakeSession } from "../support/fake_session.ts";
 
 describe("hostOf", () => {
   const table: [authority: string, host: string][] = [
@@ -24,7 +24,7 @@ describe("Router", () => {
   let router: Router;
   before(async () => {
     const tunnels = new Tunnels();
-    const session = { closed: new Promise(() => {}) } as unknown as EdgeSession;
+    const session = new FakeSession("s1");
     await tunnels.claim("shop", "me", session);
     router = new Router(tunnels, "Example.COM");
   });
@@ -67,7 +67,7 @@ describe("Router", () => {
       ["shop.example.com", "SHOP.test:80", "a.b.example.com", "blog.example.com", "other.test", "x.example.com"]
         .map((host) => router.route(host).kind);
     assert.deepEqual(kinds(), ["offline", "offline", "offline", "unknown", "foreign", "unknown"]);
-    await tunnels.claim("shop", "me", { closed: new Promise(() => {}) } as unknown as EdgeSession);
+    await tunnels.claim("shop", "me", new FakeSession("s1"));
     assert.deepEqual(kinds(), ["tunnel", "tunnel", "tunnel", "unknown", "foreign", "unknown"]);
   });
 

@@ -7,7 +7,8 @@ import { tunnelMetrics } from "../../src/metrics/of_tunnels.ts";
 import { FakeClock } from "../support/clock.ts";
 import { eventually } from "../support/net.ts";
 import { get } from "../support/public_client.ts";
-import { protocols, publicSide, startTestAgent, startTestEdge } from "../support/tunnel.ts";
+import { Relay } from "../support/relay.ts";
+import { protocols, publicSide, startTestAgent, startTestEdge, startV2Agent } from "../support/tunnel.ts";
 
 interface Stage {
   readonly edge: Edge;
@@ -52,6 +53,27 @@ function samplesIn(text: string): Map<string, number> {
 const names = (count: number) => Array.from({ length: count }, (_, index) => `tunnel-${index}`);
 
 describe("EdgeMetrics", () => {
+  it("tell tunnels and sessions apart whose links are lost", () =>
+    onStage(["declared"], {}, async ({ edge, scrape }) => {
+      const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port: edge.address.port });
+      const ok = () => Promise.resolve({ status: 200, fields: [], body: null });
+      const agents = [
+        await startV2Agent(edge, ok, { port: relay.port }),
+        await startV2Agent(edge, ok, { name: "blog" }),
+      ];
+      relay.block();
+      await eventually(() => edge.sessions().some(({ isSuspended }) => isSuspended));
+      const samples = await scrape();
+      const states = ["online", "suspended", "offline"].map((state) => samples.get(`runnel_tunnels{state="${state}"}`));
+      assert.deepEqual(states, [1, 1, 1]);
+      assert.deepEqual([samples.get("runnel_suspended_sessions"), samples.get('runnel_sessions{protocol="v2"}')], [
+        1,
+        2,
+      ]);
+      for (const agent of agents) agent.close();
+      await relay.close();
+    }));
+
   it("has the figures of each tunnel, in seconds and bytes", () =>
     onStage(["shop", "idle"], {}, async ({ edge, clock, scrape }) => {
       const { traffic } = edge.figures.tunnels(["shop"])[0]!;

@@ -19,6 +19,8 @@ export class FakeSession implements EdgeSession {
   endedWithLink = false;
   drained = false;
   pingedFor: number | null = null;
+  /** Default: its agent cannot be told that it lost a tunnel. */
+  withdraw?: () => boolean;
   answerPing!: (isAlive: boolean) => void;
   end!: (end: SessionEnd) => void;
 

@@ -5,6 +5,7 @@ import { startTcpServer, type TcpServer } from "./net.ts";
 export class Relay {
   readonly #server: TcpServer;
   readonly #sockets = new Set<Socket>();
+  #isBlocked = false;
 
   private constructor(server: TcpServer) {
     this.#server = server;
@@ -32,6 +33,16 @@ export class Relay {
     this.#sockets.clear();
   }
 
+  /** Resets every connection, and refuses further ones until `unblock()`. */
+  block(): void {
+    this.#isBlocked = true;
+    this.cut();
+  }
+
+  unblock(): void {
+    this.#isBlocked = false;
+  }
+
   /** Stops passing bytes on, in both directions; the connections stay open. */
   freeze(): void {
     for (const socket of this.#sockets) socket.pause();
@@ -43,10 +54,15 @@ export class Relay {
   }
 
   async #join(near: Socket, target: DialTarget): Promise<void> {
+    if (this.#isBlocked) return near.reset();
     let far: Socket;
     try {
       far = await dial(target);
     } catch {
+      return near.reset();
+    }
+    if (this.#isBlocked) {
+      far.reset();
       return near.reset();
     }
     this.#pass(near, far);

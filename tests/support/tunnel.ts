@@ -2,7 +2,7 @@
 import { Agent } from "../../src/agent/agent.ts";
 import { Backoff } from "../../src/base/backoff.ts";
 import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
-import { openV2Tunnel } from "../../src/agent/v2_dial.ts";
+import { openV2Tunnel, type V2DialOptions } from "../../src/agent/v2_dial.ts";
 import { openJsonTunnel } from "../../src/agent/json_dial.ts";
 import type { OpenTunnel } from "../../src/agent/open_tunnel.ts";
 import { type Edge, type EdgeOptions, startEdge } from "../../src/edge/edge.ts";
@@ -74,6 +74,31 @@ export async function startTestAgent(
     events: { onReady },
   });
   const run = agent.run();
+  await Promise.race([ready, run]);
+  return agent;
+}
+
+/**
+ * Connects an agent of `runnel.v2` that opens the tunnel `shop`; resolves once that is open. Rejects where the edge
+ * refuses it.
+ *
+ * @param options further ones of the dial, and the port of the edge, such as a relay's. Default: the edge's own.
+ */
+export async function startV2Agent(
+  edge: Edge,
+  upstream: Handler,
+  { port = edge.address.port, ...options }: Partial<V2DialOptions> & { port?: number } = {},
+): Promise<Agent> {
+  const dialed = { token, name: "shop", upstream, version: "0.0.0", ...options };
+  let onReady!: () => void;
+  const ready = new Promise<void>((resolve) => onReady = resolve);
+  const agent = new Agent({
+    open: (signal) => openV2Tunnel({ edge: parseEdgeUrl(`http://127.0.0.1:${port}`), ...dialed }, signal),
+    backoff: new Backoff(1, 20),
+    events: { onReady },
+  });
+  const run = agent.run();
+  run.catch(() => {});
   await Promise.race([ready, run]);
   return agent;
 }

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AgentError } from "../../src/agent/errors.ts";
-import { type ControlStage, endless, withControl } from "../support/control_stage.ts";
+import { answering, type ControlStage, endless, withControl } from "../support/control_stage.ts";
 import { eventually } from "../support/net.ts";
 import { assertProblem, get, getRequest, send } from "../support/public_client.ts";
-import { protocols } from "../support/tunnel.ts";
+import { protocols, startV2Agent } from "../support/tunnel.ts";
 
 /** The body of the answer to a GET, or the code of the edge's own problem. */
 async function asked({ publicSide }: ControlStage, host: string, target = "/"): Promise<string> {
@@ -83,6 +83,22 @@ for (const protocol of protocols) {
         );
         await open(protocol, "other");
         await open(protocol, "third", String(anyName));
+      }));
+
+    it("may be opened by several of its nodes together, where their agents share it", () =>
+      withControl(async ({ admin, edge, publicSide }) => {
+        const tokens = [await admin.addNode("web-1"), await admin.addNode("web-2"), await admin.addNode("web-3")];
+        await admin.addTunnel("shop", ["web-1", "web-2"]);
+        const enter = (index: number) =>
+          startV2Agent(edge, answering(`from ${index}`), { token: tokens[index], share: true });
+        const agents = [await enter(0), await enter(1)];
+        await assert.rejects(enter(2), /not declared for the node web-3/);
+        const texts = [await get(publicSide("shop.example.com")), await get(publicSide("shop.example.com"))];
+        assert.deepEqual(texts.map((text) => text.slice(-6)).sort(), ["from 0", "from 1"]);
+        await admin.do("DELETE", "nodes/web-1");
+        await eventually(() => edge.sessions().length === 1);
+        assert.match(await get(publicSide("shop.example.com")), /from 1$/);
+        for (const agent of agents) agent.close();
       }));
 
     it("may be opened by each of its nodes, once the other one is gone", () =>

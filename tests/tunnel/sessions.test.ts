@@ -41,6 +41,7 @@ for (const protocol of protocols) {
         protocol,
         peer: { address: "127.0.0.1", version: facts.peer.version },
         isLeaving: false,
+        isSuspended: false,
         tunnels: ["shop"],
         streams: 0,
         bufferedBytes: 0,

@@ -5,7 +5,7 @@ import type { Handler } from "../../http/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
 import type { TunnelAnswer } from "../v2_dial.ts";
-import { checkTunnel, hasSameTimeouts, hasSameUpstream, type TunnelConfig } from "./tunnel_config.ts";
+import { asksTheSame, checkTunnel, hasSameUpstream, type TunnelConfig } from "./tunnel_config.ts";
 import type { TunnelSession } from "./tunnel_session.ts";
 import type { TunnelUpstream } from "./upstreams.ts";
 
@@ -149,7 +149,7 @@ export class ServedTunnels {
     return made;
   }
 
-  /** Opens those that are not open, and those that are to have other timeouts. Returns their names. */
+  /** Opens those that are not open, and those that ask for something else. Returns their names. */
   async #openAll(
     made: readonly Served[],
     session: TunnelSession,
@@ -158,7 +158,7 @@ export class ServedTunnels {
   ): Promise<ReadonlySet<string>> {
     const toOpen = made.filter(({ config }) => {
       const before = this.#byName.get(config.name);
-      return before === undefined || !this.#open.has(config.name) || !hasSameTimeouts(before.config, config);
+      return before === undefined || !this.#open.has(config.name) || !asksTheSame(before.config, config);
     });
     await eachOf(toOpen, session, async (next) => {
       const { name } = next.config;
@@ -206,8 +206,8 @@ export class ServedTunnels {
   }
 
   async #openOne({ config, upstream }: Served, session: TunnelSession, signal: AbortSignal): Promise<void> {
-    const { name, timeouts } = config;
-    this.#open.set(name, await session.open(name, upstream.label, timeouts, signal));
+    const { name, timeouts, share } = config;
+    this.#open.set(name, await session.open(name, upstream.label, timeouts, signal, share));
   }
 
   #tell({ config, upstream }: Served): void {

@@ -1,9 +1,9 @@
 /** What an agent keeps over restarts: who it is, and its last good config, with which it starts while its edge is down. */
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
-import { createPrivateFile, instancePattern, readIfExists, replacePrivateFile } from "../../config/mod.ts";
+import { readIfExists, replacePrivateFile } from "../../config/mod.ts";
 import { parseJson } from "../../session/mod.ts";
+import { keptInstance } from "../instance.ts";
 import { readTunnels, type TunnelConfig } from "./tunnel_config.ts";
 
 /** A config that was served. */
@@ -23,28 +23,17 @@ const stored = z.object({
 /** Files of an agent's data folder. Only its owner can read them. */
 export class StateFile {
   readonly #configPath: string;
-  readonly #instancePath: string;
+  readonly #folder: string;
 
   /** @param folder is made with the first file */
   constructor(folder: string) {
     this.#configPath = join(folder, "agent-config.json");
-    this.#instancePath = join(folder, "agent-instance");
+    this.#folder = folder;
   }
 
-  /**
-   * Which one of its node's agents this is: drawn at the first call, and kept. Rejects with what `node:fs` throws where
-   * it can neither be read nor written.
-   */
-  async instance(): Promise<string> {
-    const drawn = newInstance();
-    const known = (await readIfExists(this.#instancePath))?.trim() ?? "";
-    if (instancePattern.test(known)) return known;
-    if (known !== "") await replacePrivateFile(this.#instancePath, `${drawn}\n`);
-    else if (!await createPrivateFile(this.#instancePath, `${drawn}\n`)) {
-      // Another agent has made the file meanwhile.
-      return (await readIfExists(this.#instancePath))?.trim() || drawn;
-    }
-    return drawn;
+  /** Which one of its node's agents this is: see `keptInstance`. */
+  instance(): Promise<string> {
+    return keptInstance(this.#folder);
   }
 
   /**
@@ -65,9 +54,4 @@ export class StateFile {
   async write(edge: string, { version, checksum, tunnels }: AgentState): Promise<void> {
     await replacePrivateFile(this.#configPath, `${JSON.stringify({ edge, version, checksum, tunnels }, null, 2)}\n`);
   }
-}
-
-/** Where nothing can be kept, it lasts as long as the process. */
-export function newInstance(): string {
-  return randomBytes(6).toString("hex");
 }

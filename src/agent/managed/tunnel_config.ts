@@ -119,6 +119,8 @@ export function hasSameUpstream(one: TunnelConfig, other: TunnelConfig): boolean
 }
 
 /** True where the edge has to do the same for both. */
-export function hasSameTimeouts({ timeouts: one = {} }: TunnelConfig, { timeouts: other = {} }: TunnelConfig): boolean {
-  return one.firstByte === other.firstByte && one.idle === other.idle;
+export function asksTheSame(one: TunnelConfig, other: TunnelConfig): boolean {
+  const [before = {}, after = {}] = [one.timeouts, other.timeouts];
+  if (before.firstByte !== after.firstByte || before.idle !== after.idle) return false;
+  return (one.share ?? false) === (other.share ?? false);
 }

@@ -80,8 +80,9 @@ export class TunnelSession {
   }
 
   /**
-   * Opens a tunnel, or gives an open one other timeouts. Requests for it may come before this resolves.
+   * Opens a tunnel, or has the edge do something else for an open one. Requests for it may come before this resolves.
    *
+   * @param share it is served together with other agents. Default false.
    * @throws {AgentError}
    */
   async open(
@@ -89,12 +90,13 @@ export class TunnelSession {
     upstreamLabel: string,
     timeouts: AskedTimeouts | undefined,
     signal: AbortSignal,
+    share = false,
   ): Promise<TunnelAnswer> {
     await this.#pace.wait(signal);
     if (this.#first.name === null) this.#first.name = name;
     else if (name !== this.#first.name) this.#checkSeveral();
     const { edge, timeoutMs, clock } = this.#options;
-    const wish = { edge, timeoutMs, clock, name, upstreamLabel: upstreamLabel.slice(0, 1024), timeouts };
+    const wish = { edge, timeoutMs, clock, name, upstreamLabel: upstreamLabel.slice(0, 1024), timeouts, share };
     try {
       const answer = await requestTunnel(this.#connection, wish, signal);
       this.#hasOpened = true;

@@ -19,6 +19,7 @@ import { type Handler, observeExchanges } from "../../http/mod.ts";
 import type { Dial } from "../../http1/mod.ts";
 import { dial as dialDirectly } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
+import { machineInstance } from "../agent_instance.ts";
 import { edgeEndpoint, readAuthorities, withTcpTimeout } from "../agent_endpoints.ts";
 import { checkEdgeOfToken, edgePins, readAgentSettings } from "../agent_settings.ts";
 import type { Command, CommandCall } from "../command.ts";
@@ -66,6 +67,9 @@ interface Parts {
   readonly display: RunDisplay;
   readonly stops: StopRequests;
   readonly keeper: TunnelKeeper;
+  readonly instance: string;
+  /** Keeps what the edge's config was; null where the tunnels are those of a file. */
+  readonly state: StateFile | null;
 }
 
 async function runAgent(call: RunCall): Promise<number> {
@@ -89,10 +93,12 @@ async function runWith(call: RunCall, file: AgentFile | null, watch: FileWatch |
   const token = await tokenFor(edge, call, file);
   const display = new RunDisplay(output);
   const dialEdge = withTcpTimeout(dial ?? dialDirectly, values.tcpTimeout);
-  const keeper = await createKeeper(call, { edge, dial: dialEdge, token, display, isFromFile: file !== null });
+  const state = file === null ? new StateFile(dataFolderOf(call)) : null;
+  const instance = state === null ? await machineInstance(host) : await instanceOf(state, display);
+  const keeper = await createKeeper(call, { edge, dial: dialEdge, token, display, instance, state });
   const stops = new StopRequests(host);
-  const parts: Parts = { edge, dial: dialEdge, token, display, stops, keeper };
-  const agent: RunningAgent = file === null ? await managedAgent(call, parts) : fileAgent(call, parts, file);
+  const parts: Parts = { edge, dial: dialEdge, token, display, stops, keeper, instance, state };
+  const agent: RunningAgent = file === null ? await managedAgent(parts) : fileAgent(call, parts, file);
   const reload = () => void agent.reload();
   if (watch !== null) watch.onChange = reload;
   // Windows does not have it.
@@ -151,14 +157,12 @@ async function tokenFor(edge: EdgeUrl, call: RunCall, file: AgentFile | null): P
   return new AgentToken(token, isReadAgain(given) ? () => tokenIn(given.tokenFile) : undefined);
 }
 
-interface KeeperParts extends Pick<Parts, "edge" | "dial" | "token" | "display"> {
-  readonly isFromFile: boolean;
-}
+type KeeperParts = Pick<Parts, "edge" | "dial" | "token" | "display" | "instance" | "state">;
 
 async function createKeeper({ values }: RunCall, parts: KeeperParts): Promise<TunnelKeeper> {
-  const { edge, dial, token, display } = parts;
+  const { edge, dial, token, display, instance } = parts;
   const { allowUpstream, upstreamInsecure: insecure, drainTimeout: drainMs } = values;
-  const isAnyAllowed = parts.isFromFile && allowUpstream.length === 0;
+  const isAnyAllowed = parts.state === null && allowUpstream.length === 0;
   const observed = (upstream: Handler, tunnel: string) =>
     observeExchanges(upstream, (request) => display.request(tunnel, request));
   const upstreams: UpstreamsOptions = {
@@ -175,7 +179,8 @@ async function createKeeper({ values }: RunCall, parts: KeeperParts): Promise<Tu
     makeUpstream: (tunnel) => upstreamOf(tunnel, upstreams),
     drainMs,
     connect: (hooks, signal) => {
-      const options = { ...hooks, edge, dial, version, agentKey, onError: (error: unknown) => display.failed(error) };
+      const onError = (error: unknown) => display.failed(error);
+      const options = { ...hooks, edge, dial, version, agentKey, instance, onError };
       return token.opener((token, signal) => TunnelSession.connect({ ...options, token }, signal))(signal);
     },
     events: display.keeperEvents,
@@ -195,14 +200,17 @@ function renewable(keeper: TunnelKeeper, agent: RunningAgent) {
   };
 }
 
-async function managedAgent(call: RunCall, parts: Parts): Promise<RunningAgent> {
-  const { edge, dial, token, keeper, display, stops } = parts;
-  const state = new StateFile(dataFolderOf(call));
-  const instance = await state.instance().catch((error) => {
+async function instanceOf(state: StateFile, display: RunDisplay): Promise<string> {
+  return await state.instance().catch((error) => {
     display.trouble("The data folder", `${messageOf(error)}. --data names another one`);
     return newInstance();
   });
-  const lastGood = await state.read(edge.label).catch(() => null);
+}
+
+async function managedAgent(
+  { edge, dial, token, keeper, display, stops, instance, state }: Parts,
+): Promise<RunningAgent> {
+  const lastGood = await state?.read(edge.label).catch(() => null) ?? null;
   if (lastGood !== null) {
     logger("agent").info("Begins with version {version} of the config, which it served last", {
       version: lastGood.version,
@@ -212,7 +220,7 @@ async function managedAgent(call: RunCall, parts: Parts): Promise<RunningAgent> 
     api: new EdgeApi({ edge, dial, token, instance }),
     keeper,
     lastGood,
-    save: (served) => state.write(edge.label, served),
+    save: async (served) => await state?.write(edge.label, served),
     events: { ...display.managedEvents, onLeave: (action) => stops.ask(action) },
   });
 }

@@ -13,6 +13,10 @@ export function eventLine(event: EdgeEvent): string {
   return `${formatTimeOfDay(new Date(String(time)))}  ${String(name).padEnd(NAME_WIDTH)}  ${sentence}`;
 }
 
+function streams({ streams }: EdgeEvent): string {
+  return streams === 1 ? "1 stream" : `${streams} streams`;
+}
+
 const sentences: Readonly<Record<string, (event: EdgeEvent) => string>> = {
   request_started: (event) => `${request(event)} from ${event.client}`,
   request: (event) => {
@@ -23,6 +27,10 @@ const sentences: Readonly<Record<string, (event: EdgeEvent) => string>> = {
   session_started: (event) => {
     const { version, address, protocol } = event;
     return `${session(event)}: agent ${version ?? "of another make"} from ${address || "unknown"} (${protocol})`;
+  },
+  session_suspended: (event) => `${session(event)}: lost its link, with ${streams(event)}`,
+  session_resumed: (event) => {
+    return `${session(event)}: resumed after ${formatDuration(Number(event.suspendedMs))}, with ${streams(event)}`;
   },
   session_ended: (event) => `${session(event)}: ${event.reason} (${event.code})`,
   tunnel_opened: (event) => `${event.tunnel} by ${session(event)}`,

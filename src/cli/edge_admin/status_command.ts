@@ -32,9 +32,14 @@ interface TunnelStatus {
   readonly state: string;
 }
 
+interface SessionStatus extends Member {
+  readonly id: string;
+  readonly node: string | null;
+}
+
 interface Status {
   readonly nodes: readonly NodeStatus[];
-  readonly sessions: readonly (Member & { readonly node: string | null })[];
+  readonly sessions: readonly SessionStatus[];
   readonly tunnels: readonly TunnelStatus[];
 }
 
@@ -71,7 +76,15 @@ function linesOf({ nodes, sessions, tunnels }: Status): string[] {
   const members = rows.length === 0
     ? ["No node is enrolled, and no agent is connected."]
     : tableLines(nodeHeader, rows);
-  return tunnelRows.length === 0 ? members : [...members, "", ...tableLines(tunnelHeader, tunnelRows)];
+  const lines = tunnelRows.length === 0 ? members : [...members, "", ...tableLines(tunnelHeader, tunnelRows)];
+  const suspended = sessions.filter(({ state }) => state === "suspended").map(suspendedLine);
+  return suspended.length === 0 ? lines : [...lines, "", ...suspended];
+}
+
+function suspendedLine({ id, node, tunnels, streams }: SessionStatus): string {
+  const whose = node ?? (tunnels.join(", ") || "no tunnel");
+  const waiting = streams === 1 ? "1 stream waits" : `${streams} streams wait`;
+  return `Session ${id} of ${whose} has lost its link, and its agent is expected back: ${waiting}`;
 }
 
 function cellsOf({ state, version, protocol, rttMs, tunnels, streams, bytesIn, bytesOut }: Member): string[] {
@@ -81,7 +94,8 @@ function cellsOf({ state, version, protocol, rttMs, tunnels, streams, bytesIn, b
 }
 
 function offlineOf({ nodes, tunnels }: Status): string[] {
-  const isOffline = ({ state }: { readonly state: string }) => state !== "online";
+  // A suspended one may be back in a moment, and is offline when it is not.
+  const isOffline = ({ state }: { readonly state: string }) => state !== "online" && state !== "suspended";
   return [
     ...nodes.filter(isOffline).map(({ name }) => `node ${name}`),
     ...tunnels.filter(isOffline).map(({ name }) => `tunnel ${name}`),

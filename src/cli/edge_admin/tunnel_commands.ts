@@ -63,14 +63,15 @@ const list = adminCommand<typeof adminOptions>({
   },
 });
 
-/** `host=rewrite, firstByte=90s, compress, forwarded=off`; `none` where all are as usual. */
+/** `host=rewrite, firstByte=90s, share, compress, forwarded=off`; `none` where all are as usual. */
 function settingsText(
-  { hostHeader, timeouts = {}, compress = false, forwardedHeaders = true }: TunnelSettings,
+  { hostHeader, timeouts = {}, share = false, compress = false, forwardedHeaders = true }: TunnelSettings,
 ): string {
   const { firstByte, idle } = timeouts;
   const values = Object.entries({ host: hostHeader, firstByte, idle }).filter(([, value]) => value !== undefined);
   return [
     ...values.map((pair) => pair.join("=")),
+    ...(share ? ["share"] : []),
     ...(compress ? ["compress"] : []),
     ...(forwardedHeaders ? [] : ["forwarded=off"]),
   ]

@@ -18,6 +18,18 @@ export function feedEvents(feed: EventFeed): EdgeEvents {
     onSession: (session, tunnel) => {
       feed.publish("tunnel_opened", { tunnel, session, node: nodes.get(session) ?? undefined });
     },
+    onSuspended: (session, streams) => {
+      feed.publish("session_suspended", { ...sessionFields(session), streams });
+    },
+    onResumed: (session, suspendedMs, streams) => {
+      const { address } = session.peer;
+      feed.publish("session_resumed", {
+        ...sessionFields(session),
+        address,
+        suspendedMs: Math.round(suspendedMs),
+        streams,
+      });
+    },
     onDisconnected: (session, { code, reason }, tunnels) => {
       nodes.delete(session.id);
       feed.publish("session_ended", { ...sessionFields(session), tunnels, code, reason });

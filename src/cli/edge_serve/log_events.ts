@@ -3,22 +3,44 @@ import { messageOf } from "../../base/mod.ts";
 import type { AgentPeer, EdgeEvents } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
 
+const MAX_SHOWN_TUNNELS = 5;
+
 export function logEvents(): EdgeEvents {
   const log = logger("edge");
-  // By the tunnel's name, the id of its latest session: one that drains may end behind the next one's begin.
-  const serving = new Map<string, string>();
+  // By the tunnel's name, the ids of its sessions, in their order: one that drains may end behind the next one's begin.
+  const serving = new Map<string, string[]>();
+  // By the session's id, the names of its tunnels.
+  const opened = new Map<string, Set<string>>();
+  const tunnelsOf = (id: string) => namesOf([...opened.get(id) ?? []]);
   return {
     onSession: (id, tunnel, protocol, peer) => {
-      serving.set(tunnel, id);
+      serving.set(tunnel, [...serving.get(tunnel) ?? [], id]);
+      opened.set(id, (opened.get(id) ?? new Set()).add(tunnel));
       const what = "Tunnel {tunnel} is online: agent {version} from {address}, session {id} ({protocol})";
       log.info(what, { tunnel, id, protocol, ...shownPeer(peer) });
     },
     onSessionEnd: (id, tunnel, code, reason, peer) => {
-      const isServing = serving.get(tunnel) === id;
-      if (isServing) serving.delete(tunnel);
-      const what = isServing ? "Tunnel {tunnel} is offline" : "Tunnel {tunnel} had a later session already";
+      const ids = serving.get(tunnel) ?? [];
+      const left = ids.filter((other) => other !== id);
+      opened.get(id)?.delete(tunnel);
+      if (opened.get(id)?.size === 0) opened.delete(id);
+      if (left.length === 0) serving.delete(tunnel);
+      else serving.set(tunnel, left);
+      const what = left.length === 0
+        ? "Tunnel {tunnel} is offline"
+        : ids.at(-1) === id
+        ? "Tunnel {tunnel} goes on with an earlier session"
+        : "Tunnel {tunnel} had a later session already";
       const how = "agent {version} from {address}, session {id} ended: {reason} ({code})";
       log.info(`${what}: ${how}`, { tunnel, id, code, reason, ...shownPeer(peer) });
+    },
+    onSuspended: ({ id }, streams) => {
+      const waiting = streams === 1 ? "{streams} stream waits" : "{streams} streams wait";
+      log.info(`Session {id} of {tunnels} lost its link (${waiting})`, { id, tunnels: tunnelsOf(id), streams });
+    },
+    onResumed: ({ id }, suspendedMs, streams) => {
+      const what = "Session {id} of {tunnels} resumed after {seconds} s";
+      log.info(what, { id, tunnels: tunnelsOf(id), seconds: (suspendedMs / 1_000).toFixed(1), streams });
     },
     onTokensRefused: (address, count) => {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });
@@ -56,6 +78,13 @@ export function logEvents(): EdgeEvents {
       log.warn("Tunnel {tunnel}: session {id} sent a frame that cannot be taken: {reason}", { tunnel, id, reason }),
     onError: (error) => log.debug("Exchange failed: {error}", { error: withCause(error) }),
   };
+}
+
+/** Of a session with very many tunnels, the first ones. */
+function namesOf(tunnels: readonly string[]): string {
+  const shown = tunnels.slice(0, MAX_SHOWN_TUNNELS).join(", ");
+  if (tunnels.length > MAX_SHOWN_TUNNELS) return `${shown} and ${tunnels.length - MAX_SHOWN_TUNNELS} more`;
+  return shown === "" ? "no tunnel" : shown;
 }
 
 function shownPeer({ address, version }: AgentPeer): { address: string; version: string } {

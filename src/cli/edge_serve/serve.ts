@@ -188,6 +188,7 @@ function edgeOptionsOf({ values }: ServeCall, parts: Parts): EdgeOptions {
     },
     maxFirstByteMs: values.maxFirstByteTimeout,
     liveTypes: values.liveType,
+    resumeWaitMs: values.resumeWait,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
     tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames, expected: known?.expected },
     maxSessionsPerOwner: values.sessionsPerToken,

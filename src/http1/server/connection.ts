@@ -23,7 +23,8 @@ import {
 import { encodeResponseHead, HttpParseError, type ParsedRequest, RequestParser } from "../codec/mod.ts";
 import { chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError } from "./errors.ts";
-import { Exchange, type ExchangeEnd, type ExchangeHost } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeEnd, ExchangeHost } from "./exchange_host.ts";
 import type { HttpServerOptions } from "./options.ts";
 import { HeadUnderWay, type RequestMemory } from "./request_memory.ts";
 

@@ -9,7 +9,7 @@
  * each direction ends with a FIN. A client may send FIN behind a complete request, and is then half-closed
  * (half_closed.ts).
  */
-import { cachedClock, CancelSource, type Lease, type Timeout } from "../../base/mod.ts";
+import { cachedClock, CancelSource, type Lease } from "../../base/mod.ts";
 import {
   type Answer,
   type Body,
@@ -25,7 +25,6 @@ import {
   type Traffic,
 } from "../../http/mod.ts";
 import { emptyBytes, release } from "../../memory/mod.ts";
-import type { Socket } from "../../net/mod.ts";
 import {
   BodyDecoder,
   closeDelimitedBody,
@@ -38,8 +37,8 @@ import {
 import { writeChunk } from "../write_chunk.ts";
 import { answerEnd, type AnswerOwner, AnswerWriter, chooseFraming } from "./answer.ts";
 import { ExchangeAbortedError, InvalidAnswerError } from "./errors.ts";
+import type { ExchangeEnd, ExchangeHost } from "./exchange_host.ts";
 import { halfClosedAnswerMs, halfClosedMs } from "./half_closed.ts";
-import type { HttpServerOptions } from "./options.ts";
 
 /** What is counted for a request whose body cannot be read, and for one that not even an error could be written for. */
 const REFUSED_STATUS = 400;
@@ -50,43 +49,6 @@ const JOINED_BODY_BYTES = 16 * 1024;
 
 /** The error of a body that is not needed after the answer. Nothing failed. */
 const answerComplete = new ExchangeAbortedError("answer_complete", "The answer is complete without this body");
-
-/** How a connection goes on after an exchange. */
-export type ExchangeEnd =
-  /** With the next request: the answer promised that. */
-  | "next"
-  /** It closes; the whole request was read. */
-  | "close"
-  /** It closes, and the rest of the request is discarded. */
-  | "linger";
-
-/** The connection, as its exchange sees it. */
-export interface ExchangeHost {
-  readonly socket: Socket;
-  readonly options: HttpServerOptions;
-  /** Of the connection, where connections have names. */
-  readonly name: string | undefined;
-  /** Of the request's body, then of a half-closed client. The connection calls `timedOut`. */
-  readonly timeout: Timeout;
-  readonly isDraining: boolean;
-  /** The client's FIN came. */
-  readonly hasClientEnded: boolean;
-  /** An earlier request was answered. */
-  readonly hasAnswered: boolean;
-  /** Resumes or pauses the socket, as `wantsBytes` now says. */
-  updateFlow(): void;
-  /** Adds bytes that were read behind the request to the end of the read-ahead. */
-  pushReadAhead(bytes: Uint8Array): void;
-  /** Takes the first bytes of the read-ahead; null where it is empty. */
-  shiftReadAhead(): Uint8Array | null;
-  /** Puts bytes that do not belong to the request back to the beginning of the read-ahead. */
-  unshiftReadAhead(bytes: Uint8Array): void;
-  exchangeOver(end: ExchangeEnd): void;
-  /** Answers a request that cannot be read to its end, then closes. */
-  refuse(error: unknown, head: RequestHead): void;
-  /** Gives the socket away, with the read-ahead. */
-  giveSocketTo(take: (socket: Socket, rest: Uint8Array) => void): void;
-}
 
 export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
   readonly head: RequestHead;
