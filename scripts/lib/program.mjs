@@ -22,10 +22,12 @@ export class Program extends EventEmitter {
 
   /**
    * @param {string} name @param {Form} form @param {string} file @param {string[]} args
-   * @param {{ descriptors?: number | null, fileBlocks?: number | null }} limits descriptors that it may have open; blocks
-   *   of 512 bytes to which a file may grow, beyond which writes fail. Null: as many as this process.
+   * @param {{ descriptors?: number | null, fileBlocks?: number | null, inherited?: number | null, gate?: string | null }}
+   *   limits descriptors that it may have open; blocks of 512 bytes to which a file may grow, beyond which writes fail.
+   *   Null: as many as this process. A descriptor of this process that it gets as number 3. A FIFO: it begins when
+   *   somebody has written a line there, and holds its descriptors before.
    */
-  constructor(name, form, file, args, { descriptors = null, fileBlocks = null } = {}) {
+  constructor(name, form, file, args, { descriptors = null, fileBlocks = null, inherited = null, gate = null } = {}) {
     super();
     isolateEdges();
     this.name = name;
@@ -34,15 +36,21 @@ export class Program extends EventEmitter {
       ...(descriptors === null ? [] : [`ulimit -n ${descriptors}`]),
       // The signal would end the program.
       ...(fileBlocks === null ? [] : [`trap "" XFSZ; ulimit -f ${fileBlocks}`]),
+      ...(gate === null ? [] : [`read -r _ < '${gate}'`]),
     ];
     const limited = limits.length === 0 ? [] : ["sh", "-c", `${limits.join("; ")}; exec "$@"`, "sh"];
     const [command, ...words] = [...limited, ...commandOf(form, file, args)];
-    this.#child = spawn(command, words, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(command, words, {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe", ...(inherited === null ? [] : [inherited])],
+    });
     Program.running.add(this);
-    this.#child.stderr.setEncoding("utf8").on("data", (text) => {
+    const { stdout, stderr } = this.#child;
+    if (stdout === null || stderr === null) throw new Error("a child has no pipes");
+    stderr.setEncoding("utf8").on("data", (text) => {
       this.#stderr = (this.#stderr + text).slice(-stderrLimit);
     });
-    createInterface({ input: this.#child.stdout }).on("line", (text) => this.#readLine(text));
+    createInterface({ input: stdout }).on("line", (text) => this.#readLine(text));
     this.#child.on("close", () => {
       Program.running.delete(this);
       this.emit("exit");

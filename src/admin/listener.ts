@@ -1,4 +1,5 @@
 /** The admin API on a listener of its own. */
+import { systemClock } from "../base/mod.ts";
 import { errorAnswer, fetchHandler } from "../http/mod.ts";
 import { HttpServer } from "../http1/mod.ts";
 import { formatAddress, listen, type Listener, type ListenTarget } from "../net/mod.ts";
@@ -14,6 +15,8 @@ export interface AdminListenerOptions {
 
 /** Requests of administrators and scrapers: a few at one time. */
 const MAX_CONNECTIONS = 256;
+/** For commands that are under way. Streams of events have no end. */
+const LEAVE_MS = 2_000;
 
 export class AdminListener {
   readonly #listener: Listener;
@@ -35,6 +38,16 @@ export class AdminListener {
   /** `127.0.0.1:4480`, `unix:PATH`. */
   get address(): string {
     return formatAddress(this.#listener.address);
+  }
+
+  /** Accepts nothing new, and ends what still runs in 2 s. Another edge can listen there at once. */
+  async leave(): Promise<void> {
+    await this.#listener.close();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = systemClock.after(LEAVE_MS, resolve);
+    await Promise.race([this.#server.drain(), late]);
+    timer.cancel();
+    this.#server.close();
   }
 
   /** Accepts nothing new, and ends every connection, streams included. */

@@ -4,6 +4,7 @@ import { holdProcess } from "../net/mod.ts";
 import type { LinkEvents, Session, SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
+import { redialPauseMs } from "./redial_pauses.ts";
 
 export interface AgentEvents {
   /** The tunnel is open; after each reconnect and renewal again. */
@@ -32,6 +33,10 @@ export interface AgentOptions {
   connectTimeoutMs?: number;
   /** Milliseconds that a session must have lived for backoff and attempts to start anew. Default 10,000. */
   stableMs?: number;
+  /**
+   * Between attempts behind a session. Default: up to 1 s, which doubles up to 3 s for the first 30 s, since an edge that
+   * starts anew is back by then; afterwards up to 30 s.
+   */
   backoff?: Backoff;
   events?: AgentEvents;
   clock?: Clock;
@@ -39,6 +44,9 @@ export interface AgentOptions {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_STABLE_MS = 10_000;
+/** For so long attempts stay close together, and so far apart at most. */
+const SOON_MS = 30_000;
+const SOON_PAUSE_MS = 3_000;
 /** The pauses between the first attempts grow by this much, up to the longest. */
 const FIRST_PAUSE_STEP_MS = 250;
 const LONGEST_FIRST_PAUSE_MS = 1_000;
@@ -59,6 +67,9 @@ export class Agent {
   readonly #isPatient: boolean;
   readonly #stableMs: number;
   readonly #backoff: Backoff;
+  readonly #soonBackoff: Backoff;
+  /** When the last stable session was lost; null while there is one. */
+  #lostAt: number | null = null;
   readonly #events: AgentEvents;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
@@ -67,6 +78,8 @@ export class Agent {
   #onEnd: (end: SessionEnd) => void = () => {};
   /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
   readonly #leaving = new Set<Session>();
+  /** Sessions whose edge has announced that it leaves. It ends them when its visitors have gone. */
+  readonly #leftByEdge = new WeakSet<Session>();
   #renewal: Promise<AgentError | null> | null = null;
   /** What a renewal has opened after the session before had ended by itself. */
   #renewed: OpenTunnel | null = null;
@@ -94,6 +107,7 @@ export class Agent {
     this.#isPatient = this.#connectTimeoutMs === Infinity;
     this.#stableMs = options.stableMs ?? DEFAULT_STABLE_MS;
     this.#backoff = options.backoff ?? new Backoff();
+    this.#soonBackoff = options.backoff ?? new Backoff(undefined, SOON_PAUSE_MS);
     this.#events = options.events ?? {};
     this.#clock = options.clock ?? systemClock;
   }
@@ -139,6 +153,8 @@ export class Agent {
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
         this.#backoff.reset();
+        this.#soonBackoff.reset();
+        this.#lostAt = null;
         this.#reconnects = 0;
       }
       tunnel = await this.#reconnect();
@@ -158,7 +174,7 @@ export class Agent {
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    const leaving = Array.from(this.#leaving, (session) => session.closed);
+    const leaving = Array.from(this.#leaving, (session) => session.drain());
     await Promise.all([this.#tunnel?.session.drain(), ...leaving]);
   }
 
@@ -182,11 +198,25 @@ export class Agent {
     this.#isCut = false;
     tunnel.session.linkEvents = this.#linkEvents;
     this.#events.onReady?.(tunnel);
+    void tunnel.session.peerLeaving?.then(() => this.#moveOn(tunnel));
     void tunnel.session.closed.then((end) => {
       if (this.#tunnel !== tunnel) return;
       this.#tunnel = null;
       this.#onEnd(end);
     });
+  }
+
+  /** The edge leaves. Opens the tunnel at the one that takes its place, as soon as there is one. */
+  async #moveOn(tunnel: OpenTunnel): Promise<void> {
+    const { signal } = this.#stop;
+    this.#leftByEdge.add(tunnel.session);
+    for (let attempt = 0; this.#tunnel === tunnel && !signal.aborted; attempt++) {
+      await pause(redialPauseMs(attempt), signal, this.#clock);
+      if (this.#tunnel !== tunnel) return;
+      const failure = await this.renew();
+      // It ends the agent when this session is over, and not before.
+      if (failure !== null && this.#endsLater(failure)) return;
+    }
   }
 
   async #replace(before: OpenTunnel): Promise<AgentError | null> {
@@ -204,7 +234,8 @@ export class Agent {
   #leave(session: Session): void {
     this.#leaving.add(session);
     session.linkEvents = null;
-    void session.drain();
+    // Visitors of an edge that leaves may still ask by connections that they have.
+    if (!this.#leftByEdge.has(session)) void session.drain();
     void session.closed.then(() => this.#leaving.delete(session));
   }
 
@@ -263,8 +294,10 @@ export class Agent {
   }
 
   async #reconnect(): Promise<OpenTunnel | null> {
+    this.#lostAt ??= this.#clock.now();
     for (let because: AgentError | null = null;;) {
-      const inMs = this.#backoff.next();
+      const isSoon = this.#clock.now() - this.#lostAt < SOON_MS;
+      const inMs = (isSoon ? this.#soonBackoff : this.#backoff).next();
       this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
       await pause(inMs, this.#stop.signal, this.#clock);
       const result = await this.#attempt(this.#stop.signal);

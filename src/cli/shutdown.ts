@@ -1,7 +1,7 @@
 /**
  * How a program ends. At the first SIGTERM or Ctrl-C it finishes what runs; a second one, or a timeout, ends it at once.
  */
-import { type Clock, systemClock } from "../base/mod.ts";
+import { type Clock, systemClock, type Timer } from "../base/mod.ts";
 import { holdProcess, type SignalName } from "../net/mod.ts";
 import { formatDuration } from "./figures.ts";
 import type { ProgramHost } from "./host.ts";
@@ -18,10 +18,12 @@ export interface StopOptions {
   host: Pick<ProgramHost, "onSignal">;
   /** Milliseconds after which draining is ended by `close()`. */
   drainMs: number;
+  /** Asked when `drainMs` have passed: milliseconds that draining may take in all, if that is longer. Default: no longer. */
+  longerMs?: () => Promise<number>;
   /** Called at the first signal. */
   onDrain?: () => void;
-  /** Called once, before `close()` ends what still runs. */
-  onEarlyEnd?: (by: EarlyEnd) => void;
+  /** Called once, before `close()` ends what still runs. @param givenMs milliseconds that it was given */
+  onEarlyEnd?: (by: EarlyEnd, givenMs: number) => void;
   /** Settles when the subject ends by itself. Default: it never does. `untilStopped` passes its rejection on. */
   finished?: Promise<unknown>;
   clock?: Clock;
@@ -78,17 +80,28 @@ export async function untilStopped(subject: Stoppable, options: StopOptions): Pr
   const stopped = Promise.withResolvers<void>();
   let signals = 0;
   let hasEndedEarly = false;
+  let givenMs = drainMs;
+  let timer: Timer | null = null;
   const closeNow = (by: EarlyEnd) => {
-    if (!hasEndedEarly) options.onEarlyEnd?.(by);
+    if (!hasEndedEarly) options.onEarlyEnd?.(by, givenMs);
     hasEndedEarly = true;
     Promise.resolve(subject.close()).then(stopped.resolve, stopped.reject);
+  };
+  let hasDrained = false;
+  const onTimeout = async () => {
+    givenMs = Math.max(drainMs, await options.longerMs?.() ?? 0);
+    if (givenMs === drainMs) closeNow("timeout");
+    else if (!hasDrained) timer = clock.after(givenMs - drainMs, () => closeNow("timeout"));
   };
   const onStop = () => {
     if (++signals > 1) return closeNow("signal");
     options.onDrain?.();
-    const timer = clock.after(drainMs, () => closeNow("timeout"));
+    timer = clock.after(drainMs, () => void onTimeout());
     // `close()` ends what drains, too, and has more to do.
-    subject.drain().then(() => hasEndedEarly || stopped.resolve(), stopped.reject).finally(() => timer.cancel());
+    subject.drain().then(() => hasEndedEarly || stopped.resolve(), stopped.reject).finally(() => {
+      hasDrained = true;
+      timer?.cancel();
+    });
   };
   const endHold = holdProcess();
   const names: readonly SignalName[] = ["SIGINT", "SIGTERM"];

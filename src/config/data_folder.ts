@@ -39,6 +39,16 @@ export class DataFolder {
     return join(this.path, "runnel.db");
   }
 
+  /** The file of the edge that serves from this folder. */
+  get servingPath(): string {
+    return join(this.path, "serving.json");
+  }
+
+  /** The file of the tunnels that are open. */
+  get knownTunnelsPath(): string {
+    return join(this.path, "known-tunnels.json");
+  }
+
   /** The folder of certificates from CAs; each CA has one of its own in it. */
   get acmePath(): string {
     return join(this.path, "acme");

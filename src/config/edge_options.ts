@@ -132,6 +132,11 @@ export const edgeServeOptions = {
     help: "for exchanges that still run after SIGTERM or Ctrl-C",
     default: "30s",
   }),
+  handoverTimeout: durationOption({
+    name: "handover-timeout",
+    help: "the same where another edge has taken over: one that listens at the same address, with the same data folder",
+    default: "1h",
+  }),
   accessLog: textOption({
     name: "access-log",
     hint: "FILE|-",

@@ -65,6 +65,8 @@ export class AgentAcceptor {
   /** All that are not over, with a tunnel or without. */
   readonly #sessions = new Map<EdgeSession, TokenOwner>();
   #sessionCount = 0;
+  /** Agents are told to go elsewhere. */
+  #isLeaving = false;
 
   constructor(options: AgentAcceptorOptions) {
     this.#tunnels = options.tunnels;
@@ -122,6 +124,20 @@ export class AgentAcceptor {
     this.#refusals.close();
   }
 
+  /**
+   * Tells the agents that this edge leaves. Their sessions go on until `drain()`, but none outlives its link from now on:
+   * nobody can come back to an edge that does not listen.
+   */
+  announceDrain(): void {
+    this.#isLeaving = true;
+    for (const session of this.#sessions.keys()) announceDrain(session);
+  }
+
+  /** Lets each session whose agent cannot be told of a drain finish what runs on it: its agent comes back elsewhere. */
+  drainUntold(): void {
+    for (const session of this.#sessions.keys()) if (session.announceDrain === undefined) void session.drain();
+  }
+
   /** Lets each session finish what runs on it. */
   async drain(): Promise<void> {
     await Promise.all(Array.from(this.#sessions.keys(), (session) => session.drain()));
@@ -152,7 +168,13 @@ export class AgentAcceptor {
     this.#sessions.set(session, owner);
     this.#onSession(session, owner, peer);
     if (isNew) void session.closed.then(() => this.#sessions.delete(session));
+    if (this.#isLeaving) announceDrain(session);
     // It may have ended between its check and now, when nobody knew of the session.
     if (!owner.isValid()) session.close("The token was removed, replaced or has expired");
   }
+}
+
+function announceDrain(session: EdgeSession): void {
+  session.endWithLink();
+  session.announceDrain?.();
 }

@@ -1,6 +1,6 @@
 /** The edge as a whole: one public listener, the router of its requests, and the acceptor of agents. */
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../base/mod.ts";
+import { callAtTickEnd, type Clock, systemClock } from "../base/mod.ts";
 import { declaredRefusal } from "../config/mod.ts";
 import {
   type Answer,
@@ -215,7 +215,10 @@ export interface Edge {
    * nobody keeps the name of a tunnel that is offline.
    */
   recheckTunnel(name: string): void;
-  /** Accepts nothing new, lets exchanges end, then tells the agents and closes. */
+  /**
+   * Accepts nothing new, tells the agents so, lets exchanges end, then closes. Visitors' idle connections close after 3 s
+   * (`http.drainIdleMs`), or with the answer to a request that comes until then.
+   */
   drain(): Promise<void>;
   /** Ends everything now. Agents are told: a process that ends at once would take that along. */
   close(): Promise<void>;
@@ -237,6 +240,8 @@ interface AcceptorParts {
 /** Of a reason, which names what an agent asked for. */
 const MAX_REFUSAL_CHARACTERS = 300;
 const DEFAULT_VERSION = "0.0.0";
+/** For requests that cross the edge's FIN: longer than a client's way to the edge, and shorter than anybody waits. */
+const DRAIN_IDLE_MS = 3_000;
 const DEFAULT_MAX_HELD_BYTES = 1024 ** 3;
 
 /** Starts an edge. Rejects with `SocketError` where it cannot listen. */
@@ -263,10 +268,13 @@ class RunningEdge implements Edge {
   readonly #nodes: NodeService | undefined;
   /** Null where connections begin without a PROXY header. */
   readonly #proxyHeaders: ProxyHeaders | null;
+  readonly #clock: Clock;
+  readonly #drainIdleMs: number;
   #isDraining = false;
 
   constructor(options: EdgeOptions) {
-    const clock = options.clock ?? systemClock;
+    const clock = this.#clock = options.clock ?? systemClock;
+    this.#drainIdleMs = options.http?.drainIdleMs ?? DRAIN_IDLE_MS;
     const events = options.events ?? {};
     this.#memory = new MemoryAccount(options.maxHeldBytes ?? DEFAULT_MAX_HELD_BYTES);
     const limits = this.#limits = new EdgeLimits(limitsOf(options), clock, this.#memory, (...refusal) => {
@@ -285,7 +293,8 @@ class RunningEdge implements Edge {
       traffic,
       onFull: (reason) => this.#quotaCounts.add(reason),
       onReplaced: (name, why) => events.onReplaced?.(name, why),
-      onServed: (name) => this.#waiting.wake(name),
+      // Behind the answer to the agent: one of the JSON protocol takes no requests before.
+      onServed: (name) => callAtTickEnd(() => this.#waiting.wake(name)),
     });
     this.#tunnelCounts = new ReasonCounts(clock, "Further tunnels were refused", (...refusal) => {
       events.onTunnelRefused?.(...refusal);
@@ -346,6 +355,7 @@ class RunningEdge implements Edge {
       clock,
       maxConnections: limits.connections.most,
       ...options.http,
+      drainIdleMs: this.#drainIdleMs,
     });
     this.#shedCounts = new RefusalCounts(clock, (why, count) => events.onShed?.(count, why as ShedReason));
     this.#proxyHeaders = ProxyHeaders.of(options, clock);
@@ -435,10 +445,16 @@ class RunningEdge implements Edge {
   }
 
   async drain(): Promise<void> {
-    const closed = this.#stopAccepting();
-    await this.#listeners.drain();
+    // First of all: what comes from now on is another edge's, where one has the same listeners.
+    await this.#stopAccepting();
+    this.#acceptor.announceDrain();
+    const untold = this.#clock.after(this.#drainIdleMs, () => this.#acceptor.drainUntold());
+    try {
+      await this.#listeners.drain();
+    } finally {
+      untold.cancel();
+    }
     await this.#acceptor.drain();
-    await closed;
   }
 
   async close(): Promise<void> {

@@ -94,13 +94,14 @@ export function createIngress(options: IngressOptions): Handler {
 
   /** Waits for the agent, where it may come back. Nothing of the body is read meanwhile, and no timeout runs. */
   async function askLater(
-    { name, holders }: Tunnel,
+    expected: Tunnel,
     admission: Admission | null,
     head: RequestHead,
     body: Body,
     signal: CancelSignal,
   ): Promise<Answer> {
-    if (!holders.some(({ isSuspended }) => isSuspended)) throw offline(name);
+    const { name, holders } = expected;
+    if (!holders.some(({ isSuspended }) => isSuspended) && !tunnels.isExpected(expected)) throw offline(name);
     const isServed = await options.waiting.wait(name, signal);
     signal.throwIfAborted();
     const tunnel = isServed ? tunnels.get(name) : undefined;

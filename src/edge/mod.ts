@@ -12,3 +12,4 @@ export type { AgentSession, SessionFacts } from "./sessions.ts";
 export type { EdgeFigures, RefusalFigures, TunnelFigures } from "./figures.ts";
 export { TokenRefusals } from "./refusals.ts";
 export type { TokenCheck, TokenOwner } from "./tokens.ts";
+export type { ExpectedTunnel, Tunnel } from "./tunnels.ts";

@@ -17,12 +17,17 @@ export interface Tunnel {
   traffic: Traffic;
 }
 
+/** A tunnel that an edge before this one had open: its agent is about to come. */
+export type ExpectedTunnel = Pick<Tunnel, "name" | "owner">;
+
 export class TunnelEntry implements Tunnel {
   readonly name: string;
   readonly owner: string;
   holders: readonly TunnelHolder[] = [];
   traffic: Traffic;
   freedAt: number;
+  /** On the clock of the edge; until then its first agent here is waited for. */
+  expectedUntil = -Infinity;
   /** False once nobody can come back for the name. */
   isKept: () => boolean = () => true;
   /** True while another session waits whether those that have the tunnel answer. */

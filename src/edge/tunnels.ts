@@ -11,7 +11,7 @@ import { ClaimError } from "./claim_error.ts";
 import { type Loser, type Newcomer, Rivals, sharesWith } from "./rivals.ts";
 import { SessionTunnels } from "./session_tunnels.ts";
 import { TrafficTable } from "./traffic_table.ts";
-import { type Tunnel, TunnelEntry } from "./tunnel_entry.ts";
+import { type ExpectedTunnel, type Tunnel, TunnelEntry } from "./tunnel_entry.ts";
 import {
   type Claimant,
   describeHolder,
@@ -21,7 +21,7 @@ import {
 } from "./tunnel_holder.ts";
 
 export { ClaimError, type ClaimErrorCode, isQuota } from "./claim_error.ts";
-export type { Tunnel } from "./tunnel_entry.ts";
+export type { ExpectedTunnel, Tunnel } from "./tunnel_entry.ts";
 
 export interface TunnelsOptions {
   clock?: Clock;
@@ -37,6 +37,13 @@ export interface TunnelsOptions {
   reservedNames?: ReadonlySet<string>;
   /** Where the exchanges of tunnels are counted. Default: nobody looks at them. */
   traffic?: TrafficTable;
+  /**
+   * Tunnels that an edge before this one had open. Their owners keep the names as if the tunnels had just been freed, and
+   * their agents are waited for. Those that could not be opened are passed over. Default none.
+   */
+  expected?: readonly ExpectedTunnel[];
+  /** Milliseconds for which the agents of `expected` are waited for. Default 60,000: the longest pauses between dials. */
+  expectMs?: number;
   /** A name was refused because there are as many already; for the log. */
   onFull?(reason: string): void;
   /** A session was replaced. `why` is the end of a sentence, and names both sides; for the log. */
@@ -72,6 +79,7 @@ const always = () => true;
 
 const DEFAULT_RESERVE_MS = 600_000;
 const DEFAULT_CHALLENGE_MS = 3_000;
+const DEFAULT_EXPECT_MS = 60_000;
 const DEFAULT_MAX_TUNNELS = 10_000;
 export const DEFAULT_MAX_NAMES_PER_OWNER = 100;
 
@@ -101,6 +109,8 @@ export class Tunnels {
     this.#onFull = options.onFull ?? (() => {});
     this.#onReplaced = options.onReplaced ?? (() => {});
     this.#onServed = options.onServed ?? (() => {});
+    const expectedUntil = this.#clock.now() + (options.expectMs ?? DEFAULT_EXPECT_MS);
+    for (const tunnel of options.expected ?? []) this.#expect(tunnel, expectedUntil);
   }
 
   /** The tunnel of that name, online or freed less than `reserveMs` ago. */
@@ -114,6 +124,12 @@ export class Tunnels {
   /** Every tunnel, those that were freed less than `reserveMs` ago among them. Made at the call. */
   list(): Tunnel[] {
     return [...this.#entries.values()].filter((entry) => !this.#isExpired(entry));
+  }
+
+  /** True while the tunnel's first agent here is waited for, since an edge before this one had it open. */
+  isExpected({ name, holders }: Tunnel): boolean {
+    const entry = this.#entries.get(name);
+    return holders.length === 0 && entry !== undefined && this.#clock.now() < entry.expectedUntil;
   }
 
   /** Online tunnels: those of which a session takes requests. */
@@ -181,6 +197,13 @@ export class Tunnels {
     if (entry !== undefined && entry.holders.length === 0 && !entry.isChallenged) this.#remove(entry);
   }
 
+  #expect({ name, owner }: ExpectedTunnel, until: number): void {
+    const isFull = this.#entries.size >= this.#maxTunnels ||
+      (this.#entriesByOwner.get(owner)?.size ?? 0) >= this.#maxNamesPerOwner;
+    if (isFull || this.#entries.has(name) || tunnelNameFault(name, this.#reservedNames) !== null) return;
+    this.#entry(name, owner).expectedUntil = until;
+  }
+
   async #challenge(entry: TunnelEntry, newcomer: Newcomer, force: boolean): Promise<void> {
     if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
     let losers: readonly Loser[];
@@ -214,6 +237,7 @@ export class Tunnels {
     // Whoever is left here gives way, and finishes what runs.
     for (const other of entry.holders) if (!sharesWith(other, init)) this.#bySession.get(other.session)?.delete(other);
     entry.holders = [...entry.holders.filter((other) => sharesWith(other, init)), holder];
+    entry.expectedUntil = -Infinity;
     this.#tunnelsOf(session).add(holder);
     // It may be over already, and be served by another session of the same agent while this one drains.
     void session.closed.then((why) => {

@@ -14,11 +14,11 @@
 import { callAtTickEnd, type Clock, Deferred, systemClock, Timeout } from "../base/mod.ts";
 import { release } from "../memory/mod.ts";
 import { CloseCode } from "../websocket/mod.ts";
-import { ConnectionError, type ConnectionErrorInit } from "./errors.ts";
+import { ConnectionError, type ConnectionErrorInit, throwUncaught } from "./errors.ts";
 import { FrameKind } from "./flow/mod.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Incoming } from "./incoming.ts";
-import { deafHandlers, type Link, type LinkCloseInfo } from "./link.ts";
+import { closeReason, deafHandlers, type Link, type LinkCloseInfo } from "./link.ts";
 import {
   type ConnectionLimits,
   connectionLimits,
@@ -32,7 +32,7 @@ import {
   type CloseInfo,
   type Fields,
   type HeadOptions,
-  type NewStreamHandler,
+  noOpNewStreamHandler,
   noSuspensionHandlers,
   type Role,
   type Stream,
@@ -40,20 +40,15 @@ import {
 } from "./types.ts";
 import { decodeMessage, ErrorCode, errorCodeName, Feature, MAX_U31, ProtocolError, SettingId } from "./wire/mod.ts";
 
-/** Refuses every stream. */
-export const noOpNewStreamHandler: NewStreamHandler = () => {
-  throw new Error("This side takes no streams");
-};
-
 /** Bytes of control frames that a peer may leave unacknowledged: these, and what resetting every stream would take. */
 const UNACKED_CONTROL_BYTES = 1_048_576;
 const UNACKED_CONTROL_BYTES_PER_STREAM = 512;
 
-/** A close frame takes 123 bytes of reason (RFC 6455 §5.5). */
-const CLOSE_REASON_BYTES = 120;
-
-/** How far this side's drain is (RFC 9113 §6.8): GOAWAY with the highest id, a round trip, GOAWAY with the last one. */
-const DrainStep = { NONE: 0, ANNOUNCED: 1, FINAL: 2 } as const;
+/**
+ * How far this side's drain is (RFC 9113 §6.8): GOAWAY with the highest id, `drain()` and a round trip, GOAWAY with the
+ * last one.
+ */
+const DrainStep = { NONE: 0, ANNOUNCED: 1, DRAINING: 2, FINAL: 3 } as const;
 type DrainStep = typeof DrainStep[keyof typeof DrainStep];
 
 export class Connection {
@@ -72,6 +67,7 @@ export class Connection {
   readonly #heartbeat: Heartbeat;
   readonly #suspension: Suspension;
   readonly #ready = new Deferred<void>();
+  readonly #peerLeaving = new Deferred<void>();
   readonly #ended = new Deferred<CloseInfo>();
   readonly #closed = new Deferred<CloseInfo>();
   readonly #maxControlBytes: number;
@@ -146,6 +142,11 @@ export class Connection {
   /** Resolves when the peer's SETTINGS are here. Streams may be created before; their frames wait for it. */
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+
+  /** Resolves, never rejects, once the peer has announced that it leaves. It may go on opening streams. */
+  get peerLeaving(): Promise<void> {
+    return this.#peerLeaving.promise;
   }
 
   /** Resolves, never rejects, once the connection carries nothing any more. The link may take longer to close. */
@@ -226,9 +227,9 @@ export class Connection {
     return this.#outgoing.acks.count;
   }
 
-  /** True once either side has announced its end: `createStream()` then throws. */
+  /** True once this side drains, or the peer has announced its end: `createStream()` then throws. */
   get draining(): boolean {
-    return this.#drainStep !== DrainStep.NONE || this.#isPeerDraining;
+    return this.#drainStep >= DrainStep.DRAINING || this.#isPeerDraining;
   }
 
   /**
@@ -270,11 +271,18 @@ export class Connection {
     if (idleTimeoutMs > 0 && this.#closeInfo === null) this.#startIdleTimeout(idleTimeoutMs);
   }
 
-  /** Ends in order: no new streams, open ones end in their own time, then the link closes with 1001. */
-  drain(): Promise<CloseInfo> {
-    if (this.#drainStep !== DrainStep.NONE || this.#closeInfo !== null) return this.closed;
+  /** Tells the peer that `drain()` follows: it is to open no more streams. This side may go on opening some. */
+  announceDrain(): void {
+    if (this.#drainStep !== DrainStep.NONE || this.#closeInfo !== null) return;
     this.#drainStep = DrainStep.ANNOUNCED;
     this.#outgoing.goAway(MAX_U31, ErrorCode.NO_ERROR, "draining");
+  }
+
+  /** Ends in order: no new streams, open ones end in their own time, then the link closes with 1001. */
+  drain(): Promise<CloseInfo> {
+    this.announceDrain();
+    if (this.#drainStep >= DrainStep.DRAINING || this.#closeInfo !== null) return this.closed;
+    this.#drainStep = DrainStep.DRAINING;
     // After one round trip, every stream that the peer opened before it heard of the drain is here.
     this.ping().then(() => this.#sendFinalGoAway(), () => {/* The connection ended: there is nothing to drain. */});
     return this.closed;
@@ -432,7 +440,10 @@ export class Connection {
   #receiveGoAway(lastStreamId: number, errorCode: number, reason: string): void {
     this.#isPeerDraining = true;
     if (lastStreamId !== MAX_U31) this.#isPeerFinal = true;
-    if (errorCode === ErrorCode.NO_ERROR) return this.#streams.failUnprocessed(lastStreamId);
+    if (errorCode === ErrorCode.NO_ERROR) {
+      this.#peerLeaving.resolve();
+      return this.#streams.failUnprocessed(lastStreamId);
+    }
     this.#finish(
       errorCode,
       reason,
@@ -575,15 +586,4 @@ export class Connection {
     const cause = this.#closeInfo?.error ?? undefined;
     return new ConnectionError({ code, reason, initiator, retryable: true, cause });
   }
-}
-
-/** What a close frame can hold of the reason. The GOAWAY has it whole. */
-function closeReason(reason: string): string {
-  return reason.replace(/[^\x20-\x7e]/g, "?").slice(0, CLOSE_REASON_BYTES);
-}
-
-function throwUncaught(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
 }

@@ -105,3 +105,10 @@ export class ConnectionError extends RunnelError {
     this.errorCode = init.errorCode ?? ErrorCode.NO_ERROR;
   }
 }
+
+/** What becomes of an error that nobody was given a place for: it is not swallowed. */
+export function throwUncaught(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

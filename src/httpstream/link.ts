@@ -71,3 +71,11 @@ export interface Link {
   /** Drops what waits and breaks the link at once. `onClose` follows, with 1006. */
   abort(): void;
 }
+
+/** A close frame takes 123 bytes of reason (RFC 6455 §5.5). */
+const CLOSE_REASON_BYTES = 120;
+
+/** What a close frame can hold of the reason. The GOAWAY has it whole. */
+export function closeReason(reason: string): string {
+  return reason.replace(/[^\x20-\x7e]/g, "?").slice(0, CLOSE_REASON_BYTES);
+}

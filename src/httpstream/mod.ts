@@ -1,5 +1,5 @@
 /** The multiplexer: many streams with their own flow control on one link, after Kubernetes' httpstream. */
-export { Connection, noOpNewStreamHandler } from "./connection.ts";
+export { Connection } from "./connection.ts";
 export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
 export { MemoryAccount } from "../memory/mod.ts";
 export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
@@ -11,15 +11,16 @@ export {
 } from "./options.ts";
 export { parseResumeRequest, type ResumeRequest, type SessionAnswer } from "./resume_fields.ts";
 export { ResumePoint } from "./resume_point.ts";
-export type {
-  CloseInfo,
-  Fields,
-  HeadOptions,
-  NewStreamHandler,
-  Role,
-  Stream,
-  StreamHandlers,
-  SuspensionHandlers,
+export {
+  type CloseInfo,
+  type Fields,
+  type HeadOptions,
+  type NewStreamHandler,
+  noOpNewStreamHandler,
+  type Role,
+  type Stream,
+  type StreamHandlers,
+  type SuspensionHandlers,
 } from "./types.ts";
 export {
   type ResponseUpgrader,

@@ -46,6 +46,11 @@ export interface CloseInfo {
  */
 export type NewStreamHandler = (stream: Stream, replySent: Promise<void>) => void;
 
+/** Refuses every stream. */
+export const noOpNewStreamHandler: NewStreamHandler = () => {
+  throw new Error("This side takes no streams");
+};
+
 /** What a stream tells its owner. No call is made from within a call of the stream's methods. */
 export interface StreamHandlers {
   /** The peer's head (only where this side opened the stream). */

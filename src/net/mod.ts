@@ -33,6 +33,7 @@ export {
   onSignal,
   platformName,
   processFacts,
+  processId,
   programArguments,
   type SignalName,
   type Terminal,

@@ -181,6 +181,11 @@ const DELETE = "\x7f";
 /** `linux-x64`, `darwin-arm64`, `win32-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
 
+/** The number that the system has given the process. */
+export function processId(): number {
+  return process.pid;
+}
+
 /** What the process takes of the machine. */
 export interface ProcessFacts {
   /** Processor time, user and system. */

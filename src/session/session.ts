@@ -24,6 +24,8 @@ export interface Session {
   readonly active: number;
   /** Resolves when the session is over, for whatever reason; never rejects. Its link may take longer to close. */
   readonly closed: Promise<SessionEnd>;
+  /** Resolves once the other side has announced that it leaves; never rejects. Default: this protocol does not tell. */
+  readonly peerLeaving?: Promise<void>;
   /** Starts no further exchange, lets those under way end, then closes. */
   drain(): Promise<void>;
   /** Ends it now: exchanges under way break off. */
@@ -59,6 +61,11 @@ export interface EdgeSession extends Session {
   watchSuspension(listener: (isSuspended: boolean) => void): () => void;
   /** From now on it ends with its link. One that is suspended ends now: nobody can come back to it. */
   endWithLink(): void;
+  /**
+   * Tells the agent that `drain()` follows, so that it goes to another edge meanwhile. Requests are still taken. Default:
+   * this protocol cannot tell.
+   */
+  announceDrain?(): void;
   /** Ends it now, and tells the agent that another session took its tunnel's name. */
   replace(reason: string): void;
   /**

@@ -191,7 +191,7 @@ describe("the data folder of edge serve", () => {
         assert.equal(await agent.stop(), 0);
       });
       assert.equal(await readFile(join(data, "token"), "utf8"), `${token}\n`);
-      assert.deepEqual((await readdir(data)).sort(), ["admin-token", "runnel.db", "token"]);
+      assert.deepEqual((await readdir(data)).sort(), ["admin-token", "known-tunnels.json", "runnel.db", "token"]);
       for (const file of await readdir(data)) assert.equal((await stat(join(data, file))).mode & 0o777, 0o600, file);
     }));
 

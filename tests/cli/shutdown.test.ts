@@ -47,6 +47,47 @@ describe("untilStopped", () => {
     assert.deepEqual([clock.pending, handlers.size], [0, 0]);
   });
 
+  it("goes on behind drainMs when it is told that it may, and closes when that is over", async () => {
+    const { subject, options, clock, calls, signal } = open();
+    const given: number[] = [];
+    const onEarlyEnd = (by: string, givenMs: number) => {
+      calls.push(by);
+      given.push(givenMs);
+    };
+    const longerMs = () => Promise.resolve(3_600_000);
+    const stopped = untilStopped(subject, { ...options, longerMs, onEarlyEnd });
+    signal();
+    clock.advance(30_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(calls, ["told", "drain"]);
+    clock.advance(3_569_999);
+    assert.deepEqual(calls, ["told", "drain"]);
+    clock.advance(1);
+    await stopped;
+    assert.deepEqual([calls, given], [["told", "drain", "timeout", "close"], [3_600_000]]);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("closes behind drainMs when there is no more time, and not when draining ends meanwhile", async () => {
+    const { subject, options, clock, draining, calls, signal } = open();
+    let answer!: (ms: number) => void;
+    const longerMs = () => new Promise<number>((resolve) => answer = resolve);
+    const stopped = untilStopped(subject, { ...options, longerMs });
+    signal();
+    clock.advance(30_000);
+    draining.resolve();
+    await stopped;
+    answer(3_600_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([calls, clock.pending], [["told", "drain"], 0]);
+    const second = open();
+    const ended = untilStopped(second.subject, { ...second.options, longerMs: () => Promise.resolve(0) });
+    second.signal();
+    second.clock.advance(30_000);
+    await ended;
+    assert.deepEqual(second.calls, ["told", "drain", "timeout", "close"]);
+  });
+
   it("closes when a second signal comes", async () => {
     const { subject, options, calls, signal } = open();
     const stopped = untilStopped(subject, options);

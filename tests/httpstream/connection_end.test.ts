@@ -61,6 +61,38 @@ describe("Connection", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("Connection opens streams behind announceDrain, and drains when it is asked to", async () => {
+    const { connection, peer, clock } = await stage("edge");
+    connection.announceDrain();
+    connection.announceDrain();
+    await peer.expectFrame("GOAWAY", { lastStreamId: MAX_U31, errorCode: ErrorCode.NO_ERROR });
+    assert.equal(connection.draining, false);
+    const stream = connection.createStream(GET, { endStream: true });
+    await peer.expectFrame("HEADERS", { streamId: 2 });
+    await peer.expectFrame("WINDOW_UPDATE");
+    const drained = connection.drain();
+    assert.throws(() => connection.createStream(GET), { code: "draining", retryable: true });
+    const ping = await peer.expectFrame("PING", { ack: false });
+    peer.send((m) => m.ping((ping as { payload: Uint8Array }).payload, true));
+    await peer.expectFrame("GOAWAY", { lastStreamId: 0, errorCode: ErrorCode.NO_ERROR });
+    peer.send((m) => m.headers(2, OK, Flag.END_STREAM));
+    await stream.closed;
+    assert.equal((await peer.closed()).code, 1001);
+    assert.equal((await drained).error, null);
+    assert.equal(peer.frames.filter(({ type }) => type === "GOAWAY").length, 2);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("Connection takes streams of a peer that has announced its drain, and tells of it", async () => {
+    const pair = connectedPair({ onAgentStream: (stream) => stream.respond(OK, { endStream: true }) });
+    pair.edge.announceDrain();
+    await pair.agent.peerLeaving;
+    assert.throws(() => pair.agent.createStream(GET), { code: "draining", initiator: "remote" });
+    assert.deepEqual(await pair.edge.createStream(GET, { endStream: true }).response, OK);
+    assert.equal((await pair.edge.drain()).error, null);
+    assert.equal((await pair.agent.closed).error, null);
+  });
+
   it("Connection tells which streams may be tried again when its peer drains", async () => {
     const { connection, peer } = await stage("edge");
     const streams = [connection.createStream(GET), connection.createStream(GET)];

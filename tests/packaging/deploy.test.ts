@@ -248,6 +248,60 @@ describe("the systemd units", () => {
     }
   });
 
+  it("edge@.service gives every instance the same sockets and data, and an edge that leaves its time", async () => {
+    const lines = (await read("systemd/edge@.service")).split("\n");
+    for (
+      const line of ["Sockets=edge.socket", "Environment=RUNNEL_LISTEN=fd:3", "StateDirectory=runnel", "User=runnel"]
+    ) {
+      assert.ok(lines.includes(line), line);
+    }
+    const stopMs = Number(lines.find((line) => line.startsWith("TimeoutStopSec="))!.slice(15)) * 1_000;
+    const { handoverTimeout } = edgeServeOptions;
+    assert.ok(stopMs > handoverTimeout.parse(handoverTimeout.default!));
+    // But for what the two are there for, they are the same.
+    const known = new Set((await read("systemd/edge.service")).split("\n"));
+    const own = lines.filter((line) => !known.has(line) && !line.startsWith("#")).map((line) => line.split("=")[0]);
+    assert.deepEqual(own, ["Description", "Sockets", "ExecStartPost", "TimeoutStartSec", "TimeoutStopSec", "User"]);
+  });
+
+  it(
+    "edge@.service is started once its edge has written its number down",
+    { skip: process.platform === "win32" },
+    () =>
+      withScratch(async (folder) => {
+        const line = (await read("systemd/edge@.service")).split("\n").find((line) =>
+          line.startsWith("ExecStartPost=")
+        )!;
+        const [, script] = /^ExecStartPost=\/bin\/sh -c '(.*)'$/.exec(line)!;
+        const env = { ...process.env, MAINPID: "4711", STATE_DIRECTORY: folder };
+        const child = spawn("sh", ["-c", script!], { env, stdio: "ignore" });
+        const ended = once(child, "close");
+        const serving = join(folder, "serving.json");
+        await writeFile(serving, '{"id":"a","pid":471,"listeners":[]}');
+        assert.equal(child.exitCode, null);
+        await writeFile(serving, '{"id":"b","pid":4711,"listeners":[]}');
+        assert.equal((await ended)[0], 0);
+      }),
+  );
+
+  it("scripts/examples/handover.sh starts a free instance, then stops the one that runs", () =>
+    withScratch(async (folder) => {
+      const states = { a: "deactivating", b: "active", c: "failed", d: "inactive" };
+      const cases = Object.entries(states).map(([name, state]) => `*edge@${name}.service) echo ${state} ;;`).join(" ");
+      const fake = `#!/bin/sh\nif [ "$1" = show ]; then case "$*" in ${cases} *) echo inactive ;; esac\n` +
+        `else echo "$*" >> "${folder}/calls"; fi\n`;
+      await writeFile(join(folder, "systemctl"), fake, { mode: 0o755 });
+      const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+      const child = spawn("sh", [join(root, "scripts/examples/handover.sh")], { env, stdio: "ignore" });
+      assert.equal((await once(child, "close"))[0], 0);
+      assert.deepEqual((await readFile(join(folder, "calls"), "utf8")).trim().split("\n"), [
+        "start edge@c.service",
+        "enable --quiet edge@c.service",
+        "disable --quiet edge@b.service",
+        "stop --no-block edge@b.service",
+      ]);
+    }));
+
   it("agent.service waits for ever for an edge that is not there yet", async () => {
     const lines = (await read("systemd/agent.service")).split("\n");
     const [, value] = lines.find((line) => line.startsWith("Environment=RUNNEL_CONNECT_TIMEOUT="))!.slice(12).split(

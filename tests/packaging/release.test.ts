@@ -28,6 +28,7 @@ const installed = [
   ...["share/fish/vendor_completions.d/agent.fish", "share/fish/vendor_completions.d/edge.fish"],
   ...["share/runnel/systemd/agent-run.service"],
   ...["share/runnel/systemd/agent.service", "share/runnel/systemd/edge.service", "share/runnel/systemd/edge.socket"],
+  ...["share/runnel/systemd/edge@.service"],
   ...["share/zsh/site-functions/_agent", "share/zsh/site-functions/_edge"],
 ].filter((path) => process.platform === "linux" || !path.includes("systemd"));
 
@@ -87,7 +88,7 @@ describe("a release", () => {
       [`${program}.bash`, `_${program}`, `${program}.fish`, `${program}.ps1`].map((file) => `completions/${file}`)
     );
     const units = process.platform === "linux"
-      ? ["edge.service", "edge.socket", "agent.service", "agent-run.service"]
+      ? ["edge.service", "edge@.service", "edge.socket", "agent.service", "agent-run.service"]
       : [];
     const expected = ["edge", "agent", "LICENSE", "THIRD-PARTY-LICENSES", ...completions];
     expected.push(...units.map((unit) => `systemd/${unit}`));

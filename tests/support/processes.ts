@@ -2,12 +2,16 @@
  * A whole tunnel of real processes: `bin/edge.ts` and `bin/agent.ts`, on the runtimes that RUNNEL_EDGE_RUNTIME and
  * RUNNEL_AGENT_RUNTIME name (default: the one that runs the test). The upstream is in the process of the test.
  */
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
 import process from "node:process";
 import { Program } from "../../scripts/lib/program.mjs";
 import { dial } from "../../src/net/mod.ts";
-import { SocketReader } from "./net.ts";
+import { listeningDescriptor, SocketReader } from "./net.ts";
 import type { Protocol, Tunnel } from "./tunnel.ts";
 import { runtimeName } from "../../src/net/current_runtime.ts";
 
@@ -48,6 +52,41 @@ export async function spawnFileLimitedEdge(blocks: number, port = 0, ...args: st
   const program = new Program("edge", edgeRuntime, "bin/edge.ts", flags, { fileBlocks: blocks });
   const ready = await program.next(isReady);
   return { program, ready, port: Number(String(ready.listen).split(":").at(-1)) };
+}
+
+/** Edges that are given the same listening socket, as a supervisor does that holds it. */
+export interface SharedSocket {
+  readonly port: number;
+  /** Resolves once it listens. It ends what it began with `killAll()`. */
+  start(): Promise<EdgeProcess>;
+}
+
+/**
+ * A socket that no process accepts on but the edges, `count` of them, each of which begins with a call of `start()`. They
+ * hold the socket before.
+ */
+export async function shareSocket(count: number, folder: string, ...args: string[]): Promise<SharedSocket> {
+  const parent = createServer();
+  parent.listen(0, "127.0.0.1");
+  await once(parent, "listening");
+  const { port } = parent.address() as AddressInfo;
+  const inherited = listeningDescriptor(port);
+  const flags = ["serve", "--listen", "fd:3", "--token", token, "--json", ...args];
+  const waiting = Array.from({ length: count }, (_, i) => {
+    const gate = join(folder, `gate-${i}`);
+    execFileSync("mkfifo", [gate]);
+    return { gate, program: new Program("edge", edgeRuntime, "bin/edge.ts", flags, { inherited, gate }) };
+  });
+  // Each has a copy.
+  await new Promise((closed) => parent.close(closed));
+  return {
+    port,
+    async start() {
+      const { gate, program } = waiting.shift()!;
+      await writeFile(gate, "begin\n");
+      return { program, ready: await program.next(isReady), port };
+    },
+  };
 }
 
 /** An agent for `upstreamPort`. Further flags replace those that are given here. */

@@ -9,6 +9,7 @@ import { holdProcess } from "../../net/mod.ts";
 import type { LinkEvents, SessionEnd } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
+import { redialPauseMs } from "../redial_pauses.ts";
 import { ServedTunnels, type ServedTunnelsOptions } from "./served_tunnels.ts";
 import type { TunnelConfig } from "./tunnel_config.ts";
 import type { TunnelSession, TunnelSessionOptions } from "./tunnel_session.ts";
@@ -58,6 +59,8 @@ export class TunnelKeeper {
   readonly #tunnelBackoff: Backoff;
   /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
   readonly #leaving = new Set<TunnelSession>();
+  /** Sessions whose edge has announced that it leaves. It ends them when its visitors have gone. */
+  readonly #leftByEdge = new WeakSet<TunnelSession>();
   #session: TunnelSession | null = null;
   /** Those that wait for a session. */
   #waiters: (() => void)[] = [];
@@ -167,7 +170,7 @@ export class TunnelKeeper {
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    const leaving = Array.from(this.#leaving, ({ session }) => session.closed);
+    const leaving = Array.from(this.#leaving, ({ session }) => session.drain());
     await Promise.all([this.#session?.session.drain(), ...leaving]);
   }
 
@@ -215,6 +218,17 @@ export class TunnelKeeper {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const wake of waiters) wake();
+    void session.session.peerLeaving?.then(() => this.#moveOn(session));
+  }
+
+  /** The edge leaves. Makes a session with the one that takes its place, as soon as there is one. */
+  async #moveOn(session: TunnelSession): Promise<void> {
+    const { signal } = this.#stop;
+    this.#leftByEdge.add(session);
+    for (let attempt = 0; this.#session === session && !signal.aborted; attempt++) {
+      await pause(redialPauseMs(attempt), signal, this.#clock);
+      if (this.#session === session) await this.renew();
+    }
   }
 
   /** Tries until there is a session, whatever the cause; null where the agent was stopped meanwhile. */
@@ -277,7 +291,8 @@ export class TunnelKeeper {
   #leave(session: TunnelSession): void {
     this.#leaving.add(session);
     session.session.linkEvents = null;
-    void session.session.drain();
+    // Visitors of an edge that leaves may still ask by connections that they have.
+    if (!this.#leftByEdge.has(session)) void session.session.drain();
     void session.session.closed.then(() => this.#leaving.delete(session));
   }
 

@@ -9,6 +9,7 @@ import {
   type Issuer,
   type NameOwner,
 } from "../../acme/mod.ts";
+import { messageOf, systemClock, type Timer } from "../../base/mod.ts";
 import { type DataFolder, UsageError, wildcardOf } from "../../config/mod.ts";
 import { type DeclaredTunnels, type Edge, type EdgeEvents, joinEvents } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
@@ -35,6 +36,7 @@ export class EdgeAcme {
   /** Names of open tunnels that were drawn at random. */
   readonly #randomNames = new Set<string>();
   #edge: Edge | null = null;
+  #startTimer: Timer | null = null;
 
   private constructor(
     { values, declared, events }: EdgeAcmeOptions,
@@ -114,7 +116,18 @@ export class EdgeAcme {
     for (const { name, session } of edge.tunnels.list()) if (session !== null) this.#want(name);
   }
 
+  /** The same after `delayMs`. */
+  startLater(edge: Edge, delayMs: number): void {
+    this.#edge = edge;
+    this.#startTimer = systemClock.after(delayMs, () => {
+      this.start(edge).catch((error) => {
+        logger("acme").error("No certificate is ordered: {reason}", { reason: messageOf(error) });
+      });
+    });
+  }
+
   close(): Promise<void> {
+    this.#startTimer?.cancel();
     return this.certificates.close();
   }
 

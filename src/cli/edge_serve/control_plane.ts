@@ -1,7 +1,7 @@
 /** What operators declare, for `edge serve`: the store in the data folder, whose tokens open what, and the admin API. */
-import { AdminListener, createAdmin } from "../../admin/mod.ts";
+import { AdminListener, type AdminListenerOptions, createAdmin } from "../../admin/mod.ts";
 import type { AcmeEvents } from "../../acme/mod.ts";
-import { type Clock, systemClock } from "../../base/mod.ts";
+import { type Clock, systemClock, type Timer } from "../../base/mod.ts";
 import { type DataFolder, version } from "../../config/mod.ts";
 import { Control, type ControlOptions, TokenAccess, TokenEnds, WallClock } from "../../control/mod.ts";
 import { type Edge, type EdgeEvents, type EdgeOptions, TokenRefusals } from "../../edge/mod.ts";
@@ -21,10 +21,18 @@ export interface ControlPlaneOptions {
   listen: ListenTarget | null;
   /** True: where it cannot listen there, the edge goes on without an admin API. */
   isListenOptional: boolean;
+  /** True: an edge before this one may still listen there, and is waited for. Default false. */
+  hasPredecessor?: boolean;
   /** Names by which the admin API may be asked, in lower case. */
   hosts: readonly string[];
   clock?: Clock;
 }
+
+/** What its listener serves. */
+type AdminParts = Omit<AdminListenerOptions, "listen">;
+
+/** Between two looks whether the edge before this one has given the admin API up. */
+const ADMIN_RETRY_MS = 250;
 
 interface PlaneParts {
   readonly control: Control;
@@ -47,6 +55,9 @@ export class ControlPlane {
   #stopFeed = (): void => {};
   #stopWatching = (): void => {};
   #admin: AdminListener | null = null;
+  /** Of the next look whether the edge before this one has gone. */
+  #retry: Timer | null = null;
+  #isLeaving = false;
 
   private constructor(options: ControlPlaneOptions, parts: PlaneParts) {
     const { control, wallClock, acknowledgements } = parts;
@@ -127,11 +138,24 @@ export class ControlPlane {
       if (kind === "tunnel") edge.recheckTunnel(((after ?? before) as { readonly name: string }).name);
     });
     const { listen } = this.#options;
-    if (listen !== null) this.#admin = await this.#listen(edge, listen);
+    if (listen !== null) await this.#listen(edge, listen);
+  }
+
+  /**
+   * Another edge may have the admin API from now on, and is the only one that writes to the store. What changes there
+   * still counts here: a token that ends takes its sessions along.
+   */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    this.#retry?.cancel();
+    this.#agents.leave();
+    await this.#admin?.leave();
   }
 
   /** Ends the admin API and closes the store. */
   async close(): Promise<void> {
+    this.#isLeaving = true;
+    this.#retry?.cancel();
     this.#feed.close();
     this.#refusals.close();
     await this.#admin?.close();
@@ -153,7 +177,37 @@ export class ControlPlane {
     return tokenId === undefined ? "an agent with the edge's own token" : `an agent with the token ${tokenId}`;
   }
 
-  async #listen(edge: Edge, target: ListenTarget): Promise<AdminListener | null> {
+  async #listen(edge: Edge, target: ListenTarget): Promise<void> {
+    const admin = this.#createAdmin(edge);
+    const log = logger("admin");
+    try {
+      this.#admin = await AdminListener.start({ listen: target, ...admin });
+    } catch (error) {
+      if (!(error instanceof SocketError)) throw error;
+      const { reason } = error;
+      if (error.code === "address_in_use" && this.#options.hasPredecessor) {
+        log.info("The admin API waits for the edge before this one: {reason}", { reason });
+        this.#listenLater(target, admin);
+      } else if (!this.#options.isListenOptional) throw withFlag(error);
+      else log.warn("There is no admin API: {reason}. --admin-listen names another address", { reason });
+    }
+  }
+
+  #listenLater(target: ListenTarget, admin: AdminParts): void {
+    this.#retry = (this.#options.clock ?? systemClock).after(ADMIN_RETRY_MS, async () => {
+      try {
+        const listener = await AdminListener.start({ listen: target, ...admin });
+        if (this.#isLeaving) return await listener.close();
+        this.#admin = listener;
+        logger("admin").info("The admin API is at {address}", { address: listener.address });
+      } catch (error) {
+        if (!(error instanceof SocketError)) admin.onError(error);
+        if (!this.#isLeaving) this.#listenLater(target, admin);
+      }
+    });
+  }
+
+  #createAdmin(edge: Edge): AdminParts {
     const log = logger("admin");
     const onError = (error: unknown) => log.warn("A request failed: {error}", { error: String(error) });
     const declared = () => this.#control.directory.tunnels.keys();
@@ -176,18 +230,7 @@ export class ControlPlane {
       metrics: (isHead) => metrics.answer(isHead),
       onError,
     });
-    try {
-      return await AdminListener.start({
-        listen: target,
-        fetch: (request, bindings) => admin.fetch(request, bindings),
-        onError,
-      });
-    } catch (error) {
-      if (!(error instanceof SocketError)) throw error;
-      if (!this.#options.isListenOptional) throw withFlag(error);
-      log.warn("There is no admin API: {reason}. --admin-listen names another address", { reason: error.reason });
-      return null;
-    }
+    return { fetch: (request, bindings) => admin.fetch(request, bindings), onError };
   }
 }
 

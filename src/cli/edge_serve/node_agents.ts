@@ -30,6 +30,7 @@ export class NodeAgents implements NodeService, TickListener {
   /** Nodes that were written in this tick, with the revision: whoever has done it may tell why. */
   readonly #written = new Map<string, number>();
   readonly #stopWatching: () => void;
+  #isLeaving = false;
 
   constructor({ control, feed, wallClock, acknowledgements, clock = systemClock }: NodeAgentsParts) {
     this.#control = control;
@@ -73,6 +74,8 @@ export class NodeAgents implements NodeService, TickListener {
     node: string,
     { instance, version, checksum, error }: ConfigResult,
   ): Promise<{ code: ProblemCode; detail: string } | null> {
+    // The agent tries it again, and reaches the edge that has the store then.
+    if (this.#isLeaving) return { code: "store_unavailable", detail: "This edge is shutting down" };
     const newest = this.versionOf(node) ?? 0;
     if (version > newest) {
       return { code: "unknown_version", detail: `The newest version is ${newest}, and not ${version}` };
@@ -93,6 +96,11 @@ export class NodeAgents implements NodeService, TickListener {
     }
     this.#feed.publish("config_acknowledged", { node, instance, version, ok, error: error ?? undefined });
     return null;
+  }
+
+  /** Nothing is written to the store from now on. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   endStreams(): void {

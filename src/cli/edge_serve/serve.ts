@@ -10,7 +10,7 @@ import {
   UsageError,
   version,
 } from "../../config/mod.ts";
-import { type Edge, joinEvents, startEdge } from "../../edge/mod.ts";
+import { type Edge, type EdgeOptions, joinEvents, startEdge } from "../../edge/mod.ts";
 import { formatAddress, type ListenTarget } from "../../net/mod.ts";
 import { logger } from "../../observe/mod.ts";
 import { StoreError } from "../../store/mod.ts";
@@ -22,9 +22,11 @@ import { readToken } from "../token.ts";
 import type { EdgeAcme } from "./acme.ts";
 import { checkAcmeFlags } from "./acme_flags.ts";
 import { Certificates } from "./certificates.ts";
-import type { ControlPlane } from "./control_plane.ts";
+import type { ControlPlane, ControlPlaneOptions } from "./control_plane.ts";
+import { KnownTunnels } from "./known_tunnels.ts";
 import { boundAddresses, connectCommand, listenAddresses, listenersAt, plainHosts } from "./listeners.ts";
 import { logEvents } from "./log_events.ts";
+import { Succession } from "./succession.ts";
 import { trustOf } from "./trust.ts";
 import { limitsOf } from "./visitor_limits.ts";
 
@@ -67,10 +69,14 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
   const data = dataFolderOf(call, given !== null);
   // Without a folder there is a given token.
   const token = given ?? await (data as DataFolder).ownToken();
-  const plane = await openControlPlane(call, data, reservedNames);
+  const before = data === null ? null : await Succession.open(data.servingPath);
+  const plane = await openControlPlane(call, data, { reservedNames, hasPredecessor: before?.hasPredecessor === true });
   const tokenPath = given === null ? data?.tokenPath : call.values.tokenFile;
   const dataDir = data === null || (plane === null && given !== null) ? null : data.path;
-  const kept = { log, token, tokenPath, dataDir, reservedNames, limits, plane, addresses };
+  // What nothing can be kept in is not written to.
+  const succession = dataDir === null ? null : before;
+  const known = dataDir === null || data === null ? null : await KnownTunnels.open(data.knownTunnelsPath);
+  const kept = { log, token, tokenPath, dataDir, reservedNames, limits, plane, addresses, succession, known };
   let acme: EdgeAcme | null = null;
   let certificates: Certificates | null = null;
   try {
@@ -81,6 +87,7 @@ async function serve(call: ServeCall, log: AccessLog | null): Promise<number> {
     certificates?.close();
     await acme?.close();
     await plane?.close();
+    await succession?.end();
   }
 }
 
@@ -117,8 +124,10 @@ interface Parts {
   readonly dataDir: string | null;
   readonly reservedNames: ReadonlySet<string>;
   readonly limits: ReturnType<typeof limitsOf>;
-  /** Null where the data folder cannot be used. */
+  /** These three are null where the data folder cannot be used. */
   readonly plane: ControlPlane | null;
+  readonly succession: Succession | null;
+  readonly known: KnownTunnels | null;
   readonly addresses: readonly ListenAddress[];
   /** Null without `--acme`. */
   readonly acme: EdgeAcme | null;
@@ -126,10 +135,46 @@ interface Parts {
   readonly certificates: Certificates | null;
 }
 
-async function serveWith({ values, host, output }: ServeCall, parts: Parts): Promise<number> {
-  const { log, plane, token, tokenPath, dataDir, reservedNames, limits, addresses, acme, certificates } = parts;
+async function serveWith(call: ServeCall, parts: Parts): Promise<number> {
+  const { values, output } = call;
+  const { log, plane, dataDir, addresses, acme, certificates, succession, known } = parts;
+  const edge = await startEdge(edgeOptionsOf(call, parts));
+  try {
+    await plane?.start(edge);
+    // Two edges that order certificates at the same time would order each of them twice.
+    if (succession?.hasPredecessor === true) acme?.startLater(edge, ORDER_AFTER_MS);
+    else await acme?.start(edge);
+    known?.start(edge);
+  } catch (error) {
+    await edge.close();
+    throw error;
+  }
+  const listen = formatAddress(edge.address);
+  const listeners = boundAddresses(addresses, edge);
+  await succession?.listens(listeners);
+  const admin = plane?.address ?? null;
+  const pin = certificates?.pin ?? null;
+  const pinned = pin === null ? {} : { pin };
+  output.event(
+    "ready",
+    { version, listen, listeners, admin, domain: values.domain, publicUrl: edge.urlOf(), dataDir, ...pinned },
+    `Listening   ${listeners.join(", ")}, and serving tunnels at ${edge.urlOf("NAME")}`,
+    `Admin API   ${admin ?? "none"}`,
+    `Data        ${dataDir ?? "none: the folder cannot be used"}`,
+    `Connect     ${connectCommand(edge, values, { addresses, pin, tokenFile: parts.tokenPath })}`,
+    ...(pin === null ? [] : [`Pin         ${pin}`]),
+  );
+  await untilLeft(call, edge, parts);
+  // Its lines may go to the same output, whose last one is the exit.
+  await log?.close();
+  output.event("exit", { code: ExitCode.ok, from: "signal" });
+  return ExitCode.ok;
+}
+
+function edgeOptionsOf({ values }: ServeCall, parts: Parts): EdgeOptions {
+  const { log, plane, token, reservedNames, limits, addresses, acme, certificates, known } = parts;
   const isPlainHost = plainHosts(values.plainHttp);
-  const edge = await startEdge({
+  return {
     listen: listenersAt(addresses, certificates?.tls ?? null, values.publicUrl),
     isPlainHost: (host, isDrawn) => isPlainHost(host) || acme?.isPlainHost(host, isDrawn) === true,
     strictTransport: values.hsts,
@@ -146,7 +191,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     liveTypes: values.liveType,
     resumeWaitMs: values.resumeWait,
     json: { session: { bodyLimitBytes: values.jsonBodyLimit } },
-    tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames },
+    tunnels: { maxNamesPerOwner: values.namesPerToken, reservedNames, expected: known?.expected },
     maxSessionsPerOwner: values.sessionsPerToken,
     resumeTimeoutMs: values.resumeTimeout === Infinity ? 0 : values.resumeTimeout,
     ...limits,
@@ -155,6 +200,7 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
       log === null ? {} : { onRequest: log.add },
       plane?.events ?? {},
       acme?.events ?? {},
+      known?.events ?? {},
     ),
     challengeAnswer: acme === null ? undefined : (host, token) => acme.certificates.challengeAnswer(host, token),
     publicUrl: values.publicUrl,
@@ -162,40 +208,39 @@ async function serveWith({ values, host, output }: ServeCall, parts: Parts): Pro
     defaultTunnel: values.defaultTunnel,
     directVisitors: values.directVisitors,
     ...trustOf(values),
-  });
-  try {
-    await plane?.start(edge);
-    await acme?.start(edge);
-  } catch (error) {
-    await edge.close();
-    throw error;
-  }
-  const listen = formatAddress(edge.address);
-  const listeners = boundAddresses(addresses, edge);
-  const admin = plane?.address ?? null;
-  const pin = certificates?.pin ?? null;
-  const pinned = pin === null ? {} : { pin };
-  output.event(
-    "ready",
-    { version, listen, listeners, admin, domain: values.domain, publicUrl: edge.urlOf(), dataDir, ...pinned },
-    `Listening   ${listeners.join(", ")}, and serving tunnels at ${edge.urlOf("NAME")}`,
-    `Admin API   ${admin ?? "none"}`,
-    `Data        ${dataDir ?? "none: the folder cannot be used"}`,
-    `Connect     ${connectCommand(edge, values, { addresses, pin, tokenFile: tokenPath })}`,
-    ...(pin === null ? [] : [`Pin         ${pin}`]),
-  );
-  const drainMs = values.drainTimeout;
-  const subject = { drain: () => edge.drain(), close: () => closeAndTell(edge) };
+  };
+}
+
+/** For the edge before this one to have ended what it orders: certificates are renewed weeks before their end. */
+const ORDER_AFTER_MS = 60_000;
+
+/** Serves until the edge has left, at the first signal in order, at a second one at once. */
+async function untilLeft({ values, host }: ServeCall, edge: Edge, parts: Parts): Promise<void> {
+  const { drainTimeout: drainMs, handoverTimeout } = values;
+  const log = logger("edge");
+  const longerMs = async () => await parts.succession?.hasSuccessor() === true ? handoverTimeout : 0;
+  const subject = {
+    async drain() {
+      // Before sessions end.
+      parts.known?.freeze();
+      await Promise.all([edge.drain(), leaveShared(parts)]);
+    },
+    close: () => closeAndTell(edge),
+  };
   await untilStopped(subject, {
     host,
     drainMs,
-    onDrain: () => logger("edge").info(waitingSentences(edge.active, drainMs)[0]),
-    onEarlyEnd: (by) => logger("edge").info(earlyEndSentences(edge.active, by, drainMs)[0]),
+    longerMs,
+    onDrain: () => log.info(waitingSentences(edge.active, drainMs)[0]),
+    onEarlyEnd: (by, givenMs) => log.info(earlyEndSentences(edge.active, by, givenMs)[0]),
   });
-  // Its lines may go to the same output, whose last one is the exit.
-  await log?.close();
-  output.event("exit", { code: ExitCode.ok, from: "signal" });
-  return ExitCode.ok;
+}
+
+/** Gives up what one edge alone may have: the admin API, orders of certificates, and what is written to the data folder. */
+async function leaveShared({ plane, acme, known, succession }: Parts): Promise<void> {
+  const hasSuccessor = await succession?.hasSuccessor() === true;
+  if (hasSuccessor) logger("edge").info("Another edge has taken over");
+  await Promise.all([plane?.leave(), acme?.close(), known?.close(hasSuccessor)]);
 }
 
 /**
@@ -222,7 +267,7 @@ function dataFolderOf({ values, host }: ServeCall, hasToken: boolean): DataFolde
 async function openControlPlane(
   { values }: ServeCall,
   data: DataFolder | null,
-  reservedNames: ReadonlySet<string>,
+  given: Pick<ControlPlaneOptions, "reservedNames" | "hasPredecessor">,
 ): Promise<ControlPlane | null> {
   if (data === null) return null;
   const { adminListen = usualAdminListen, adminHost: hosts, domain } = values;
@@ -231,7 +276,7 @@ async function openControlPlane(
   const { ControlPlane } = await import("./control_plane.ts");
   const isListenOptional = !isAdminAsked(values);
   try {
-    return await ControlPlane.open({ data, domain, reservedNames, listen, isListenOptional, hosts });
+    return await ControlPlane.open({ data, domain, ...given, listen, isListenOptional, hosts });
   } catch (error) {
     const canPass = error instanceof DataFolderError || (error instanceof StoreError && error.code === "unavailable");
     if (!canPass || isAdminAsked(values) || await data.hasStore()) throw error;

@@ -118,13 +118,19 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
     return this.#hasAnswered;
   }
 
-  /** Closes after the current exchange, whose answer announces the close. */
+  /** Closes behind the next answer that can announce it; or after `drainIdleMs` without a request. */
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    const isIdle = this.#phase === "yielding" || (this.#phase === "waiting" && !this.#parser.hasStarted);
-    if (isIdle) this.#close(this.options.lingerMs);
-    else if (this.#phase === "closing") this.timeout.start(this.options.lingerMs);
+    const { drainIdleMs, lingerMs } = this.options;
+    const isIdle = this.#phase === "waiting" && !this.#parser.hasStarted;
+    if (this.#phase === "closing") this.timeout.start(lingerMs);
+    else if (drainIdleMs === 0 && (isIdle || this.#phase === "yielding")) this.#close(lingerMs);
+    else if (isIdle) {
+      // A head that comes has its own time, from its first byte on.
+      this.#isHeadTimed = false;
+      this.timeout.start(drainIdleMs);
+    }
   }
 
   /** Resets the socket at once. */
@@ -205,8 +211,10 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
   exchangeOver(end: ExchangeEnd): void {
     this.#exchange = null;
     this.#hasAnswered = true;
-    const { keepAliveMs, lingerMs } = this.options;
-    if (end !== "next") return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
+    const { keepAliveMs, lingerMs, drainIdleMs } = this.options;
+    if (end !== "next" || (this.#isDraining && drainIdleMs === 0)) {
+      return this.#close(end === "close" && !this.#isDraining ? keepAliveMs : lingerMs);
+    }
     if (this.#readAheadBytes > 0 && ++this.#servedInRow >= REQUESTS_PER_TURN) {
       this.#phase = "yielding";
       waitForTurn(this);
@@ -226,9 +234,10 @@ export class ServerConnection implements SocketHandlers, ExchangeHost, TurnTaker
 
   /** Begins to wait for the next request, which may have been read already. */
   #goOn(): void {
-    const { keepAliveMs } = this.options;
+    const { keepAliveMs, drainIdleMs } = this.options;
     this.#phase = "waiting";
-    this.timeout.start(keepAliveMs);
+    // While it drains: the head of the last answer had promised more.
+    this.timeout.start(this.#isDraining ? drainIdleMs : keepAliveMs);
     if (this.#readAheadBytes > 0) this.#parseReadAhead();
     if (this.#phase === "waiting" && this.#hasClientEnded) this.#close(keepAliveMs);
   }

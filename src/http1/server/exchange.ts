@@ -557,7 +557,7 @@ export class Exchange implements BodyOwner, AnswerOwner, ExchangeMeter {
       return this.#host.exchangeOver("linger");
     }
     this.#markOver();
-    this.#host.exchangeOver(this.#keepAlive && !this.#host.isDraining ? "next" : "close");
+    this.#host.exchangeOver(this.#keepAlive ? "next" : "close");
   }
 
   #markOver(status = this.#answer?.status ?? 0): void {

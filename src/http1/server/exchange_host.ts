@@ -6,7 +6,7 @@ import type { HttpServerOptions } from "./options.ts";
 
 /** How a connection goes on after an exchange. */
 export type ExchangeEnd =
-  /** With the next request. */
+  /** With the next request: the answer promised that. */
   | "next"
   /** It closes; the whole request was read. */
   | "close"

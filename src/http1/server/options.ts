@@ -28,6 +28,12 @@ export interface HttpServerOptions {
   lingerTotalMs: number;
   /** The most bytes that are discarded. Default 1 GiB. */
   lingerBytes: number;
+  /**
+   * Milliseconds behind `HttpServer.drain()` for which an idle connection stays open: a request that the client was just
+   * sending is answered, and that answer announces the close. 0: it is closed at once, and such a request is lost.
+   * Default 0.
+   */
+  drainIdleMs: number;
   /** Connections at once; further ones are reset. Default 65,536. */
   maxConnections: number;
   /** Requests on one connection; with the answer to the last one it closes. Default `Infinity`. */
@@ -103,6 +109,7 @@ const ranges: { readonly [name in keyof HttpServerOptions]?: readonly [min: numb
   lingerMs: [1, MAX_DELAY_MS],
   lingerTotalMs: [0, MAX_DELAY_MS],
   lingerBytes: [0, Number.MAX_SAFE_INTEGER],
+  drainIdleMs: [0, MAX_DELAY_MS],
   maxConnections: [1, Number.MAX_SAFE_INTEGER],
   maxRequestsPerConnection: [1, Infinity],
   maxConnectionAgeMs: [1, Infinity],
@@ -127,6 +134,7 @@ export function verifyServerOptions(options: HttpServerInit = {}): HttpServerOpt
     lingerMs: 5_000,
     lingerTotalMs: 30_000,
     lingerBytes: 1024 * 1024 * 1024,
+    drainIdleMs: 0,
     maxConnections: 65_536,
     maxRequestsPerConnection: Infinity,
     maxConnectionAgeMs: Infinity,

@@ -67,8 +67,10 @@ export class HttpServer {
   }
 
   /**
-   * Closes idle connections at once, and others after their current exchange, however long that takes. Resolves when
-   * there is no connection. To be called when the listener is closed; `close()` may be called meanwhile.
+   * Closes idle connections, at once or after `drainIdleMs`, and others after their current exchange, however long that
+   * takes. With `drainIdleMs` the close is announced first: by the answer under way, where its head was not sent, else by
+   * that to the next request. Resolves when there is no connection. To be called when the listener is closed; `close()`
+   * may be called meanwhile.
    */
   drain(): Promise<void> {
     this.#isDraining = true;

@@ -25,7 +25,13 @@ export class V2AgentSession implements Session {
     return this.#connection.bufferedBytes;
   }
 
+  get peerLeaving(): Promise<void> {
+    return this.#connection.peerLeaving;
+  }
+
   async drain(): Promise<void> {
+    // Nothing runs that the edge would have to come back for.
+    if (this.#connection.isSuspended && this.active === 0) this.close("The agent left while its link was lost");
     await this.#connection.drain();
   }
 

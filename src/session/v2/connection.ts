@@ -11,6 +11,7 @@ export type SessionConnection = Pick<
   | "receivedBytes"
   | "rttMs"
   | "draining"
+  | "peerLeaving"
   | "isSuspended"
   | "suspendedMs"
   | "suspensionHandlers"
@@ -18,6 +19,7 @@ export type SessionConnection = Pick<
   | "ended"
   | "closed"
   | "ping"
+  | "announceDrain"
   | "drain"
   | "close"
 >;

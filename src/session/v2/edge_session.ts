@@ -92,6 +92,10 @@ export class V2EdgeSession implements EdgeSession {
     return isPlainUpgrade(head) || (this.#connection.peerFeatures & Feature.UPGRADES) !== 0;
   }
 
+  announceDrain(): void {
+    this.#connection.announceDrain();
+  }
+
   async drain(): Promise<void> {
     await this.#connection.drain();
   }

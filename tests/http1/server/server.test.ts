@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { CancelSignal } from "../../../src/base/cancel.ts";
 import type { Answer } from "../../../src/http/message.ts";
 import { HttpServer } from "../../../src/http1/server/server.ts";
-import { connectPair, eventually } from "../../support/net.ts";
+import { connectPair, eventually, latin1 } from "../../support/net.ts";
 import { always, echoTarget, GET, RawClient, ServerStage, silent } from "./server_stage.ts";
 import { FedBody } from "../../support/client_requests.ts";
 
@@ -91,6 +91,83 @@ describe("HttpServer: drain and close", () => {
       assert.match(await begun.reader.readUntil("/begun"), /Connection: close/);
       begun.socket.end();
       late.socket.end();
+      await drained;
+    });
+  });
+
+  it("HttpServer.drain answers a request that comes within drainIdleMs, and announces the close", async () => {
+    await ServerStage.run(always(200), { drainIdleMs: 3_000 }, async (stage) => {
+      const used = await stage.connect();
+      const fresh = await stage.connect();
+      used.send(GET);
+      await used.expect(EMPTY);
+      await eventually(() => stage.server.connections === 2);
+      const drained = stage.server.drain();
+      stage.clock.advance(2_999);
+      for (const client of [used, fresh]) {
+        // The head's time begins with its first byte.
+        client.send("GET / HTTP/1.1\r\n");
+      }
+      await stage.received(GET.length + 2 * 16);
+      stage.clock.advance(9_999);
+      for (const client of [used, fresh]) {
+        client.send("Host: a\r\n\r\n");
+        await client.expectEnd(EMPTY_CLOSE);
+        client.socket.end();
+      }
+      await drained;
+    });
+  });
+
+  it("HttpServer.drain closes a connection that stays idle for drainIdleMs", async () => {
+    await ServerStage.run(always(200), { drainIdleMs: 3_000 }, async (stage) => {
+      const clients = [await stage.connect(), await stage.connect()];
+      clients[0].send(GET);
+      await clients[0].expect(EMPTY);
+      await eventually(() => stage.server.connections === 2);
+      const drained = stage.server.drain();
+      stage.clock.advance(2_999);
+      assert.ok(clients.every(({ reader }) => !reader.sawEnd));
+      stage.clock.advance(1);
+      for (const client of clients) {
+        await client.expectEnd();
+        client.socket.end();
+      }
+      await drained;
+    });
+  });
+
+  it("HttpServer.drain waits drainIdleMs behind an answer whose head promised more", async () => {
+    const source = new FedBody();
+    const handler = (head: { target: string }) =>
+      Promise.resolve({ status: 200, fields: [], body: head.target === "/s" ? source.stream : null });
+    await ServerStage.run(handler, { drainIdleMs: 3_000 }, async (stage) => {
+      const clients = [await stage.connect(), await stage.connect()];
+      clients[0].send("GET /s HTTP/1.1\r\nHost: a\r\n\r\n");
+      await clients[0].expect("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      const drained = stage.server.drain();
+      stage.clock.advance(60_000);
+      source.push("x");
+      source.end();
+      await clients[0].expect("1\r\nx\r\n0\r\n\r\n");
+      stage.clock.advance(2_999);
+      clients[0].send(GET);
+      await clients[0].expectEnd(EMPTY_CLOSE);
+      for (const { socket } of clients) socket.end();
+      await drained;
+    });
+  });
+
+  it("HttpServer.drain with drainIdleMs answers one of the requests that were read ahead, and no more", async () => {
+    await ServerStage.run(always(200), { drainIdleMs: 3_000 }, async (stage) => {
+      const client = await stage.connect();
+      client.send(GET.repeat(100));
+      await eventually(() => stage.asked.length > 0);
+      const drained = stage.server.drain();
+      const text = latin1(await client.reader.readAll());
+      assert.ok(text.endsWith(EMPTY_CLOSE));
+      assert.equal(text.split("Connection: close").length, 2);
+      client.socket.end();
       await drained;
     });
   });
