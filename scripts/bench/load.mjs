@@ -4,10 +4,12 @@
  * own. It reads one task a line from standard input and writes its result, or `{"error": …}`, as one line:
  *
  *     {"port":8080,"host":"a.localhost","path":"/small","connections":32,"bodyBytes":1024,"milliseconds":1000}
- *     {"requests":21000,"seconds":1.0,"p50Ms":1.4,"p99Ms":2.9}
+ *     {"requests":21000,"seconds":1.0,"bytes":21504000,"p50Ms":1.4,"p99Ms":2.9}
  *
  * With `"tls":true` the connections have TLS inside, and with `"reconnects":true` each request has a connection of its
- * own. With `"hosts"` the connections ask these in turn, and not `host`. With `"requests":1` it stops after as many answers instead. Every answer must be a 200 of `bodyBytes`.
+ * own. With `"hosts"` the connections ask these in turn, and not `host`. With `"requests":1` it stops after as many
+ * answers instead. Every answer must be a 200 of `bodyBytes`. `bytes` are those of all bodies, and of the parts of those
+ * that were cut off at the end.
  */
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
@@ -16,7 +18,7 @@ import { connect as connectTls } from "node:tls";
 /**
  * @typedef {{ port: number, host: string, hosts?: string[], path: string, connections: number, bodyBytes: number,
  *   milliseconds?: number, requests?: number, tls?: boolean, reconnects?: boolean }} Task
- * @typedef {{ requests: number, seconds: number, p50Ms: number, p99Ms: number }} Result
+ * @typedef {{ requests: number, seconds: number, bytes: number, p50Ms: number, p99Ms: number }} Result
  */
 
 const maxSamples = 1_000_000;
@@ -61,6 +63,11 @@ class Asker {
   /** @param {import("node:net").Socket} socket @param {string} reason */
   #lose(socket, reason) {
     if (socket === this.#socket) this.#run.fail(`port ${this.#task.port}: ${reason}`);
+  }
+
+  /** Of the body that has not come whole. */
+  get partBytes() {
+    return this.#left < 0 ? 0 : this.#run.bodyBytes - this.#left;
   }
 
   ask() {
@@ -153,6 +160,7 @@ class Run {
 
   /** @param {number} now */
   #finish(now) {
+    const partBytes = this.#askers.reduce((sum, asker) => sum + asker.partBytes, 0);
     this.#end();
     const sorted = this.#samples.subarray(0, Math.min(this.#answers, maxSamples)).sort();
     /** @param {number} share */
@@ -160,6 +168,7 @@ class Run {
     this.#resolve({
       requests: this.#answers,
       seconds: (now - this.#startedAt) / 1000,
+      bytes: this.#answers * this.bodyBytes + partBytes,
       p50Ms: quantile(0.5),
       p99Ms: quantile(0.99),
     });

@@ -76,7 +76,7 @@ function readArguments() {
 
 /** @param {Options} options @param {number} originPort @param {"30s" | "off"} timeout @returns {Promise<Tunnel>} */
 function startWith({ edge, agent }, originPort, timeout) {
-  return startRunnel({ edge, agent, protocol: "v2", originPort, edgeFlags: ["--resume-timeout", timeout] });
+  return startRunnel({ edge, agent, protocol: "v2", originPort, edgeArguments: ["--resume-timeout", timeout] });
 }
 
 /** @param {Options} options @param {string} nginx */

@@ -12,9 +12,6 @@ import { sequence } from "./sequence.mjs";
 const megabyte = 1024 * 1024;
 const usualBulkBytes = 200 * megabyte;
 const growthLimitBytes = 64 * megabyte;
-/** The runtimes' TLS copies each record, and Deno is late to free them: up to 180 MB were seen. An answer that is held as a
- * whole would come on top. */
-const tlsGrowthLimitBytes = 320 * megabyte;
 const ticks = 20;
 
 /** @param {Iterable<Uint8Array>} blocks */
@@ -74,8 +71,7 @@ async function checkBulk(place, programs, bulkBytes) {
   if (before.includes(null)) return `byte-exact, ${rate} MB/s; memory not measured, there is no /proc here`;
   const growth = programs.map((_, i) => (after[i]?.peak ?? NaN) - (before[i]?.resident ?? NaN));
   const told = programs.map(({ name }, i) => `${name} +${Math.round(growth[i] / megabyte)} MB`).join(", ");
-  const limit = place.tls ? tlsGrowthLimitBytes : growthLimitBytes;
-  assert.ok(Math.max(...growth) <= limit, `${told}: more than ${limit / megabyte} MB`);
+  assert.ok(Math.max(...growth) <= growthLimitBytes, `${told}: more than ${growthLimitBytes / megabyte} MB`);
   return `byte-exact, ${rate} MB/s, ${told}`;
 }
 

@@ -4,8 +4,8 @@
  * (src/net) listens here and has them collected in time. Without it nothing happens: importing this library changes
  * nothing in the process.
  *
- * Reported is what is not reference-counted (ref_counted.ts): bytes that pass through TLS, the JSON protocol or a
- * user's functions.
+ * Reported is what is not reference-counted (ref_counted.ts): bytes that pass through the JSON protocol or a user's
+ * functions.
  */
 
 /**

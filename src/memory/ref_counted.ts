@@ -57,14 +57,15 @@ export function assertUsable(view: Uint8Array): void {
 }
 
 /**
- * Begins to count the references of the buffer of `chunk`, where it has 16 KiB or more and `chunk` is all of it. No
+ * Begins to count the references of the buffer of `chunk`, where it has `leastBytes` or more and `chunk` is all of it. No
  * other code may use the buffer. `chunk` has the first reference. Returns `chunk`.
  *
  * @param isPermanent true: the buffer is used again and again, and never freed. Default false.
+ * @param leastBytes default 16 KiB; less for what comes in pieces of this size between larger ones, and in bulk
  */
-export function count(chunk: Uint8Array, isPermanent = false): Uint8Array {
+export function count(chunk: Uint8Array, isPermanent = false, leastBytes = LEAST_BYTES): Uint8Array {
   reportGarbage(chunk.length);
-  if (chunk.length < LEAST_BYTES || chunk.length !== chunk.buffer.byteLength) return chunk;
+  if (chunk.length < leastBytes || chunk.length !== chunk.buffer.byteLength) return chunk;
   counters.set(chunk.buffer, { references: isPermanent ? Infinity : 1 });
   holders.add(chunk);
   countedBuffers++;
@@ -115,7 +116,7 @@ export function release(view: Uint8Array): boolean {
   if (--counter.references > 0) return true;
   counters.delete(buffer);
   countedBuffers--;
-  reportGarbage(-buffer.byteLength);
+  if (buffer.byteLength >= LEAST_BYTES) reportGarbage(-buffer.byteLength);
   free(buffer);
   return true;
 }

@@ -45,6 +45,7 @@ export const bun: Runtime = {
       onFailure(error);
     });
   },
+  spareTlsCopy() {},
   watch: null,
   // There is a poll in each turn, and a reset is told in the one after.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),

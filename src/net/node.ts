@@ -10,6 +10,7 @@ export const node: Runtime = {
   writeNow: () => 0,
   interceptReads() {},
   interceptWriteErrors,
+  spareTlsCopy() {},
   watch: pausedWatch,
   // There is a poll in each turn.
   afterPoll: (then) => void setImmediate(() => setImmediate(then)),

@@ -1,5 +1,6 @@
 /** What differs between the runtimes, although all have `node:net`. Each has an object in a file of its own. */
 import type * as net from "node:net";
+import type * as tls from "node:tls";
 import type { Libc } from "./libc_functions.ts";
 import type { ListenTarget } from "./socket.ts";
 
@@ -23,6 +24,8 @@ export interface Runtime {
   interceptReads(raw: net.Socket, take: (chunk: Uint8Array) => boolean): void;
   /** Gives `onFailure` the errors of the stream's writes, which would destroy `raw`, with all that it has not read. */
   interceptWriteErrors(raw: net.Socket, onFailure: (error: Error) => void): void;
+  /** Has the runtime's TLS on a stream of ours give its bytes without a copy of its own. Where it makes none: nothing. */
+  spareTlsCopy(engine: tls.TLSSocket): void;
   /** Notices paused sockets whose connection broke. Null: the runtime closes those itself. */
   readonly watch: { add(raw: net.Socket, onBroken: () => void): void; remove(raw: net.Socket): void } | null;
   /** Calls `then` when the event loop has polled the system, and what it told was handled. To be called at a tick's end. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { onGarbage } from "../../src/memory/mod.ts";
 import {
   BufferMisuse,
   checkBuffers,
@@ -105,6 +106,21 @@ describe("reference-counted buffers", () => {
     release(cut);
     release(block);
     assert.deepEqual(block, patternBytes(readBytes));
+  });
+
+  it("count counts smaller buffers where it is asked to, and tells the collector nothing of them", () => {
+    let reported = 0;
+    onGarbage((bytes) => reported += bytes);
+    try {
+      const small = count(patternBytes(4_096), false, 4_096);
+      assert.equal(isCounted(small), true);
+      assert.equal(isCounted(count(patternBytes(4_095), false, 4_096)), false);
+      release(small);
+      assert.ok(isGone(small));
+    } finally {
+      onGarbage(null);
+    }
+    assert.equal(reported, 0);
   });
 
   it("count leaves small buffers alone, and views that are not all of theirs", () => {

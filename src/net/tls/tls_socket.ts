@@ -18,8 +18,9 @@ import {
   Timeout,
   work,
 } from "../../base/mod.ts";
-import { concat, disown, reportGarbage } from "../../memory/mod.ts";
+import { concat, count, isCounted, release, reportGarbage } from "../../memory/mod.ts";
 import { formatAddress } from "../address.ts";
+import { runtime } from "../current_runtime.ts";
 import { HeldReads, type HeldReadsOwner } from "../held_reads.ts";
 import { HIGH_WATER_BYTES } from "../node_socket.ts";
 import {
@@ -112,6 +113,7 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
     this.remote = raw.remote;
     this.#cipher = new CipherStream(raw);
     this.#engine = createEngine(this.#cipher);
+    runtime.spareTlsCopy(this.#engine);
     this.#engine.on("data", (bytes: Uint8Array) => this.#takePlaintext(bytes));
     this.#engine.on("end", () => this.#takeCloseNotify());
     this.#engine.on("error", (cause: Error) => this.#failTls(cause));
@@ -245,16 +247,27 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
 
   #writeGathered(): void {
     const chunks = this.#gathered;
-    for (const chunk of chunks) disown(chunk);
     const total = this.#gatheredBytes;
-    reportGarbage(total);
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    const written = this.#isDrainWanted ? this.#onWritten : undefined;
-    if (total <= RECORD_BYTES && chunks.length > 1) return void this.#engine.write(concat(chunks, total), written);
-    const last = chunks.length - 1;
-    for (let i = 0; i < last; i++) this.#engine.write(chunks[i]);
-    this.#engine.write(chunks[last], written);
+    if (total <= RECORD_BYTES && chunks.length > 1) {
+      const whole = concat(chunks, total);
+      for (const chunk of chunks) release(chunk);
+      return this.#encrypt(whole);
+    }
+    for (const chunk of chunks) this.#encrypt(chunk);
+  }
+
+  #encrypt(chunk: Uint8Array): void {
+    if (isCounted(chunk)) return void this.#engine.write(chunk, (error) => this.#releaseEncrypted(chunk, error));
+    reportGarbage(chunk.length);
+    this.#engine.write(chunk, this.#isDrainWanted ? this.#onWritten : undefined);
+  }
+
+  #releaseEncrypted(chunk: Uint8Array, error: Error | null | undefined): void {
+    // The engine may still use it where it broke.
+    if (!error && !this.#engine.destroyed) release(chunk);
+    this.#drain();
   }
 
   /**
@@ -284,13 +297,12 @@ export class TlsSocket implements Socket, TickListener, HeldReadsOwner {
       this.#hasReceived = true;
       if (!looksLikeTls(bytes[0])) return this.#failTls(new NoTlsError());
     }
-    // The runtime's TLS knows no references.
-    this.#cipher.receive(disown(bytes));
+    this.#cipher.receive(bytes);
   }
 
   #takePlaintext(bytes: Uint8Array): void {
     if (this.closed || this.#error !== null) return;
-    reportGarbage(bytes.length);
+    count(bytes);
     if (!this.#isPaused && this.#undelivered.isEmpty && !this.#mustWait) return this.#deliver(bytes);
     this.#undelivered.add(bytes);
     if (this.#isPaused) return;
