@@ -41,7 +41,7 @@ export {
 } from "./fields.ts";
 export { Forwarding, publicAnswer, requestIdOf, withoutForwarding } from "./forwarding.ts";
 export { hasMediaType, isLiveFormat, LiveTypes } from "./media_type.ts";
-export { type Answer, type Body, type Fields, type Handler, pathOf, type RequestHead } from "./message.ts";
+export { type Answer, type Body, type Fields, type Handler, pathOf, type RequestHead, withFields } from "./message.ts";
 export { type ExchangeReporter, observeExchanges, type RequestReport } from "./observer.ts";
 export { type OpenExchange, OpenExchanges } from "./open_exchanges.ts";
 export { errorAnswer, errorFieldName, problemAnswer, problemCodeOf } from "./problem_answer.ts";

@@ -212,7 +212,8 @@ describe("VisitorLimits", () => {
       const upstream: Handler = () =>
         Promise.resolve({ status: 200, fields: [], body: streamOf(new Uint8Array(bytes)) });
       const admission = limits.admit(head, "shop");
-      const answer = await admission.call(guard as unknown as TimeoutGuard, upstream, head, null, never, undefined);
+      const guarded = guard as unknown as TimeoutGuard;
+      const answer = await admission.call(guarded, upstream, head, null, never, undefined, { suspendedMs: 0 });
       return (answer.body as ReadableStream<Uint8Array>).getReader();
     };
     /** Reads a body to its end. Resolves to how many milliseconds it took. */

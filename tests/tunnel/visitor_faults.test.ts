@@ -206,6 +206,8 @@ for (const protocol of protocols) {
   });
 
   describe(`a tunnel on ${protocol} whose agent dies`, () => {
+    // Its session would go on over the next link.
+    const endsWithLink = { edge: { resumeTimeoutMs: 0 } };
     it("answers 502 agent_lost before the head, and is served again when the agent is back", async () => {
       await behind(async (tunnel, upstream) => {
         const answer = get(tunnel, "/hang");
@@ -216,7 +218,7 @@ for (const protocol of protocols) {
         await peer.gone();
         await eventually(() => tunnel.edge.tunnels.get("shop")?.session?.active === 0);
         assert.match(await get(tunnel, "/ok"), /ok$/);
-      });
+      }, endsWithLink);
     });
 
     it("aborts the answer that it was in", async () => {
@@ -226,7 +228,7 @@ for (const protocol of protocols) {
         tunnel.relay.cut();
         assert.equal(await readUntilReset(client), "");
         await (await upstream.peer(0)).gone();
-      });
+      }, endsWithLink);
     });
   });
 }

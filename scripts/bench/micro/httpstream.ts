@@ -166,6 +166,7 @@ function waitingChunks(isCompacted: boolean): { held: number; content: number } 
 
 /** One end of a link within the process; a message arrives in the next tick. */
 class LocalLink implements Link {
+  readonly localAddress = null;
   handlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
   readonly bufferedBytes = 0;
   peer: LocalLink | null = null;
