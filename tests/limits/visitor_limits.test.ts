@@ -213,7 +213,8 @@ describe("VisitorLimits", () => {
         Promise.resolve({ status: 200, fields: [], body: streamOf(new Uint8Array(bytes)) });
       const admission = limits.admit(head, "shop");
       const guarded = guard as unknown as TimeoutGuard;
-      const answer = await admission.call(guarded, upstream, head, null, never, undefined, { suspendedMs: 0 });
+      const server = { isSuspended: false, suspendedMs: 0 };
+      const answer = await admission.call(guarded, upstream, head, null, never, undefined, server);
       return (answer.body as ReadableStream<Uint8Array>).getReader();
     };
     /** Reads a body to its end. Resolves to how many milliseconds it took. */
