@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Edge } from "../../src/edge/edge.ts";
 import type { Handler } from "../../src/http/message.ts";
+import type { V2AgentSession } from "../../src/session/v2/agent_session.ts";
 import { FedBody } from "../support/client_requests.ts";
 import { bytesOf, eventually } from "../support/net.ts";
 import { get, getRequest, send } from "../support/public_client.ts";
@@ -174,3 +175,42 @@ for (const protocol of protocols) {
     });
   });
 }
+
+describe("an agent whose link is lost", () => {
+  it("leaves at once when it is told to, with nothing under way", async () => {
+    const tunnel = await startTunnel(service().upstream, { protocol: "v2" });
+    const { session } = tunnel.agent.tunnel!;
+    // What was sent is acknowledged 50 ms later at most.
+    await eventually(() => (session as V2AgentSession).keptBytes === 0);
+    const lost = new Promise<void>((resolve) => {
+      const events = session.linkEvents!;
+      session.linkEvents = {
+        ...events,
+        onSuspended: (reason) => {
+          events.onSuspended(reason);
+          resolve();
+        },
+      };
+    });
+    await tunnel.relay.close();
+    await lost;
+    await tunnel.agent.drain();
+    assert.equal((await session.closed).code, "closed");
+    tunnel.agent.close();
+    await tunnel.edge.close();
+  });
+
+  it("comes back for what is under way when it is told to leave", async () => {
+    await withStream({ protocol: "v2" }, async ({ tunnel, fed, read, finish }) => {
+      const session = tunnel.edge.tunnels.get("shop")!.session!;
+      tunnel.relay.cut();
+      await eventually(() => session.isSuspended);
+      const left = tunnel.agent.drain();
+      fed.push("second");
+      await read("second");
+      await finish();
+      await left;
+      assert.equal((await session.closed).code, "closed");
+    });
+  });
+});

@@ -25,13 +25,19 @@ export class V2AgentSession implements Session {
     return this.#connection.bufferedBytes;
   }
 
+  /** Bytes that were sent, and that the edge has not acknowledged yet. */
+  get keptBytes(): number {
+    return this.#connection.keptBytes;
+  }
+
   get peerLeaving(): Promise<void> {
     return this.#connection.peerLeaving;
   }
 
   async drain(): Promise<void> {
-    // Nothing runs that the edge would have to come back for.
-    if (this.#connection.isSuspended && this.active === 0) this.close("The agent left while its link was lost");
+    const { isSuspended, keptBytes } = this.#connection;
+    // Nothing runs, and the edge has all that was sent: there is nothing to come back for.
+    if (isSuspended && this.active === 0 && keptBytes === 0) this.close("The agent left while its link was lost");
     await this.#connection.drain();
   }
 

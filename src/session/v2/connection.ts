@@ -14,6 +14,7 @@ export type SessionConnection = Pick<
   | "peerLeaving"
   | "isSuspended"
   | "suspendedMs"
+  | "keptBytes"
   | "suspensionHandlers"
   | "endWithLink"
   | "ended"
