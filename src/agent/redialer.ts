@@ -7,9 +7,8 @@ import type { Connection } from "../httpstream/mod.ts";
 import { canonicalAddress, type NetworkChange, type NetworkWatch } from "../net/mod.ts";
 import type { LinkEvents } from "../session/mod.ts";
 import { AgentError } from "./errors.ts";
+import { redialPauseMs } from "./redial_pauses.ts";
 
-/** Milliseconds before each dial, plus or minus half, so that many agents of one edge do not dial together. */
-const PAUSES_MS = [0, 100, 250, 500, 1_000];
 /** A link that has lived so long was a good one: the pauses behind it start anew. */
 const STABLE_MS = 10_000;
 /**
@@ -113,8 +112,7 @@ export class Redialer {
 
   #schedule(because: AgentError | null): void {
     if (!this.#connection.isSuspended) return;
-    const pauseMs = PAUSES_MS[Math.min(this.#attempts++, PAUSES_MS.length - 1)];
-    const inMs = Math.round(pauseMs * (0.5 + this.#random()));
+    const inMs = redialPauseMs(this.#attempts++, this.#random);
     this.#options.events()?.onRedial(this.#attempts, inMs, because);
     this.#timer = this.#options.clock.after(inMs, () => void this.#attempt());
   }
