@@ -1,25 +1,17 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
-import type { LinkEvents, Session, SessionEnd } from "../session/mod.ts";
+import type { Session, SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
+import { LinkReport, type ReconnectEvents } from "./link_report.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 import { redialPauseMs } from "./redial_pauses.ts";
 
-export interface AgentEvents {
+export interface AgentEvents extends ReconnectEvents {
   /** The tunnel is open; after each reconnect and renewal again. */
   onReady?(tunnel: OpenTunnel): void;
   /** Before the tunnel was ever open: an attempt failed with `because`, and attempt number `attempt` follows in `inMs`. */
   onConnecting?(attempt: number, inMs: number, because: AgentError): void;
-  /** The link is lost, other than by `drain()` or `close()`. Whether the session is, too, is told by what follows. */
-  onDisconnected?(end: SessionEnd): void;
-  /**
-   * Attempt number `attempt` follows in `inMs`, counted from the last session that has lived for `stableMs`. `because`:
-   * why the last attempt failed; null before the first behind a session.
-   */
-  onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
-  /** The session goes on over another link. @param streams exchanges that were kept */
-  onResumed?(suspendedMs: number, streams: number): void;
 }
 
 export interface AgentOptions {
@@ -85,21 +77,7 @@ export class Agent {
   #renewed: OpenTunnel | null = null;
   /** Since the last session that was stable. */
   #reconnects = 0;
-  /** The link of the session is lost, and that was told. */
-  #isCut = false;
-  readonly #linkEvents: LinkEvents = {
-    onSuspended: (reason) => {
-      this.#isCut = true;
-      this.#events.onDisconnected?.({ code: "link_lost", reason });
-    },
-    onRedial: (attempt, inMs, because) => {
-      this.#events.onReconnecting?.(attempt, inMs, because instanceof AgentError ? because : null);
-    },
-    onResumed: (suspendedMs, streams) => {
-      this.#isCut = false;
-      this.#events.onResumed?.(suspendedMs, streams);
-    },
-  };
+  readonly #link: LinkReport;
 
   constructor(options: AgentOptions) {
     this.#open = options.open;
@@ -109,6 +87,7 @@ export class Agent {
     this.#backoff = options.backoff ?? new Backoff();
     this.#soonBackoff = options.backoff ?? new Backoff(undefined, SOON_PAUSE_MS);
     this.#events = options.events ?? {};
+    this.#link = new LinkReport(this.#events);
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -149,7 +128,7 @@ export class Agent {
         tunnel = renewed;
         continue;
       }
-      if (!this.#isCut) this.#events.onDisconnected?.(end);
+      if (!this.#link.isCut) this.#events.onDisconnected?.(end);
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
         this.#backoff.reset();
@@ -195,8 +174,8 @@ export class Agent {
 
   #use(tunnel: OpenTunnel): void {
     this.#tunnel = tunnel;
-    this.#isCut = false;
-    tunnel.session.linkEvents = this.#linkEvents;
+    this.#link.isCut = false;
+    tunnel.session.linkEvents = this.#link;
     this.#events.onReady?.(tunnel);
     void tunnel.session.peerLeaving?.then(() => this.#moveOn(tunnel));
     void tunnel.session.closed.then((end) => {

@@ -6,8 +6,9 @@
  */
 import { Backoff, type Clock, pause, systemClock, type Timer } from "../../base/mod.ts";
 import { holdProcess } from "../../net/mod.ts";
-import type { LinkEvents, SessionEnd } from "../../session/mod.ts";
+import type { SessionEnd } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
+import { LinkReport, type ReconnectEvents } from "../link_report.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
 import { redialPauseMs } from "../redial_pauses.ts";
 import { ServedTunnels, type ServedTunnelsOptions } from "./served_tunnels.ts";
@@ -20,18 +21,13 @@ export type ConnectSession = (
   signal: AbortSignal,
 ) => Promise<TunnelSession>;
 
-export interface KeeperEvents {
+export interface KeeperEvents extends ReconnectEvents {
   /** A tunnel is open; after each reconnect and renewal, and with another upstream, again. */
   onReady?(tunnel: Omit<OpenTunnel, "session">, upstreamLabel: string): void;
   /** A tunnel could not be opened, or the edge took it away. It is tried again. */
   onTunnelLost?(name: string, reason: string): void;
   /** Before there was ever a session: an attempt failed, and attempt number `attempt` follows in `inMs`. */
   onConnecting?(attempt: number, inMs: number, because: AgentError): void;
-  onDisconnected?(end: SessionEnd): void;
-  /** @param because why the last attempt failed; null before the first behind a session */
-  onReconnecting?(attempt: number, inMs: number, because: AgentError | null): void;
-  /** The session goes on over another link. @param streams exchanges that were kept */
-  onResumed?(suspendedMs: number, streams: number): void;
 }
 
 export interface KeeperOptions extends Pick<ServedTunnelsOptions, "makeUpstream" | "drainMs"> {
@@ -70,26 +66,13 @@ export class TunnelKeeper {
   #reconnects = 0;
   #hasConnected = false;
   #retry: Timer | null = null;
-  /** The link of the session is lost, and that was told. */
-  #isCut = false;
-  readonly #linkEvents: LinkEvents = {
-    onSuspended: (reason) => {
-      this.#isCut = true;
-      this.#events.onDisconnected?.({ code: "link_lost", reason });
-    },
-    onRedial: (attempt, inMs, because) => {
-      this.#events.onReconnecting?.(attempt, inMs, because instanceof AgentError ? because : null);
-    },
-    onResumed: (suspendedMs, streams) => {
-      this.#isCut = false;
-      this.#events.onResumed?.(suspendedMs, streams);
-    },
-  };
+  readonly #link: LinkReport;
 
   constructor(options: KeeperOptions) {
     const { makeUpstream, drainMs, clock = systemClock, backoff = () => new Backoff() } = options;
     this.#options = options;
     this.#events = options.events ?? {};
+    this.#link = new LinkReport(this.#events);
     this.#clock = clock;
     this.#backoff = backoff();
     this.#tunnelBackoff = backoff();
@@ -191,7 +174,7 @@ export class TunnelKeeper {
     this.#use(session);
     const end = await this.#endOfSessions();
     if (this.#stop.signal.aborted) return;
-    if (!this.#isCut) this.#events.onDisconnected?.(end);
+    if (!this.#link.isCut) this.#events.onDisconnected?.(end);
     if (this.#clock.now() - since < (this.#options.stableMs ?? DEFAULT_STABLE_MS)) return;
     this.#backoff.reset();
     this.#reconnects = 0;
@@ -212,8 +195,8 @@ export class TunnelKeeper {
 
   #use(session: TunnelSession): void {
     this.#session = session;
-    this.#isCut = false;
-    session.session.linkEvents = this.#linkEvents;
+    this.#link.isCut = false;
+    session.session.linkEvents = this.#link;
     this.#hasConnected = true;
     const waiters = this.#waiters;
     this.#waiters = [];
