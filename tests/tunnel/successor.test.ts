@@ -1,6 +1,12 @@
 /** An edge that leaves while another one takes its place: agents go over at once, and visitors of both are served. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { parseEdgeUrl } from "../../src/agent/edge_url.ts";
+import { newAgentKey } from "../../src/agent/handshake_fields.ts";
+import type { TunnelConfig } from "../../src/agent/managed/tunnel_config.ts";
+import { TunnelKeeper } from "../../src/agent/managed/tunnel_keeper.ts";
+import { TunnelSession } from "../../src/agent/managed/tunnel_session.ts";
+import { Backoff } from "../../src/base/backoff.ts";
 import type { Edge } from "../../src/edge/edge.ts";
 import type { Handler } from "../../src/http/message.ts";
 import type { V2AgentSession } from "../../src/session/v2/agent_session.ts";
@@ -12,6 +18,7 @@ import {
   publicSide,
   startTestEdge,
   startTunnel,
+  token,
   type Tunnel,
   type TunnelOptions,
 } from "../support/tunnel.ts";
@@ -185,7 +192,8 @@ describe("an agent whose link is lost", () => {
     const lost = new Promise<void>((resolve) => {
       const events = session.linkEvents!;
       session.linkEvents = {
-        ...events,
+        onRedial: (...redial) => events.onRedial(...redial),
+        onResumed: (...resumed) => events.onResumed(...resumed),
         onSuspended: (reason) => {
           events.onSuspended(reason);
           resolve();
@@ -212,5 +220,45 @@ describe("an agent whose link is lost", () => {
       await left;
       assert.equal((await session.closed).code, "closed");
     });
+  });
+});
+
+describe("an agent of several tunnels whose edge leaves", () => {
+  it("opens all of them at the edge that takes its place, and finishes what runs on the old one", async () => {
+    const { fed, upstream } = service();
+    const edge = await startTestEdge();
+    const { host, port } = edge.address;
+    const url = parseEdgeUrl(`http://127.0.0.1:${port}`);
+    const keeper = new TunnelKeeper({
+      connect: (hooks, signal) =>
+        TunnelSession.connect({ edge: url, token, version: "0.0.0", agentKey: newAgentKey(), ...hooks }, signal),
+      makeUpstream: () => ({ handler: upstream, label: "http://upstream", active: 0, close() {} }),
+      drainMs: 1_000,
+      backoff: () => new Backoff(1, 20),
+    });
+    keeper.start(
+      ["blog", "shop"].map((name): TunnelConfig => ({ name, kind: "http", upstream: "3000", hostnames: [] })),
+    );
+    const run = keeper.run();
+    await eventually(() => edge.tunnels.online === 2);
+    const side = publicSide(edge, "shop");
+    const visitor = await send(side, getRequest(side, "/events"));
+    fed.push("first");
+    await visitor.readUntil("first");
+    const drained = edge.drain();
+    await assert.rejects(side.connect(), { code: "connection_refused" });
+    const next = await startTestEdge({ listen: { kind: "tcp", host, port } });
+    await eventually(() => next.tunnels.online === 2);
+    for (const name of ["blog", "shop"]) assert.match(await get(publicSide(next, name)), /hello$/);
+    fed.push("second");
+    await visitor.readUntil("second");
+    fed.end();
+    await visitor.readUntil("0\r\n\r\n");
+    visitor.socket.end();
+    await drained;
+    assert.equal(next.tunnels.online, 2);
+    keeper.close();
+    await run;
+    await next.close();
   });
 });
