@@ -26,7 +26,7 @@ const pages = readPages();
 
 /** Flags in the prose that are none of ours. */
 const foreignFlags: Readonly<Record<string, readonly string[]>> = {
-  "README.md": ["once", "edge-runtime", "agent-runtime", "port"],
+  "README.md": ["once", "cut", "edge-runtime", "agent-runtime", "port"],
   "CONTRIBUTING.md": ["install-peers", "release"],
   "docs/install.md": [
     "prefix",

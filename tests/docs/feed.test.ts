@@ -5,9 +5,10 @@ import { agentProgram } from "../../src/cli/agent.ts";
 import { DEFAULT_MAX_EVENTS, DEFAULT_MAX_SUBSCRIBERS } from "../../src/events/feed.ts";
 import { dial } from "../../src/net/mod.ts";
 import { withOperatedEdge, withUpstream } from "../cli/operated_edge.ts";
-import { runToEnd } from "../cli/program_run.ts";
+import { ProgramRun, runToEnd } from "../cli/program_run.ts";
 import { JsonAgent } from "../support/json_agent.ts";
 import { bytesOf, SocketReader } from "../support/net.ts";
+import { Relay } from "../support/relay.ts";
 import { inlineCode, readPage, tableRows } from "./page.ts";
 
 const page = readPage("docs/events.md");
@@ -37,8 +38,25 @@ describe("The feed of docs/events.md", () => {
         await events.event("gap");
         const { token } = (await edge.command("node", "add", "web-1", "--json")).events[0]!;
         await edge.command("tunnel", "add", "shop", "--node", "web-1", "--upstream", "3000");
-        const agent = await edge.agent(upstream.port, "--name", "shop", "--token", String(token));
         const port = Number(new URL(edge.url).port);
+        // The agent comes by it, so that its link can be cut.
+        const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port });
+        const near = `http://127.0.0.1:${relay.port}`;
+        const args = [
+          "http",
+          String(upstream.port),
+          "--edge",
+          near,
+          "--json",
+          "--name",
+          "shop",
+          "--token",
+          String(token),
+        ];
+        const agent = new ProgramRun(agentProgram, args);
+        await agent.event("ready");
+        relay.cut();
+        await agent.event("resumed");
         const visit = async (request: string) => {
           const client = new SocketReader(await dial({ kind: "tcp", host: "127.0.0.1", port }));
           client.socket.write(bytesOf(request));
@@ -55,6 +73,7 @@ describe("The feed of docs/events.md", () => {
         json.send({ type: "http_response", request_id, status: "no number", headers: {}, body_b64: "" });
         await asked;
         assert.equal(await agent.stop(), 0);
+        await relay.close();
         await fetch(`${edge.url}/api/agent/ack`, {
           method: "POST",
           headers: { Authorization: `Bearer ${token}` },
