@@ -12,11 +12,12 @@ import { redialPauseMs } from "./redial_pauses.ts";
 /** A link that has lived so long was a good one: the pauses behind it start anew. */
 const STABLE_MS = 10_000;
 /**
- * Milliseconds for each dial with its handshake. A dial into a network that is not there may hang: the next one notices
- * that it has come back. On a slow path, later ones have more time.
+ * Milliseconds for each connection, TLS included. A dial into a network that is not there may hang: the next one notices
+ * that it has come back. On a slow path, later ones have more time. Once there is a connection, the edge has the usual
+ * time for its answer: it may be busy with a thousand others that have lost it.
  */
-const TIMEOUTS_MS = [2_000, 2_000, 4_000, 4_000, 8_000];
-const LAST_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUTS_MS = [2_000, 2_000, 4_000, 4_000, 8_000];
+const LAST_CONNECT_TIMEOUT_MS = 10_000;
 
 /** Milliseconds in which the edge must answer when the network may be another one. */
 const PROBE_MS = 2_000;
@@ -30,7 +31,7 @@ export interface RedialerOptions {
    *
    * @param epoch above that of each dial before
    */
-  dial(epoch: number, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
+  dial(epoch: number, connectTimeoutMs: number, signal: AbortSignal): Promise<boolean>;
   /** Who is told; asked at each event. */
   events(): LinkEvents | null;
   /** Tells of other networks, and of the machine's sleep. */
@@ -120,9 +121,9 @@ export class Redialer {
   async #attempt(): Promise<void> {
     this.#timer = null;
     const dial = this.#dial = new AbortController();
-    const timeoutMs = TIMEOUTS_MS[this.#attempts - 1] ?? LAST_TIMEOUT_MS;
+    const connectTimeoutMs = CONNECT_TIMEOUTS_MS[this.#attempts - 1] ?? LAST_CONNECT_TIMEOUT_MS;
     try {
-      const isKnown = await this.#options.dial(++this.#epoch, timeoutMs, dial.signal);
+      const isKnown = await this.#options.dial(++this.#epoch, connectTimeoutMs, dial.signal);
       if (!isKnown) this.#connection.expire("The edge does not know the session any more: it has started anew");
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

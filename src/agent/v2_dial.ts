@@ -126,9 +126,9 @@ export async function connectV2(options: V2ConnectOptions, signal: AbortSignal):
   new Redialer({
     connection,
     clock,
-    dial: (epoch, timeoutMs, signal) => {
-      const target = webSocketTo({ ...options, timeoutMs }, signal);
-      return dialOnce(() => roundTripper.resume(upgraded, epoch, { ...target, fields }));
+    dial: (epoch, connectTimeoutMs, signal) => {
+      const target = webSocketTo(options, signal);
+      return dialOnce(() => roundTripper.resume(upgraded, epoch, { ...target, connectTimeoutMs, fields }));
     },
     events: () => session.linkEvents,
     network: options.network ?? networkWatch,

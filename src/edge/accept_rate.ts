@@ -6,9 +6,9 @@ import { TokenBucket } from "../base/mod.ts";
 
 /** At once, and a second afterwards. */
 const BURST = 500;
-const PER_SECOND = 200;
+const PER_SECOND = 400;
 const BURST_PER_OWNER = 250;
-const PER_SECOND_PER_OWNER = 100;
+const PER_SECOND_PER_OWNER = 200;
 /** Owners that are remembered. One that is forgotten begins anew. */
 const MAX_OWNERS = 1_000;
 

@@ -28,6 +28,8 @@ export interface WebSocketDialOptions {
   signal?: AbortSignal;
   /** Milliseconds from the dial to the server's 101. Default 10,000. */
   timeoutMs?: number;
+  /** Of these, milliseconds for the connection alone, TLS included. Default: all. */
+  connectTimeoutMs?: number;
   /** How to connect. Default: `dial` (src/net). */
   dial?: (target: DialTarget, options: DialOptions) => Promise<Socket>;
   clock?: Clock;
@@ -102,7 +104,8 @@ export async function dialWebSocket(options: WebSocketDialOptions): Promise<Dial
   const key = randomBytes(16).toString("base64");
   const request = encodeUpgrade(options, key);
   const startedAt = clock.now();
-  const socket = await (options.dial ?? dial)(options.target, { timeoutMs, signal });
+  const connectTimeoutMs = Math.min(options.connectTimeoutMs ?? timeoutMs, timeoutMs);
+  const socket = await (options.dial ?? dial)(options.target, { timeoutMs: connectTimeoutMs, signal });
   const handshake = new ClientHandshake(socket, key, options.protocols ?? []);
   return attempt<DialedWebSocket>({
     action: "Cannot open the WebSocket",

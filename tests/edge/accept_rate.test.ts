@@ -6,18 +6,18 @@ const taken = (rate: AcceptRate, owner: string, count: number, now: number) =>
   Array.from({ length: count }, () => rate.take(owner, now)).filter(Boolean).length;
 
 describe("AcceptRate", () => {
-  it("AcceptRate takes 250 agents of one token at once, then 100 a second", () => {
+  it("AcceptRate takes 250 agents of one token at once, then 200 a second", () => {
     const rate = new AcceptRate(0);
     assert.equal(taken(rate, "a", 300, 0), 250);
-    assert.equal(taken(rate, "a", 300, 1_000), 100);
+    assert.equal(taken(rate, "a", 300, 1_000), 200);
   });
 
-  it("AcceptRate takes 500 agents of all tokens at once, then 200 a second", () => {
+  it("AcceptRate takes 500 agents of all tokens at once, then 400 a second", () => {
     const rate = new AcceptRate(0);
     const owners = ["a", "b", "c", "d"];
     const all = (now: number) => owners.reduce((sum, owner) => sum + taken(rate, owner, 200, now), 0);
     assert.equal(all(0), 500);
-    assert.equal(all(1_000), 200);
+    assert.equal(all(1_000), 400);
   });
 
   it("AcceptRate leaves half of it to the others when one token takes all that it can", () => {

@@ -184,7 +184,7 @@ describe("an edge whose agent lost its link", () => {
     await start({ clock, maxSessionsPerOwner: 1_000 });
     for (let count = 0; count < 5; count++) await Promise.all(Array.from({ length: 50 }, () => enterEdge(edge)));
     assert.deepEqual(await refusal([]), [503, "overloaded"]);
-    clock.advance(10);
+    clock.advance(5);
     await enterEdge(edge);
     assert.deepEqual(await refusal([]), [503, "overloaded"]);
   });
