@@ -441,7 +441,8 @@ export class Connection {
     this.#isPeerDraining = true;
     if (lastStreamId !== MAX_U31) this.#isPeerFinal = true;
     if (errorCode === ErrorCode.NO_ERROR) {
-      this.#peerLeaving.resolve();
+      // One that says its last word at once is about to be gone: there is nothing to do before that.
+      if (!this.#isPeerFinal) this.#peerLeaving.resolve();
       return this.#streams.failUnprocessed(lastStreamId);
     }
     this.#finish(
