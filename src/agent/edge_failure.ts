@@ -162,6 +162,7 @@ function answeredFailure(edge: EdgeUrl, cause: HandshakeError, status: number, v
   if (code !== null && status === 429) {
     return new AgentError("too_many_attempts", detail ?? "Too many refused tokens", cause);
   }
+  if (told?.code === "session_replaced") return new AgentError("replaced", told.detail, cause);
   if (told?.code === "too_many_sessions") return refusal(told.code, told.detail, cause);
   const edgeVersion = fieldValue(cause.fields, versionFieldName.toLowerCase());
   if (status === 400 && (edgeVersion !== undefined || told?.code === "version_mismatch")) {

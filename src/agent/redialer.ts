@@ -3,7 +3,7 @@
  * what the other one may lack.
  */
 import type { Clock, Timer } from "../base/mod.ts";
-import type { Connection } from "../httpstream/mod.ts";
+import { type Connection, ErrorCode } from "../httpstream/mod.ts";
 import { canonicalAddress, type NetworkChange, type NetworkWatch } from "../net/mod.ts";
 import type { LinkEvents } from "../session/mod.ts";
 import { AgentError } from "./errors.ts";
@@ -52,6 +52,7 @@ export class Redialer {
   #linkedAt: number;
   #timer: Timer | null = null;
   #dial: AbortController | null = null;
+  #probeTimer: Timer | null = null;
 
   constructor(options: RedialerOptions) {
     this.#options = options;
@@ -88,13 +89,21 @@ export class Redialer {
   }
 
   #probe(): void {
-    const timer = this.#options.clock.after(PROBE_MS, () => {
+    this.#endProbe();
+    const timer = this.#probeTimer = this.#options.clock.after(PROBE_MS, () => {
       this.#connection.detach(`The edge did not answer within ${PROBE_MS} ms, behind a change of the network`);
     });
     this.#connection.ping().then(() => timer.cancel(), () => timer.cancel());
   }
 
+  /** The link that was asked is lost, or answers. */
+  #endProbe(): void {
+    this.#probeTimer?.cancel();
+    this.#probeTimer = null;
+  }
+
   #suspended(reason: string): void {
+    this.#endProbe();
     if (this.#options.clock.now() - this.#linkedAt >= STABLE_MS) this.#attempts = 0;
     this.#options.events()?.onSuspended(reason);
     this.#schedule(null);
@@ -106,6 +115,7 @@ export class Redialer {
   }
 
   #stop(): void {
+    this.#endProbe();
     this.#timer?.cancel();
     this.#timer = null;
     this.#dial?.abort();
@@ -130,7 +140,8 @@ export class Redialer {
       // Another dial has taken its place, or the session is over.
       if (dial.signal.aborted) return;
       // A refusal of this token, or of this agent, does not pass by dialing again.
-      if (isFinal(error)) this.#connection.expire(error.reason);
+      if (error.code === "replaced") this.#connection.expire(error.reason, ErrorCode.REPLACED);
+      else if (isFinal(error)) this.#connection.expire(error.reason);
       else this.#schedule(error);
     } finally {
       if (this.#dial === dial) this.#dial = null;

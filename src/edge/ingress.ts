@@ -85,7 +85,7 @@ export function createIngress(options: IngressOptions): Handler {
     body: Body,
     signal: CancelSignal,
   ): Promise<Answer> | null {
-    const ask = (holder: TunnelHolder, asked: RequestHead) => {
+    const ask = (holder: TunnelHolder, asked: RequestHead, signal: CancelSignal) => {
       options.onRouted?.(head, tunnel.name, holder.session.id);
       return askHolder(holder, admission, asked, body, signal);
     };
@@ -101,7 +101,9 @@ export function createIngress(options: IngressOptions): Handler {
     signal: CancelSignal,
   ): Promise<Answer> {
     const { name, holders } = expected;
-    if (!holders.some(({ isSuspended }) => isSuspended) && !tunnels.isExpected(expected)) throw offline(name);
+    // One that has said that it leaves will not come back for new requests.
+    const isAwaited = holders.some(({ isSuspended, session }) => isSuspended && !session.isLeaving);
+    if (!isAwaited && !tunnels.isExpected(expected)) throw offline(name);
     const isServed = await options.waiting.wait(name, signal);
     signal.throwIfAborted();
     const tunnel = isServed ? tunnels.get(name) : undefined;

@@ -38,6 +38,11 @@ export class Rivals {
     });
   }
 
+  /** Whether one of them may be alive. */
+  haveToBeAsked(entry: TunnelEntry, newcomer: Newcomer): boolean {
+    return this.of(entry, newcomer).some((holder) => !isDead(holder, newcomer));
+  }
+
   /** All of them, where the newcomer takes over by force. */
   forced(entry: TunnelEntry, newcomer: Newcomer): Loser[] {
     return this.of(entry, newcomer).map((holder) => ({ holder, why: FORCED }));

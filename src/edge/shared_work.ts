@@ -4,14 +4,14 @@
  *     takes requests ─▶ upstream up ─▶ fewest exchanges of this tunnel ─▶ the one that waited longest
  *                          └─ none: those that are down are asked all the same
  */
-import { type CancelSignal, type Clock, systemClock } from "../base/mod.ts";
+import { type CancelSignal, CancelSource, type Clock, systemClock } from "../base/mod.ts";
 import { type Answer, type Body, ExchangeError, type ProblemCode, type RequestHead } from "../http/mod.ts";
 import type { TunnelHolder } from "./tunnel_holder.ts";
 
 type Inform = NonNullable<RequestHead["onInformational"]>;
 
-/** Asks the agent of `holder`. */
-export type AskHolder = (holder: TunnelHolder, head: RequestHead) => Promise<Answer>;
+/** Asks the agent of `holder`, until `signal` aborts. */
+export type AskHolder = (holder: TunnelHolder, head: RequestHead, signal: CancelSignal) => Promise<Answer>;
 
 /** Of requests without a body, which no upstream minds to get twice (RFC 9110 §9.2.1). */
 const movableMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -47,8 +47,9 @@ export class SharedWork {
   }
 
   /**
-   * Asks one of `holders`, and once another one where the request may move and the first one has given no answer. Rejects
-   * with what the last one that was asked rejects with.
+   * Asks one of `holders`, and once another one where the request may move and the first one has given no answer: it
+   * failed, or its link is lost while another one takes requests. Rejects with what the last one that was asked rejects
+   * with.
    *
    * @param signal the visitor's: nobody else is asked once it aborted
    * @param ask called once or twice
@@ -64,14 +65,18 @@ export class SharedWork {
     const isMovable = mayMove(head, body);
     const first = this.pick(holders(), isMovable);
     if (first === null) return null;
-    if (!isMovable) return this.#watched(first, ask(first, head));
-    const request = new MovableRequest(head);
-    return this.#watched(first, ask(first, request.head)).catch((error: unknown) => {
+    if (!isMovable) return this.#watched(first, ask(first, head, signal));
+    const request = new MovableRequest(head, signal);
+    const endWatch = first.session.watchSuspension((isSuspended) => {
+      const isServed = holders().some((other) => other !== first && other.takesRequests);
+      if (isSuspended && isServed) request.giveUp();
+    });
+    return this.#watched(first, ask(first, request.head, request)).finally(endWatch).catch((error: unknown) => {
       const second = request.isAnswered || signal.aborted || !isMoving(error)
         ? null
         : this.pick(holders(), isMovable, first);
       if (second === null) throw error;
-      return this.#watched(second, ask(second, head));
+      return this.#watched(second, ask(second, head, signal));
     });
   }
 
@@ -89,21 +94,38 @@ export class SharedWork {
   }
 }
 
-/** The head of a request that may move, and whether something of an answer has gone to its visitor. */
-class MovableRequest {
+/**
+ * A request that may move: its head, and whether something of an answer has come. It is the signal for the first agent, too,
+ * which aborts with the visitor's, and when that agent is not waited for any more.
+ */
+class MovableRequest extends CancelSource {
   isAnswered = false;
   readonly head: RequestHead;
+  readonly #visitor: CancelSignal;
 
-  constructor(head: RequestHead) {
-    this.head = head.onInformational === undefined
-      ? head
-      : { ...head, onInformational: this.#noting(head.onInformational) };
+  constructor(head: RequestHead, visitor: CancelSignal) {
+    super();
+    this.#visitor = visitor;
+    if (visitor.aborted) this.handleEvent();
+    else visitor.addEventListener("abort", this);
+    // It counts as answered where the visitor's version of HTTP has no interim answers, too.
+    this.head = { ...head, onInformational: this.#noting(head.onInformational) };
   }
 
-  #noting(inform: Inform): Inform {
+  /** The visitor has left. */
+  handleEvent(): void {
+    this.abort(this.#visitor.reason);
+  }
+
+  /** Another agent is to be asked, unless there is something of an answer. */
+  giveUp(): void {
+    if (!this.isAnswered) this.abort(new ExchangeError("agent_lost", "The link to the agent was lost"));
+  }
+
+  #noting(inform: Inform | undefined): Inform {
     return (status, fields) => {
       this.isAnswered = true;
-      inform(status, fields);
+      inform?.(status, fields);
     };
   }
 }

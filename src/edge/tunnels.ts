@@ -205,18 +205,29 @@ export class Tunnels {
   }
 
   async #challenge(entry: TunnelEntry, newcomer: Newcomer, force: boolean): Promise<void> {
-    if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
-    let losers: readonly Loser[];
-    entry.isChallenged = true;
-    try {
-      losers = force ? this.#rivals.forced(entry, newcomer) : await this.#rivals.silent(entry, newcomer);
-    } finally {
-      entry.isChallenged = false;
-    }
+    const losers = force ? this.#rivals.forced(entry, newcomer) : await this.#silentRivals(entry, newcomer);
     const by = describeHolder(newcomer.session, newcomer.claimant);
     for (const { holder, why } of losers) {
       this.#onReplaced(entry.name, `${describeHolder(holder.session, holder.claimant)} by ${by}: ${why}`);
       this.#withdraw(entry, holder, "replaced", `Replaced: ${why}`);
+    }
+  }
+
+  /** @throws {ClaimError} where one keeps the tunnel, and where the newcomer itself has left meanwhile */
+  async #silentRivals(entry: TunnelEntry, newcomer: Newcomer): Promise<readonly Loser[]> {
+    // Where nobody has to be asked, it does not matter who else asks just now.
+    if (!this.#rivals.haveToBeAsked(entry, newcomer)) return await this.#rivals.silent(entry, newcomer);
+    if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
+    const { session } = newcomer;
+    let isOver = false;
+    void session.closed.then(() => isOver = true);
+    entry.isChallenged = true;
+    try {
+      const losers = await this.#rivals.silent(entry, newcomer);
+      if (!isOver && !session.isLeaving) return losers;
+      throw new ClaimError("name_taken", `The agent that claimed the name ${entry.name} has left`);
+    } finally {
+      entry.isChallenged = false;
     }
   }
 
@@ -244,7 +255,8 @@ export class Tunnels {
       this.#free(entry, holder);
       holder.end(why);
     });
-    this.#onServed(entry.name);
+    // One that has lost its link meanwhile serves when its agent is back, which is told by itself.
+    if (!session.isSuspended) this.#onServed(entry.name);
     return holder.ended;
   }
 

@@ -56,13 +56,14 @@ export interface V2AcceptorOptions {
 export class V2Acceptor {
   readonly #options: V2AcceptorOptions;
   readonly #clock: Clock;
-  readonly #resumable = new ResumableSessions();
+  readonly #resumable: ResumableSessions;
   readonly #rate: AcceptRate;
 
   constructor(options: V2AcceptorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#rate = new AcceptRate(this.#clock.now());
+    this.#resumable = new ResumableSessions(this.#clock, options.resumeTimeoutMs);
   }
 
   /** The answer to a handshake that offers `runnel.v2`: a 101 that becomes a session, or a problem. */
@@ -97,6 +98,7 @@ export class V2Acceptor {
     const verdict = this.#resumable.find(request, owner);
     if (verdict.kind === "known") return this.#resume(head, owner, request, verdict.known);
     if (verdict.kind === "unknown") return this.#begin(head, owner);
+    if (verdict.kind === "replaced") return problemAnswer("session_replaced", verdict.reason);
     const detail = `The epoch ${request.epoch} is not above ${verdict.epoch}, the last one of this session`;
     return problemAnswer("stale_epoch", detail);
   }

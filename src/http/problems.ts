@@ -165,6 +165,12 @@ export const problemKinds = {
     remedy: "Choose another port",
     visitorAdvice: forPrograms,
   },
+  session_replaced: {
+    status: 409,
+    title: "Another agent took the tunnel of the session",
+    remedy: "Stop one of the two agents, give each a --name of its own, or start both with --share",
+    visitorAdvice: forPrograms,
+  },
   stale_epoch: {
     status: 409,
     title: "The session was resumed by a later dial",

@@ -332,10 +332,12 @@ export class Connection {
     this.suspensionHandlers.onResumed(suspendedMs);
   }
 
-  /** Ends a suspended connection: every stream fails with `RESUME_EXPIRED`. Does nothing while there is a link. */
-  expire(reason: string): void {
+  /**
+   * Ends a suspended connection: every stream fails with `errorCode`, by default `RESUME_EXPIRED`. Does nothing while there
+   * is a link.
+   */
+  expire(reason: string, errorCode: number = ErrorCode.RESUME_EXPIRED): void {
     if (this.#closeInfo !== null || !this.isSuspended) return;
-    const errorCode = ErrorCode.RESUME_EXPIRED;
     const init = { code: "resume_expired", reason, initiator: "library", retryable: true, errorCode } as const;
     this.#finish(errorCode, reason, new ConnectionError(init), true);
   }
@@ -536,11 +538,16 @@ export class Connection {
   }
 
   #loseLink(reason: string, initiator: "remote" | "library"): void {
-    if (this.#suspension.timeoutMs > 0) return this.#suspend(reason);
+    if (this.#suspension.timeoutMs > 0 && !this.#isBlank) return this.#suspend(reason);
     this.#breakOff(reason, initiator);
     this.#link?.abort();
     this.#streams.dispatch();
     this.#closed.resolve(this.#closeInfo!);
+  }
+
+  /** True of an edge's connection whose agent has sent nothing yet: there is nothing to come back for. */
+  get #isBlank(): boolean {
+    return this.role === "edge" && this.receivedFrames === 0;
   }
 
   #breakOff(reason: string, initiator: "remote" | "library"): void {

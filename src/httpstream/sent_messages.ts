@@ -6,6 +6,7 @@
  * How much is kept is bounded by what may be in flight (flow/inflight.ts): a message costs no more than its frames.
  */
 import { concat, isCounted as hasReference, release, slice } from "../memory/mod.ts";
+import { keptBytes } from "./flow/mod.ts";
 import { FRAME_HEADER_BYTES, isCounted } from "./wire/mod.ts";
 
 /**
@@ -44,7 +45,7 @@ export class SentMessages {
   add(parts: readonly Uint8Array[], bytes: number, firstCount: number, lastCount: number): void {
     if (lastCount === firstCount) return;
     this.#messages.push({ parts: parts.map(keep), bytes, firstCount, lastCount });
-    this.#keptBytes += bytes;
+    this.#count(bytes);
   }
 
   /** The peer has `count` counted frames: drops the messages that it has whole. */
@@ -52,7 +53,7 @@ export class SentMessages {
     const messages = this.#messages;
     let first = this.#first;
     for (; first < messages.length && messages[first].lastCount <= count; first++) {
-      this.#keptBytes -= messages[first].bytes;
+      this.#count(-messages[first].bytes);
       for (const part of messages[first].parts) release(part);
       messages[first] = dropped;
     }
@@ -86,14 +87,19 @@ export class SentMessages {
     for (let index = this.#first; index < this.#messages.length; index++) {
       const message = this.#messages[index];
       const runs = countedRuns(message.parts[0], Math.max(0, count - message.firstCount));
-      this.#keptBytes -= message.bytes;
+      this.#count(-message.bytes);
       message.parts = runs;
       message.bytes = runs.reduce((sum, run) => sum + run.length, 0);
       message.firstCount = Math.max(message.firstCount, count);
-      this.#keptBytes += message.bytes;
+      this.#count(message.bytes);
       replayed.push([...runs]);
     }
     return replayed;
+  }
+
+  #count(bytes: number): void {
+    this.#keptBytes += bytes;
+    keptBytes.all += bytes;
   }
 
   /** Nothing will be sent again. */

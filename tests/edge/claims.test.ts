@@ -42,6 +42,31 @@ function isTaken(sentence: RegExp) {
 }
 
 describe("A claim without share", () => {
+  it("is refused when its agent leaves while it waits, and the holder keeps the name", async () => {
+    const holder = await claimed({ claimant: machine });
+    holder.suspend(true);
+    const newcomer = new FakeSession("newcomer");
+    const claim = claimed({ claimant: other }, "shop", newcomer);
+    newcomer.isLeaving = true;
+    holder.answerPing(false);
+    await assert.rejects(claim, isTaken(/The agent that claimed the name shop has left/));
+    assert.deepEqual(sessions(), [holder]);
+    assert.equal(holder.replacedFor, null);
+  });
+
+  it("gets the name by force, and on the same machine, while another claim waits", async () => {
+    for (const options of [{ claimant: machine }, { claimant: agent(), force: true }]) {
+      tunnels = new Tunnels({ clock: new FakeClock() });
+      const holder = await claimed({ claimant: machine });
+      holder.suspend(true);
+      const waiting = claimed({ claimant: other });
+      const winner = await claimed(options);
+      holder.answerPing(false);
+      await assert.rejects(waiting, isTaken(/another agent was faster/));
+      assert.deepEqual(sessions(), [winner]);
+    }
+  });
+
   it("gets the name of a suspended session of the same machine at once, and tells of both", async () => {
     const holder = await claimed({ claimant: machine });
     holder.suspend(true);

@@ -31,6 +31,8 @@ describe("Connection that is resumed", () => {
         fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 8 }),
         async (sizes, cuts) => {
           const pair = connectedPair({ ...resumable, onAgentStream: echo });
+          // An edge has nothing to wait for before its agent has said anything.
+          await pair.edge.ready;
           const streams = [0, 1, 2].map(() => pair.edge.createStream(GET));
           const sent = sizes.map((size, index) => new Uint8Array(size).map((_, at) => at * 31 + index));
           const answers = streams.map((stream) => readAll(stream.readable));
@@ -57,16 +59,27 @@ describe("Connection that is resumed", () => {
     checkBuffers(false);
   });
 
-  it("Connection goes on when the first link was lost before SETTINGS came", async () => {
+  it("Connection goes on when the first link was lost before SETTINGS of the edge came", async () => {
     const pair = connectedPair({ ...resumable, onAgentStream: echo });
+    pair.links.edge.swallowing = true;
+    await pair.edge.ready;
     pair.links.cut();
     await ticks();
     assert.ok(pair.edge.isSuspended && pair.agent.isSuspended);
     rejoin(pair);
-    await Promise.all([pair.edge.ready, pair.agent.ready]);
+    await pair.agent.ready;
     const stream = pair.edge.createStream(GET, { endStream: true, body: bytes("hello") });
     assert.equal(text(await readAll(stream.readable)), "hello");
     await pair.end();
+  });
+
+  it("Connection of an edge is over with its link when its agent has sent nothing yet", async () => {
+    const pair = connectedPair({ ...resumable });
+    pair.links.cut();
+    assert.equal((await pair.edge.closed).error?.code, "link_lost");
+    await ticks();
+    assert.ok(pair.agent.isSuspended);
+    pair.agent.close();
   });
 
   it("Connection sends what was queued while it was suspended when it has a link again", async () => {

@@ -3,12 +3,16 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { sharedOwner } from "../../src/edge/tokens.ts";
 import { type Edge, type EdgeOptions } from "../../src/edge/edge.ts";
+import type { Handler } from "../../src/http/message.ts";
 import { WebSocketLink } from "../../src/httpstream/web_socket_link.ts";
 import { HandshakeError } from "../../src/websocket/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { FramePeer } from "../support/frame_peer.ts";
 import { bytesOf, eventually } from "../support/net.ts";
-import { enterEdge, startTestEdge, startTunnel } from "../support/tunnel.ts";
+import { Relay } from "../support/relay.ts";
+import { enterEdge, startTestEdge, startTunnel, startV2Agent } from "../support/tunnel.ts";
+
+const hello: Handler = () => Promise.resolve({ status: 200, fields: [], body: bytesOf("hello") });
 
 let edge: Edge;
 const told: string[] = [];
@@ -149,10 +153,33 @@ describe("an edge whose agent lost its link", () => {
     await edge.close();
     const owners = new Map(["a", "b"].map((id) => [`token-${id}`, { ...sharedOwner(), id, tokenId: id }]));
     await start({ checkToken: (token) => owners.get(token) ?? null });
-    const { session, received } = await enterAs("token-a");
+    const { session, received, peer } = await enterAs("token-a");
     assert.equal(received, null);
+    await peer.greet();
     assert.notEqual((await enterAs("token-b", asked(session, 0, 1))).session, session);
     assert.equal((await enterAs("token-a", asked(session, 0, 1))).session, session);
+  });
+
+  it("tells an agent that was replaced while it had no link that it must not come back by itself", async () => {
+    const relay = await Relay.start({ kind: "tcp", host: "127.0.0.1", port: edge.address.port });
+    const first = await startV2Agent(edge, hello, { port: relay.port, force: true });
+    const { session } = first.tunnel!;
+    relay.block();
+    await eventually(() => edge.sessions().some(({ isSuspended }) => isSuspended));
+    const second = await startV2Agent(edge, hello, { force: true });
+    relay.unblock();
+    assert.equal((await session.closed).code, "replaced");
+    await eventually(() => first.tunnel === null);
+    assert.equal(second.tunnel!.session.active, 0);
+    second.close();
+    await relay.close();
+  });
+
+  it("keeps no session of an agent that never said anything", async () => {
+    const { socket } = await enter();
+    await eventually(() => edge.sessions().length === 1);
+    socket.reset();
+    await eventually(() => edge.sessions().length === 0);
   });
 
   it("ends the session at once with its link when it is not to outlive it", async () => {

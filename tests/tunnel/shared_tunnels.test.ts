@@ -88,6 +88,21 @@ describe("Agents that share a tunnel", () => {
     assert.deepEqual((await answered(4)).sort(), ["one", "one", "two", "two"]);
   });
 
+  it("take over a request without an answer at once when the link of its agent is lost, while that may come back", async () => {
+    const isAsked = Promise.withResolvers<void>();
+    await enter(() => {
+      isAsked.resolve();
+      return new Promise(() => {});
+    }, { port: relay.port });
+    await enter(saying("two"));
+    const answers = [get(visitor()), get(visitor())];
+    await isAsked.promise;
+    relay.block();
+    for (const answer of await Promise.all(answers)) assert.match(answer, /<two>/);
+    assert.ok(edge.sessions().some(({ isSuspended }) => isSuspended));
+    relay.unblock();
+  });
+
   it("take over a request without an answer from one that is lost, and no upload", async () => {
     const isAsked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let asked = 0;

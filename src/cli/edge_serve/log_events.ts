@@ -40,7 +40,7 @@ export function logEvents(): EdgeEvents {
     },
     onResumed: ({ id }, suspendedMs, streams) => {
       const what = "Session {id} of {tunnels} resumed after {seconds} s";
-      log.info(what, { id, tunnels: tunnelsOf(id), seconds: (suspendedMs / 1_000).toFixed(1), streams });
+      log.info(what, { id, tunnels: tunnelsOf(id), seconds: Math.round(suspendedMs / 100) / 10, streams });
     },
     onTokensRefused: (address, count) => {
       if (address === null) log.warn("Refused {count} wrong tokens from further addresses", { count });

@@ -6,6 +6,7 @@
  * Frames are acknowledged when they are received, while credit is given when bytes are consumed. So a slow reader
  * never holds these limits.
  */
+import { keptBytes } from "./kept_bytes.ts";
 import { RateEstimator } from "./rate_estimator.ts";
 
 export const FrameKind = { DATA: 0, HEADERS: 1, CONTROL: 2 } as const;
@@ -65,12 +66,13 @@ export class Inflight {
 
   /** Payload bytes that one more DATA frame may have; zero or less: DATA waits. */
   get availableDataBytes(): number {
-    return this.estimator.limitBytes - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
+    return keptBytes.limit(this.estimator.limitBytes) - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
   }
 
   /** The same for DATA that need not wait for the end of a probe. */
   get availableDataBytesWithoutProbe(): number {
-    return this.estimator.limitWithoutProbeBytes - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
+    const limitBytes = keptBytes.limit(this.estimator.limitWithoutProbeBytes);
+    return limitBytes - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
   }
 
   /** Whether HEADERS with such a block may leave. One frame always may: else a large one would never leave. */

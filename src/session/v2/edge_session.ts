@@ -21,7 +21,8 @@ export class V2EdgeSession implements EdgeSession {
       onSuspended: () => this.#tellSuspension(true),
       onResumed: () => this.#tellSuspension(false),
     };
-    this.closed = connection.ended.then(({ reason, error }) => {
+    this.closed = connection.ended.then(({ code, reason, error }) => {
+      if (code === ErrorCode.REPLACED) return { code: "replaced", reason };
       return { code: error?.code ?? "closed", reason: reason || "The agent left" };
     });
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { FrameKind, Inflight } from "../../../src/httpstream/flow/inflight.ts";
+import { keptBytes } from "../../../src/httpstream/flow/kept_bytes.ts";
 
 const KIB = 1_024;
 const FRAME_COST_BYTES = 128;
@@ -19,6 +20,16 @@ function roundTrip(inflight: Inflight, bytes: number, sentAt: number, ackedAt: n
 }
 
 describe("Inflight", () => {
+  it("Inflight lets each connection have 64 KiB in flight when all of them keep more than 256 MiB", () => {
+    const inflight = new Inflight();
+    assert.equal(inflight.availableDataBytes, 256 * 1024 - 128);
+    keptBytes.all += 256 * 1024 * 1024;
+    assert.equal(inflight.availableDataBytes, 256 * 1024 - 128);
+    keptBytes.all += 1;
+    assert.equal(inflight.availableDataBytes, 64 * 1024 - 128);
+    keptBytes.all -= 256 * 1024 * 1024 + 1;
+  });
+
   it("Inflight counts each frame with its cost until it is acknowledged", () => {
     const inflight = new Inflight();
     inflight.sent(FrameKind.DATA, 1_000, 0, false);
