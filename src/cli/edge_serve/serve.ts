@@ -219,11 +219,13 @@ async function untilLeft({ values, host }: ServeCall, edge: Edge, parts: Parts):
   const { drainTimeout: drainMs, handoverTimeout } = values;
   const log = logger("edge");
   const longerMs = async () => await parts.succession?.hasSuccessor() === true ? handoverTimeout : 0;
+  let left = Promise.resolve();
   const subject = {
     async drain() {
       // Before sessions end.
       parts.known?.freeze();
-      await Promise.all([edge.drain(), leaveShared(parts)]);
+      left = leaveShared(parts);
+      await Promise.all([edge.drain(), left]);
     },
     close: () => closeAndTell(edge),
   };
@@ -234,6 +236,8 @@ async function untilLeft({ values, host }: ServeCall, edge: Edge, parts: Parts):
     onDrain: () => log.info(waitingSentences(edge.active, drainMs)[0]),
     onEarlyEnd: (by, givenMs) => log.info(earlyEndSentences(edge.active, by, givenMs)[0]),
   });
+  // Nothing is written to the data folder any more when the program has ended.
+  await left;
 }
 
 /** Gives up what one edge alone may have: the admin API, orders of certificates, and what is written to the data folder. */
