@@ -288,9 +288,13 @@ export class Tunnels {
     if (known !== undefined) this.#remove(known);
     const own = this.#entriesByOwner.get(owner);
     if (own !== undefined && own.size >= this.#maxNamesPerOwner) {
-      this.#evictOffline(own, `The token has ${own.size} names, as many as --names-per-token of the edge lets it have`);
+      this.#evictOffline(
+        own,
+        owner,
+        `The token has ${own.size} names, as many as --names-per-token of the edge lets it have`,
+      );
     } else if (this.#entries.size >= this.#maxTunnels) {
-      this.#evictOffline(this.#entries.values(), `The edge has ${this.#maxTunnels} tunnels already`);
+      this.#evictOffline(this.#entries.values(), owner, `The edge has ${this.#maxTunnels} tunnels already`);
     }
     const entry = new TunnelEntry(name, owner, this.#traffic.of(name), this.#clock.now());
     this.#add(entry);
@@ -312,19 +316,33 @@ export class Tunnels {
   }
 
   /**
-   * Drops the tunnel of `entries` that is offline longest; never one that is online.
+   * Drops the tunnel of `entries` that is offline longest, else one of `owner` whose link is lost; never one that is online.
    *
-   * @throws {ClaimError} with `reason` where none is offline
+   * @throws {ClaimError} with `reason` where there is none
    */
-  #evictOffline(entries: Iterable<TunnelEntry>, reason: string): void {
+  #evictOffline(entries: Iterable<TunnelEntry>, owner: string, reason: string): void {
     let oldest: TunnelEntry | null = null;
     for (const entry of entries) {
       if (entry.holders.length > 0 || entry.isChallenged) continue;
       if (oldest === null || entry.freedAt < oldest.freedAt) oldest = entry;
     }
     if (oldest !== null) return this.#remove(oldest);
+    if (this.#evictSuspended(owner)) return;
     this.#onFull(reason);
     throw new ClaimError("too_many_tunnels", reason);
+  }
+
+  /** Drops a tunnel of the owner's whose agents have all lost their links: these never block their owner. */
+  #evictSuspended(owner: string): boolean {
+    for (const entry of this.#entriesByOwner.get(owner) ?? []) {
+      if (entry.isChallenged || !entry.holders.every(({ session }) => session.isSuspended)) continue;
+      for (const holder of entry.holders) {
+        this.#withdraw(entry, holder, "name_not_allowed", "Its link was lost, and the token has no more names");
+      }
+      this.#remove(entry);
+      return true;
+    }
+    return false;
   }
 
   #isExpired(entry: TunnelEntry): boolean {

@@ -217,6 +217,20 @@ describe("Tunnels", () => {
     assert.notEqual(tunnels.get("a"), undefined);
   });
 
+  it("lets a suspended session give way when its owner has as many names as it may, and nobody else's", async () => {
+    const tunnels = new Tunnels({ clock: new FakeClock(), maxNamesPerOwner: 1, maxTunnels: 2 });
+    const lost = new FakeSession("lost");
+    await tunnels.claim("a", "me", lost);
+    const others = new FakeSession("others");
+    await tunnels.claim("b", "somebody", others);
+    others.suspend(true);
+    await assert.rejects(tunnels.claim("c", "me", new FakeSession("new")), isRefusal("too_many_tunnels"));
+    lost.suspend(true);
+    await tunnels.claim("c", "me", new FakeSession("new"));
+    assert.equal(tunnels.get("a"), undefined);
+    assert.equal(tunnels.get("b")!.session, others);
+  });
+
   it("lets an owner have as many names as it may, of which the one that is offline longest gives way", async () => {
     start({ maxNamesPerOwner: 2 });
     const a = await claimed("a");
