@@ -205,27 +205,28 @@ export class Tunnels {
   }
 
   async #challenge(entry: TunnelEntry, newcomer: Newcomer, force: boolean): Promise<void> {
+    let isOver = false;
+    void newcomer.session.closed.then(() => isOver = true);
     const losers = force ? this.#rivals.forced(entry, newcomer) : await this.#silentRivals(entry, newcomer);
+    const hasLeft = isOver || newcomer.session.isLeaving;
     const by = describeHolder(newcomer.session, newcomer.claimant);
     for (const { holder, why } of losers) {
+      // A suspended one may still come back, and nobody would have the tunnel meanwhile.
+      if (hasLeft && holder.session.isSuspended) continue;
       this.#onReplaced(entry.name, `${describeHolder(holder.session, holder.claimant)} by ${by}: ${why}`);
       this.#withdraw(entry, holder, "replaced", `Replaced: ${why}`);
     }
+    if (hasLeft) throw new ClaimError("name_taken", `The agent that claimed the name ${entry.name} has left`);
   }
 
-  /** @throws {ClaimError} where one keeps the tunnel, and where the newcomer itself has left meanwhile */
+  /** @throws {ClaimError} where one keeps the tunnel */
   async #silentRivals(entry: TunnelEntry, newcomer: Newcomer): Promise<readonly Loser[]> {
     // Where nobody has to be asked, it does not matter who else asks just now.
     if (!this.#rivals.haveToBeAsked(entry, newcomer)) return await this.#rivals.silent(entry, newcomer);
     if (entry.isChallenged) throw new ClaimError("name_taken", `The name ${entry.name} is being claimed`);
-    const { session } = newcomer;
-    let isOver = false;
-    void session.closed.then(() => isOver = true);
     entry.isChallenged = true;
     try {
-      const losers = await this.#rivals.silent(entry, newcomer);
-      if (!isOver && !session.isLeaving) return losers;
-      throw new ClaimError("name_taken", `The agent that claimed the name ${entry.name} has left`);
+      return await this.#rivals.silent(entry, newcomer);
     } finally {
       entry.isChallenged = false;
     }
