@@ -2,7 +2,7 @@
 import type { OpenTunnel } from "../agent/mod.ts";
 import type { OpenExchanges, RequestReport } from "../http/mod.ts";
 import { logger } from "../observe/mod.ts";
-import { formatBytes, formatDuration, formatTimeOfDay } from "./figures.ts";
+import { formatBytes, formatDuration, formatStreams, formatTimeOfDay } from "./figures.ts";
 import type { Output } from "./output.ts";
 import { printablePath } from "./printable.ts";
 import { type EarlyEnd, earlyEndSentences, waitingSentences } from "./shutdown.ts";
@@ -106,8 +106,7 @@ const noFields = {};
 
 /** `Resumed after 1.2 s with 3 streams kept`. */
 export function resumedSentence(suspendedMs: number, streams: number): string {
-  const kept = streams === 1 ? "1 stream" : `${streams} streams`;
-  return `Resumed after ${formatDuration(suspendedMs)} with ${kept} kept`;
+  return `Resumed after ${formatDuration(suspendedMs)} with ${formatStreams(streams)} kept`;
 }
 
 /** True where a request ended early, and neither because the visitor left nor because the agent was stopped. */

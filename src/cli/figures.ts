@@ -24,6 +24,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)}h${twoDigits(minutes % 60)}m`;
 }
 
+/** `1 stream`, `3 streams`. */
+export function formatStreams(count: number): string {
+  return count === 1 ? "1 stream" : `${count} streams`;
+}
+
 /** `14:03:09`, in the local time zone. */
 export function formatTimeOfDay(time: Date): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map(twoDigits).join(":");

@@ -1,5 +1,5 @@
 /** Events of an edge as lines for people. */
-import { formatBytes, formatDuration, formatTimeOfDay } from "../figures.ts";
+import { formatBytes, formatDuration, formatStreams, formatTimeOfDay } from "../figures.ts";
 
 export type EdgeEvent = Readonly<Record<string, unknown>>;
 
@@ -13,10 +13,6 @@ export function eventLine(event: EdgeEvent): string {
   return `${formatTimeOfDay(new Date(String(time)))}  ${String(name).padEnd(NAME_WIDTH)}  ${sentence}`;
 }
 
-function streams({ streams }: EdgeEvent): string {
-  return streams === 1 ? "1 stream" : `${streams} streams`;
-}
-
 const sentences: Readonly<Record<string, (event: EdgeEvent) => string>> = {
   request_started: (event) => `${request(event)} from ${event.client}`,
   request: (event) => {
@@ -28,9 +24,11 @@ const sentences: Readonly<Record<string, (event: EdgeEvent) => string>> = {
     const { version, address, protocol } = event;
     return `${session(event)}: agent ${version ?? "of another make"} from ${address || "unknown"} (${protocol})`;
   },
-  session_suspended: (event) => `${session(event)}: lost its link, with ${streams(event)}`,
+  session_suspended: (event) => `${session(event)}: lost its link, with ${formatStreams(Number(event.streams))}`,
   session_resumed: (event) => {
-    return `${session(event)}: resumed after ${formatDuration(Number(event.suspendedMs))}, with ${streams(event)}`;
+    return `${session(event)}: resumed after ${formatDuration(Number(event.suspendedMs))}, with ${
+      formatStreams(Number(event.streams))
+    }`;
   },
   session_ended: (event) => `${session(event)}: ${event.reason} (${event.code})`,
   tunnel_opened: (event) => `${event.tunnel} by ${session(event)}`,
