@@ -37,8 +37,9 @@ const MAX_SHOWN_CHARACTERS = 100;
 
 /**
  * `POST /api/agent/tunnels {name?, kind, upstream, force?, share?, timeouts?}` → 201 `{id, name, url, urls?,
- * timeouts?}`. The tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own, and the timeouts
- * that it got where some were asked for. Asked for again, an open tunnel gets the timeouts of the later request.
+ * timeouts?}`. The tunnel lives as long as its session. The answer has all of its URLs where it has hostnames of its own,
+ * and the timeouts that it got where some were asked for. Asked for again, an open tunnel gets the timeouts of the later
+ * request.
  *
  * `DELETE /api/agent/tunnels/{id}` → 204: gives a tunnel of the session back. 404 `tunnel_not_found` where it has none.
  */
