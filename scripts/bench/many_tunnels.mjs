@@ -16,7 +16,7 @@ import { freePort, untilAnswering } from "./ports.mjs";
 /** @typedef {{ edge: Child, agents: Child[], port: number, tunnels: number, stop(): Promise<void> }} Side */
 
 const help = `Usage: node scripts/bench/many_tunnels.mjs [--edge bun|deno] [--tunnels N] [--rounds N] [--starts N]
-                                            [--limit RATIO]
+                                            [--one-only | --spread-only] [--limit RATIO] [--json]
 
 Measures the processor time of an edge for each request of 1 KiB at 32 connections: with many agents that have one tunnel
 each, beside one with few, in pairs of short measurements. The agents are light ones, in few processes, and their time
@@ -30,6 +30,8 @@ interval. Exits with 1 where a median of "one" or "spread" is over the limit.
   --rounds N      pairs of "one", of all starts together (default 400); those of "spread" are eight times as long, and
                   an eighth as many
   --starts N      how often the edges are started anew, in alternating order (default 2)
+  --one-only      only "one" and "null"
+  --spread-only   only "spread"
   --limit RATIO   the most that a median may be (default 1.03)
   --json          print one JSON object
   --help          print this
@@ -52,7 +54,11 @@ const bodyBytes = 1024;
 const warmUp = { requests: 200_000, milliseconds: 40_000 };
 /** From here on the heartbeats of an idle link are as rare as they get (src/base/liveness.ts). */
 const settledMilliseconds = 80_000;
-const agentsPerProcess = 250;
+/**
+ * Of the agents of one edge, where it has so many. All edges have the same number: answers that come from more processes
+ * come at more moments, in smaller batches.
+ */
+const agentProcesses = 4;
 
 function readArguments() {
   const { values } = readOptions("many_tunnels", help, {
@@ -62,6 +68,8 @@ function readArguments() {
       rounds: { type: "string", default: "400" },
       starts: { type: "string", default: "2" },
       limit: { type: "string", default: "1.03" },
+      "one-only": { type: "boolean", default: false },
+      "spread-only": { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -75,7 +83,11 @@ function readArguments() {
   if (!(Number.isInteger(starts) && starts > 0)) usageError("many_tunnels", `--starts is no number from 1`);
   const limit = Number(values.limit);
   if (!(limit > 0)) usageError("many_tunnels", `--limit is no ratio: ${values.limit}`);
-  return { edge: /** @type {Runtime} */ (values.edge), tunnels, rounds, starts, limit, json: values.json };
+  if (values["one-only"] && values["spread-only"]) {
+    usageError("many_tunnels", "--one-only and --spread-only exclude each other");
+  }
+  const what = { one: !values["spread-only"], spread: !values["one-only"] };
+  return { edge: /** @type {Runtime} */ (values.edge), tunnels, rounds, starts, limit, ...what, json: values.json };
 }
 
 /** @param {Runtime} runtime */
@@ -99,8 +111,9 @@ async function start(runtime, tunnels) {
   await Promise.race([untilAnswering(port, "localhost", "/healthz"), edge.lost]);
   /** @type {Child[]} */
   const agents = [];
-  for (let first = 0; first < tunnels; first += agentsPerProcess) {
-    const count = Math.min(agentsPerProcess, tunnels - first);
+  const perProcess = Math.ceil(tunnels / agentProcesses);
+  for (let first = 0; first < tunnels; first += perProcess) {
+    const count = Math.min(perProcess, tunnels - first);
     const script = join(root, "scripts/bench/many_agents.ts");
     const words = [String(port), token, String(first), String(count)];
     const agent = new Child("agents", programFor("bun"), runArguments("bun", script, words), { stdout: "pipe" });
@@ -141,7 +154,7 @@ async function measure(generator, { edge, port, tunnels }, isSpread, round) {
  * @param {ReturnType<typeof readArguments>} options @param {Generator} generator @param {boolean} isSwapped
  * @param {number} rounds @param {{ one: number[][], spread: number[][] }} samples
  */
-async function runOnce({ edge, tunnels }, generator, isSwapped, rounds, samples) {
+async function runOnce({ edge, tunnels, one: isOne, spread: isSpread }, generator, isSwapped, rounds, samples) {
   const counts = [tunnels, 1, 1, connections];
   /** @type {Side[]} */
   const sides = [];
@@ -155,8 +168,8 @@ async function runOnce({ edge, tunnels }, generator, isSwapped, rounds, samples)
     await pause(Math.max(0, startedAt + settledMilliseconds - performance.now()));
     const [many, one, another, few] = sides;
     for (let round = 0; round < rounds; round++) {
-      await addRound(generator, [many, one, another], false, round, samples.one);
-      if (round % spreadFactor === 0) {
+      if (isOne) await addRound(generator, [many, one, another], false, round, samples.one);
+      if (isSpread && round % spreadFactor === 0) {
         await addRound(generator, [many, few], true, round / spreadFactor, samples.spread);
       }
     }
@@ -188,7 +201,10 @@ async function run(options) {
     await generator.stop();
   }
   const [many, one, another] = samples.one;
-  return [row("one", many, one), row("null", another, one), row("spread", samples.spread[0], samples.spread[1])];
+  return [
+    ...(options.one ? [row("one", many, one), row("null", another, one)] : []),
+    ...(options.spread ? [row("spread", samples.spread[0], samples.spread[1])] : []),
+  ];
 }
 
 /** @returns {number[]} */
