@@ -53,6 +53,8 @@ export interface Link {
   handlers: LinkHandlers;
   /** This end's IP address; null where there is none. */
   readonly localAddress: string | null;
+  /** True where `send()` copies the parts, and is done with them when it returns. Default false. */
+  readonly copies?: boolean;
   /** Bytes given to `send()` that have not left this process. */
   readonly bufferedBytes: number;
   /**

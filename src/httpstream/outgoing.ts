@@ -265,8 +265,9 @@ export class Outgoing {
     }
     const { byteLength } = this.#message;
     if (byteLength === 0) return;
-    const parts = this.#message.take();
-    this.#sent?.add(parts, byteLength, countBefore, this.inflight.sentCount);
+    const { sentCount } = this.inflight;
+    let parts: readonly Uint8Array[] = this.#message.take();
+    if (this.#sent !== null) parts = this.#sent.add(parts, byteLength, countBefore, sentCount, link.copies === true);
     if (!link.send(parts)) this.#isLinkReady = false;
   }
 }

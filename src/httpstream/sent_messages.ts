@@ -1,11 +1,12 @@
 /**
- * The messages that left and are not acknowledged: what a lost link may have taken along. Each is kept as the parts that
- * were given to the link, without a copy, and is dropped when the peer has acknowledged all of its counted frames. After
- * a lost link `replay()` makes messages of what the peer lacks.
+ * The messages that left and are not acknowledged: what a lost link may have taken along. Each is kept as its parts, and is
+ * dropped when the peer has acknowledged all of its counted frames. Large parts are not copied, but where the link would
+ * copy them: then there is one copy, which is kept. After a lost link `replay()` makes messages of what the peer lacks.
  *
  * How much is kept is bounded by what may be in flight (flow/inflight.ts): a message costs no more than its frames.
  */
-import { concat, isCounted as hasReference, release, slice } from "../memory/mod.ts";
+import { concat, isCounted as hasReference, pin, release, unpin } from "../memory/mod.ts";
+import { copyToBlock, returnCopy } from "../websocket/mod.ts";
 import { keptBytes } from "./flow/mod.ts";
 import { FRAME_HEADER_BYTES, isCounted } from "./wire/mod.ts";
 
@@ -13,20 +14,23 @@ import { FRAME_HEADER_BYTES, isCounted } from "./wire/mod.ts";
  * Smaller parts of a counted read are copied at once, since they could pin 512 KiB for a few bytes. Larger ones pin less
  * than what they are cut of for one round trip: a bulk transfer has all parts of a read in flight together.
  */
-const LEAST_PINNING_BYTES = 16 * 1_024;
+const LEAST_HELD_BYTES = 16 * 1_024;
 
 interface SentMessage {
   parts: readonly Uint8Array[];
+  /** Those whose memory is held for this message alone: blocks, and reads whose parts the link has released. */
+  held: readonly Uint8Array[];
   bytes: number;
   /** Counted frames of the session before the message, and behind it. */
   firstCount: number;
   lastCount: number;
+  /** The one that left after it. */
+  next: SentMessage | null;
 }
 
 export class SentMessages {
-  /** From the oldest to the newest, those from `#first` on. */
-  #messages: SentMessage[] = [];
-  #first = 0;
+  #oldest: SentMessage | null = null;
+  #newest: SentMessage | null = null;
   #keptBytes = 0;
 
   /** Bytes of the messages that are kept. */
@@ -35,44 +39,54 @@ export class SentMessages {
   }
 
   /**
-   * Keeps a message that leaves, where it has counted frames.
+   * Keeps a message that leaves, where it has counted frames. Returns the parts for the link, which gives their references
+   * back by itself.
    *
-   * @param parts those that the link gets; it gives their references back by itself
    * @param bytes of all parts
    * @param firstCount counted frames that left before the message
    * @param lastCount and with it
+   * @param isCopied true: the link copies what it sends, and gets the copies that are kept
    */
-  add(parts: readonly Uint8Array[], bytes: number, firstCount: number, lastCount: number): void {
-    if (lastCount === firstCount) return;
-    this.#messages.push({ parts: parts.map(keep), bytes, firstCount, lastCount });
+  add(
+    parts: readonly Uint8Array[],
+    bytes: number,
+    firstCount: number,
+    lastCount: number,
+    isCopied: boolean,
+  ): readonly Uint8Array[] {
+    if (lastCount === firstCount) return parts;
+    const kept = new KeptParts(parts, isCopied);
+    const message = { parts: kept.parts, held: kept.held, bytes, firstCount, lastCount, next: null };
+    if (this.#newest === null) this.#oldest = message;
+    else this.#newest.next = message;
+    this.#newest = message;
     this.#count(bytes);
+    return kept.sent;
   }
 
   /** The peer has `count` counted frames: drops the messages that it has whole. */
   acknowledge(count: number): void {
-    const messages = this.#messages;
-    let first = this.#first;
-    for (; first < messages.length && messages[first].lastCount <= count; first++) {
-      this.#count(-messages[first].bytes);
-      for (const part of messages[first].parts) release(part);
-      messages[first] = dropped;
+    let oldest = this.#oldest;
+    while (oldest !== null && oldest.lastCount <= count) {
+      this.#count(-oldest.bytes);
+      letGo(oldest.held);
+      const { next } = oldest;
+      // An old object that is dead would keep a young one alive.
+      oldest.next = null;
+      oldest = next;
     }
-    this.#first = first;
-    if (first === messages.length) this.#messages.length = this.#first = 0;
-    else if (first >= TRIM_MESSAGES) {
-      messages.splice(0, first);
-      this.#first = 0;
-    }
+    this.#oldest = oldest;
+    if (oldest === null) this.#newest = null;
   }
 
   /** The link is lost, and another one may come late: copies what pins more than its own bytes. */
   tighten(): void {
-    for (let index = this.#first; index < this.#messages.length; index++) {
-      const message = this.#messages[index];
+    for (let message = this.#oldest; message !== null; message = message.next) {
       if (isTight(message.parts)) continue;
       const whole = concat(message.parts, message.bytes);
-      for (const part of message.parts) release(part);
+      letGo(message.held);
       message.parts = [whole];
+      message.held = nothing;
     }
   }
 
@@ -84,8 +98,7 @@ export class SentMessages {
     this.acknowledge(count);
     this.tighten();
     const replayed: Uint8Array[][] = [];
-    for (let index = this.#first; index < this.#messages.length; index++) {
-      const message = this.#messages[index];
+    for (let message = this.#oldest; message !== null; message = message.next) {
       const runs = countedRuns(message.parts[0], Math.max(0, count - message.firstCount));
       this.#count(-message.bytes);
       message.parts = runs;
@@ -112,14 +125,38 @@ function isTight(parts: readonly Uint8Array[]): boolean {
   return parts.length === 1 && parts[0].length === parts[0].buffer.byteLength;
 }
 
-/** Messages that were dropped are removed from the front of the list when there are so many. */
-const TRIM_MESSAGES = 64;
-const dropped: SentMessage = { parts: [], bytes: 0, firstCount: 0, lastCount: 0 };
+const nothing: readonly Uint8Array[] = [];
 
-/** A part with a reference of its own, where the link will release the one that it has. */
-function keep(part: Uint8Array): Uint8Array {
-  if (!hasReference(part)) return part;
-  return part.length < LEAST_PINNING_BYTES ? new Uint8Array(part) : slice(part, 0, part.length);
+/** What is kept of the parts of a message, and what is sent in their place. */
+class KeptParts {
+  readonly parts: Uint8Array[] = [];
+  readonly held: Uint8Array[] = [];
+  readonly sent: readonly Uint8Array[];
+
+  constructor(parts: readonly Uint8Array[], isCopied: boolean) {
+    this.sent = isCopied ? parts.map((part) => this.#keepBlock(part)) : parts;
+    if (!isCopied) parts.forEach((part) => this.#keep(part));
+  }
+
+  #keep(part: Uint8Array): Uint8Array {
+    const isHeld = part.length >= LEAST_HELD_BYTES && pin(part);
+    if (isHeld) this.held.push(part);
+    this.parts.push(isHeld || !hasReference(part) ? part : new Uint8Array(part));
+    return part;
+  }
+
+  #keepBlock(part: Uint8Array): Uint8Array {
+    const copy = part.length >= LEAST_HELD_BYTES && hasReference(part) ? copyToBlock(part) : null;
+    if (copy === null) return this.#keep(part);
+    release(part);
+    this.held.push(copy);
+    this.parts.push(copy);
+    return copy;
+  }
+}
+
+function letGo(held: readonly Uint8Array[]): void {
+  for (const part of held) if (!returnCopy(part)) unpin(part);
 }
 
 /** The counted frames of a message behind the first `skip` of them, as views of it; neighbors are one view. */

@@ -14,11 +14,14 @@ const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 export class WebSocketLink implements Link {
   handlers: LinkHandlers = noHandlers;
   readonly localAddress: string | null;
+  readonly copies: boolean;
   readonly #webSocket: WebSocketConnection;
 
   /** Takes over a socket whose handshake is done. `handlers` must be set at once: see `Link`. */
   constructor(socket: Socket, options: Pick<WebSocketOptions, "role" | "rest" | "clock">) {
     this.localAddress = socket.local.kind === "tcp" ? socket.local.host : null;
+    // A client masks, and its frames are not the parts that it was given.
+    this.copies = options.role === "client";
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",

@@ -14,9 +14,11 @@ export {
   disown,
   freeUncounted,
   isCounted,
+  pin,
   release,
   retain,
   share,
   slice,
   tightened,
+  unpin,
 } from "./ref_counted.ts";

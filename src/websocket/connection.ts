@@ -476,6 +476,7 @@ export class WebSocketConnection {
     this.#behind = [];
     this.#source?.onOver();
     this.#source = null;
+    this.#maskBuffer.close();
     this.handlers.onClose(this.#closeInfo(error));
   }
 

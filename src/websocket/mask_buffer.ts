@@ -3,10 +3,9 @@
  * fault every 4 KiB), so one block is used again as soon as the socket has sent everything that was cut from it.
  */
 import { count, share } from "../memory/mod.ts";
+import { FRAME_BLOCK_BYTES, returnFrameBlock, takeFrameBlock } from "./mask_blocks.ts";
 import { allocateMaskMemory } from "./mask_memory.ts";
 
-/** Two messages of 256 KiB with their heads, so that one can be made while the other is sent. Whole pages of 64 KiB. */
-const BLOCK_BYTES = 576 * 1024;
 const PAGE_BYTES = 4 * 1024;
 /**
  * Where in a page a frame begins. A processor takes a load from an address for one that waits for the store to another,
@@ -27,12 +26,18 @@ export class MaskBuffer {
   take(length: number, isIdle: boolean): Uint8Array {
     if (isIdle) this.#used = 0;
     const start = this.#used + PAGE_OFFSET;
-    if (start + length > BLOCK_BYTES) return count(new Uint8Array(length));
-    this.#block ??= count(allocateMaskMemory(BLOCK_BYTES), true);
+    if (start + length > FRAME_BLOCK_BYTES) return count(new Uint8Array(length));
+    this.#block ??= takeFrameBlock() ?? count(allocateMaskMemory(FRAME_BLOCK_BYTES), true);
     const bytes = this.#block.subarray(start, start + length);
     this.#used = Math.ceil((start + length) / PAGE_BYTES) * PAGE_BYTES;
     // With a reference, so that the socket does not report the bytes as garbage.
     share(this.#block, bytes);
     return bytes;
+  }
+
+  /** What was taken will not be read any more. */
+  close(): void {
+    if (this.#block !== null) returnFrameBlock(this.#block);
+    this.#block = null;
   }
 }

@@ -15,3 +15,4 @@ export {
 } from "./dial.ts";
 export { CloseCode, WebSocketProtocolError } from "./frames.ts";
 export { checkUpgrade } from "./handshake.ts";
+export { copyToBlock, returnCopy } from "./mask_blocks.ts";

@@ -12,7 +12,7 @@ import {
   Opcode,
   type SendOpcode,
 } from "./frames.ts";
-import { applyMask } from "./mask.ts";
+import { applyMask, canMaskInto, keyAt, maskInto } from "./mask.ts";
 
 /** The masking key of a client's frame as a u32 (`nextMaskKey()`); `null` for a server's. */
 export type MaskKey = number | null;
@@ -45,8 +45,8 @@ export function encodeFrame(
   const length = totalLength(parts);
   const bytes = allocate(headLength(length, key) + length);
   const payloadAt = writeHead(bytes, 0, opcode, length, key);
-  copyParts(bytes, payloadAt, parts, 0, parts.length);
-  if (key !== null) applyMask(bytes, payloadAt, bytes.length, key);
+  if (key === null) copyParts(bytes, payloadAt, parts, 0, parts.length);
+  else maskParts(bytes, payloadAt, parts, key);
   return bytes;
 }
 
@@ -127,6 +127,28 @@ function copyParts(bytes: Uint8Array, at: number, parts: readonly Uint8Array[], 
     bytes.set(parts[i], at);
     at += parts[i].length;
     if (!release(parts[i])) reportGarbage(parts[i].length);
+  }
+}
+
+/** Copies the parts and masks them: those that can be masked on the way, and runs of others afterwards. */
+function maskParts(bytes: Uint8Array, payloadAt: number, parts: readonly Uint8Array[], key: number): void {
+  let at = payloadAt;
+  let first = 0;
+  let runAt = at;
+  for (let i = 0; i <= parts.length; i++) {
+    if (i < parts.length && !canMaskInto(bytes, parts[i])) {
+      at += parts[i].length;
+      continue;
+    }
+    copyParts(bytes, runAt, parts, first, i);
+    if (at > runAt) applyMask(bytes, runAt, at, keyAt(key, runAt - payloadAt));
+    if (i < parts.length) {
+      maskInto(bytes, at, parts[i], keyAt(key, at - payloadAt));
+      at += parts[i].length;
+      release(parts[i]);
+    }
+    first = i + 1;
+    runAt = at;
   }
 }
 

@@ -5,58 +5,70 @@ import * as fc from "fast-check";
 import { Connection, ErrorCode, type Stream } from "../../src/httpstream/mod.ts";
 import { checkBuffers, count } from "../../src/memory/mod.ts";
 import { holdProcess } from "../../src/net/mod.ts";
+import { copyToBlock, returnCopy } from "../../src/websocket/mod.ts";
 import { FakeClock } from "../support/clock.ts";
 import { FramePeer } from "../support/frame_peer.ts";
-import { linkPair } from "../support/link_pair.ts";
+import { linkPair, type LinkPairOptions } from "../support/link_pair.ts";
 import { bytes, connectedPair, echo, GET, OK, type Pair, readAll, text, ticks } from "./pair.ts";
 
 const resumable = { edge: { resumeTimeoutMs: 30_000 }, agent: { resumeTimeoutMs: 30_000 } };
 
 /** Joins the two by a new link, as a handshake does. */
-function rejoin({ edge, agent }: Pick<Pair, "edge" | "agent">): void {
+function rejoin({ edge, agent }: Pick<Pair, "edge" | "agent">, options?: LinkPairOptions): void {
   agent.detach("test");
   edge.detach("test");
-  const links = linkPair();
+  const links = linkPair(options);
   const received = edge.receivedFrames;
   edge.resume(links.edge, agent.receivedFrames);
   agent.resume(links.agent, received);
 }
 
+/** Sends streams to and fro, and cuts their link. */
+async function cutAtRandom(link: LinkPairOptions): Promise<void> {
+  checkBuffers(true);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 12 }),
+      fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 8 }),
+      async (sizes, cuts) => {
+        const pair = connectedPair({ ...resumable, onAgentStream: echo, link });
+        // An edge has nothing to wait for before its agent has said anything.
+        await pair.edge.ready;
+        const streams = [0, 1, 2].map(() => pair.edge.createStream(GET));
+        const sent = sizes.map((size, index) => new Uint8Array(size).map((_, at) => at * 31 + index));
+        const answers = streams.map((stream) => readAll(stream.readable));
+        for (const stream of streams) {
+          // Large chunks have references, as reads of sockets do.
+          for (const chunk of sent) stream.send(count(chunk.slice()), false);
+          stream.send(new Uint8Array(0), true);
+        }
+        for (const wait of cuts) {
+          for (let tick = 0; tick < wait; tick++) await new Promise((resolve) => setTimeout(resolve, 0));
+          pair.links.cut();
+          rejoin(pair, link);
+        }
+        const expected = Buffer.concat(sent);
+        for (const answer of await Promise.all(answers)) assert.ok(expected.equals(await answer));
+        await Promise.all(streams.map((stream) => stream.closed));
+        await pair.end();
+        assert.equal(pair.edge.bufferedBytes + pair.agent.bufferedBytes, 0);
+        assert.equal(pair.edge.keptBytes + pair.agent.keptBytes, 0);
+      },
+    ),
+    { numRuns: 30 },
+  );
+  checkBuffers(false);
+}
+
 describe("Connection that is resumed", () => {
   it("Connection delivers each byte once and in order when its link is cut at random moments", async () => {
-    checkBuffers(true);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 12 }),
-        fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 8 }),
-        async (sizes, cuts) => {
-          const pair = connectedPair({ ...resumable, onAgentStream: echo });
-          // An edge has nothing to wait for before its agent has said anything.
-          await pair.edge.ready;
-          const streams = [0, 1, 2].map(() => pair.edge.createStream(GET));
-          const sent = sizes.map((size, index) => new Uint8Array(size).map((_, at) => at * 31 + index));
-          const answers = streams.map((stream) => readAll(stream.readable));
-          for (const stream of streams) {
-            // Large chunks have references, as reads of sockets do.
-            for (const chunk of sent) stream.send(count(chunk.slice()), false);
-            stream.send(new Uint8Array(0), true);
-          }
-          for (const wait of cuts) {
-            for (let tick = 0; tick < wait; tick++) await new Promise((resolve) => setTimeout(resolve, 0));
-            pair.links.cut();
-            rejoin(pair);
-          }
-          const expected = Buffer.concat(sent);
-          for (const answer of await Promise.all(answers)) assert.ok(expected.equals(await answer));
-          await Promise.all(streams.map((stream) => stream.closed));
-          await pair.end();
-          assert.equal(pair.edge.bufferedBytes + pair.agent.bufferedBytes, 0);
-          assert.equal(pair.edge.keptBytes + pair.agent.keptBytes, 0);
-        },
-      ),
-      { numRuns: 30 },
-    );
-    checkBuffers(false);
+    await cutAtRandom({});
+  });
+
+  it("Connection does so when its links copy what they send, and gives every block back", async () => {
+    await cutAtRandom({ copies: true });
+    const blocks = Array.from({ length: 64 }, () => copyToBlock(new Uint8Array(20_000)));
+    for (const block of blocks) assert.ok(block !== null && returnCopy(block));
   });
 
   it("Connection goes on when the first link was lost before SETTINGS of the edge came", async () => {

@@ -8,10 +8,12 @@ import {
   count,
   disown,
   isCounted,
+  pin,
   release,
   retain,
   share,
   slice,
+  unpin,
 } from "../../src/memory/ref_counted.ts";
 import { connectPair, eventually, patternBytes } from "../support/net.ts";
 
@@ -63,6 +65,21 @@ describe("reference-counted buffers", () => {
     assert.deepEqual(part, patternBytes(readBytes).subarray(7, 20_000));
     release(part);
     assert.ok(isGone(part));
+  });
+
+  it("pin holds the memory when the view is released", () => {
+    const read = countedRead();
+    const part = slice(read, 9, 30_000);
+    release(read);
+    assert.equal(pin(part), true);
+    assert.equal(pin(part), true);
+    release(part);
+    assert.equal(isCounted(part), false);
+    unpin(part);
+    assert.deepEqual(part, patternBytes(readBytes).subarray(9, 30_000));
+    unpin(part);
+    assert.ok(isGone(part));
+    assert.equal(pin(patternBytes(readBytes)), false);
   });
 
   it("share gives a part a reference where the view has one", () => {

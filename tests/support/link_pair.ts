@@ -13,6 +13,8 @@ export interface LinkPairOptions {
   bytesPerSecond?: number;
   /** `send()` returns false above so many unsent bytes. Default 65,536. */
   highWaterBytes?: number;
+  /** True: `send()` copies its parts at once, as that of a masking client does. Default false. */
+  copies?: boolean;
 }
 
 export interface LinkPair {
@@ -62,6 +64,7 @@ const lost: LinkCloseInfo = { code: 1006, reason: "", clean: false };
 export class MemoryLink implements Link {
   handlers: LinkHandlers = noHandlers;
   readonly localAddress = null;
+  readonly copies: boolean;
   /** While true, what this end sends is lost on the way, as in a proxy that died. */
   swallowing = false;
 
@@ -85,6 +88,7 @@ export class MemoryLink implements Link {
     this.#delayMs = options.delayMs ?? 0;
     this.#msPerByte = options.bytesPerSecond === undefined ? 0 : 1_000 / options.bytesPerSecond;
     this.#highWaterBytes = options.highWaterBytes ?? 65_536;
+    this.copies = options.copies ?? false;
   }
 
   join(peer: MemoryLink): void {
@@ -99,7 +103,7 @@ export class MemoryLink implements Link {
     if (this.#isClosing || this.#isEnded) return true;
     let size = 0;
     for (const part of parts) size += part.length;
-    this.#enqueue({ kind: "message", parts, size });
+    this.#enqueue({ kind: "message", parts: this.copies ? [join(parts, size)] : parts, size });
     this.#owesDrain ||= this.#bufferedBytes > this.#highWaterBytes;
     return !this.#owesDrain;
   }

@@ -11,6 +11,7 @@ describe("MaskBuffer", () => {
     const first = buffer.take(100_000, true);
     assert.equal(first.length, 100_000);
     assert.ok(overlap(first, buffer.take(200_000, true)));
+    buffer.close();
   });
 
   it("take gives memory of its own when the last still waits, within the block and beyond it", () => {
@@ -22,6 +23,7 @@ describe("MaskBuffer", () => {
       assert.deepEqual(waiting.filter((other) => overlap(bytes, other)), []);
       waiting.push(bytes);
     }
+    buffer.close();
   });
 
   it("take gives memory that begins in the middle of a page", () => {
@@ -31,6 +33,17 @@ describe("MaskBuffer", () => {
       2_048,
       2_048,
     ]);
+    buffer.close();
+  });
+
+  it("take gives other memory to each of many that are used at once, and the same to those that come later", () => {
+    const buffers = Array.from({ length: 4 }, () => new MaskBuffer());
+    const taken = buffers.map((buffer) => buffer.take(100_000, true));
+    taken.forEach((bytes, i) => assert.deepEqual(taken.slice(0, i).filter((other) => overlap(bytes, other)), []));
+    buffers.forEach((buffer) => buffer.close());
+    const later = new MaskBuffer();
+    assert.ok(taken.some((bytes) => overlap(later.take(100_000, true), bytes)));
+    later.close();
   });
 
   it("take gives memory of its own when a frame is larger than the block", () => {
