@@ -157,10 +157,13 @@ describe("two edges on one socket", () => {
 
   it("leaves what is under way its time when another one listens, and ends at a second signal", () =>
     withScratch(async (folder) => {
-      const flags = ["--data", join(folder, "data"), "--drain-timeout", "100ms"];
-      const socket = await shareSocket(3, folder, ...flags);
+      const data = join(folder, "data");
+      const socket = await shareSocket(3, folder, "--data", data, "--drain-timeout", "100ms");
       const edges = [await socket.start()];
       await spawnAgent(socket.port, upstreamPort).next(isReady);
+      // The next edge knows from there what to wait for.
+      const isKnown = async () => (await readFile(join(data, "known-tunnels.json"), "utf8")).includes('"shop"');
+      await eventually(() => isKnown().catch(() => false));
       const listener = await send(publicAt(socket.port), `GET /events HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       await listener.readUntil("data: first");
       edges.push(await socket.start());

@@ -8,8 +8,11 @@ import { readIfExists, replacePrivateFile } from "../../config/mod.ts";
 import type { Edge, EdgeEvents, ExpectedTunnel } from "../../edge/mod.ts";
 import { logger } from "../../observe/mod.ts";
 
-/** Behind the first change that is not in the file yet: thousands of agents that come together cost one write. */
-const WRITE_AFTER_MS = 1_000;
+/**
+ * Behind the first change that is not in the file yet: thousands of agents that come together cost ten writes a second. Not
+ * longer, since the next edge may start right behind the change.
+ */
+const WRITE_AFTER_MS = 100;
 const MAX_TUNNELS = 10_000;
 
 const file = z.object({
