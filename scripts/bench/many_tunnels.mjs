@@ -149,13 +149,14 @@ async function measure(generator, { edge, port, tunnels }, isSpread, round) {
 }
 
 /**
- * Starts all edges, and measures `rounds` rounds of each row. What a process costs depends on how its compilers happened
- * to go, and the edge that is started first is slower by up to 5 %: so there are several starts, in alternating order.
+ * Starts the edges of the rows that are wanted, and measures `rounds` rounds of each. What a process costs depends on how
+ * its compilers happened to go, and the edge that is started first is slower by up to 5 %: so there are several starts,
+ * in alternating order.
  * @param {ReturnType<typeof readArguments>} options @param {Generator} generator @param {boolean} isSwapped
  * @param {number} rounds @param {{ one: number[][], spread: number[][] }} samples
  */
 async function runOnce({ edge, tunnels, one: isOne, spread: isSpread }, generator, isSwapped, rounds, samples) {
-  const counts = [tunnels, 1, 1, connections];
+  const counts = [tunnels, ...(isOne ? [1, 1] : []), ...(isSpread ? [connections] : [])];
   /** @type {Side[]} */
   const sides = [];
   try {
@@ -166,11 +167,12 @@ async function runOnce({ edge, tunnels, one: isOne, spread: isSpread }, generato
       await generator.run({ port, host: "t0.localhost", path: "/small", connections, bodyBytes, ...warmUp });
     }
     await pause(Math.max(0, startedAt + settledMilliseconds - performance.now()));
-    const [many, one, another, few] = sides;
+    const ones = sides.slice(0, 3);
+    const spread = [sides[0], sides[sides.length - 1]];
     for (let round = 0; round < rounds; round++) {
-      if (isOne) await addRound(generator, [many, one, another], false, round, samples.one);
+      if (isOne) await addRound(generator, ones, false, round, samples.one);
       if (isSpread && round % spreadFactor === 0) {
-        await addRound(generator, [many, few], true, round / spreadFactor, samples.spread);
+        await addRound(generator, spread, true, round / spreadFactor, samples.spread);
       }
     }
   } finally {
