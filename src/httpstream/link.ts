@@ -47,14 +47,26 @@ export interface LinkHandlers {
 /** Of a link that was given up: nothing that it still brings is taken. */
 export const deafHandlers: LinkHandlers = { onMessage: (message) => void release(message), onDrain() {}, onClose() {} };
 
+/** A message that has left, until it is released: a link that is lost may have taken it along. */
+export interface KeptMessage {
+  /** The message, in memory of its own. */
+  read(): Uint8Array;
+  /** It is not needed any more. Once. */
+  release(): void;
+}
+
+/** One that a link keeps. */
+export interface SentMessage extends KeptMessage {
+  /** False where the sender should wait for `onDrain` before it sends more. */
+  readonly isReady: boolean;
+}
+
 /** A link. Reading is never paused: credit bounds what comes. */
 export interface Link {
   /** To be set right after the link is made: calls may begin with the next microtask. */
   handlers: LinkHandlers;
   /** This end's IP address; null where there is none. */
   readonly localAddress: string | null;
-  /** True where `send()` copies the parts, and is done with them when it returns. Default false. */
-  readonly copies?: boolean;
   /** Bytes given to `send()` that have not left this process. */
   readonly bufferedBytes: number;
   /**
@@ -66,6 +78,11 @@ export interface Link {
    * After a close it is dropped.
    */
   send(parts: readonly Uint8Array[]): boolean;
+  /**
+   * Sends as `send()` does, and keeps the message: for a link that copies what it sends, and can keep the copy. Null where
+   * it cannot: then nothing was sent, and the parts are still the caller's.
+   */
+  sendKept?(parts: readonly Uint8Array[]): SentMessage | null;
   /** Sends what was given to `send()` now, and not at the end of the event-loop tick. */
   flush(): void;
   /** Begins the closing handshake behind what was sent. A second call does nothing. */

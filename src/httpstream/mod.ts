@@ -2,7 +2,7 @@
 export { Connection } from "./connection.ts";
 export { ConnectionError, type ConnectionErrorCode, StreamError, type StreamErrorCode } from "./errors.ts";
 export { MemoryAccount } from "../memory/mod.ts";
-export type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
+export type { Link, LinkCloseInfo, LinkHandlers, SentMessage } from "./link.ts";
 export {
   type ConnectionLimits,
   type ConnectionOptions,

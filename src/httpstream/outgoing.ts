@@ -265,10 +265,12 @@ export class Outgoing {
     }
     const { byteLength } = this.#message;
     if (byteLength === 0) return;
+    const parts = this.#message.take();
     const { sentCount } = this.inflight;
-    let parts: readonly Uint8Array[] = this.#message.take();
-    if (this.#sent !== null) parts = this.#sent.add(parts, byteLength, countBefore, sentCount, link.copies === true);
-    if (!link.send(parts)) this.#isLinkReady = false;
+    const isReady = this.#sent === null || sentCount === countBefore
+      ? link.send(parts)
+      : this.#sent.send(link, parts, byteLength, countBefore, sentCount);
+    if (!isReady) this.#isLinkReady = false;
   }
 }
 

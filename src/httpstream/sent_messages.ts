@@ -1,36 +1,37 @@
 /**
- * The messages that left and are not acknowledged: what a lost link may have taken along. Each is kept as its parts, and is
- * dropped when the peer has acknowledged all of its counted frames. Large parts are not copied, but where the link would
- * copy them: then there is one copy, which is kept. After a lost link `replay()` makes messages of what the peer lacks.
+ * The messages that left and are not acknowledged: what a lost link may have taken along. Each is dropped when the peer has
+ * acknowledged all of its counted frames. A link that copies what it sends keeps the copies of large messages. Otherwise the
+ * parts are kept, and large ones are not copied. After a lost link `replay()` makes messages of what the peer lacks.
  *
  * How much is kept is bounded by what may be in flight (flow/inflight.ts): a message costs no more than its frames.
  */
-import { concat, isCounted as hasReference, pin, release, unpin } from "../memory/mod.ts";
-import { copyToBlock, returnCopy } from "../websocket/mod.ts";
+import { concat, isCounted as hasReference, pin, unpin } from "../memory/mod.ts";
 import { keptBytes } from "./flow/mod.ts";
+import type { KeptMessage, Link } from "./link.ts";
 import { FRAME_HEADER_BYTES, isCounted } from "./wire/mod.ts";
 
+/** Smaller messages are not kept by their link, whose blocks are for bulk. */
+const LEAST_LINK_BYTES = 16 * 1_024;
 /**
  * Smaller parts of a counted read are copied at once, since they could pin 512 KiB for a few bytes. Larger ones pin less
  * than what they are cut of for one round trip: a bulk transfer has all parts of a read in flight together.
  */
-const LEAST_HELD_BYTES = 16 * 1_024;
+const LEAST_PINNED_BYTES = 16 * 1_024;
 
-interface SentMessage {
-  parts: readonly Uint8Array[];
-  /** Those whose memory is held for this message alone: blocks, and reads whose parts the link has released. */
-  held: readonly Uint8Array[];
-  bytes: number;
+/** A message in the list of them. */
+interface Entry {
+  kept: KeptMessage;
+  readonly bytes: number;
   /** Counted frames of the session before the message, and behind it. */
-  firstCount: number;
-  lastCount: number;
+  readonly firstCount: number;
+  readonly lastCount: number;
   /** The one that left after it. */
-  next: SentMessage | null;
+  next: Entry | null;
 }
 
 export class SentMessages {
-  #oldest: SentMessage | null = null;
-  #newest: SentMessage | null = null;
+  #oldest: Entry | null = null;
+  #newest: Entry | null = null;
   #keptBytes = 0;
 
   /** Bytes of the messages that are kept. */
@@ -39,29 +40,21 @@ export class SentMessages {
   }
 
   /**
-   * Keeps a message that leaves, where it has counted frames. Returns the parts for the link, which gives their references
-   * back by itself.
+   * Sends a message that has counted frames, and keeps it. Returns as `Link.send()` does.
    *
    * @param bytes of all parts
    * @param firstCount counted frames that left before the message
    * @param lastCount and with it
-   * @param isCopied true: the link copies what it sends, and gets the copies that are kept
    */
-  add(
-    parts: readonly Uint8Array[],
-    bytes: number,
-    firstCount: number,
-    lastCount: number,
-    isCopied: boolean,
-  ): readonly Uint8Array[] {
-    if (lastCount === firstCount) return parts;
-    const kept = new KeptParts(parts, isCopied);
-    const message = { parts: kept.parts, held: kept.held, bytes, firstCount, lastCount, next: null };
-    if (this.#newest === null) this.#oldest = message;
-    else this.#newest.next = message;
-    this.#newest = message;
+  send(link: Link, parts: readonly Uint8Array[], bytes: number, firstCount: number, lastCount: number): boolean {
+    const sent = bytes < LEAST_LINK_BYTES ? null : link.sendKept?.(parts) ?? null;
+    const kept = sent ?? new KeptParts(parts, bytes);
+    const entry = { kept, bytes, firstCount, lastCount, next: null };
+    if (this.#newest === null) this.#oldest = entry;
+    else this.#newest.next = entry;
+    this.#newest = entry;
     this.#count(bytes);
-    return kept.sent;
+    return sent === null ? link.send(parts) : sent.isReady;
   }
 
   /** The peer has `count` counted frames: drops the messages that it has whole. */
@@ -69,7 +62,7 @@ export class SentMessages {
     let oldest = this.#oldest;
     while (oldest !== null && oldest.lastCount <= count) {
       this.#count(-oldest.bytes);
-      letGo(oldest.held);
+      oldest.kept.release();
       const { next } = oldest;
       // An old object that is dead would keep a young one alive.
       oldest.next = null;
@@ -79,14 +72,13 @@ export class SentMessages {
     if (oldest === null) this.#newest = null;
   }
 
-  /** The link is lost, and another one may come late: copies what pins more than its own bytes. */
+  /** The link is lost, and another one may come late: nothing is kept in its blocks, and no read is pinned. */
   tighten(): void {
-    for (let message = this.#oldest; message !== null; message = message.next) {
-      if (isTight(message.parts)) continue;
-      const whole = concat(message.parts, message.bytes);
-      letGo(message.held);
-      message.parts = [whole];
-      message.held = nothing;
+    for (let entry = this.#oldest; entry !== null; entry = entry.next) {
+      if (entry.kept instanceof WholeMessage) continue;
+      const whole = new WholeMessage(entry.kept.read());
+      entry.kept.release();
+      entry.kept = whole;
     }
   }
 
@@ -98,65 +90,64 @@ export class SentMessages {
     this.acknowledge(count);
     this.tighten();
     const replayed: Uint8Array[][] = [];
-    for (let message = this.#oldest; message !== null; message = message.next) {
-      const runs = countedRuns(message.parts[0], Math.max(0, count - message.firstCount));
-      this.#count(-message.bytes);
-      message.parts = runs;
-      message.bytes = runs.reduce((sum, run) => sum + run.length, 0);
-      message.firstCount = Math.max(message.firstCount, count);
-      this.#count(message.bytes);
-      replayed.push([...runs]);
+    for (let entry = this.#oldest; entry !== null; entry = entry.next) {
+      replayed.push(countedRuns(entry.kept.read(), Math.max(0, count - entry.firstCount)));
     }
     return replayed;
-  }
-
-  #count(bytes: number): void {
-    this.#keptBytes += bytes;
-    keptBytes.all += bytes;
   }
 
   /** Nothing will be sent again. */
   clear(): void {
     this.acknowledge(Infinity);
   }
+
+  #count(bytes: number): void {
+    this.#keptBytes += bytes;
+    keptBytes.all += bytes;
+  }
 }
 
-function isTight(parts: readonly Uint8Array[]): boolean {
-  return parts.length === 1 && parts[0].length === parts[0].buffer.byteLength;
+/** A message that was kept when its link was lost. */
+class WholeMessage implements KeptMessage {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  read(): Uint8Array {
+    return this.#bytes;
+  }
+
+  release(): void {}
 }
 
-const nothing: readonly Uint8Array[] = [];
+/** The parts of a message. Their link gets them, too, and gives their references back by itself. */
+class KeptParts implements KeptMessage {
+  readonly #parts: readonly Uint8Array[];
+  readonly #bytes: number;
+  /** Those whose memory is held for this message alone, once the link has released them. */
+  #pinned: Uint8Array[] | null = null;
 
-/** What is kept of the parts of a message, and what is sent in their place. */
-class KeptParts {
-  readonly parts: Uint8Array[] = [];
-  readonly held: Uint8Array[] = [];
-  readonly sent: readonly Uint8Array[];
+  constructor(parts: readonly Uint8Array[], bytes: number) {
+    this.#parts = parts.map((part) => this.#keep(part));
+    this.#bytes = bytes;
+  }
 
-  constructor(parts: readonly Uint8Array[], isCopied: boolean) {
-    this.sent = isCopied ? parts.map((part) => this.#keepBlock(part)) : parts;
-    if (!isCopied) parts.forEach((part) => this.#keep(part));
+  read(): Uint8Array {
+    return concat(this.#parts, this.#bytes);
+  }
+
+  release(): void {
+    this.#pinned?.forEach(unpin);
   }
 
   #keep(part: Uint8Array): Uint8Array {
-    const isHeld = part.length >= LEAST_HELD_BYTES && pin(part);
-    if (isHeld) this.held.push(part);
-    this.parts.push(isHeld || !hasReference(part) ? part : new Uint8Array(part));
+    if (!hasReference(part)) return part;
+    if (part.length < LEAST_PINNED_BYTES || !pin(part)) return new Uint8Array(part);
+    (this.#pinned ??= []).push(part);
     return part;
   }
-
-  #keepBlock(part: Uint8Array): Uint8Array {
-    const copy = part.length >= LEAST_HELD_BYTES && hasReference(part) ? copyToBlock(part) : null;
-    if (copy === null) return this.#keep(part);
-    release(part);
-    this.held.push(copy);
-    this.parts.push(copy);
-    return copy;
-  }
-}
-
-function letGo(held: readonly Uint8Array[]): void {
-  for (const part of held) if (!returnCopy(part)) unpin(part);
 }
 
 /** The counted frames of a message behind the first `skip` of them, as views of it; neighbors are one view. */

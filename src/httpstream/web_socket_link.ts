@@ -6,7 +6,7 @@ import {
   type WebSocketOptions,
   WebSocketProtocolError,
 } from "../websocket/mod.ts";
-import type { Link, LinkCloseInfo, LinkHandlers } from "./link.ts";
+import type { Link, LinkCloseInfo, LinkHandlers, SentMessage } from "./link.ts";
 import { MAX_MESSAGE_BYTES } from "./wire/mod.ts";
 
 const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
@@ -14,14 +14,11 @@ const noHandlers: LinkHandlers = { onMessage() {}, onDrain() {}, onClose() {} };
 export class WebSocketLink implements Link {
   handlers: LinkHandlers = noHandlers;
   readonly localAddress: string | null;
-  readonly copies: boolean;
   readonly #webSocket: WebSocketConnection;
 
   /** Takes over a socket whose handshake is done. `handlers` must be set at once: see `Link`. */
   constructor(socket: Socket, options: Pick<WebSocketOptions, "role" | "rest" | "clock">) {
     this.localAddress = socket.local.kind === "tcp" ? socket.local.host : null;
-    // A client masks, and its frames are not the parts that it was given.
-    this.copies = options.role === "client";
     this.#webSocket = new WebSocketConnection(socket, {
       ...options,
       accept: "binary",
@@ -42,6 +39,10 @@ export class WebSocketLink implements Link {
 
   send(parts: readonly Uint8Array[]): boolean {
     return this.#webSocket.sendBinary(parts);
+  }
+
+  sendKept(parts: readonly Uint8Array[]): SentMessage | null {
+    return this.#webSocket.sendKept(parts);
   }
 
   flush(): void {

@@ -21,6 +21,7 @@ import {
   WebSocketProtocolError,
   type WebSocketRole,
 } from "./frames.ts";
+import { type KeptFrame, KeptFrames } from "./kept_frames.ts";
 import { nextMaskKey } from "./mask.ts";
 import { MaskBuffer } from "./mask_buffer.ts";
 import { MessageParser, type ParserOptions, type WebSocketEvent } from "./parser.ts";
@@ -135,6 +136,8 @@ export class WebSocketConnection {
     return this.#maskBuffer.take(length, this.#socket.bufferedBytes === 0);
   };
 
+  /** Null for a server. */
+  readonly #keptFrames: KeptFrames | null;
   readonly #unitsPerMessage: number;
   /** Of pings, pongs and empty frames, against messages and their fragments. */
   readonly #flood: FloodBudget;
@@ -172,6 +175,7 @@ export class WebSocketConnection {
     this.handlers = options.handlers;
     this.#socket = socket;
     this.#role = options.role;
+    this.#keptFrames = options.role === "client" ? new KeptFrames(socket) : null;
     this.#parser = new MessageParser(options);
     this.#clock = options.clock ?? systemClock;
     this.#unitsPerMessage = options.accept === "binary" ? 0 : UNITS_PER_TEXT;
@@ -260,6 +264,16 @@ export class WebSocketConnection {
    */
   sendBinary(parts: readonly Uint8Array[]): boolean {
     return this.#sendParts(Opcode.binary, parts);
+  }
+
+  /**
+   * Sends one binary message as `sendBinary()` does, and keeps its frame until that is released. Null where nothing was sent:
+   * for a server, behind a close, and where no block is free for a frame of this length (mask_blocks.ts).
+   */
+  sendKept(parts: readonly Uint8Array[]): KeptFrame | null {
+    const frame = this.#state === "open" ? this.#keptFrames?.encode(parts, nextMaskKey()) ?? null : null;
+    if (frame !== null) frame.isReady = this.#sent(this.#write(frame.bytes));
+    return frame;
   }
 
   /** Passes what was sent to the kernel at once, and not at the end of the event-loop tick. */
@@ -477,6 +491,7 @@ export class WebSocketConnection {
     this.#source?.onOver();
     this.#source = null;
     this.#maskBuffer.close();
+    this.#keptFrames?.close();
     this.handlers.onClose(this.#closeInfo(error));
   }
 
@@ -508,6 +523,7 @@ export class WebSocketConnection {
 
   /** Every whole frame leaves here. */
   #write(frame: Uint8Array): boolean {
+    if (this.#keptFrames !== null) this.#keptFrames.sentBytes += frame.length;
     if (this.#source === null) return this.#socket.write(frame);
     this.#behind.push(frame);
     return false;

@@ -14,26 +14,6 @@ export function applyMask(bytes: Uint8Array, from: number, to: number, key: numb
   for (; at < to; at++) bytes[at] ^= keyByte(key, at - from);
 }
 
-/** Whether `maskInto` can read `source` and write into `bytes`: both are long, and in the same memory for masking. */
-export function canMaskInto(bytes: Uint8Array, source: Uint8Array): boolean {
-  return source.length >= MIN_VECTOR_BYTES && source.buffer === bytes.buffer &&
-    vectorMaskOf(bytes.buffer) !== undefined;
-}
-
-/** Copies `source` into `bytes` from `at` on, and masks the copy on the way. @param key as in `applyMask` */
-export function maskInto(bytes: Uint8Array, at: number, source: Uint8Array, key: number): void {
-  const vectorLength = source.length - source.length % VECTOR_STEP_BYTES;
-  const from = source.byteOffset;
-  vectorMaskOf(bytes.buffer)!(bytes.byteOffset + at, from, from + vectorLength, swapBytes(key));
-  for (let i = vectorLength; i < source.length; i++) bytes[at + i] = source[i] ^ keyByte(key, i);
-}
-
-/** The key for the bytes of a payload from `offset` on. */
-export function keyAt(key: number, offset: number): number {
-  const rotation = (offset & 3) << 3;
-  return rotation === 0 ? key : (key << rotation) | (key >>> (32 - rotation));
-}
-
 function keyByte(key: number, index: number): number {
   return key >>> (24 - ((index & 3) << 3));
 }
@@ -43,8 +23,7 @@ function maskVectors(bytes: Uint8Array, from: number, to: number, key: number): 
   const vectorMask = vectorMaskOf(bytes.buffer);
   if (vectorMask === undefined) return from;
   const end = to - (to - from) % VECTOR_STEP_BYTES;
-  const start = bytes.byteOffset + from;
-  vectorMask(start, start, bytes.byteOffset + end, swapBytes(key));
+  vectorMask(bytes.byteOffset + from, bytes.byteOffset + end, swapBytes(key));
   return end;
 }
 
@@ -53,7 +32,8 @@ function maskWords(bytes: Uint8Array, from: number, to: number, key: number): nu
   let at = from;
   for (; ((bytes.byteOffset + at) & 3) !== 0; at++) bytes[at] ^= keyByte(key, at - from);
   // The words begin at an aligned address, so the key is rotated to begin with the byte that is due there.
-  const rotated = keyAt(key, at - from) | 0;
+  const rotation = ((at - from) & 3) << 3;
+  const rotated = rotation === 0 ? key | 0 : (key << rotation) | (key >>> (32 - rotation));
   const word = isLittleEndian ? swapBytes(rotated) : rotated;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (to - at) >>> 2);
   const count = words.length;

@@ -4,11 +4,8 @@
  * 4 % less with it, through one on Bun 1 %.
  */
 
-/**
- * Masks `[from, end)`, not empty, `VECTOR_STEP_BYTES` at a time, and writes it at `to`, which may be `from`. The lowest
- * byte of `word` is the key's first.
- */
-export type VectorMask = (to: number, from: number, end: number, word: number) => void;
+/** Masks `[at, end)`, not empty, `VECTOR_STEP_BYTES` at a time. The lowest byte of `word` is the key's first. */
+export type VectorMask = (at: number, end: number, word: number) => void;
 
 export const VECTOR_STEP_BYTES = 64;
 const WASM_PAGE_BYTES = 64 * 1024;
@@ -16,24 +13,23 @@ const WASM_PAGE_BYTES = 64 * 1024;
 /**
  *     (module
  *       (import "m" "m" (memory 0))
- *       (func (export "f") (param $to i32) (param $from i32) (param $end i32) (param $word i32) (local $key v128)
+ *       (func (export "f") (param $at i32) (param $end i32) (param $word i32) (local $key v128)
  *         (local.set $key (i32x4.splat (local.get $word)))
  *         (loop
- *           (v128.store offset=0 (local.get $to) (v128.xor (v128.load offset=0 (local.get $from)) (local.get $key)))
+ *           (v128.store offset=0 (local.get $at) (v128.xor (v128.load offset=0 (local.get $at)) (local.get $key)))
  *           ;; and with the offsets 16, 32 and 48
- *           (local.set $to (i32.add (local.get $to) (i32.const 64)))
- *           (br_if 0 (i32.lt_u (local.tee $from (i32.add (local.get $from) (i32.const 64))) (local.get $end))))))
+ *           (br_if 0 (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 64))) (local.get $end))))))
  */
 const MODULE_HEX = "0061736d01000000" + // version 1
-  "0108" + "0160047f7f7f7f00" + // types
+  "0107" + "0160037f7f7f00" + // types
   "0208" + "01016d016d020000" + // imports
   "0302" + "0100" + // functions
   "0705" + "0101660000" + // exports
-  "0a64" + "016201017b" + // code: one local
-  "2003fd112104" + "0340" + // the key, and the loop
-  "20002001fd0000002004fd51fd0b0000" + "20002001fd0000102004fd51fd0b0010" +
-  "20002001fd0000202004fd51fd0b0020" + "20002001fd0000302004fd51fd0b0030" +
-  "200041c0006a2100" + "200141c0006a2201" + "2002490d00" + "0b0b";
+  "0a5c" + "015a01017b" + // code: one local
+  "2002fd112103" + "0340" + // the key, and the loop
+  "20002000fd0000002003fd51fd0b0000" + "20002000fd0000102003fd51fd0b0010" +
+  "20002000fd0000202003fd51fd0b0020" + "20002000fd0000302003fd51fd0b0030" +
+  "200041c0006a22002001490d00" + "0b0b";
 
 const masks = new WeakMap<ArrayBufferLike, VectorMask>();
 let compiled: WebAssembly.Module | null = null;

@@ -15,4 +15,3 @@ export {
 } from "./dial.ts";
 export { CloseCode, WebSocketProtocolError } from "./frames.ts";
 export { checkUpgrade } from "./handshake.ts";
-export { copyToBlock, returnCopy } from "./mask_blocks.ts";

@@ -12,7 +12,7 @@ import {
   Opcode,
   type SendOpcode,
 } from "./frames.ts";
-import { applyMask, canMaskInto, keyAt, maskInto } from "./mask.ts";
+import { applyMask } from "./mask.ts";
 
 /** The masking key of a client's frame as a u32 (`nextMaskKey()`); `null` for a server's. */
 export type MaskKey = number | null;
@@ -45,8 +45,8 @@ export function encodeFrame(
   const length = totalLength(parts);
   const bytes = allocate(headLength(length, key) + length);
   const payloadAt = writeHead(bytes, 0, opcode, length, key);
-  if (key === null) copyParts(bytes, payloadAt, parts, 0, parts.length);
-  else maskParts(bytes, payloadAt, parts, key);
+  copyParts(bytes, payloadAt, parts, 0, parts.length);
+  if (key !== null) applyMask(bytes, payloadAt, bytes.length, key);
   return bytes;
 }
 
@@ -62,6 +62,11 @@ export function encodeTextFrame(text: string, key: MaskKey): Uint8Array {
   writeHead(bytes, from, Opcode.text, written, key);
   if (key !== null) applyMask(bytes, TEXT_AT, end, key);
   return bytes.subarray(from, end);
+}
+
+/** Bytes of a client's frame whose payload has `length` bytes. */
+export function clientFrameLength(length: number): number {
+  return headLength(length, 0) + length;
 }
 
 /** The head of a server's frame, whose payload of `length` bytes is sent behind it. */
@@ -116,7 +121,7 @@ export function encodeClosePayload(code: number, reason: string): Uint8Array {
   return payload;
 }
 
-function totalLength(parts: readonly Uint8Array[]): number {
+export function totalLength(parts: readonly Uint8Array[]): number {
   let length = 0;
   for (const part of parts) length += part.length;
   return length;
@@ -127,28 +132,6 @@ function copyParts(bytes: Uint8Array, at: number, parts: readonly Uint8Array[], 
     bytes.set(parts[i], at);
     at += parts[i].length;
     if (!release(parts[i])) reportGarbage(parts[i].length);
-  }
-}
-
-/** Copies the parts and masks them: those that can be masked on the way, and runs of others afterwards. */
-function maskParts(bytes: Uint8Array, payloadAt: number, parts: readonly Uint8Array[], key: number): void {
-  let at = payloadAt;
-  let first = 0;
-  let runAt = at;
-  for (let i = 0; i <= parts.length; i++) {
-    if (i < parts.length && !canMaskInto(bytes, parts[i])) {
-      at += parts[i].length;
-      continue;
-    }
-    copyParts(bytes, runAt, parts, first, i);
-    if (at > runAt) applyMask(bytes, runAt, at, keyAt(key, runAt - payloadAt));
-    if (i < parts.length) {
-      maskInto(bytes, at, parts[i], keyAt(key, at - payloadAt));
-      at += parts[i].length;
-      release(parts[i]);
-    }
-    first = i + 1;
-    runAt = at;
   }
 }
 

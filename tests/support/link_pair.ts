@@ -1,7 +1,7 @@
 /** Two links joined in memory, so that two connections, or one and a scripted peer, meet without sockets. */
 import { clearImmediate, setImmediate } from "node:timers";
 import { type Clock, systemClock, type Timer } from "../../src/base/clock.ts";
-import type { Link, LinkCloseInfo, LinkHandlers } from "../../src/httpstream/mod.ts";
+import type { Link, LinkCloseInfo, LinkHandlers, SentMessage } from "../../src/httpstream/mod.ts";
 import { release } from "../../src/memory/mod.ts";
 
 export interface LinkPairOptions {
@@ -13,8 +13,8 @@ export interface LinkPairOptions {
   bytesPerSecond?: number;
   /** `send()` returns false above so many unsent bytes. Default 65,536. */
   highWaterBytes?: number;
-  /** True: `send()` copies its parts at once, as that of a masking client does. Default false. */
-  copies?: boolean;
+  /** True: `sendKept()` keeps messages, as that of a masking client does. Default false. */
+  keeps?: boolean;
 }
 
 export interface LinkPair {
@@ -64,7 +64,8 @@ const lost: LinkCloseInfo = { code: 1006, reason: "", clean: false };
 export class MemoryLink implements Link {
   handlers: LinkHandlers = noHandlers;
   readonly localAddress = null;
-  readonly copies: boolean;
+  /** Messages that `sendKept()` keeps, and that are not released. */
+  keptMessages = 0;
   /** While true, what this end sends is lost on the way, as in a proxy that died. */
   swallowing = false;
 
@@ -72,6 +73,7 @@ export class MemoryLink implements Link {
   readonly #delayMs: number;
   readonly #msPerByte: number;
   readonly #highWaterBytes: number;
+  readonly #keeps: boolean;
   readonly #timers = new Set<Timer>();
   /** Not on the wire yet, and on the wire. */
   readonly #unsent: Item[] = [];
@@ -88,7 +90,7 @@ export class MemoryLink implements Link {
     this.#delayMs = options.delayMs ?? 0;
     this.#msPerByte = options.bytesPerSecond === undefined ? 0 : 1_000 / options.bytesPerSecond;
     this.#highWaterBytes = options.highWaterBytes ?? 65_536;
-    this.copies = options.copies ?? false;
+    this.#keeps = options.keeps ?? false;
   }
 
   join(peer: MemoryLink): void {
@@ -103,9 +105,16 @@ export class MemoryLink implements Link {
     if (this.#isClosing || this.#isEnded) return true;
     let size = 0;
     for (const part of parts) size += part.length;
-    this.#enqueue({ kind: "message", parts: this.copies ? [join(parts, size)] : parts, size });
+    this.#enqueue({ kind: "message", parts, size });
     this.#owesDrain ||= this.#bufferedBytes > this.#highWaterBytes;
     return !this.#owesDrain;
+  }
+
+  sendKept(parts: readonly Uint8Array[]): SentMessage | null {
+    if (!this.#keeps || this.#isClosing || this.#isEnded) return null;
+    const message = join(parts, parts.reduce((sum, part) => sum + part.length, 0));
+    this.keptMessages++;
+    return { isReady: this.send([message]), read: () => message.slice(), release: () => void this.keptMessages-- };
   }
 
   /** Nothing is gathered here. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { applyMask, canMaskInto, keyAt, maskInto, nextMaskKey } from "../../src/websocket/mask.ts";
+import { applyMask, nextMaskKey } from "../../src/websocket/mask.ts";
 import { allocateMaskMemory, vectorMaskOf } from "../../src/websocket/mask_memory.ts";
 
 /** RFC 6455 §5.3, word for word. */
@@ -52,41 +52,6 @@ describe("applyMask", () => {
       applyMask(masked, 0, masked.length, key);
       applyMask(masked, 0, masked.length, key);
       assert.deepEqual(masked, bytes);
-    }));
-  });
-});
-
-describe("maskInto", () => {
-  it("maskInto does the same to a copy when both are in memory for masking", () => {
-    const memory = allocateMaskMemory(192 * 1024);
-    const lengths = fc.integer({ min: 4_096, max: 60_000 });
-    fc.assert(fc.property(lengths, fc.nat(4_095), fc.nat(4_095), keys, (length, from, to, key) => {
-      const source = memory.subarray(from, from + length);
-      for (let i = 0; i < length; i++) source[i] = i * 7;
-      const before = source.slice();
-      const bytes = memory.subarray(96 * 1024 + to).fill(0xee);
-      assert.ok(canMaskInto(bytes, source));
-      maskInto(bytes, 5, source, key);
-      assert.ok(Buffer.from(bytes.subarray(5, 5 + length)).equals(reference(before, key)));
-      assert.deepEqual([...bytes.subarray(0, 5), bytes[5 + length]], Array(6).fill(0xee));
-      assert.ok(Buffer.from(source).equals(before));
-    }));
-  });
-
-  it("canMaskInto is false of short parts, and of parts in other memory", () => {
-    const memory = allocateMaskMemory(64 * 1024);
-    assert.equal(canMaskInto(memory, memory.subarray(0, 4_095)), false);
-    assert.equal(canMaskInto(memory, new Uint8Array(5_000)), false);
-    const common = new Uint8Array(20_000);
-    assert.equal(canMaskInto(common, common.subarray(5_000)), false);
-  });
-});
-
-describe("keyAt", () => {
-  it("keyAt gives the key that masks the rest of a payload", () => {
-    fc.assert(fc.property(fc.uint8Array({ minLength: 8, maxLength: 60 }), fc.nat(7), keys, (payload, offset, key) => {
-      const rest = payload.slice(offset);
-      assert.deepEqual(reference(rest, keyAt(key, offset)), reference(payload, key).slice(offset));
     }));
   });
 });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
-  copyToBlock,
   FRAME_BLOCK_BYTES,
-  MAX_COPY_BYTES,
-  returnCopy,
+  MAX_KEPT_BYTES,
   returnFrameBlock,
+  returnKept,
   takeFrameBlock,
+  takeKept,
 } from "../../src/websocket/mask_blocks.ts";
 import { patternBytes } from "./support.ts";
 
@@ -24,42 +24,42 @@ function assertApart(blocks: readonly Uint8Array[]): void {
   }
 }
 
-describe("copyToBlock", () => {
-  it("copyToBlock has 64 blocks, which do not overlap, and has them again when they are returned", () => {
-    let seed = 0;
-    const copies = takeAll(() => copyToBlock(patternBytes(1_000 * ++seed % MAX_COPY_BYTES, seed)));
-    assert.equal(copies.length, 64);
-    assertApart(copies);
-    copies.forEach((copy, i) => assert.deepEqual(copy, patternBytes(1_000 * (i + 1) % MAX_COPY_BYTES, i + 1)));
-    for (const copy of copies) assert.equal(returnCopy(copy), true);
-    const again = takeAll(() => copyToBlock(patternBytes(MAX_COPY_BYTES)));
-    assert.equal(again.length, 64);
-    for (const copy of again) {
-      assert.deepEqual(copy, patternBytes(MAX_COPY_BYTES));
-      returnCopy(copy);
-    }
+describe("takeKept", () => {
+  it("takeKept has 64 blocks, which do not overlap, and has them again when they are returned", () => {
+    const blocks = takeAll(() => takeKept(MAX_KEPT_BYTES));
+    assert.equal(blocks.length, 64);
+    assertApart(blocks);
+    blocks.forEach(returnKept);
+    const shorter = takeAll(() => takeKept(20_000));
+    assert.deepEqual(shorter.map(({ length }) => length), Array(64).fill(20_000));
+    shorter.forEach(returnKept);
   });
 
-  it("copyToBlock gives none when the part is longer than a block", () => {
-    assert.equal(copyToBlock(patternBytes(MAX_COPY_BYTES + 1)), null);
+  it("takeKept gives the block again that was returned last", () => {
+    const [first, second] = [takeKept(9)!, takeKept(9)!];
+    returnKept(first);
+    returnKept(second);
+    const again = takeKept(9)!;
+    assert.equal(again.byteOffset, second.byteOffset);
+    returnKept(again);
   });
 
-  it("returnCopy refuses what is no copy", () => {
-    assert.equal(returnCopy(patternBytes(20_000)), false);
+  it("takeKept gives none when a frame is longer than a block", () => {
+    assert.equal(takeKept(MAX_KEPT_BYTES + 1), null);
   });
 });
 
 describe("takeFrameBlock", () => {
-  it("takeFrameBlock has two blocks, beside the copies, and has them again when they are returned", () => {
+  it("takeFrameBlock has two blocks, beside the kept ones, and has them again when they are returned", () => {
     const blocks = takeAll(takeFrameBlock);
-    const copy = copyToBlock(patternBytes(30_000))!;
+    const kept = takeAll(() => takeKept(MAX_KEPT_BYTES));
     assert.deepEqual(blocks.map((block) => block.length), [FRAME_BLOCK_BYTES, FRAME_BLOCK_BYTES]);
-    assertApart([...blocks, copy]);
+    assertApart([...blocks, ...kept]);
+    kept.forEach(returnKept);
     for (const block of blocks) returnFrameBlock(block);
     returnFrameBlock(patternBytes(FRAME_BLOCK_BYTES));
     const again = takeAll(takeFrameBlock);
     assert.equal(again.length, 2);
     for (const block of again) returnFrameBlock(block);
-    returnCopy(copy);
   });
 });

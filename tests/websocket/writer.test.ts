@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Opcode } from "../../src/websocket/frames.ts";
-import { copyToBlock, returnCopy } from "../../src/websocket/mask_blocks.ts";
-import { MaskBuffer } from "../../src/websocket/mask_buffer.ts";
 import { MessageParser } from "../../src/websocket/parser.ts";
 import {
   encodeClosePayload,
@@ -37,20 +34,6 @@ describe("encodeFrame", () => {
     const bytes = encodeFrame(Opcode.binary, parts, KEY);
     assert.deepEqual(bytes, rawFrame({ opcode: 2, payload: joinBytes(parts), key: KEY }));
     assert.deepEqual(parts, [patternBytes(9), patternBytes(5_000, 3)]);
-  });
-
-  it("encodeFrame masks parts on their way out of blocks as it masks others", () => {
-    const buffer = new MaskBuffer();
-    const sizes = fc.array(fc.constantFrom(0, 1, 9, 4_095, 4_096, 5_003, 57 * 1024), { maxLength: 5 });
-    fc.assert(fc.property(sizes, fc.integer({ min: 0, max: 0xffffffff }), fc.nat(31), (lengths, key, blocks) => {
-      const own = lengths.map((length, i) => patternBytes(length, i));
-      const parts = own.map((part, i) => (blocks >> i & 1) === 1 ? copyToBlock(part)! : part.slice());
-      const bytes = encodeFrame(Opcode.binary, parts, key, (length) => buffer.take(length, true));
-      assert.ok(Buffer.from(bytes).equals(rawFrame({ opcode: 2, payload: joinBytes(own), key })));
-      parts.forEach((part, i) => assert.ok(Buffer.from(part).equals(own[i])));
-      for (const part of parts) returnCopy(part);
-    }));
-    buffer.close();
   });
 
   it("encodeFrame gives bytes of its own when many small frames are made", () => {
