@@ -22,6 +22,11 @@ export interface ExposeOptions {
   name?: string;
   /** Takes the name over from a live agent with the same token. Default false. */
   force?: boolean;
+  /**
+   * Serves `name` together with other programs and agents that ask for this, too, with a token of the same owner. The edge
+   * gives each request to the one with the fewest under way. Needs `name`. Default false.
+   */
+  share?: boolean;
   /** Allows an unencrypted edge on another machine, and any certificate of an encrypted one. Default false. */
   edgeInsecure?: boolean;
   /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
@@ -97,9 +102,9 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
   const agent = new Agent({
     open: (signal) => {
-      const { token, force, firstByteMs, clock, name = tunnel?.name } = options;
+      const { token, force, share, firstByteMs, clock, name = tunnel?.name } = options;
       const told = { version, features: [agentFeatures.http] };
-      return openV2Tunnel({ edge, token, upstream, name, force, firstByteMs, clock, onError, ...told }, signal);
+      return openV2Tunnel({ edge, token, upstream, name, force, share, firstByteMs, clock, onError, ...told }, signal);
     },
     events: {
       onReady: (open) => {
@@ -135,10 +140,13 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 }
 
 /** @throws {OptionError} which does not show the token */
-function checkOptions({ token, fetch, connectTimeoutMs, firstByteMs }: ExposeOptions): void {
+function checkOptions({ token, fetch, name, share, connectTimeoutMs, firstByteMs }: ExposeOptions): void {
   const fault = typeof token === "string" ? tokenFault(token) : `is ${typeof token}, and no text`;
   if (fault !== null) throw new OptionError(`The option token ${fault}`);
   if (typeof fetch !== "function") throw new OptionError(`The option fetch is ${typeof fetch}, and no function`);
+  if (share && name === undefined) {
+    throw new OptionError("The option share needs the option name: no other agent knows a name that is drawn");
+  }
   checkTimeout("connectTimeoutMs", connectTimeoutMs);
   checkTimeout("firstByteMs", firstByteMs);
 }

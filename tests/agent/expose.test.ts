@@ -52,6 +52,7 @@ describe("expose", () => {
     [{ connectTimeoutMs: 0 }, "invalid_option", /connectTimeoutMs/],
     [{ connectTimeoutMs: 1.5 }, "invalid_option", /connectTimeoutMs/],
     [{ connectTimeoutMs: NaN }, "invalid_option", /connectTimeoutMs/],
+    [{ share: true, name: undefined }, "invalid_option", /share needs the option name/],
     [{ firstByteMs: 0 }, "invalid_option", /firstByteMs/],
     [{ firstByteMs: -Infinity }, "invalid_option", /firstByteMs/],
     [{ firstByteMs: "10m" }, "invalid_option", /firstByteMs/],
@@ -203,6 +204,15 @@ describe("expose", () => {
     assert.equal(told.length, 1);
     assert.match(String(told[0]![0]), /firstByteMs.*5s/);
     assert.equal(told[0]![1], undefined);
+  });
+
+  it("serves a name together with others that share it, and with no other one", async () => {
+    const sharing = (text: string) => expose(options(() => new Response(text), { share: true }));
+    const both = [await sharing("<one>"), await sharing("<two>")];
+    const answers = [await get(tunnel), await get(tunnel)].map((answer) => /<(\w+)>/.exec(answer)?.[1]);
+    assert.deepEqual(answers.sort(), ["one", "two"]);
+    await assert.rejects(expose(options(() => new Response("<three>"))), { code: "name_taken" });
+    for (const each of both) each.close();
   });
 
   it("waits for its edge for ever when connectTimeoutMs is Infinity, and for longer than a timer takes", async () => {

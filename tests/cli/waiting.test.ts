@@ -184,7 +184,7 @@ describe("edge serve", () => {
       await drained;
       const who = (id: string) => `agent .0\\.0\\.0. from .127\\.0\\.0\\.1., session .${id}. ended: `;
       await edge.waitFor(() => /session .s1. ended/.test(edge.stderr));
-      assert.match(edge.stderr, new RegExp(`Tunnel .shop. had a later session already: ${who("s1")}`));
+      assert.match(edge.stderr, new RegExp(`Tunnel .shop. goes on with another session: ${who("s1")}`));
       assert.ok(!edge.stderr.includes("is offline"), edge.stderr);
       next.close();
       await edge.waitFor(() => edge.stderr.includes("is offline"));

@@ -26,11 +26,7 @@ export function logEvents(): EdgeEvents {
       if (opened.get(id)?.size === 0) opened.delete(id);
       if (left.length === 0) serving.delete(tunnel);
       else serving.set(tunnel, left);
-      const what = left.length === 0
-        ? "Tunnel {tunnel} is offline"
-        : ids.at(-1) === id
-        ? "Tunnel {tunnel} goes on with an earlier session"
-        : "Tunnel {tunnel} had a later session already";
+      const what = left.length === 0 ? "Tunnel {tunnel} is offline" : "Tunnel {tunnel} goes on with another session";
       const how = "agent {version} from {address}, session {id} ended: {reason} ({code})";
       log.info(`${what}: ${how}`, { tunnel, id, code, reason, ...shownPeer(peer) });
     },
