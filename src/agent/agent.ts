@@ -1,8 +1,9 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
 import { Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
-import type { Session, SessionEnd } from "../session/mod.ts";
+import type { SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
+import { LeavingSessions } from "./leaving_sessions.ts";
 import { LinkReport, type ReconnectEvents } from "./link_report.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
 import { redialPauseMs } from "./redial_pauses.ts";
@@ -68,10 +69,7 @@ export class Agent {
   #tunnel: OpenTunnel | null = null;
   /** Called when the session of `#tunnel` has ended. */
   #onEnd: (end: SessionEnd) => void = () => {};
-  /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
-  readonly #leaving = new Set<Session>();
-  /** Sessions whose edge has announced that it leaves. It ends them when its visitors have gone. */
-  readonly #leftByEdge = new WeakSet<Session>();
+  readonly #leaving = new LeavingSessions();
   #renewal: Promise<AgentError | null> | null = null;
   /** What a renewal has opened after the session before had ended by itself. */
   #renewed: OpenTunnel | null = null;
@@ -98,9 +96,7 @@ export class Agent {
 
   /** Exchanges under way. */
   get active(): number {
-    let count = this.#tunnel?.session.active ?? 0;
-    for (const session of this.#leaving) count += session.active;
-    return count;
+    return (this.#tunnel?.session.active ?? 0) + this.#leaving.active;
   }
 
   /**
@@ -153,15 +149,14 @@ export class Agent {
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    const leaving = Array.from(this.#leaving, (session) => session.drain());
-    await Promise.all([this.#tunnel?.session.drain(), ...leaving]);
+    await Promise.all([this.#tunnel?.session.drain(), this.#leaving.drain()]);
   }
 
   /** Ends `run()` now; requests under way break off. */
   close(): void {
     this.#stop.abort();
     this.#tunnel?.session.close(shuttingDown);
-    for (const session of this.#leaving) session.close(shuttingDown);
+    this.#leaving.close(shuttingDown);
   }
 
   /** Resolves when the session that serves the tunnel has ended, and not for a renewal. */
@@ -188,7 +183,7 @@ export class Agent {
   /** The edge leaves. Opens the tunnel at the one that takes its place, as soon as there is one. */
   async #moveOn(tunnel: OpenTunnel): Promise<void> {
     const { signal } = this.#stop;
-    this.#leftByEdge.add(tunnel.session);
+    this.#leaving.noteEdgeLeaves(tunnel.session);
     for (let attempt = 0; this.#tunnel === tunnel && !signal.aborted; attempt++) {
       await pause(redialPauseMs(attempt), signal, this.#clock);
       if (this.#tunnel !== tunnel) return;
@@ -206,16 +201,8 @@ export class Agent {
       return null;
     }
     this.#use(result);
-    this.#leave(before.session);
+    this.#leaving.add(before.session);
     return null;
-  }
-
-  #leave(session: Session): void {
-    this.#leaving.add(session);
-    session.linkEvents = null;
-    // Visitors of an edge that leaves may still ask by connections that they have.
-    if (!this.#leftByEdge.has(session)) void session.drain();
-    void session.closed.then(() => this.#leaving.delete(session));
   }
 
   /** What a renewal has opened, or is about to, where the session before has ended by itself. */

@@ -8,6 +8,7 @@ import { Backoff, type Clock, pause, systemClock, type Timer } from "../../base/
 import { holdProcess } from "../../net/mod.ts";
 import type { SessionEnd } from "../../session/mod.ts";
 import { AgentError } from "../errors.ts";
+import { LeavingSessions } from "../leaving_sessions.ts";
 import { LinkReport, type ReconnectEvents } from "../link_report.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
 import { redialPauseMs } from "../redial_pauses.ts";
@@ -53,10 +54,7 @@ export class TunnelKeeper {
   readonly #stop = new AbortController();
   readonly #backoff: Backoff;
   readonly #tunnelBackoff: Backoff;
-  /** Sessions that a renewal has put another one in place of. They finish what runs on them. */
-  readonly #leaving = new Set<TunnelSession>();
-  /** Sessions whose edge has announced that it leaves. It ends them when its visitors have gone. */
-  readonly #leftByEdge = new WeakSet<TunnelSession>();
+  readonly #leaving = new LeavingSessions();
   #session: TunnelSession | null = null;
   /** Those that wait for a session. */
   #waiters: (() => void)[] = [];
@@ -91,9 +89,7 @@ export class TunnelKeeper {
 
   /** Exchanges under way. */
   get active(): number {
-    let count = this.#session?.session.active ?? 0;
-    for (const { session } of this.#leaving) count += session.active;
-    return count;
+    return (this.#session?.session.active ?? 0) + this.#leaving.active;
   }
 
   /** Resolves after `drain()` or `close()`. The process stays alive until then. */
@@ -101,7 +97,7 @@ export class TunnelKeeper {
     const endHold = holdProcess();
     try {
       while (!this.#stop.signal.aborted) await this.#liveOnce();
-      await Promise.all(Array.from(this.#leaving, ({ session }) => session.closed));
+      await this.#leaving.closed();
     } finally {
       endHold();
       this.#retry?.cancel();
@@ -153,15 +149,14 @@ export class TunnelKeeper {
   /** Lets the requests under way end, then ends `run()`. */
   async drain(): Promise<void> {
     this.#stop.abort();
-    const leaving = Array.from(this.#leaving, ({ session }) => session.drain());
-    await Promise.all([this.#session?.session.drain(), ...leaving]);
+    await Promise.all([this.#session?.session.drain(), this.#leaving.drain()]);
   }
 
   /** Ends `run()` now; requests under way break off. */
   close(): void {
     this.#stop.abort();
     this.#session?.session.close(shuttingDown);
-    for (const { session } of this.#leaving) session.close(shuttingDown);
+    this.#leaving.close(shuttingDown);
   }
 
   /** Connects, and serves until the session has ended. */
@@ -207,7 +202,7 @@ export class TunnelKeeper {
   /** The edge leaves. Makes a session with the one that takes its place, as soon as there is one. */
   async #moveOn(session: TunnelSession): Promise<void> {
     const { signal } = this.#stop;
-    this.#leftByEdge.add(session);
+    this.#leaving.noteEdgeLeaves(session.session);
     for (let attempt = 0; this.#session === session && !signal.aborted; attempt++) {
       await pause(redialPauseMs(attempt), signal, this.#clock);
       if (this.#session === session) await this.renew();
@@ -266,17 +261,9 @@ export class TunnelKeeper {
       return new AgentError("edge_unreachable", "The new session was lost at once");
     } else {
       this.#use(result);
-      if (before !== null) this.#leave(before);
+      if (before !== null) this.#leaving.add(before.session);
     }
     return null;
-  }
-
-  #leave(session: TunnelSession): void {
-    this.#leaving.add(session);
-    session.session.linkEvents = null;
-    // Visitors of an edge that leaves may still ask by connections that they have.
-    if (!this.#leftByEdge.has(session)) void session.session.drain();
-    void session.session.closed.then(() => this.#leaving.delete(session));
   }
 
   /** Opens the tunnels that are not open on the session, one by one, whatever becomes of the others. */
