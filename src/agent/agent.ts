@@ -1,11 +1,12 @@
 /** The agent as a whole: keeps one tunnel open until it is stopped, and reconnects when the link is lost. */
-import { Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
+import { type Backoff, type Clock, pause, systemClock } from "../base/mod.ts";
 import { holdProcess } from "../net/mod.ts";
 import type { SessionEnd } from "../session/mod.ts";
 import { AgentError, type AgentErrorCode } from "./errors.ts";
 import { LeavingSessions } from "./leaving_sessions.ts";
 import { LinkReport, type ReconnectEvents } from "./link_report.ts";
 import type { OpenTunnel, OpenTunnelOnce } from "./open_tunnel.ts";
+import { ReconnectPauses } from "./reconnect_pauses.ts";
 import { redialPauseMs } from "./redial_pauses.ts";
 
 export interface AgentEvents extends ReconnectEvents {
@@ -26,10 +27,7 @@ export interface AgentOptions {
   connectTimeoutMs?: number;
   /** Milliseconds that a session must have lived for backoff and attempts to start anew. Default 10,000. */
   stableMs?: number;
-  /**
-   * Between attempts behind a session. Default: up to 1 s, which doubles up to 3 s for the first 30 s, since an edge that
-   * starts anew is back by then; afterwards up to 30 s.
-   */
+  /** Between attempts behind a session. Default: see `ReconnectPauses`. */
   backoff?: Backoff;
   events?: AgentEvents;
   clock?: Clock;
@@ -37,9 +35,6 @@ export interface AgentOptions {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_STABLE_MS = 10_000;
-/** For so long attempts stay close together, and so far apart at most. */
-const SOON_MS = 30_000;
-const SOON_PAUSE_MS = 3_000;
 /** The pauses between the first attempts grow by this much, up to the longest. */
 const FIRST_PAUSE_STEP_MS = 250;
 const LONGEST_FIRST_PAUSE_MS = 1_000;
@@ -59,10 +54,7 @@ export class Agent {
   /** True where only a wrong call ends the agent. */
   readonly #isPatient: boolean;
   readonly #stableMs: number;
-  readonly #backoff: Backoff;
-  readonly #soonBackoff: Backoff;
-  /** When the last stable session was lost; null while there is one. */
-  #lostAt: number | null = null;
+  readonly #pauses: ReconnectPauses;
   readonly #events: AgentEvents;
   readonly #clock: Clock;
   readonly #stop = new AbortController();
@@ -82,11 +74,10 @@ export class Agent {
     this.#connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
     this.#isPatient = this.#connectTimeoutMs === Infinity;
     this.#stableMs = options.stableMs ?? DEFAULT_STABLE_MS;
-    this.#backoff = options.backoff ?? new Backoff();
-    this.#soonBackoff = options.backoff ?? new Backoff(undefined, SOON_PAUSE_MS);
     this.#events = options.events ?? {};
     this.#link = new LinkReport(this.#events);
     this.#clock = options.clock ?? systemClock;
+    this.#pauses = new ReconnectPauses(this.#clock, options.backoff);
   }
 
   /** The open tunnel; null while there is none. */
@@ -127,9 +118,7 @@ export class Agent {
       if (!this.#link.isCut) this.#events.onDisconnected?.(end);
       if (end.code === "replaced") throw new AgentError("replaced", end.reason);
       if (this.#clock.now() - since >= this.#stableMs) {
-        this.#backoff.reset();
-        this.#soonBackoff.reset();
-        this.#lostAt = null;
+        this.#pauses.reset();
         this.#reconnects = 0;
       }
       tunnel = await this.#reconnect();
@@ -249,7 +238,7 @@ export class Agent {
 
   /** Somebody waits for a first connection that is limited in time, so its pauses are short, without the backoff. */
   #firstPauseMs(attempt: number, deadline: number): number {
-    if (this.#isPatient) return this.#backoff.next();
+    if (this.#isPatient) return this.#pauses.next();
     const pauseMs = Math.min(FIRST_PAUSE_STEP_MS * attempt, LONGEST_FIRST_PAUSE_MS);
     return Math.max(0, Math.min(pauseMs, deadline - this.#clock.now()));
   }
@@ -260,10 +249,8 @@ export class Agent {
   }
 
   async #reconnect(): Promise<OpenTunnel | null> {
-    this.#lostAt ??= this.#clock.now();
     for (let because: AgentError | null = null;;) {
-      const isSoon = this.#clock.now() - this.#lostAt < SOON_MS;
-      const inMs = (isSoon ? this.#soonBackoff : this.#backoff).next();
+      const inMs = this.#pauses.next();
       this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
       await pause(inMs, this.#stop.signal, this.#clock);
       const result = await this.#attempt(this.#stop.signal);

@@ -11,6 +11,7 @@ import { AgentError } from "../errors.ts";
 import { LeavingSessions } from "../leaving_sessions.ts";
 import { LinkReport, type ReconnectEvents } from "../link_report.ts";
 import type { OpenTunnel } from "../open_tunnel.ts";
+import { ReconnectPauses } from "../reconnect_pauses.ts";
 import { redialPauseMs } from "../redial_pauses.ts";
 import { ServedTunnels, type ServedTunnelsOptions } from "./served_tunnels.ts";
 import type { TunnelConfig } from "./tunnel_config.ts";
@@ -34,7 +35,10 @@ export interface KeeperEvents extends ReconnectEvents {
 export interface KeeperOptions extends Pick<ServedTunnelsOptions, "makeUpstream" | "drainMs"> {
   readonly connect: ConnectSession;
   readonly events?: KeeperEvents;
-  /** Between attempts, and between those for a tunnel that could not be opened. Default: up to 1 s, then up to 30 s. */
+  /**
+   * Between attempts, and between those for a tunnel that could not be opened. Default: see `ReconnectPauses`, and up to
+   * 1 s, then up to 30 s.
+   */
   readonly backoff?: () => Backoff;
   /** Milliseconds that a session must have lived for attempts to start anew. Default 10,000. */
   readonly stableMs?: number;
@@ -52,7 +56,7 @@ export class TunnelKeeper {
   readonly #clock: Clock;
   readonly #served: ServedTunnels;
   readonly #stop = new AbortController();
-  readonly #backoff: Backoff;
+  readonly #pauses: ReconnectPauses;
   readonly #tunnelBackoff: Backoff;
   readonly #leaving = new LeavingSessions();
   #session: TunnelSession | null = null;
@@ -67,13 +71,13 @@ export class TunnelKeeper {
   readonly #link: LinkReport;
 
   constructor(options: KeeperOptions) {
-    const { makeUpstream, drainMs, clock = systemClock, backoff = () => new Backoff() } = options;
+    const { makeUpstream, drainMs, clock = systemClock, backoff } = options;
     this.#options = options;
     this.#events = options.events ?? {};
     this.#link = new LinkReport(this.#events);
     this.#clock = clock;
-    this.#backoff = backoff();
-    this.#tunnelBackoff = backoff();
+    this.#pauses = new ReconnectPauses(clock, backoff?.());
+    this.#tunnelBackoff = backoff?.() ?? new Backoff();
     this.#served = new ServedTunnels({
       makeUpstream,
       drainMs,
@@ -171,7 +175,7 @@ export class TunnelKeeper {
     if (this.#stop.signal.aborted) return;
     if (!this.#link.isCut) this.#events.onDisconnected?.(end);
     if (this.#clock.now() - since < (this.#options.stableMs ?? DEFAULT_STABLE_MS)) return;
-    this.#backoff.reset();
+    this.#pauses.reset();
     this.#reconnects = 0;
   }
 
@@ -216,7 +220,7 @@ export class TunnelKeeper {
     for (let attempt = 1; !signal.aborted; attempt++) {
       // The very first attempt is made at once.
       if (this.#hasConnected || because !== null) {
-        const inMs = this.#backoff.next();
+        const inMs = this.#pauses.next();
         if (this.#hasConnected) this.#events.onReconnecting?.(++this.#reconnects, inMs, because);
         else this.#events.onConnecting?.(attempt, inMs, because!);
         await pause(inMs, signal, this.#clock);
