@@ -28,8 +28,8 @@ export class TunnelEntry implements Tunnel {
   freedAt: number;
   /** On the clock of the edge; until then its first agent here is waited for. */
   expectedUntil = -Infinity;
-  /** False once nobody can come back for the name. */
-  isKept: () => boolean = () => true;
+  /** Of the last claim: false once its agent cannot come back. */
+  isLastKept: () => boolean = () => true;
   /** True while another session waits whether those that have the tunnel answer. */
   isChallenged = false;
 
@@ -46,6 +46,11 @@ export class TunnelEntry implements Tunnel {
 
   get timeouts(): ExchangeTimeouts | undefined {
     return this.#first?.timeouts;
+  }
+
+  /** False once nobody can come back for the name, and nobody who has it could. */
+  get isKept(): boolean {
+    return this.isLastKept() || this.holders.some((holder) => holder.isKept());
   }
 
   /** Null where the session does not have this tunnel. */

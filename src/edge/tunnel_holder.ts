@@ -20,6 +20,7 @@ export interface TunnelHolderInit {
   readonly claimant: Claimant;
   readonly isShared: boolean;
   readonly timeouts: ExchangeTimeouts | undefined;
+  readonly isKept: () => boolean;
 }
 
 export class TunnelHolder implements SessionTunnel, ExchangeServer {
@@ -31,6 +32,8 @@ export class TunnelHolder implements SessionTunnel, ExchangeServer {
   isShared: boolean;
   /** Undefined where they are the edge's defaults. */
   timeouts: ExchangeTimeouts | undefined;
+  /** See `ClaimOptions`. */
+  isKept: () => boolean;
   wireName: string | undefined = undefined;
   /** Exchanges of this tunnel alone that go through the session. */
   outstanding = 0;
@@ -42,12 +45,13 @@ export class TunnelHolder implements SessionTunnel, ExchangeServer {
   /** When its upstream refused, on the clock of the edge; null while it does not. */
   #refusedAt: number | null = null;
 
-  constructor({ name, session, claimant, isShared, timeouts }: TunnelHolderInit) {
+  constructor({ name, session, claimant, isShared, timeouts, isKept }: TunnelHolderInit) {
     this.name = name;
     this.session = session;
     this.claimant = claimant;
     this.isShared = isShared;
     this.timeouts = timeouts;
+    this.isKept = isKept;
     const { promise, resolve } = Promise.withResolvers<SessionEnd>();
     this.ended = promise;
     this.end = resolve;

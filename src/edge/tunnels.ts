@@ -160,11 +160,12 @@ export class Tunnels {
         throw new ClaimError("name_not_allowed", refusal);
       }
     }
-    entry.isKept = isKept;
+    entry.isLastKept = isKept;
     const own = entry.holderOf(session);
-    if (own === null) return { isNew: true, ended: this.#give(entry, { name, ...newcomer, timeouts }) };
+    if (own === null) return { isNew: true, ended: this.#give(entry, { name, ...newcomer, timeouts, isKept }) };
     own.timeouts = timeouts;
     own.isShared = share;
+    own.isKept = isKept;
     return { isNew: false, ended: own.ended };
   }
 
@@ -285,7 +286,7 @@ export class Tunnels {
     const known = this.#entries.get(name);
     const isKnown = known !== undefined && !this.#isExpired(known);
     // The session of a token that has ended is about to close.
-    if (isKnown && (known.owner === owner || known.isKept())) return known;
+    if (isKnown && (known.owner === owner || known.isKept)) return known;
     if (known !== undefined) this.#remove(known);
     const own = this.#entriesByOwner.get(owner);
     if (own !== undefined && own.size >= this.#maxNamesPerOwner) {
@@ -348,7 +349,7 @@ export class Tunnels {
 
   #isExpired(entry: TunnelEntry): boolean {
     if (entry.holders.length > 0 || entry.isChallenged) return false;
-    return !entry.isKept() || this.#clock.now() - entry.freedAt >= this.#reserveMs;
+    return !entry.isKept || this.#clock.now() - entry.freedAt >= this.#reserveMs;
   }
 
   #free(entry: TunnelEntry, holder: TunnelHolder): void {

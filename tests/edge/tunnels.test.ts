@@ -46,6 +46,19 @@ describe("Tunnels", () => {
     });
   }
 
+  it("keeps a name that another agent of its owner still serves when the last one's token has ended", async () => {
+    const [first, second] = [new FakeSession("1"), new FakeSession("2")];
+    let [isFirstValid, isSecondValid] = [true, true];
+    await tunnels.claim("shop", "me", first, { share: true, isKept: () => isFirstValid });
+    await tunnels.claim("shop", "me", second, { share: true, isKept: () => isSecondValid });
+    isSecondValid = false;
+    await over(second);
+    await assert.rejects(claimed("shop", "somebody"), isRefusal("name_taken"));
+    assert.equal(tunnels.get("shop")?.session, first);
+    isFirstValid = false;
+    assert.equal((await claimed("shop", "somebody")).closedFor, null);
+  });
+
   it("keeps a freed name for its owner for 10 minutes", async () => {
     await over(await claimed("shop"));
     clock.advance(599_999);
