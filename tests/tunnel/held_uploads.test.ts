@@ -62,7 +62,8 @@ describe("an agent of runnel.v2 that takes requests and never reads", () => {
       assert.ok(edge.bufferedBytes >= held, "the edge's sum has the session's bytes");
       assert.ok(edge.bufferedBytes <= count * (windowBytes + 2 * readBytes), `${edge.bufferedBytes} bytes are held`);
       for (const { socket } of visitors) socket.reset();
-      await eventually(() => session.bufferedBytes === 0 && edge.connections === 0, { deadlineMs: 30_000 });
+      // The kernel drops a reset behind bytes that it had no room for. The edge's keep-alive finds those after 55 s.
+      await eventually(() => session.bufferedBytes === 0 && edge.connections === 0, { deadlineMs: 75_000 });
       assert.equal(edge.bufferedBytes, 0);
       agent.reset();
     });
