@@ -115,6 +115,9 @@ function plan(files, runtimes, release) {
   return runs;
 }
 
+/** What a test prints of its figures: the only output of one that passed that is shown. */
+const measurement = /^measured: .*$/gm;
+
 /** @param {Result} result */
 function report(result) {
   const { name, label, passed, failures, skipped, seconds, output } = result;
@@ -124,6 +127,7 @@ function report(result) {
   const mark = failures.length > 0 ? "FAIL" : "ok  ";
   const failedAs = failures.filter((test) => test.name === fileItself).map((test) => `${test.detail}\n`).join("");
   console.log(`${mark} ${label.padEnd(8)} ${name}: ${counts.join(", ")} (${seconds.toFixed(1)} s)`);
+  if (failures.length === 0) { for (const line of output.match(measurement) ?? []) console.log(`     ${line}`); }
   // The runner's own output shows each failed test in full; what it cannot show is how the file itself failed.
   if (failures.length > 0) console.log(`\n${failedAs}${output}`.replace(/\n/g, "\n    ") + "\n");
 }

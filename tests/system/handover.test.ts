@@ -136,7 +136,7 @@ describe("two edges on one socket", () => {
       isOver = true;
       await Promise.all(running);
       const requests = visitors.reduce((sum, { done }) => sum + done, 0);
-      console.log(`${requests} requests, the agent had gone over after ${Math.round(movedMs)} ms`);
+      console.log(`measured: ${requests} requests, the agent had gone over after ${Math.round(movedMs)} ms`);
       assert.deepEqual(visitors.flatMap(({ failures }) => failures), []);
 
       // The old edge goes on with what has no end, and has nothing else.
@@ -238,7 +238,7 @@ describe("an edge that was killed", () => {
           assert.equal(line.name, names[i]);
           return Math.round(at - startedAt);
         });
-        console.log(`${protocol}: the agents were back after ${times.join(", ")} ms`);
+        console.log(`measured: ${protocol}, the agents were back after ${times.join(", ")} ms`);
         assert.ok(Math.max(...times) < 5_000, times.join(", "));
       }));
   }

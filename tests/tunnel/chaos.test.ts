@@ -30,7 +30,7 @@ const BUSY_SHARE = 0.75;
 
 async function endure(options: Omit<ChaosOptions, "seed">): Promise<void> {
   const report = await runChaos({ seed, ...options });
-  console.log(report.text);
+  console.log(`measured: ${report.text}`);
   assert.ok(report.busyEvents >= BUSY_SHARE * options.events, report.text);
 }
 
