@@ -470,6 +470,7 @@ export class WebSocketConnection {
 
   #takeDrain(): void {
     this.#isBlocked = false;
+    this.#keptFrames?.returnBlocks();
     if (this.#source !== null && !this.#sendOn(this.#source)) {
       this.#isBlocked = true;
       return this.handlers.onProgress?.();

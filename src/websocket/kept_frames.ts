@@ -69,16 +69,17 @@ export class KeptFrames {
   /** A peer may acknowledge what it has not received, and a runtime may tell later what the kernel has taken. */
   release(frame: KeptFrame): void {
     this.#released.push(frame);
-    this.#returnBlocks();
+    this.returnBlocks();
   }
 
   /** The socket has closed, and reads nothing any more. */
   close(): void {
     this.#isClosed = true;
-    this.#returnBlocks();
+    this.returnBlocks();
   }
 
-  #returnBlocks(): void {
+  /** To be called when the kernel has taken more, too. */
+  returnBlocks(): void {
     const { closed, bufferedBytes } = this.#socket;
     // A socket that was reset forgets what it has buffered, and may read on until it says that it has closed.
     const writtenBytes = this.#isClosed ? Infinity : closed ? 0 : this.sentBytes - bufferedBytes;

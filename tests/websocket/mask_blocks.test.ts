@@ -25,13 +25,13 @@ function assertApart(blocks: readonly Uint8Array[]): void {
 }
 
 describe("takeKept", () => {
-  it("takeKept has 64 blocks, which do not overlap, and has them again when they are returned", () => {
+  it("takeKept has 72 blocks, which do not overlap, and has them again when they are returned", () => {
     const blocks = takeAll(() => takeKept(MAX_KEPT_BYTES));
-    assert.equal(blocks.length, 64);
+    assert.equal(blocks.length, 72);
     assertApart(blocks);
     blocks.forEach(returnKept);
     const shorter = takeAll(() => takeKept(20_000));
-    assert.deepEqual(shorter.map(({ length }) => length), Array(64).fill(20_000));
+    assert.deepEqual(shorter.map(({ length }) => length), Array(72).fill(20_000));
     shorter.forEach(returnKept);
   });
 
