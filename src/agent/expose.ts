@@ -1,7 +1,7 @@
 /** The agent as a library: serves a function of the shape of `fetch` to the public, through an edge. */
 import { inspect } from "node:util";
 import { checkRange, type Clock, OptionError, printableLines } from "../base/mod.ts";
-import { agentFeatures, tokenFault, version } from "../config/mod.ts";
+import { agentFeatures, instancePattern, tokenFault, version } from "../config/mod.ts";
 import { fetchUpstream } from "../http/mod.ts";
 import { Agent } from "./agent.ts";
 import { parseEdgeUrl } from "./edge_url.ts";
@@ -27,6 +27,12 @@ export interface ExposeOptions {
    * gives each request to the one with the fewest under way. Needs `name`. Default false.
    */
   share?: boolean;
+  /**
+   * Stays the same when the program is started anew, and is another one for each that runs: letters, digits, `.`, `_` and
+   * `-`, at most 64. A program that was killed is then replaced at once, as the edge knows that it is the same one. Default:
+   * none, and the name is free again after 3 s.
+   */
+  instance?: string;
   /** Allows an unencrypted edge on another machine, and any certificate of an encrypted one. Default false. */
   edgeInsecure?: boolean;
   /** Certificates in PEM that are trusted for the edge instead of the runtime's list. Default: that list. */
@@ -102,9 +108,12 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
   const { promise: ready, resolve: onReady } = Promise.withResolvers<void>();
   const agent = new Agent({
     open: (signal) => {
-      const { token, force, share, firstByteMs, clock, name = tunnel?.name } = options;
+      const { token, force, share, instance, firstByteMs, clock, name = tunnel?.name } = options;
       const told = { version, features: [agentFeatures.http] };
-      return openV2Tunnel({ edge, token, upstream, name, force, share, firstByteMs, clock, onError, ...told }, signal);
+      return openV2Tunnel(
+        { edge, token, upstream, name, force, share, instance, firstByteMs, clock, onError, ...told },
+        signal,
+      );
     },
     events: {
       onReady: (open) => {
@@ -140,12 +149,15 @@ export async function expose(options: ExposeOptions): Promise<Exposed> {
 }
 
 /** @throws {OptionError} which does not show the token */
-function checkOptions({ token, fetch, name, share, connectTimeoutMs, firstByteMs }: ExposeOptions): void {
+function checkOptions({ token, fetch, name, share, instance, connectTimeoutMs, firstByteMs }: ExposeOptions): void {
   const fault = typeof token === "string" ? tokenFault(token) : `is ${typeof token}, and no text`;
   if (fault !== null) throw new OptionError(`The option token ${fault}`);
   if (typeof fetch !== "function") throw new OptionError(`The option fetch is ${typeof fetch}, and no function`);
   if (share && name === undefined) {
     throw new OptionError("The option share needs the option name: no other agent knows a name that is drawn");
+  }
+  if (instance !== undefined && !instancePattern.test(instance)) {
+    throw new OptionError("The option instance has other characters than letters, digits, ., _ and -, or over 64");
   }
   checkTimeout("connectTimeoutMs", connectTimeoutMs);
   checkTimeout("firstByteMs", firstByteMs);

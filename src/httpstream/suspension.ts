@@ -27,9 +27,10 @@ export class Suspension {
     return this.#earlierMs + (this.#since === null ? 0 : this.#clock.now() - this.#since);
   }
 
-  begin(): void {
+  /** @param mostMs the most for which a link is waited for this time */
+  begin(mostMs: number): void {
     this.#since = this.#clock.now();
-    this.#timer = this.#clock.after(this.timeoutMs, this.#onExpired);
+    this.#timer = this.#clock.after(Math.min(this.timeoutMs, mostMs), this.#onExpired);
   }
 
   /** There is a link, or none is waited for any more. Returns the milliseconds of this time; 0 where there was none. */

@@ -53,6 +53,8 @@ describe("expose", () => {
     [{ connectTimeoutMs: 1.5 }, "invalid_option", /connectTimeoutMs/],
     [{ connectTimeoutMs: NaN }, "invalid_option", /connectTimeoutMs/],
     [{ share: true, name: undefined }, "invalid_option", /share needs the option name/],
+    [{ instance: "a b" }, "invalid_option", /option instance/],
+    [{ instance: "x".repeat(65) }, "invalid_option", /option instance/],
     [{ firstByteMs: 0 }, "invalid_option", /firstByteMs/],
     [{ firstByteMs: -Infinity }, "invalid_option", /firstByteMs/],
     [{ firstByteMs: "10m" }, "invalid_option", /firstByteMs/],
@@ -213,6 +215,12 @@ describe("expose", () => {
     assert.deepEqual(answers.sort(), ["one", "two"]);
     await assert.rejects(expose(options(() => new Response("<three>"))), { code: "name_taken" });
     for (const each of both) each.close();
+  });
+
+  it("tells the edge which program it is, so that one that was killed is replaced at once", async () => {
+    exposed = await start(() => new Response("ok"), { instance: "web-1.blue_2" });
+    const [holder] = edge.tunnels.get("shop")!.holders;
+    assert.equal(holder.claimant.instance, "web-1.blue_2");
   });
 
   it("waits for its edge for ever when connectTimeoutMs is Infinity, and for longer than a timer takes", async () => {

@@ -24,7 +24,14 @@ beforeEach(() => {
   work = new SharedWork(clock);
   sessions = ["a", "b", "c"].map((id) => new FakeSession(id));
   holders = sessions.map((session) => {
-    return new TunnelHolder({ name: "shop", session, claimant: unknownClaimant, isShared: true, timeouts: undefined });
+    return new TunnelHolder({
+      name: "shop",
+      session,
+      claimant: unknownClaimant,
+      isShared: true,
+      timeouts: undefined,
+      isKept: () => true,
+    });
   });
   answers = new Map();
   asked = [];

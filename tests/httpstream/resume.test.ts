@@ -190,6 +190,23 @@ describe("Connection that is resumed", () => {
     await pair.end();
   });
 
+  it("Connection waits 3 s for a link when it has drained, since a stream may have been on the way", async () => {
+    const clock = new FakeClock();
+    const links = linkPair();
+    const connection = new Connection(links.agent, { role: "agent", resumeTimeoutMs: 30_000, clock });
+    const peer = new FramePeer(links.edge);
+    await peer.greet();
+    const drained = connection.drain();
+    await ticks();
+    links.cut();
+    await ticks();
+    assert.ok(connection.isSuspended);
+    clock.advance(2_999);
+    assert.ok(connection.isSuspended);
+    clock.advance(1);
+    assert.equal((await drained).code, ErrorCode.RESUME_EXPIRED);
+  });
+
   it("Connection drains to its end when its link is cut meanwhile, and not before the peer has all of it", async () => {
     // The last acknowledgement waits for a timer, which holds no process.
     const endHold = holdProcess();
