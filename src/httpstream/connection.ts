@@ -45,12 +45,6 @@ const UNACKED_CONTROL_BYTES = 1_048_576;
 const UNACKED_CONTROL_BYTES_PER_STREAM = 512;
 
 /**
- * For so long a connection that has drained waits for another link: a stream of the peer's may have been on the way. Behind
- * an edge that was killed, an agent that was told to end would stay for its whole drain timeout.
- */
-const DRAINED_WAIT_MS = 3_000;
-
-/**
  * How far this side's drain is (RFC 9113 §6.8): GOAWAY with the highest id, `drain()` and a round trip, GOAWAY with the
  * last one.
  */
@@ -556,13 +550,6 @@ export class Connection {
     return this.role === "edge" && this.receivedFrames === 0;
   }
 
-  /** True of a drain behind which no stream is left, and nothing of one that the peer may lack. */
-  get #hasDrained(): boolean {
-    const { inflight } = this.#outgoing;
-    const streamBytes = inflight.bytes(FrameKind.HEADERS) + inflight.bytes(FrameKind.DATA);
-    return this.#drainStep >= DrainStep.DRAINING && this.#streams.table.size === 0 && streamBytes === 0;
-  }
-
   #breakOff(reason: string, initiator: "remote" | "library"): void {
     const error = new ConnectionError({ code: "link_lost", reason, initiator, retryable: true });
     this.#finish(ErrorCode.NO_ERROR, reason, error, true);
@@ -575,7 +562,8 @@ export class Connection {
     link.abort();
     this.#heartbeat.pause();
     this.#outgoing.suspend();
-    this.#suspension.begin(this.#hasDrained ? DRAINED_WAIT_MS : Infinity);
+    const isDone = this.#streams.table.size === 0 && this.#outgoing.inflight.streamBytes === 0;
+    this.#suspension.begin(isDone && this.#drainStep >= DrainStep.DRAINING);
     this.#streams.dispatch();
     this.suspensionHandlers.onSuspended(reason);
   }

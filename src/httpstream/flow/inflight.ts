@@ -64,6 +64,11 @@ export class Inflight {
     return this.#bytesByKind[kind];
   }
 
+  /** The same of heads and bodies. */
+  get streamBytes(): number {
+    return this.bytes(FrameKind.HEADERS) + this.bytes(FrameKind.DATA);
+  }
+
   /** Payload bytes that one more DATA frame may have; zero or less: DATA waits. */
   get availableDataBytes(): number {
     return keptBytes.limit(this.estimator.limitBytes) - this.#bytesByKind[FrameKind.DATA] - FRAME_COST_BYTES;
