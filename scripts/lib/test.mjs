@@ -127,9 +127,9 @@ function report(result) {
   const mark = failures.length > 0 ? "FAIL" : "ok  ";
   const failedAs = failures.filter((test) => test.name === fileItself).map((test) => `${test.detail}\n`).join("");
   console.log(`${mark} ${label.padEnd(8)} ${name}: ${counts.join(", ")} (${seconds.toFixed(1)} s)`);
-  if (failures.length === 0) { for (const line of output.match(measurement) ?? []) console.log(`     ${line}`); }
   // The runner's own output shows each failed test in full; what it cannot show is how the file itself failed.
   if (failures.length > 0) console.log(`\n${failedAs}${output}`.replace(/\n/g, "\n    ") + "\n");
+  else for (const line of output.match(measurement) ?? []) console.log(`     ${line}`);
 }
 
 /** @param {() => Promise<Result>} run @returns {Task["run"]} */

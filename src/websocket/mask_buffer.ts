@@ -3,16 +3,10 @@
  * fault every 4 KiB), so one block is used again as soon as the socket has sent everything that was cut from it.
  */
 import { count, share } from "../memory/mod.ts";
-import { FRAME_BLOCK_BYTES, returnFrameBlock, takeFrameBlock } from "./mask_blocks.ts";
+import { FRAME_BLOCK_BYTES, PAGE_OFFSET, returnFrameBlock, takeFrameBlock } from "./mask_blocks.ts";
 import { allocateMaskMemory } from "./mask_memory.ts";
 
 const PAGE_BYTES = 4 * 1024;
-/**
- * Where in a page a frame begins. A processor takes a load from an address for one that waits for the store to another,
- * where the lower 12 bits are equal (4K aliasing). Reads begin near a page's start, and so does a block. A copy from there
- * to 14 bytes behind there took 5 times as long on Deno, and 20 times on Bun.
- */
-const PAGE_OFFSET = 2 * 1024;
 
 export class MaskBuffer {
   #block: Uint8Array | null = null;
